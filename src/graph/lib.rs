@@ -1,0 +1,30 @@
+//! The build graph: what is to be built, before anything is built.
+//!
+//! A frontend makes a [`Definition`] with a [`DefinitionBuilder`]; the solver executes it. The graph
+//! knows neither Dockerfiles nor disks: text and values in, values out.
+//!
+//! * [`op`]: what a vertex does;
+//! * [`vertex`]: a vertex, its inputs and its digest;
+//! * [`definition`] and [`builder`]: the whole graph, checked and ordered;
+//! * [`cache_map`]: the table of what enters a cache key;
+//! * [`pattern`]: include, exclude and `.dockerignore` patterns;
+//! * [`render`]: the graph as text, for golden tests.
+#![forbid(unsafe_code)]
+
+pub mod builder;
+pub mod cache_map;
+pub mod definition;
+pub mod op;
+pub mod pattern;
+pub mod render;
+pub mod vertex;
+
+pub use builder::DefinitionBuilder;
+pub use cache_map::{CacheKey, CacheMap, InputKey, KeyFormat, KeyInput};
+pub use definition::Definition;
+pub use op::{
+    Archives, CopyAction, CopySource, ExecFile, ExecOp, FileAction, FileOp, ImageOrigin,
+    ImageSource, LocalSource, MakeDirectory, NetworkMode, Op, SourceOp,
+};
+pub use pattern::PatternSet;
+pub use vertex::{Input, StepLabel, Vertex, VertexDigest, VertexId};

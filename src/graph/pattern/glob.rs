@@ -1,0 +1,306 @@
+//! Wildcards: reading a pattern and matching a text against it.
+//!
+//! Matching keeps the set of places that can be reached and never goes back, so its cost is bounded by the product
+//! of both lengths whatever the pattern is.
+
+/// Says why a pattern cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadPattern {
+    /// A `[` is not closed.
+    #[error("`[` has no closing `]`")]
+    OpenClass,
+    /// A `[…]` is empty, or has a `-` that joins nothing.
+    #[error("a range in `[…]` has no start or no end")]
+    BadRange,
+    /// A range goes down.
+    #[error("a range in `[…]` goes from a higher to a lower character")]
+    ReversedRange,
+    /// A backslash at the end escapes nothing.
+    #[error("a backslash at the end escapes nothing")]
+    DanglingEscape,
+}
+
+/// Tells whether all of `name` matches `pattern`, as Go's `filepath.Match` does on Linux.
+///
+/// `*` is any text without `/`, `?` any character but `/`, `[a-z]` and `[^a-z]` a character within or outside of
+/// ranges, and a backslash takes the meaning of what follows.
+///
+/// # Errors
+///
+/// Fails when the pattern has a fault, whether or not the name gets that far.
+pub fn glob_match(pattern: &str, name: &str) -> Result<bool, BadPattern> {
+    Glob::parse(pattern, Stars::StayInDirectory).map(|glob| glob.matches(name))
+}
+
+/// Checks what sets of patterns forbid beyond [`glob_match`]: ranges that go down.
+pub(super) fn check(pattern: &str) -> Result<(), BadPattern> {
+    let glob = Glob::parse(pattern, Stars::StayInDirectory)?;
+    let reversed = glob.tokens.iter().any(|token| match token {
+        Token::Class { ranges, .. } => ranges.iter().any(|(low, high)| low > high),
+        _ => false,
+    });
+    if reversed {
+        Err(BadPattern::ReversedRange)
+    } else {
+        Ok(())
+    }
+}
+
+/// What `**` means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stars {
+    /// The same as `*`.
+    StayInDirectory,
+    /// Any number of directories.
+    CrossDirectories,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    /// One character.
+    Exactly(char),
+    /// `?`
+    One,
+    /// `*`
+    Many,
+    /// `**/` or `**` with something behind it: nothing, or text that ends with a slash.
+    Directories,
+    /// `**` at the end: any text.
+    Anything,
+    /// `[…]`
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
+}
+
+/// How a pattern can be matched. The kinds are those of moby/patternmatcher, whose meaning depends on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// No wildcard.
+    Exact,
+    /// `**` at the end and no other wildcard.
+    Prefix,
+    /// `**` at the start and no other wildcard. What follows it may start within a name: `**ab` matches `xab`.
+    Suffix,
+    /// Anything else.
+    Wild,
+}
+
+/// A pattern that was read.
+#[derive(Debug, Clone)]
+pub(super) struct Glob {
+    tokens: Vec<Token>,
+    kind: Kind,
+    /// The text before the first wildcard.
+    head: String,
+    /// The text behind the last wildcard.
+    tail: String,
+}
+
+impl Glob {
+    pub(super) fn parse(pattern: &str, stars: Stars) -> Result<Self, BadPattern> {
+        let mut parser = Parser {
+            rest: pattern,
+            stars,
+            tokens: Vec::new(),
+            kind: Kind::Exact,
+        };
+        while !parser.rest.is_empty() {
+            parser.token()?;
+        }
+        let Parser { tokens, kind, .. } = parser;
+        let head = tokens.iter().map_while(literal).collect();
+        let reversed: String = tokens.iter().rev().map_while(literal).collect();
+        let tail = reversed.chars().rev().collect();
+        Ok(Self {
+            tokens,
+            kind,
+            head,
+            tail,
+        })
+    }
+
+    pub(super) const fn literal_kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Returns the directory that the pattern starts with, up to and with its slash.
+    pub(super) fn literal_directory(&self) -> String {
+        let end = self.head.rfind('/').map_or(0, |slash| slash + 1);
+        self.head.get(..end).unwrap_or_default().to_owned()
+    }
+
+    /// Tells whether all of `text` matches.
+    pub(super) fn matches(&self, text: &str) -> bool {
+        let possible = text.starts_with(&self.head) && text.ends_with(&self.tail);
+        possible && {
+            let characters: Vec<char> = text.chars().collect();
+            self.reachable(&characters).last().copied().unwrap_or(false)
+        }
+    }
+
+    /// Tells whether the path `text`, or a directory above it, matches.
+    pub(super) fn matches_or_holds(&self, text: &str) -> bool {
+        text.starts_with(&self.head) && {
+            let characters: Vec<char> = text.chars().collect();
+            let ends = characters
+                .iter()
+                .map(|character| *character == '/')
+                .chain([true]);
+            self.reachable(&characters)
+                .into_iter()
+                .zip(ends)
+                .any(|(place, end)| place && end)
+        }
+    }
+
+    /// Returns, for each `i` up to the length, whether the first `i` characters match.
+    fn reachable(&self, text: &[char]) -> Vec<bool> {
+        let mut places = vec![false; text.len() + 1];
+        places[0] = true;
+        self.tokens
+            .iter()
+            .fold(places, |places, token| token.step(text, &places))
+    }
+}
+
+fn literal(token: &Token) -> Option<char> {
+    match token {
+        Token::Exactly(character) => Some(*character),
+        _ => None,
+    }
+}
+
+impl Token {
+    /// Returns the places that can be reached from `places` with this token.
+    fn step(&self, text: &[char], places: &[bool]) -> Vec<bool> {
+        let mut reached = vec![false; places.len()];
+        let mut any_before = false;
+        for (at, place) in places.iter().enumerate() {
+            let previous = at
+                .checked_sub(1)
+                .and_then(|before| text.get(before))
+                .copied();
+            let from_previous = at > 0 && places[at - 1];
+            reached[at] = match self {
+                Self::Many => *place || (previous != Some('/') && at > 0 && reached[at - 1]),
+                Self::Anything => *place || any_before,
+                Self::Directories => *place || (any_before && previous == Some('/')),
+                _ => from_previous && previous.is_some_and(|character| self.accepts(character)),
+            };
+            any_before |= *place;
+        }
+        reached
+    }
+
+    /// Tells whether a token for one character takes this one.
+    fn accepts(&self, character: char) -> bool {
+        match self {
+            Self::Exactly(wanted) => character == *wanted,
+            Self::One => character != '/',
+            Self::Class { negated, ranges } => {
+                let within = ranges
+                    .iter()
+                    .any(|(low, high)| (*low..=*high).contains(&character));
+                within != *negated
+            }
+            Self::Many | Self::Directories | Self::Anything => false,
+        }
+    }
+}
+
+struct Parser<'a> {
+    rest: &'a str,
+    stars: Stars,
+    tokens: Vec<Token>,
+    kind: Kind,
+}
+
+impl Parser<'_> {
+    fn next(&mut self) -> Option<char> {
+        let mut characters = self.rest.chars();
+        let next = characters.next();
+        self.rest = characters.as_str();
+        next
+    }
+
+    fn next_if(&mut self, wanted: char) -> bool {
+        let behind = self.rest.strip_prefix(wanted);
+        self.rest = behind.unwrap_or(self.rest);
+        behind.is_some()
+    }
+
+    fn token(&mut self) -> Result<(), BadPattern> {
+        let Some(character) = self.next() else {
+            return Ok(());
+        };
+        let token = match character {
+            '*' if self.stars == Stars::CrossDirectories && self.next_if('*') => {
+                self.double_star();
+                return Ok(());
+            }
+            '*' => Token::Many,
+            '?' => Token::One,
+            '[' => self.class()?,
+            '\\' => Token::Exactly(self.next().ok_or(BadPattern::DanglingEscape)?),
+            plain => {
+                self.tokens.push(Token::Exactly(plain));
+                // A lone `]` is only itself, yet the text is no longer the pattern of a plain kind.
+                self.kind = if plain == ']' { Kind::Wild } else { self.kind };
+                return Ok(());
+            }
+        };
+        self.tokens.push(token);
+        self.kind = Kind::Wild;
+        Ok(())
+    }
+
+    fn double_star(&mut self) {
+        let first = self.tokens.is_empty();
+        // A slash behind it belongs to it.
+        self.next_if('/');
+        let token = if self.rest.is_empty() {
+            Token::Anything
+        } else {
+            Token::Directories
+        };
+        self.kind = match (first, &token, self.kind) {
+            (true, ..) => Kind::Suffix,
+            (false, Token::Anything, Kind::Exact) => Kind::Prefix,
+            _ => Kind::Wild,
+        };
+        self.tokens.push(token);
+    }
+
+    fn class(&mut self) -> Result<Token, BadPattern> {
+        let negated = self.next_if('^');
+        let mut ranges = Vec::new();
+        loop {
+            if !ranges.is_empty() && self.next_if(']') {
+                return Ok(Token::Class { negated, ranges });
+            }
+            let low = self.range_end()?;
+            let high = if self.next_if('-') {
+                self.range_end()?
+            } else {
+                low
+            };
+            ranges.push((low, high));
+        }
+    }
+
+    fn range_end(&mut self) -> Result<char, BadPattern> {
+        let character = match self.next() {
+            None => return Err(BadPattern::OpenClass),
+            Some('-' | ']') => return Err(BadPattern::BadRange),
+            Some('\\') => self.next().ok_or(BadPattern::DanglingEscape)?,
+            Some(other) => other,
+        };
+        if self.rest.is_empty() {
+            Err(BadPattern::OpenClass)
+        } else {
+            Ok(character)
+        }
+    }
+}

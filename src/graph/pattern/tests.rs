@@ -1,0 +1,185 @@
+use super::*;
+
+fn set(patterns: &[&str]) -> PatternSet {
+    PatternSet::new(patterns).unwrap()
+}
+
+#[test]
+fn the_last_pattern_that_matches_decides() {
+    for (patterns, path, expected) in [
+        (&["a"][..], "a", true),
+        (&["a"], "a/b/c", true),
+        (&["a"], "b/a", false),
+        (&["a", "!a/b"], "a/b", false),
+        (&["a", "!a/b"], "a/b/c", false),
+        (&["a", "!a/b"], "a/c", true),
+        (&["a", "!a/b", "a/b/c"], "a/b/c", true),
+        (&["a", "!a/b", "a"], "a/b", true),
+        (&["!a"], "a", false),
+        (&["*", "!a.txt"], "a.txt", false),
+        (&["**", "!**/*.rs"], "src/x.rs", false),
+        (&["**", "!**/*.rs"], "src/x.c", true),
+        (&["/a", " b "], "a", false),
+        (&["/a", " b "], "b", true),
+    ] {
+        assert_eq!(set(patterns).matches(path), expected, "{patterns:?} {path}");
+    }
+}
+
+#[test]
+fn double_stars_cross_directories() {
+    for (pattern, path, expected) in [
+        ("**", "a", true),
+        ("**", "", false),
+        ("a/**", "a", false),
+        ("a/**", "a/b", true),
+        ("a/**", "a/b/c", true),
+        ("a**", "abc/d", true),
+        ("**/a", "a", true),
+        ("**/a", "x/y/a", true),
+        ("**/a", "xa", false),
+        ("**a", "xa", true),
+        ("**a?", "xab", false),
+        ("**/a/b", "a/b", true),
+        ("**/a/b", "x/a/b/c", true),
+        ("**/a/b", "xa/b", false),
+        ("a/**/b", "a/b", true),
+        ("a/**/b", "a/x/y/b", true),
+        ("a/**/b", "a/xb", false),
+        ("**/*", "a", true),
+        ("*/**", "a", false),
+        ("*/**", "a/b", true),
+    ] {
+        assert_eq!(set(&[pattern]).matches(path), expected, "{pattern} {path}");
+    }
+}
+
+#[test]
+fn bad_patterns_are_refused_with_their_place() {
+    let bad = |pattern: &str, source| {
+        Err(PatternError::Bad {
+            pattern: pattern.to_owned(),
+            index: 1,
+            source,
+        })
+    };
+    for (pattern, expected) in [
+        ("!", Err(PatternError::Empty { index: 1 })),
+        ("[", bad("[", BadPattern::OpenClass)),
+        ("[]a]", bad("[]a]", BadPattern::BadRange)),
+        ("[a", bad("[a", BadPattern::OpenClass)),
+        ("[z-a]", bad("[z-a]", BadPattern::ReversedRange)),
+        ("a\\", bad("a\\", BadPattern::DanglingEscape)),
+        ("a]", Ok(2)),
+    ] {
+        assert_eq!(
+            PatternSet::new(["x", pattern]).map(|set| set.len()),
+            expected,
+            "{pattern}"
+        );
+    }
+}
+
+#[test]
+fn a_walk_with_states_finds_what_single_questions_find() {
+    let patterns = [
+        "a",
+        "!a/b",
+        "a/b/c",
+        "**/x",
+        "!a/b/c/x",
+        "d/**",
+        "!d/e*",
+        "[f-h]?/**/i",
+        "j**",
+    ];
+    let set = set(&patterns);
+    let names = ["a", "b", "c", "d", "e1", "g1", "i", "jk", "x"];
+    let mut level = vec![(String::new(), ParentState::default())];
+    for _ in 0..4 {
+        let mut next = Vec::new();
+        for (directory, state) in &level {
+            for name in names {
+                let path = if directory.is_empty() {
+                    name.to_owned()
+                } else {
+                    format!("{directory}/{name}")
+                };
+                let (matched, state) = set.match_with_parent(&path, state);
+                assert_eq!(matched, set.matches(&path), "{path}");
+                next.push((path, state));
+            }
+        }
+        level = next;
+    }
+}
+
+#[test]
+fn directories_below_which_nothing_comes_back_need_no_walk() {
+    let set = set(&["**", "!docs/*.md", "!src/lib/a.rs", "!t[ab]/x"]);
+    for (directory, expected) in [
+        ("docs", true),
+        ("src", true),
+        ("src/lib", true),
+        ("src/lib/a.rs", false),
+        ("src/bin", false),
+        ("ta", true),
+        ("node_modules", false),
+        ("doc", false),
+    ] {
+        assert_eq!(set.may_take_back_below(directory), expected, "{directory}");
+    }
+}
+
+#[test]
+fn globs_match_as_go_does() {
+    for (pattern, name, expected) in [
+        ("*", "abc", Ok(true)),
+        ("*", "a/b", Ok(false)),
+        ("**", "a/b", Ok(false)),
+        ("a*/b", "abc/b", Ok(true)),
+        ("a?b", "a/b", Ok(false)),
+        ("a[^x]b", "a/b", Ok(true)),
+        ("[z-a]", "m", Ok(false)),
+        ("[\\]a]", "]", Ok(true)),
+        ("file[.]txt", "file.txt", Ok(true)),
+        ("", "", Ok(true)),
+        ("", "a", Ok(false)),
+        ("a\\*", "a*", Ok(true)),
+        ("x[", "y", Err(BadPattern::OpenClass)),
+        ("[]", "a", Err(BadPattern::BadRange)),
+        ("*x", "xxx", Ok(true)),
+        ("ö?", "öä", Ok(true)),
+    ] {
+        assert_eq!(glob_match(pattern, name), expected, "{pattern} {name}");
+    }
+}
+
+#[test]
+fn a_hostile_pattern_costs_no_more_than_its_length_allows() {
+    let pattern = "a*".repeat(200) + "b";
+    let name = "a".repeat(5000);
+    assert_eq!(glob_match(&pattern, &name), Ok(false));
+    assert!(!set(&[&"**/a*".repeat(100)]).matches(&name.replace("aa", "/b")));
+}
+
+#[test]
+fn many_patterns_and_many_files_are_matched_in_one_look_each() {
+    let kinds = |n: usize| match n % 4 {
+        0 => format!("dir{n}/file{n}"),
+        1 => format!("dir{n}/**"),
+        2 => format!("**/name{n}"),
+        _ => format!("dir{n}/*.o"),
+    };
+    let set = PatternSet::new((0..2000).map(kinds)).unwrap();
+    let mut matched = 0;
+    for directory in 0..500 {
+        let parent = format!("dir{directory}");
+        let (_, state) = set.match_with_parent(&parent, &ParentState::default());
+        for file in 0..100 {
+            let (hit, _) = set.match_with_parent(&format!("{parent}/{file}.o"), &state);
+            matched += usize::from(hit);
+        }
+    }
+    assert_eq!(matched, 250 * 100);
+}

@@ -1,0 +1,74 @@
+//! The graph as text: one line a vertex, for golden tests and for people.
+
+use std::fmt::Write as _;
+
+use crate::definition::Definition;
+use crate::op::{CopySource, FileAction, Op, SourceOp};
+use crate::vertex::{Input, Vertex};
+
+/// Renders a definition, a line a vertex: `#3 (#1, #2) linux/amd64 copy a b -> /c/`.
+pub fn to_text(definition: &Definition) -> String {
+    let mut text = String::new();
+    for id in definition.ids() {
+        let vertex = definition.vertex(id);
+        // Writing to a String cannot fail.
+        writeln!(
+            text,
+            "#{} ({}) {} {}",
+            id.index(),
+            inputs(vertex),
+            vertex.platform,
+            op(&vertex.op)
+        )
+        .expect("a String takes what is written");
+    }
+    text
+}
+
+fn inputs(vertex: &Vertex) -> String {
+    let names = vertex.inputs.iter().map(|input| match input {
+        Input::Scratch => "scratch".to_owned(),
+        Input::Vertex(id) => format!("#{}", id.index()),
+    });
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn op(op: &Op) -> String {
+    match op {
+        Op::Source(SourceOp::Image(image)) => format!("image {} {}", image.name, image.manifest),
+        Op::Source(SourceOp::Local(local)) => {
+            format!("local {} ignoring {:?}", local.name, local.ignore)
+        }
+        Op::Exec(exec) => format!(
+            "exec {:?} env {:?} in {} as {:?} network {:?} files {:?}",
+            exec.argv, exec.env, exec.working_directory, exec.user, exec.network, exec.files
+        ),
+        Op::File(file) => file_action(&file.action),
+    }
+}
+
+fn file_action(action: &FileAction) -> String {
+    match action {
+        FileAction::Copy(copy) => {
+            let sources = copy.sources.iter().map(|source| match source {
+                CopySource::Path(path) => format!("{path:?}"),
+                CopySource::Inline { name, content } => format!("{name:?}={content:?}"),
+            });
+            format!(
+                "copy {} -> {:?} owner {:?} mode {:?} exclude {:?} archives {:?}",
+                sources.collect::<Vec<_>>().join(" "),
+                copy.destination,
+                copy.owner,
+                copy.mode,
+                copy.exclude,
+                copy.archives
+            )
+        }
+        FileAction::MakeDirectory(make) => {
+            format!(
+                "mkdir {:?} mode {:o} owner {:?}",
+                make.path, make.mode, make.owner
+            )
+        }
+    }
+}
