@@ -1,0 +1,71 @@
+//! The regular files of a tar, one after the other: how an archive of an image is read.
+//!
+//! Nothing is written: names and bytes are handed to the caller. Links and devices of such an archive mean
+//! nothing and are passed over.
+
+use std::io::{self, Read};
+
+use crate::limits::Limits;
+use crate::tarread::{EntryKind, TarError, TarReader};
+
+/// A tar that is read file by file.
+#[derive(Debug)]
+pub struct ArchiveReader<R> {
+    reader: TarReader<R>,
+}
+
+/// One file of an archive; reading gives its bytes.
+#[derive(Debug)]
+pub struct ArchiveFile<'a, R> {
+    /// Its name as the archive has it. It is a stranger's word.
+    pub name: Vec<u8>,
+    /// Its size.
+    pub size_bytes: u64,
+    reader: &'a mut TarReader<R>,
+    left_bytes: u64,
+}
+
+/// An archive cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("read the archive")]
+pub struct ArchiveError(#[from] TarError);
+
+impl<R: Read> ArchiveReader<R> {
+    /// Reads an uncompressed tar.
+    pub fn new(tar: R, limits: Limits) -> Self {
+        Self {
+            reader: TarReader::new(tar, limits),
+        }
+    }
+
+    /// Returns the next file, whatever was left of the one before.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the archive is malformed, or exceeds a limit.
+    pub fn next_file(&mut self) -> Result<Option<ArchiveFile<'_, R>>, ArchiveError> {
+        while let Some(entry) = self.reader.next_entry()? {
+            if entry.kind == EntryKind::File && entry.regions.is_empty() {
+                return Ok(Some(ArchiveFile {
+                    name: entry.name,
+                    size_bytes: entry.size,
+                    left_bytes: entry.size,
+                    reader: &mut self.reader,
+                }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl<R: Read> Read for ArchiveFile<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = self.left_bytes.min(buffer.len() as u64);
+        let data = self.reader.data(wanted).map_err(io::Error::other)?;
+        let count = data.len();
+        buffer[..count].copy_from_slice(data);
+        self.reader.consume(count).map_err(io::Error::other)?;
+        self.left_bytes -= count as u64;
+        Ok(count)
+    }
+}

@@ -1,0 +1,11 @@
+//! Tests of what happens on disk, with hostile archives and GNU tar as the judge.
+
+mod archive;
+mod gnu;
+mod hostile;
+mod objects;
+mod pack;
+mod recipe;
+mod roundtrip;
+mod settle;
+mod support;

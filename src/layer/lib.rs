@@ -1,0 +1,60 @@
+//! File trees ⇄ change sets ⇄ layer tars.
+//!
+//! ```text
+//!  upper directory ──diff──►                    ┌─write──► tar ──compress──► blob
+//!                            changes (a stream) ┤
+//!  recipe of a COPY ───────►                    ├─place──► directory in overlay form
+//!                                               └─digest_changes──► content key
+//!  blob ──decompressor──► tar ──apply──► directory in overlay form ──settle──► complete
+//! ```
+//!
+//! A change is what one layer says of one path: what is there now, or that nothing is. Changes flow
+//! one by one, so that memory does not grow with the number of files. On disk a layer is a directory of
+//! its own in overlay form: a removed name is the character device 0:0, a directory that hides what is
+//! below has the attribute `user.overlay.opaque` (overlayfs.rst, "whiteouts and opaque directories").
+//!
+//! * The bytes of a tar and of a blob are a function of the changes and the options alone: not of the
+//!   number of threads, the time, or the sizes of reads and writes.
+//! * An archive is hostile until it is applied: nothing outside the target directory is touched, and
+//!   everything has a bound ([`limits`]).
+//!
+//! Mounting, and where layers are kept, is left to others.
+#![forbid(unsafe_code)]
+
+pub mod apply;
+pub mod archive;
+pub mod change;
+pub mod checksum;
+pub mod compress;
+pub mod content;
+mod decompress;
+pub mod diff;
+#[cfg(test)]
+mod disk_tests;
+mod header;
+pub mod limits;
+pub mod node;
+pub mod pack;
+mod pax;
+pub mod place;
+mod placer;
+pub mod settle;
+mod sparse;
+pub mod tarread;
+mod whiteout;
+pub mod write;
+mod xattr;
+
+pub use apply::{Applied, ApplyError, ApplyOptions, apply};
+pub use archive::{ArchiveError, ArchiveFile, ArchiveReader};
+pub use change::{Attributes, Change, ChangeKind, ChangeSet, Changes, Content, Node, NodeKind};
+pub use checksum::{ChecksumError, digest_changes, hash_files};
+pub use compress::Compression;
+pub use decompress::{ArchiveFormat, decompressor, sniff};
+pub use diff::{DiffError, UpperDiff, diff_upper};
+pub use limits::Limits;
+pub use node::{directory_attributes, local_node, stored_node};
+pub use pack::{PackError, PackOptions, Packed, pack};
+pub use place::{PlaceError, place};
+pub use settle::{DeferredLink, SettleError, Unsettled, settle};
+pub use write::{TarOptions, TimePrecision, WriteError, write_tar};

@@ -1,0 +1,50 @@
+//! Bounds on what an archive may contain. Each refusal names the bound.
+
+/// The most entries of one layer. Each costs an inode and, if a directory, some memory.
+pub const ENTRIES_MAX: u64 = 4_000_000;
+
+/// The longest path, in bytes, as in `rootfs`.
+pub const PATH_MAX_BYTES: usize = rootfs::PATH_LIMIT_BYTES;
+
+/// The longest component of a path, in bytes, as in `rootfs`.
+pub const COMPONENT_MAX_BYTES: usize = rootfs::COMPONENT_LIMIT_BYTES;
+
+/// The largest extension header (PAX records, GNU long names) of one entry, in bytes.
+pub const EXTENSION_MAX_BYTES: u64 = 1024 * 1024;
+
+/// The most PAX records of one entry.
+pub const PAX_RECORDS_MAX: usize = 1024;
+
+/// The largest value of an extended attribute, in bytes (`XATTR_SIZE_MAX` of the kernel).
+pub const XATTR_MAX_BYTES: usize = 64 * 1024;
+
+/// The most regions with data of one sparse file.
+pub const SPARSE_REGIONS_MAX: usize = 1_000_000;
+
+/// The largest window that a zstd frame may ask for, as a power of two: 128 MiB.
+pub const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+
+/// The most memory that decoding xz may take, in bytes: what `xz -9` asks for, and half as much.
+pub const XZ_MEMORY_MAX_BYTES: u64 = 96 * 1024 * 1024;
+
+/// The bounds that whoever applies a layer chooses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The most entries.
+    pub entries: u64,
+    /// The most bytes of all files together, with their holes.
+    pub unpacked_bytes: u64,
+    /// The most bytes of the tar itself, with its headers and what comes after its end.
+    pub stream_bytes: u64,
+}
+
+impl Default for Limits {
+    /// No quota on bytes, and [`ENTRIES_MAX`] entries.
+    fn default() -> Self {
+        Self {
+            entries: ENTRIES_MAX,
+            unpacked_bytes: u64::MAX,
+            stream_bytes: u64::MAX,
+        }
+    }
+}

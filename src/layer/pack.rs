@@ -1,0 +1,236 @@
+//! Changes → a layer blob: tar, digest of the tar, compression, digest of the blob, in one pass with
+//! bounded memory.
+//!
+//! ```text
+//!  caller's thread:  tar ──1 MiB blocks──► compressor ──► out
+//!                     │                       ▲  │
+//!  hashing threads:   └──► diff id            │  └──► digest of the blob
+//!  rayon's threads:                     gzip members
+//! ```
+//!
+//! The caller's thread waits for the others; it must not be one of rayon's.
+
+use std::io::{self, Write};
+use std::mem;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{self, Scope, ScopedJoinHandle};
+
+use oci::media_type::{Distribution, Flavour, LayerMediaType};
+use oci::{DiffId, Digest, Hasher, MediaType};
+
+use crate::change::Changes;
+use crate::compress::{BLOCK_BYTES, BlockCompressor, Compression};
+use crate::write::{TarOptions, WriteError, write_tar};
+
+/// How many blocks wait to be hashed. Each is 1 MiB or what one became.
+const HASH_QUEUE: usize = 4;
+
+/// How a layer is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PackOptions {
+    /// How changes become a tar.
+    pub tar: TarOptions,
+    /// How the tar is compressed.
+    pub compression: Compression,
+}
+
+/// A layer blob that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed {
+    /// The digest of the tar.
+    pub diff_id: DiffId,
+    /// The digest of the blob.
+    pub digest: Digest,
+    /// The size of the blob.
+    pub size_bytes: u64,
+    /// The size of the tar.
+    pub uncompressed_bytes: u64,
+    /// OCI's media type of the blob.
+    pub media_type: MediaType,
+}
+
+/// A layer that cannot be packed.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    /// The tar cannot be made.
+    #[error("make the tar of a layer")]
+    Tar(#[source] WriteError),
+    /// The blob cannot be compressed or written.
+    #[error("write the blob of a layer")]
+    Output(#[source] io::Error),
+    /// A thread that hashes panicked.
+    #[error("hash a layer")]
+    Hashing,
+}
+
+/// Packs changes into a blob. Its bytes depend on the changes and the options alone.
+///
+/// # Errors
+///
+/// Fails where the tar cannot be made or the output takes no more; what was written then is of no use.
+pub fn pack<C: Changes>(
+    changes: C,
+    options: &PackOptions,
+    out: &mut dyn Write,
+) -> Result<Packed, PackError> {
+    thread::scope(|scope| {
+        let blob = HashingWriter::new(scope, out);
+        let compressor =
+            BlockCompressor::new(options.compression, blob).map_err(PackError::Output)?;
+        let mut blocks = Blocks {
+            block: Vec::with_capacity(BLOCK_BYTES),
+            compressor,
+            hashing: HashThread::start(scope),
+            length: 0,
+            failed: None,
+        };
+        let written = write_tar(changes, &options.tar, &mut blocks);
+        let blocks = blocks.check(written)?;
+        let (compressor, diff_id, uncompressed_bytes) = blocks.finish()?;
+        let blob = compressor.finish().map_err(PackError::Output)?;
+        let (digest, size_bytes) = blob.finish()?;
+        Ok(Packed {
+            diff_id: DiffId::new(diff_id),
+            digest,
+            size_bytes,
+            uncompressed_bytes,
+            media_type: MediaType::Layer(LayerMediaType {
+                flavour: Flavour::Oci,
+                compression: options.compression.kind(),
+                distribution: Distribution::Free,
+            }),
+        })
+    })
+}
+
+/// A thread that hashes what it is sent.
+struct HashThread<'scope> {
+    sender: SyncSender<Arc<[u8]>>,
+    thread: ScopedJoinHandle<'scope, Digest>,
+}
+
+impl<'scope> HashThread<'scope> {
+    fn start(scope: &'scope Scope<'scope, '_>) -> Self {
+        let (sender, receiver) = sync_channel::<Arc<[u8]>>(HASH_QUEUE);
+        let thread = scope.spawn(move || {
+            let mut hasher = Hasher::new();
+            for block in receiver {
+                hasher.update(&block);
+            }
+            hasher.finish()
+        });
+        Self { sender, thread }
+    }
+
+    fn send(&self, block: Arc<[u8]>) -> io::Result<()> {
+        self.sender.send(block).map_err(io::Error::other)
+    }
+
+    fn finish(self) -> Result<Digest, PackError> {
+        drop(self.sender);
+        self.thread.join().map_err(|_panic| PackError::Hashing)
+    }
+}
+
+/// Cuts the tar into blocks, each of which is hashed and compressed.
+struct Blocks<'scope, W: Write> {
+    block: Vec<u8>,
+    compressor: BlockCompressor<W>,
+    hashing: HashThread<'scope>,
+    length: u64,
+    /// Why a block could not be compressed or written, which is not the tar's fault.
+    failed: Option<io::Error>,
+}
+
+impl<W: Write> Blocks<'_, W> {
+    /// Passes a full block, or the last one, on.
+    fn pass_on(&mut self) -> io::Result<()> {
+        let block: Arc<[u8]> = Arc::from(self.block.as_slice());
+        self.block.clear();
+        self.length += block.len() as u64;
+        self.hashing.send(Arc::clone(&block))?;
+        self.compressor.block(&block)
+    }
+
+    /// Tells an error of the output from one of the tar.
+    fn check(mut self, written: Result<(), WriteError>) -> Result<Self, PackError> {
+        match (written, self.failed.take()) {
+            (Ok(()), None) => Ok(self),
+            (_, Some(error)) => Err(PackError::Output(error)),
+            (Err(error), None) => Err(PackError::Tar(error)),
+        }
+    }
+
+    fn finish(mut self) -> Result<(BlockCompressor<W>, Digest, u64), PackError> {
+        if !self.block.is_empty() {
+            self.pass_on().map_err(PackError::Output)?;
+        }
+        Ok((self.compressor, self.hashing.finish()?, self.length))
+    }
+}
+
+impl<W: Write> Write for Blocks<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = BLOCK_BYTES - self.block.len();
+        let taken = &bytes[..bytes.len().min(room)];
+        self.block.extend_from_slice(taken);
+        if self.block.len() == BLOCK_BYTES
+            && let Err(error) = self.pass_on()
+        {
+            self.failed = Some(error);
+            return Err(io::Error::other("the blob takes no more"));
+        }
+        Ok(taken.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Passes bytes on and has them hashed, in pieces that are worth sending to another thread.
+struct HashingWriter<'scope, 'out> {
+    out: &'out mut dyn Write,
+    hashing: HashThread<'scope>,
+    gathered: Vec<u8>,
+    length: u64,
+}
+
+impl<'scope, 'out> HashingWriter<'scope, 'out> {
+    fn new(scope: &'scope Scope<'scope, '_>, out: &'out mut dyn Write) -> Self {
+        Self {
+            out,
+            hashing: HashThread::start(scope),
+            gathered: Vec::new(),
+            length: 0,
+        }
+    }
+
+    fn pass_on(&mut self) -> io::Result<()> {
+        let bytes = mem::take(&mut self.gathered);
+        self.out.write_all(&bytes)?;
+        self.length += bytes.len() as u64;
+        self.hashing.send(Arc::from(bytes))
+    }
+
+    fn finish(mut self) -> Result<(Digest, u64), PackError> {
+        self.pass_on().map_err(PackError::Output)?;
+        self.out.flush().map_err(PackError::Output)?;
+        Ok((self.hashing.finish()?, self.length))
+    }
+}
+
+impl Write for HashingWriter<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.gathered.extend_from_slice(bytes);
+        if self.gathered.len() >= BLOCK_BYTES / 2 {
+            self.pass_on()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
