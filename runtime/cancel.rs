@@ -1,0 +1,107 @@
+//! The wish to end early, told to everybody who works or waits.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, OnceLock};
+
+use nix::fcntl::OFlag;
+use nix::sys::signal::Signal;
+use nix::unistd::{pipe2, write};
+
+use crate::sys::{CallError, Called as _};
+
+/// Why work is to end early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelReason {
+    /// The user or the system asked for it with this signal.
+    Signal(Signal),
+    /// The process that waits for the result is gone.
+    Orphaned,
+    /// A part of the program gave up on the rest.
+    Abandoned,
+}
+
+/// A token that is either quiet or cancelled, and never quiet again. Clones are the same token.
+///
+/// Who computes asks [`is_cancelled`](Self::is_cancelled) now and then; who waits polls the token's
+/// descriptor, which becomes readable and stays so.
+#[derive(Debug, Clone)]
+pub struct CancelToken {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    reason: OnceLock<CancelReason>,
+    /// A byte that nobody reads keeps it readable.
+    reading: OwnedFd,
+    writing: OwnedFd,
+}
+
+impl CancelToken {
+    /// Makes a token that is quiet.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the process has no descriptors left.
+    pub fn create() -> Result<Self, CallError> {
+        let (reading, writing) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
+            .called(|| "pipe2(O_CLOEXEC|O_NONBLOCK)".to_owned())?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                reason: OnceLock::new(),
+                reading,
+                writing,
+            }),
+        })
+    }
+
+    /// Cancels. The first reason counts.
+    pub fn cancel(&self, reason: CancelReason) {
+        if self.shared.reason.set(reason).is_ok() {
+            // The pipe is empty and its reading end is ours: the write cannot fail.
+            write(&self.shared.writing, &[1]).unwrap_or_default();
+        }
+    }
+
+    /// Returns whether work is to end.
+    pub fn is_cancelled(&self) -> bool {
+        self.reason().is_some()
+    }
+
+    /// Returns why work is to end, if it is.
+    pub fn reason(&self) -> Option<CancelReason> {
+        self.shared.reason.get().copied()
+    }
+}
+
+impl AsFd for CancelToken {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.shared.reading.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+    fn is_readable(token: &CancelToken) -> bool {
+        poll(
+            &mut [PollFd::new(token.as_fd(), PollFlags::POLLIN)],
+            PollTimeout::ZERO,
+        ) == Ok(1)
+    }
+
+    #[test]
+    fn every_clone_learns_the_first_reason_and_keeps_it() {
+        let token = CancelToken::create().unwrap();
+        let other = token.clone();
+        assert_eq!((other.is_cancelled(), is_readable(&other)), (false, false));
+        token.cancel(CancelReason::Signal(Signal::SIGTERM));
+        other.cancel(CancelReason::Orphaned);
+        for seen in [&token, &other] {
+            assert_eq!(seen.reason(), Some(CancelReason::Signal(Signal::SIGTERM)));
+            assert_eq!((seen.is_cancelled(), is_readable(seen)), (true, true));
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Users, groups and capabilities of our processes and of commands.
+
+use caps::{CapSet, Capability, CapsHashSet};
+use nix::errno::Errno;
+use nix::sys::prctl;
+use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+
+use crate::executor::ExecutorMode;
+use crate::spec::SandboxUser;
+use crate::sys::{CallError, Called as _};
+use crate::userns::IdMap;
+
+/// What root of a sandbox may do, all of it over its own user namespace alone. It is `BuildKit`'s set.
+pub(crate) const SANDBOX_CAPABILITIES: [Capability; 14] = [
+    Capability::CAP_CHOWN,
+    Capability::CAP_DAC_OVERRIDE,
+    Capability::CAP_FSETID,
+    Capability::CAP_FOWNER,
+    Capability::CAP_MKNOD,
+    Capability::CAP_NET_RAW,
+    Capability::CAP_SETGID,
+    Capability::CAP_SETUID,
+    Capability::CAP_SETFCAP,
+    Capability::CAP_SETPCAP,
+    Capability::CAP_NET_BIND_SERVICE,
+    Capability::CAP_SYS_CHROOT,
+    Capability::CAP_KILL,
+    Capability::CAP_AUDIT_WRITE,
+];
+
+/// Returns whether this process may map any id of its namespace into a new one.
+pub(crate) fn may_map_ids() -> bool {
+    // Linux 5.12 asks for CAP_SETFCAP too where the caller's root is mapped.
+    [
+        Capability::CAP_SETUID,
+        Capability::CAP_SETGID,
+        Capability::CAP_SETFCAP,
+    ]
+    .iter()
+    .all(|capability| caps::has_cap(None, CapSet::Effective, *capability).unwrap_or(false))
+}
+
+/// Takes the ids of root in the user namespace that this process has just entered.
+pub(crate) fn become_namespace_root(ids: IdMap) -> Result<(), CallError> {
+    become_user(&SandboxUser::default(), ids)
+}
+
+/// Takes the ids of `user`.
+pub(crate) fn become_user(user: &SandboxUser, ids: IdMap) -> Result<(), CallError> {
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    // A namespace with one id was made without the right to change groups: the caller's stay, as nobody's.
+    if ids.mode() == ExecutorMode::UsernsMulti {
+        let groups: Vec<Gid> = user.groups.iter().copied().map(Gid::from_raw).collect();
+        setgroups(&groups).called(|| format!("setgroups({:?})", user.groups))?;
+    }
+    setresgid(gid, gid, gid).called(|| format!("setresgid({gid}, {gid}, {gid})"))?;
+    setresuid(uid, uid, uid).called(|| format!("setresuid({uid}, {uid}, {uid})"))
+}
+
+/// Keeps the permitted capabilities over the next change of user, but not over `execve`.
+pub(crate) fn keep_capabilities() -> Result<(), CallError> {
+    prctl::set_keepcaps(true).called(|| "prctl(PR_SET_KEEPCAPS, 1)".to_owned())
+}
+
+/// Makes every permitted capability effective again, which a change of user ends.
+pub(crate) fn raise_kept() -> Result<(), CallError> {
+    let permitted = caps::read(None, CapSet::Permitted).map_err(|_| refused("capget()"))?;
+    set(CapSet::Effective, &permitted)
+}
+
+/// Takes out of the bounding set what a sandbox has not.
+///
+/// Programs with file capabilities and set-user-id programs cannot get more than this set.
+pub(crate) fn limit_bounding_set() -> Result<(), CallError> {
+    // What the kernel does not know it does not have in the set either.
+    let mut known: Vec<_> = caps::runtime::thread_all_supported().into_iter().collect();
+    known.sort_by_key(Capability::index);
+    for capability in known {
+        if !SANDBOX_CAPABILITIES.contains(&capability) {
+            caps::drop(None, CapSet::Bounding, capability)
+                .map_err(|_| refused(&format!("prctl(PR_CAPBSET_DROP, {capability})")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Leaves a command what it is to have: root its 14 capabilities, everybody else none.
+///
+/// A capability that is not permitted is not ambient either, and nothing is left to be inherited
+/// (CVE-2022-24769 and its like).
+pub(crate) fn set_final(user: &SandboxUser) -> Result<(), CallError> {
+    let capabilities: CapsHashSet = if user.uid == 0 {
+        SANDBOX_CAPABILITIES.into()
+    } else {
+        CapsHashSet::new()
+    };
+    // The effective set first: it must not have what the permitted set has not.
+    set(CapSet::Effective, &capabilities)?;
+    set(CapSet::Permitted, &capabilities)?;
+    set(CapSet::Inheritable, &CapsHashSet::new())
+}
+
+fn set(which: CapSet, capabilities: &CapsHashSet) -> Result<(), CallError> {
+    let describe = || format!("capset({which:?}, {} capabilities)", capabilities.len());
+    caps::set(None, which, capabilities).map_err(|_| refused(&describe()))
+}
+
+/// The crate tells what failed as text; the kernel's number is still there.
+fn refused(call: &str) -> CallError {
+    CallError::new(call, Errno::last())
+}

@@ -1,0 +1,241 @@
+//! The trait behind which commands run, whatever this machine allows.
+
+use std::fmt;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use thiserror::Error;
+
+use crate::cancel::CancelToken;
+use crate::channel::ChannelError;
+use crate::protocol::{ExitStatus, InitFailure, SetupStep};
+use crate::spec::SandboxSpec;
+use crate::sys::CallError;
+use crate::userns::NamespaceError;
+
+/// What isolates commands, and which ids they have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ExecutorMode {
+    /// A user namespace with a range of ids; container root is not the caller.
+    UsernsMulti,
+    /// A user namespace with one id; container root is the caller.
+    UsernsSingle,
+}
+
+impl fmt::Display for ExecutorMode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::UsernsMulti => "userns-multi",
+            Self::UsernsSingle => "userns-single",
+        })
+    }
+}
+
+/// Runs commands in sandboxes.
+pub trait Executor: fmt::Debug + Send + Sync {
+    /// Returns what isolates the commands.
+    fn mode(&self) -> ExecutorMode;
+
+    /// Returns which optional protections the commands have.
+    fn protections(&self) -> Protections;
+
+    /// Runs one command to its end. Every process that it started is gone when this returns.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the sandbox cannot be set up, the command cannot be executed, or the wait was cancelled.
+    /// A command that ran and failed is no error: see [`StepOutcome::status`].
+    fn run(&self, step: Step<'_>) -> Result<StepOutcome, ExecError>;
+}
+
+/// One command to run.
+pub struct Step<'s> {
+    /// What it is and what it sees.
+    pub spec: &'s SandboxSpec,
+    /// Its root: a detached mount, as [`crate::mount_overlay`] makes it.
+    pub root: BorrowedFd<'s>,
+    /// The detached mounts that the specification refers to.
+    pub mounts: Vec<OwnedFd>,
+    /// Where its output goes, as it comes.
+    pub output: &'s mut dyn OutputSink,
+    /// What ends it early.
+    pub cancel: &'s CancelToken,
+}
+
+impl fmt::Debug for Step<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Step")
+            .field("spec", self.spec)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which stream of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Takes what a command prints, in pieces of any length.
+pub trait OutputSink {
+    /// Takes the next piece of a stream.
+    fn write(&mut self, stream: Stream, chunk: &[u8]);
+}
+
+impl<F: FnMut(Stream, &[u8])> OutputSink for F {
+    fn write(&mut self, stream: Stream, chunk: &[u8]) {
+        self(stream, chunk);
+    }
+}
+
+/// What came of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepOutcome {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// How long it took, its sandbox included.
+    pub duration: Duration,
+}
+
+/// Optional protections, and whether they are in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Protections {
+    /// System calls are filtered. Not so on a processor without a table of calls.
+    pub seccomp: bool,
+    /// Abstract sockets of the host cannot be reached, even with the host's network.
+    pub abstract_sockets: bool,
+}
+
+/// Why a command did not run.
+#[derive(Debug, Error)]
+pub enum ExecError {
+    /// The specification cannot be meant.
+    #[error("run a command: {0}")]
+    Specification(SpecificationError),
+    /// There is no user namespace for commands.
+    #[error("prepare the namespaces of commands")]
+    Namespace(#[source] NamespaceError),
+    /// The sandbox's process could not be started or watched.
+    #[error("start a sandbox")]
+    Start(#[source] std::io::Error),
+    /// The kernel refused a call to the sandbox's process.
+    #[error("watch a sandbox")]
+    Watch(#[source] CallError),
+    /// The sandbox's process could not be talked to.
+    #[error("talk to a sandbox")]
+    Talk(#[source] ChannelError),
+    /// The sandbox could not be set up.
+    #[error("set up a sandbox: {step}")]
+    Setup {
+        /// The step that failed.
+        step: SetupStep,
+        /// The call that failed.
+        source: CallError,
+    },
+    /// There is no such program in the sandbox.
+    #[error("find the program `{command}` in the sandbox")]
+    CommandNotFound {
+        /// The first argument.
+        command: String,
+        /// The call that failed.
+        source: CallError,
+    },
+    /// There is such a program, and the kernel does not execute it.
+    #[error("execute `{command}` in the sandbox")]
+    CommandNotExecutable {
+        /// The first argument.
+        command: String,
+        /// The call that failed.
+        source: CallError,
+    },
+    /// What was made in the root for mounts could not be removed from it.
+    #[error("remove the mount points of a sandbox")]
+    CleanUp(#[source] CallError),
+    /// The sandbox's process ended before the command did.
+    #[error("run a command: the sandbox was ended from outside")]
+    Lost,
+    /// The wait was cancelled, and the sandbox with it.
+    #[error("run a command: cancelled")]
+    Cancelled,
+}
+
+/// Why a specification cannot be meant.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SpecificationError {
+    /// There is no command.
+    #[error("there is no command")]
+    NoCommand,
+    /// A text has a zero byte, which no system call takes.
+    #[error("{what} has a zero byte")]
+    ZeroByte {
+        /// Which text.
+        what: &'static str,
+    },
+    /// The working directory is not an absolute path.
+    #[error("the working directory is not an absolute path")]
+    RelativeWorkingDirectory,
+    /// The user or one of the groups does not exist in the sandbox.
+    #[error("id {id} is not among the {count} ids of the sandbox")]
+    UnmappedId {
+        /// The id.
+        id: u32,
+        /// How many ids there are, counted from 0.
+        count: u32,
+    },
+    /// A mount refers to a descriptor that was not passed.
+    #[error("mount {index} was not passed; {passed} were")]
+    NoSuchMount {
+        /// The index.
+        index: usize,
+        /// How many there are.
+        passed: usize,
+    },
+    /// Two mounts refer to one descriptor: a detached mount can be attached once.
+    #[error("mount {index} is used twice")]
+    MountUsedTwice {
+        /// The index.
+        index: usize,
+    },
+    /// More mounts were passed than can be handed over.
+    #[error("{passed} mounts were passed; {limit} can be")]
+    TooManyMounts {
+        /// How many there are.
+        passed: usize,
+        /// How many there can be.
+        limit: usize,
+    },
+}
+
+impl ExecError {
+    /// Makes the error of a set-up that failed, with the command's own failures told apart.
+    pub(crate) fn from_failure(failure: &InitFailure, spec: &SandboxSpec) -> Self {
+        let source = failure.to_call_error();
+        let command = spec
+            .arguments
+            .first()
+            .map(|word| String::from_utf8_lossy(word).into_owned());
+        let command = command.unwrap_or_default();
+        match (failure.step, source.errno()) {
+            (SetupStep::Execute, Errno::ENOENT | Errno::ENOTDIR) => {
+                Self::CommandNotFound { command, source }
+            }
+            (SetupStep::Execute, _) => Self::CommandNotExecutable { command, source },
+            (step, _) => Self::Setup { step, source },
+        }
+    }
+
+    /// Returns the code with which a shell would tell of this error: 127 for a command that was not found, 126
+    /// for one that is not executable, `None` for what is not the command's fault.
+    pub fn exit_code(&self) -> Option<i32> {
+        match self {
+            Self::CommandNotFound { .. } => Some(127),
+            Self::CommandNotExecutable { .. } => Some(126),
+            _ => None,
+        }
+    }
+}

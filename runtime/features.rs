@@ -1,0 +1,50 @@
+//! What this kernel can do, of what is used here: probed once, by trying it.
+//!
+//! | Feature | Since Linux | Without it |
+//! | --- | --- | --- |
+//! | `openat2`, `open_tree`, `fsopen`, `pidfd_open`, `close_range` | 5.9 | no sandbox |
+//! | overlayfs in a user namespace with `userxattr` | 5.11 | no sandbox |
+//! | `mount_setattr` | 5.12 | no sandbox |
+//! | overlayfs with `lowerdir+` | 6.8 | all layers in one string, which limits their number |
+//! | Landlock's scope of abstract sockets | 6.12 | abstract sockets of the host can be reached |
+//! | `binfmt_misc` in a user namespace | 6.7 | the host's handlers, if any |
+
+use std::os::fd::AsFd as _;
+
+use nix::errno::Errno;
+
+use crate::sys::mount::{self, Setting};
+use crate::sys::security;
+
+/// Landlock's first version with scopes for abstract sockets.
+const LANDLOCK_WITH_SCOPES: i64 = 6;
+
+/// What the kernel can do. Probed in the builder: some of it depends on the user namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KernelFeatures {
+    /// overlayfs takes its layers one by one (`lowerdir+`).
+    pub overlay_layer_by_layer: bool,
+    /// Landlock can keep a sandbox from abstract sockets outside of it.
+    pub landlock_scopes: bool,
+}
+
+impl KernelFeatures {
+    /// Tries every feature.
+    pub fn probe() -> Self {
+        Self {
+            overlay_layer_by_layer: has_layer_by_layer(),
+            landlock_scopes: security::landlock_version()
+                .is_ok_and(|version| version >= LANDLOCK_WITH_SCOPES),
+        }
+    }
+}
+
+/// A kernel before 6.5 takes any parameter and complains in the end; 6.5 to 6.7 do not know this one.
+fn has_layer_by_layer() -> bool {
+    let Ok(context) = mount::fsopen(c"overlay") else {
+        return false;
+    };
+    let set = |setting| mount::fsconfig(context.as_fd(), setting).map_err(|error| error.errno());
+    set(Setting::Flag(c"no-such-option")) == Err(Errno::EINVAL)
+        && set(Setting::String(c"lowerdir+", c"/")).is_ok()
+}

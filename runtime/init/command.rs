@@ -1,0 +1,204 @@
+//! The command's own process, up to `execve`.
+
+use std::ffi::{CString, OsStr};
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
+use std::os::unix::ffi::OsStrExt as _;
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::unistd::{AccessFlags, chdir, dup2_stdin, faccessat, getcwd, setsid};
+
+use crate::protocol::{InitFailure, Setup, SetupStep};
+use crate::sys::{CallError, Called as _, file, process, signal};
+use crate::{credentials, landlock, rlimit, seccomp};
+
+/// What a step of the command's process works with.
+pub(crate) struct Launch<'l> {
+    setup: &'l Setup,
+    dev: BorrowedFd<'l>,
+}
+
+type Prepare = fn(&Launch<'_>) -> Result<(), CallError>;
+
+/// What is done, in this order. The last step does not return if it succeeds.
+pub(crate) const STEPS: &[(SetupStep, Prepare)] = &[
+    (SetupStep::Session, leave_terminal),
+    (SetupStep::Limits, |launch| {
+        rlimit::set_open_files(launch.setup.open_files)
+    }),
+    (SetupStep::Descriptors, |_| close_descriptors()),
+    (SetupStep::BoundingSet, |_| {
+        credentials::limit_bounding_set()
+    }),
+    (SetupStep::Identity, change_user),
+    (SetupStep::Landlock, confine_abstract_sockets),
+    (SetupStep::Seccomp, |_| filter_system_calls()),
+    (SetupStep::WorkingDirectory, enter_working_directory),
+    (SetupStep::Capabilities, |launch| {
+        credentials::set_final(&launch.setup.spec.user)
+    }),
+    (SetupStep::Execute, execute_command),
+];
+
+/// Becomes the command. Returns only if that failed.
+pub(super) fn execute(setup: &Setup, dev: BorrowedFd<'_>) -> InitFailure {
+    let launch = Launch { setup, dev };
+    for (step, prepare) in STEPS {
+        if let Err(error) = prepare(&launch) {
+            return InitFailure::new(*step, &error);
+        }
+    }
+    let call = CallError::new("execve()", Errno::EINVAL);
+    InitFailure::new(SetupStep::Execute, &call)
+}
+
+fn leave_terminal(launch: &Launch<'_>) -> Result<(), CallError> {
+    setsid().called(|| "setsid()".to_owned())?;
+    signal::reset()?;
+    let null = file::open(launch.dev, c"null", OFlag::O_RDONLY, 0)?;
+    dup2_stdin(null.as_fd()).called(|| "dup2(/dev/null, 0)".to_owned())
+}
+
+fn close_descriptors() -> Result<(), CallError> {
+    let first = io::stderr().as_raw_fd().cast_unsigned() + 1;
+    process::close_range_on_exec(first, u32::MAX)
+}
+
+fn change_user(launch: &Launch<'_>) -> Result<(), CallError> {
+    credentials::keep_capabilities()?;
+    credentials::become_user(&launch.setup.spec.user, launch.setup.ids)?;
+    credentials::raise_kept()
+}
+
+fn confine_abstract_sockets(launch: &Launch<'_>) -> Result<(), CallError> {
+    if launch.setup.confine_abstract_sockets {
+        landlock::confine_abstract_sockets()?;
+    }
+    Ok(())
+}
+
+fn filter_system_calls() -> Result<(), CallError> {
+    match seccomp::filter() {
+        Some(program) => crate::sys::security::set_seccomp_filter(&program),
+        None => Ok(()),
+    }
+}
+
+fn enter_working_directory(launch: &Launch<'_>) -> Result<(), CallError> {
+    let path = launch.setup.spec.working_directory.as_slice();
+    let describe = || format!("chdir({:?})", OsStr::from_bytes(path));
+    let c_path = CString::new(path).map_err(|_| CallError::new(describe(), Errno::EINVAL))?;
+    chdir(c_path.as_c_str()).called(describe)?;
+    // The kernel names a directory outside of the root so, which a descriptor left open could lead to
+    // (CVE-2024-21626).
+    let here = getcwd().called(|| "getcwd()".to_owned())?;
+    if here.is_absolute() {
+        Ok(())
+    } else {
+        Err(CallError::new(describe(), Errno::ENOENT))
+    }
+}
+
+fn execute_command(launch: &Launch<'_>) -> Result<(), CallError> {
+    let spec = &launch.setup.spec;
+    let arguments = c_strings(&spec.arguments)?;
+    let environment = c_strings(&spec.environment)?;
+    let Some(command) = arguments.first() else {
+        return Err(CallError::new("execve()", Errno::EINVAL));
+    };
+    if command.as_bytes().contains(&b'/') {
+        let Err(errno) = process::execute(command, &arguments, &environment);
+        return Err(refused(command, errno));
+    }
+    let path = search_path(&spec.environment);
+    let mut first_refusal = None;
+    for candidate in candidates(path, command.as_bytes()) {
+        let Err(errno) = process::execute(&candidate, &arguments, &environment);
+        match errno {
+            Errno::ENOENT | Errno::ENOTDIR => {}
+            // Another directory may have one that can be executed, as execvp(3) does it.
+            Errno::EACCES => {
+                first_refusal.get_or_insert_with(|| refused(&candidate, errno));
+            }
+            _ => return Err(refused(&candidate, errno)),
+        }
+    }
+    Err(first_refusal.unwrap_or_else(|| {
+        let call = format!("execve({command:?}) in PATH {:?}", OsStr::from_bytes(path));
+        CallError::new(call, Errno::ENOENT)
+    }))
+}
+
+/// Returns the last `PATH` of the environment: what a program that sets variables one by one would have.
+fn search_path(environment: &[Vec<u8>]) -> &[u8] {
+    environment
+        .iter()
+        .rev()
+        .find_map(|entry| entry.strip_prefix(b"PATH="))
+        .unwrap_or_default()
+}
+
+/// Returns where `command` may be. A relative directory is passed over: it is where the command happens to be
+/// started.
+fn candidates(path: &[u8], command: &[u8]) -> impl Iterator<Item = CString> {
+    path.split(|byte| *byte == b':')
+        .filter(|directory| directory.first() == Some(&b'/'))
+        .filter_map(move |directory| CString::new([directory, b"/", command].concat()).ok())
+}
+
+/// Tells a program that is missing from one whose interpreter is: the kernel has the same error for both.
+fn refused(path: &CString, errno: Errno) -> CallError {
+    let there = || {
+        faccessat(
+            AT_FDCWD,
+            path.as_c_str(),
+            AccessFlags::F_OK,
+            AtFlags::empty(),
+        )
+    };
+    if errno == Errno::ENOENT && there().is_ok() {
+        let call = format!("execve({path:?}), which is there, and start the interpreter it names");
+        return CallError::new(call, errno);
+    }
+    CallError::new(format!("execve({path:?})"), errno)
+}
+
+fn c_strings(list: &[Vec<u8>]) -> Result<Vec<CString>, CallError> {
+    let strings = list.iter().map(|text| CString::new(text.as_slice()));
+    strings
+        .collect::<Result<_, _>>()
+        .map_err(|_| CallError::new("execve()", Errno::EINVAL))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_search_path_is_the_last_of_the_environment() {
+        let cases: [(&[&str], &str); 4] = [
+            (&[], ""),
+            (&["XPATH=/x", "PATHX=/y"], ""),
+            (&["PATH=/a", "HOME=/", "PATH=/b:/c"], "/b:/c"),
+            (&["PATH="], ""),
+        ];
+        for (entries, expected) in cases {
+            let environment: Vec<Vec<u8>> = entries
+                .iter()
+                .map(|entry| entry.as_bytes().to_vec())
+                .collect();
+            assert_eq!(
+                search_path(&environment),
+                expected.as_bytes(),
+                "{entries:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn relative_directories_are_no_candidates() {
+        let found: Vec<_> = candidates(b":/usr/bin:bin:.:/bin/", b"sh").collect();
+        assert_eq!(found, [c"/usr/bin/sh".to_owned(), c"/bin//sh".to_owned()]);
+    }
+}

@@ -1,0 +1,161 @@
+//! PID 1 of a sandbox: builds it, starts the command, reaps whatever ends, and goes when the command or the
+//! builder is gone. The kernel then kills what is left.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::process::ExitCode;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags};
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, pipe2, setsid};
+
+use super::{Handed, InitEnd, command, fail, root};
+use crate::channel::{Received, wait_for_any};
+use crate::mountpoint::Stub;
+use crate::protocol::{ExitStatus, FromInit, InitFailure, Setup, SetupStep, ToInit};
+use crate::sys::{CallError, Called as _, process};
+
+/// Is PID 1 to its end.
+pub(super) fn serve(channel: &InitEnd, setup: &Setup, handed: Handed) -> ExitCode {
+    let Ok(Received::Message(ToInit::Proceed, _)) = channel.receive() else {
+        return ExitCode::FAILURE;
+    };
+    match start(channel, setup, handed) {
+        Ok(Started::Command) => ExitCode::FAILURE,
+        Ok(Started::First { command, endings }) => watch(channel, command, &endings),
+        Err(failure) => fail(channel, failure),
+    }
+}
+
+/// Which of two processes returned from starting the command.
+enum Started {
+    /// The command's process, which could not execute it and has said so.
+    Command,
+    /// PID 1.
+    First { command: Pid, endings: SignalFd },
+}
+
+fn start(channel: &InitEnd, setup: &Setup, handed: Handed) -> Result<Started, InitFailure> {
+    let at = |step| move |error: CallError| InitFailure::new(step, &error);
+    protect().map_err(at(SetupStep::Namespaces))?;
+    let scene = root::build(setup, handed)?;
+    let dev = root::mounted(&scene.dev, "/dev").map_err(at(SetupStep::Fork))?;
+    let endings = note_endings().map_err(at(SetupStep::Fork))?;
+    let (reading, writing) = pipe2(OFlag::O_CLOEXEC)
+        .called(|| "pipe2(O_CLOEXEC)".to_owned())
+        .map_err(at(SetupStep::Fork))?;
+    match process::fork().map_err(at(SetupStep::Fork))? {
+        ForkResult::Child => {
+            drop(reading);
+            let failure = command::execute(setup, dev);
+            // PID 1 waits for this pipe to close; nobody else can be told.
+            drop(serde_json::to_writer(File::from(writing), &failure));
+            Ok(Started::Command)
+        }
+        ForkResult::Parent { child } => {
+            drop(writing);
+            await_execution(reading)?;
+            tell_started(channel, &scene.stubs);
+            Ok(Started::First {
+                command: child,
+                endings,
+            })
+        }
+    }
+}
+
+/// Makes this process one that commands can neither trace nor look into, and that no terminal reaches.
+fn protect() -> Result<(), CallError> {
+    // It is root of the namespace, as commands are, and its /proc/1 is in theirs.
+    prctl::set_dumpable(false).called(|| "prctl(PR_SET_DUMPABLE, 0)".to_owned())?;
+    setsid().map(drop).called(|| "setsid()".to_owned())
+}
+
+/// Has the ends of children noted in a descriptor.
+fn note_endings() -> Result<SignalFd, CallError> {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGCHLD);
+    signals
+        .thread_block()
+        .called(|| "rt_sigprocmask(SIG_BLOCK, [SIGCHLD])".to_owned())?;
+    SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .called(|| "signalfd([SIGCHLD])".to_owned())
+}
+
+/// Waits until the command runs: its end of the pipe is closed by `execve`.
+fn await_execution(report: OwnedFd) -> Result<(), InitFailure> {
+    let mut text = Vec::new();
+    let call = || "read the report of the command's process".to_owned();
+    let unreadable = |errno| InitFailure::new(SetupStep::Execute, &CallError::new(call(), errno));
+    File::from(report)
+        .read_to_end(&mut text)
+        .map_err(|error| unreadable(Errno::from_raw(error.raw_os_error().unwrap_or(0))))?;
+    match text.as_slice() {
+        [] => Ok(()),
+        report => {
+            Err(serde_json::from_slice(report).unwrap_or_else(|_| unreadable(Errno::EBADMSG)))
+        }
+    }
+}
+
+fn tell_started(channel: &InitEnd, stubs: &[Stub]) {
+    let records = stubs.iter().map(|stub| stub.record.clone()).collect();
+    let descriptors: Vec<BorrowedFd<'_>> = stubs
+        .iter()
+        .flat_map(|stub| [stub.parent.as_fd(), stub.entry.as_fd()])
+        .collect();
+    // If the builder is gone, the watch notices.
+    drop(channel.send(&FromInit::Started { stubs: records }, &descriptors));
+}
+
+/// Reaps until the command has ended or the builder is gone.
+fn watch(channel: &InitEnd, command: Pid, endings: &SignalFd) -> ExitCode {
+    loop {
+        match reap(command) {
+            Ok(None) => {}
+            Ok(Some(status)) => {
+                // If the builder is gone, there is nobody to tell.
+                drop(channel.send(&FromInit::Exited(status), &[]));
+                return ExitCode::SUCCESS;
+            }
+            Err(_) => return ExitCode::FAILURE,
+        }
+        let mut sources =
+            [channel.as_fd(), endings.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        if wait_for_any(&mut sources).is_err() {
+            return ExitCode::FAILURE;
+        }
+        let [told, ended] = sources.map(|source| source.any().unwrap_or(false));
+        if told {
+            // The builder has nothing more to say: its end of the socket is closed.
+            return ExitCode::FAILURE;
+        }
+        if ended {
+            // One note may stand for several children: all are looked for.
+            endings.read_signal().unwrap_or_default();
+        }
+    }
+}
+
+/// Reaps every child that has ended, and returns how the command did if it is among them.
+fn reap(command: Pid) -> nix::Result<Option<ExitStatus>> {
+    let mut found = None;
+    loop {
+        let status = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(found),
+            Ok(WaitStatus::Exited(pid, code)) => (pid, ExitStatus::Code(code)),
+            Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, ExitStatus::Signal(signal as i32)),
+            Ok(_) | Err(Errno::EINTR) => continue,
+            Err(errno) => return Err(errno),
+        };
+        if status.0 == command {
+            found = Some(status.1);
+        }
+    }
+}

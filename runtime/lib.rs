@@ -1,0 +1,57 @@
+//! The sandbox: namespaces, mounts, ids, system call filter, execution. The only crate with `unsafe` code,
+//! in `sys`.
+//!
+//! A program that uses this crate asks [`role`] first thing in `main`. Without a role it is the first
+//! process and starts the builder with [`run_builder`]; as the builder it calls [`BuilderRole::enter`] and
+//! does its work; the other roles are filled by [`SandboxRole::take`]. See [`userns`] for the processes and
+//! who ends with whom.
+//!
+//! In the builder, [`mount_overlay`] makes the root of a step, [`Namespaces`] runs its command, and
+//! [`binfmt::BinfmtInstance`] has programs of other processors started by their emulators. What to run on
+//! what is decided above.
+
+pub mod binfmt;
+mod bytes;
+mod cancel;
+mod channel;
+mod credentials;
+mod executor;
+mod features;
+mod init;
+mod landlock;
+mod memory;
+mod mountpoint;
+mod namespaces;
+pub mod native;
+mod overlay;
+mod parent;
+mod protocol;
+mod rlimit;
+mod role;
+mod seccomp;
+mod spec;
+mod stubs;
+mod sys;
+pub mod userns;
+
+pub use cancel::{CancelReason, CancelToken};
+pub use channel::ChannelError;
+pub use executor::{
+    ExecError, Executor, ExecutorMode, OutputSink, Protections, SpecificationError, Step,
+    StepOutcome, Stream,
+};
+pub use features::KernelFeatures;
+pub use memory::mount_memory;
+pub use namespaces::Namespaces;
+pub use overlay::{
+    LOWERS_LIMIT, OverlayError, OverlayOptions, Submounts, Upper, bind, mount_overlay,
+};
+pub use protocol::{ExitStatus, InitFailure, SetupStep};
+pub use role::{BuilderRole, Role, SandboxRole, role};
+pub use spec::{
+    Access, DEFAULT_HOSTNAME, MountSource, MountSpec, NetworkMode, SandboxSpec, SandboxUser,
+    TargetKind,
+};
+pub use stubs::populate as populate_stubs;
+pub use sys::CallError;
+pub use userns::{Builder, BuilderCommand, BuilderError, BuilderExit, run_builder};

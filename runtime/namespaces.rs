@@ -1,0 +1,296 @@
+//! The executor that needs user namespaces, with many ids or with one.
+
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use tracing::{debug, info_span};
+
+use crate::executor::{
+    ExecError, Executor, ExecutorMode, Protections, SpecificationError, Step, StepOutcome,
+};
+use crate::features::KernelFeatures;
+use crate::parent::{Proceeded, Proceeding, Running, Spawned};
+use crate::protocol::{OpenFiles, Setup};
+use crate::spec::{MountSource, NetworkMode, SandboxSpec};
+use crate::sys::socket::DESCRIPTORS_LIMIT;
+use crate::userns::{Builder, BuilderId, CommandNamespace, IdMap, NamespaceError, SandboxId};
+use crate::{seccomp, stubs};
+
+/// How many descriptors of a message are not for mounts: the root and the user namespace.
+const OTHER_DESCRIPTORS: usize = 2;
+
+/// Runs each command in namespaces of its own, as ids that the builder maps.
+#[derive(Debug)]
+pub struct Namespaces {
+    ids: IdMap,
+    open_files: OpenFiles,
+    protections: Protections,
+    /// Made when the first command runs, because most builds run none. Guards that it is made once; steps
+    /// start in several threads.
+    namespace: Mutex<Option<Arc<CommandNamespace>>>,
+}
+
+impl Namespaces {
+    /// Prepares to run commands for `builder`. Nothing is started yet.
+    pub fn new(builder: &Builder, features: &KernelFeatures) -> Self {
+        Self {
+            ids: builder.ids(),
+            open_files: builder.open_files(),
+            protections: Protections {
+                seccomp: seccomp::is_supported(),
+                abstract_sockets: features.landlock_scopes,
+            },
+            namespace: Mutex::new(None),
+        }
+    }
+
+    fn namespace(&self) -> Result<Arc<CommandNamespace>, NamespaceError> {
+        // A thread that panicked here has left nothing half-made.
+        let mut namespace = self
+            .namespace
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = namespace.as_ref() {
+            return Ok(Arc::clone(made));
+        }
+        let made = Arc::new(CommandNamespace::create(self.ids)?);
+        *namespace = Some(Arc::clone(&made));
+        Ok(made)
+    }
+
+    /// Starts the sandbox and its command.
+    fn start(&self, step: &Step<'_>) -> Result<Running, ExecError> {
+        let owner = self.owner(step.spec)?;
+        let namespace = self.namespace().map_err(ExecError::Namespace)?;
+        let descriptors: Vec<BorrowedFd<'_>> = [step.root]
+            .into_iter()
+            .chain(namespace.descriptor())
+            .chain(step.mounts.iter().map(|mount| mount.as_fd()))
+            .collect();
+        let spawned = Spawned::spawn(owner.0, owner.1)?;
+        let setup = self.setup(step.spec, namespace.descriptor().is_some());
+        let isolated = match spawned.isolate(setup, &descriptors, step.cancel)? {
+            Proceeding::Isolated(isolated) => isolated,
+            Proceeding::Failed(failure) => {
+                return Err(ExecError::from_failure(&failure, step.spec));
+            }
+        };
+        match isolated.proceed(step.cancel)? {
+            Proceeded::Running(running) => Ok(running),
+            Proceeded::Failed(failure) => Err(ExecError::from_failure(&failure, step.spec)),
+        }
+    }
+
+    fn setup(&self, spec: &SandboxSpec, joins_user_namespace: bool) -> Setup {
+        let mut spec = spec.clone();
+        if !spec.user.groups.contains(&spec.user.gid) {
+            spec.user.groups.push(spec.user.gid);
+        }
+        // A network namespace of its own has abstract sockets of its own.
+        let confine_abstract_sockets =
+            self.protections.abstract_sockets && spec.network == NetworkMode::Host;
+        Setup {
+            spec,
+            ids: self.ids,
+            joins_user_namespace,
+            open_files: self.open_files,
+            confine_abstract_sockets,
+        }
+    }
+
+    /// Returns the command's user and group as the builder has them.
+    fn owner(&self, spec: &SandboxSpec) -> Result<(BuilderId, BuilderId), ExecError> {
+        let ids = |id| {
+            let count = self.ids.count();
+            let unmapped = SpecificationError::UnmappedId { id, count };
+            self.ids
+                .builder_id(SandboxId(id))
+                .ok_or(ExecError::Specification(unmapped))
+        };
+        for group in &spec.user.groups {
+            ids(*group)?;
+        }
+        Ok((ids(spec.user.uid)?, ids(spec.user.gid)?))
+    }
+}
+
+impl Executor for Namespaces {
+    fn mode(&self) -> ExecutorMode {
+        self.ids.mode()
+    }
+
+    fn protections(&self) -> Protections {
+        self.protections
+    }
+
+    fn run(&self, step: Step<'_>) -> Result<StepOutcome, ExecError> {
+        let _span = info_span!("sandbox").entered();
+        check(step.spec, step.mounts.len()).map_err(ExecError::Specification)?;
+        let started = Instant::now();
+        let running = self.start(&step)?;
+        let Step {
+            mounts,
+            output,
+            cancel,
+            ..
+        } = step;
+        // The sandbox has them now.
+        drop(mounts);
+        debug!(set_up = ?started.elapsed(), "command started");
+        let exited = running.wait(output, cancel)?;
+        stubs::remove(exited.stubs).map_err(ExecError::CleanUp)?;
+        let outcome = StepOutcome {
+            status: exited.status,
+            duration: started.elapsed(),
+        };
+        debug!(status = %outcome.status, duration = ?outcome.duration, "command ended");
+        Ok(outcome)
+    }
+}
+
+/// Refuses a specification that cannot be meant.
+fn check(spec: &SandboxSpec, passed: usize) -> Result<(), SpecificationError> {
+    if spec.arguments.is_empty() {
+        return Err(SpecificationError::NoCommand);
+    }
+    if spec.working_directory.first() != Some(&b'/') {
+        return Err(SpecificationError::RelativeWorkingDirectory);
+    }
+    let has_zero = |text: &Vec<u8>| text.contains(&0);
+    let texts = [
+        ("an argument", spec.arguments.iter().any(has_zero)),
+        ("a variable", spec.environment.iter().any(has_zero)),
+        ("the working directory", has_zero(&spec.working_directory)),
+        (
+            "the target of a mount",
+            spec.mounts.iter().any(|mount| has_zero(&mount.target)),
+        ),
+    ];
+    if let Some((what, _)) = texts.into_iter().find(|(_, found)| *found) {
+        return Err(SpecificationError::ZeroByte { what });
+    }
+    let limit = DESCRIPTORS_LIMIT - OTHER_DESCRIPTORS;
+    if passed > limit {
+        return Err(SpecificationError::TooManyMounts { passed, limit });
+    }
+    check_sources(spec, passed)
+}
+
+/// Refuses mounts whose descriptors are not there, or not there any more.
+fn check_sources(spec: &SandboxSpec, passed: usize) -> Result<(), SpecificationError> {
+    let mut used = BTreeSet::new();
+    for mount in &spec.mounts {
+        let MountSource::Descriptor(index) = mount.source else {
+            continue;
+        };
+        if index >= passed {
+            return Err(SpecificationError::NoSuchMount { index, passed });
+        }
+        if !used.insert(index) {
+            return Err(SpecificationError::MountUsedTwice { index });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Access, MountSpec, TargetKind};
+
+    fn spec() -> SandboxSpec {
+        SandboxSpec::new(vec![b"true".to_vec()])
+    }
+
+    fn descriptor(index: usize) -> Vec<MountSpec> {
+        vec![MountSpec {
+            target: b"/mnt".to_vec(),
+            source: MountSource::Descriptor(index),
+            kind: TargetKind::Directory,
+            access: Access::ReadOnly,
+        }]
+    }
+
+    #[test]
+    fn a_specification_that_can_be_meant_is_taken() {
+        assert_eq!(check(&spec(), 0), Ok(()));
+        assert_eq!(
+            check(
+                &SandboxSpec {
+                    mounts: descriptor(0),
+                    ..spec()
+                },
+                1
+            ),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn a_specification_that_cannot_be_meant_is_refused() {
+        let zero = |what| SpecificationError::ZeroByte { what };
+        let cases = [
+            (
+                SandboxSpec {
+                    arguments: Vec::new(),
+                    ..spec()
+                },
+                0,
+                SpecificationError::NoCommand,
+            ),
+            (
+                SandboxSpec::new(vec![b"a\0b".to_vec()]),
+                0,
+                zero("an argument"),
+            ),
+            (
+                SandboxSpec {
+                    environment: vec![b"A=\0".to_vec()],
+                    ..spec()
+                },
+                0,
+                zero("a variable"),
+            ),
+            (
+                SandboxSpec {
+                    working_directory: b"/\0".to_vec(),
+                    ..spec()
+                },
+                0,
+                zero("the working directory"),
+            ),
+            (
+                SandboxSpec {
+                    working_directory: b"srv".to_vec(),
+                    ..spec()
+                },
+                0,
+                SpecificationError::RelativeWorkingDirectory,
+            ),
+            (
+                SandboxSpec {
+                    mounts: descriptor(1),
+                    ..spec()
+                },
+                1,
+                SpecificationError::NoSuchMount {
+                    index: 1,
+                    passed: 1,
+                },
+            ),
+            (
+                spec(),
+                252,
+                SpecificationError::TooManyMounts {
+                    passed: 252,
+                    limit: 251,
+                },
+            ),
+        ];
+        for (spec, passed, expected) in cases {
+            assert_eq!(check(&spec, passed), Err(expected));
+        }
+    }
+}

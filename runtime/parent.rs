@@ -1,0 +1,403 @@
+//! The builder's side of one sandbox: four types, each made from the one before.
+//!
+//! ```text
+//! Spawned ──isolate()──► Isolated ──proceed()──► Running ──wait()──► Exited
+//!    └──────────────┴────────────────┴── dropped: killed, and reaped
+//! ```
+//!
+//! A message out of order cannot be written. A sandbox that is dropped on the way, for an error or a panic, is
+//! killed with all its processes.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::process::{Child, Stdio};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags};
+use nix::sys::signal::Signal;
+use nix::unistd::{Gid, Pid, Uid, fchown, pipe2};
+
+use crate::cancel::CancelToken;
+use crate::channel::{Channel, ChannelError, Received, wait_for_any};
+use crate::executor::{ExecError, OutputSink, Stream};
+use crate::mountpoint::Stub;
+use crate::protocol::{ExitStatus, FromInit, InitFailure, Setup, ToInit};
+use crate::role::SandboxRole;
+use crate::stubs;
+use crate::sys::{CallError, Called as _, process};
+use crate::userns::BuilderId;
+
+/// How much is read from a pipe at once, in bytes: what a pipe holds.
+const CHUNK_BYTES: usize = 64 << 10;
+
+type BuilderEnd = Channel<ToInit, FromInit>;
+
+/// A process that has been started and told nothing.
+#[derive(Debug)]
+pub(crate) struct Spawned {
+    processes: Processes,
+    streams: Streams,
+}
+
+/// A sandbox with its namespaces and a PID 1, which waits.
+#[derive(Debug)]
+pub(crate) struct Isolated {
+    processes: Processes,
+    streams: Streams,
+}
+
+/// A sandbox in which the command runs.
+#[derive(Debug)]
+pub(crate) struct Running {
+    processes: Processes,
+    streams: Streams,
+    stubs: Vec<Stub>,
+}
+
+/// A sandbox that is gone.
+#[derive(Debug)]
+pub(crate) struct Exited {
+    pub(crate) status: ExitStatus,
+    /// What it leaves in its root that is no part of the result.
+    pub(crate) stubs: Vec<Stub>,
+}
+
+/// What came of [`Isolated::proceed`].
+#[derive(Debug)]
+pub(crate) enum Proceeded {
+    Running(Running),
+    Failed(InitFailure),
+}
+
+impl Spawned {
+    /// Starts `init`, with output pipes that belong to the command's user.
+    ///
+    /// Their owner matters to a command that opens `/dev/stdout`: that opens the pipe anew, with the permissions
+    /// of a file.
+    pub(crate) fn spawn(uid: BuilderId, gid: BuilderId) -> Result<Self, ExecError> {
+        let (channel, control) = Channel::pair().map_err(ExecError::Watch)?;
+        let [(stdout, stdout_writing), (stderr, stderr_writing)] =
+            [pipe(uid, gid)?, pipe(uid, gid)?];
+        let child = SandboxRole::Init
+            .command()
+            .stdin(Stdio::from(control))
+            .stdout(Stdio::from(stdout_writing))
+            .stderr(Stdio::from(stderr_writing))
+            .spawn()
+            .map_err(ExecError::Start)?;
+        let processes = Processes::watch(child, channel)?;
+        Ok(Self {
+            processes,
+            streams: Streams {
+                stdout: Some(stdout),
+                stderr: Some(stderr),
+            },
+        })
+    }
+
+    /// Tells it everything, and waits until its PID 1 is there.
+    pub(crate) fn isolate(
+        mut self,
+        setup: Setup,
+        descriptors: &[BorrowedFd<'_>],
+        cancel: &CancelToken,
+    ) -> Result<Proceeding, ExecError> {
+        self.processes
+            .tell(&ToInit::Setup(Box::new(setup)), descriptors)?;
+        match self.processes.hear(cancel)? {
+            (FromInit::Isolated, descriptors) => {
+                self.processes.first_in_namespace = descriptors.into_iter().next();
+                let Self { processes, streams } = self;
+                Ok(Proceeding::Isolated(Isolated { processes, streams }))
+            }
+            (FromInit::Failed(failure), _) => Ok(Proceeding::Failed(failure)),
+            (FromInit::Started { .. } | FromInit::Exited(_), _) => Err(out_of_order()),
+        }
+    }
+}
+
+/// What came of [`Spawned::isolate`].
+#[derive(Debug)]
+pub(crate) enum Proceeding {
+    Isolated(Isolated),
+    Failed(InitFailure),
+}
+
+impl Isolated {
+    /// Lets it go on, and waits until the command runs.
+    pub(crate) fn proceed(self, cancel: &CancelToken) -> Result<Proceeded, ExecError> {
+        self.processes.tell(&ToInit::Proceed, &[])?;
+        match self.processes.hear(cancel)? {
+            (FromInit::Started { stubs }, descriptors) => {
+                let stubs = stubs::received(stubs, descriptors).ok_or_else(out_of_order)?;
+                let Self { processes, streams } = self;
+                Ok(Proceeded::Running(Running {
+                    processes,
+                    streams,
+                    stubs,
+                }))
+            }
+            (FromInit::Failed(failure), _) => Ok(Proceeded::Failed(failure)),
+            (FromInit::Isolated | FromInit::Exited(_), _) => Err(out_of_order()),
+        }
+    }
+}
+
+impl Running {
+    /// Passes output on until everything in the sandbox is gone.
+    pub(crate) fn wait(
+        self,
+        output: &mut dyn OutputSink,
+        cancel: &CancelToken,
+    ) -> Result<Exited, ExecError> {
+        let Self {
+            mut processes,
+            mut streams,
+            stubs,
+        } = self;
+        let mut status = None;
+        loop {
+            let ready = wait_for_news(&processes, &streams, cancel, status.is_some())?;
+            if ready.cancelled {
+                return Err(ExecError::Cancelled);
+            }
+            streams.pass_on(ready.streams, output)?;
+            if ready.told {
+                status = processes.hear_status()?;
+            }
+            if ready.ended {
+                streams.drain(output)?;
+                let status = match status {
+                    Some(status) => Some(status),
+                    None => processes.hear_status()?,
+                };
+                processes.reap().map_err(ExecError::Start)?;
+                let status = status.ok_or(ExecError::Lost)?;
+                return Ok(Exited { status, stubs });
+            }
+            if ready.told && status.is_none() {
+                // PID 1 is gone without a word, and the kernel takes its namespace away.
+                processes.kill();
+            }
+        }
+    }
+}
+
+/// What a wait was ended by.
+struct Ready {
+    ended: bool,
+    cancelled: bool,
+    told: bool,
+    streams: [bool; 2],
+}
+
+fn wait_for_news(
+    processes: &Processes,
+    streams: &Streams,
+    cancel: &CancelToken,
+    has_status: bool,
+) -> Result<Ready, ExecError> {
+    // After its last message the socket would be ready for ever.
+    let channel = processes.channel.as_ref().filter(|_| !has_status);
+    let sources = [
+        Some(processes.init.as_fd()),
+        Some(cancel.as_fd()),
+        channel.map(|channel| channel.as_fd()),
+        streams.stdout.as_ref().map(|pipe| pipe.as_fd()),
+        streams.stderr.as_ref().map(|pipe| pipe.as_fd()),
+    ];
+    let mut polled: Vec<_> = sources
+        .iter()
+        .flatten()
+        .map(|fd| PollFd::new(*fd, PollFlags::POLLIN))
+        .collect();
+    wait_for_any(&mut polled).map_err(ExecError::Watch)?;
+    let mut answers = polled.iter().map(|source| source.any().unwrap_or(false));
+    let [ended, cancelled, told, stdout, stderr] =
+        sources.map(|source| source.is_some() && answers.next().unwrap_or(false));
+    Ok(Ready {
+        ended,
+        cancelled,
+        told,
+        streams: [stdout, stderr],
+    })
+}
+
+/// The processes of a sandbox. Dropping kills them, and waits until they are gone.
+#[derive(Debug)]
+struct Processes {
+    child: Child,
+    reaped: bool,
+    /// `init`, the child.
+    init: OwnedFd,
+    /// PID 1, as soon as it is there.
+    first_in_namespace: Option<OwnedFd>,
+    /// Open as long as the sandbox may live.
+    channel: Option<BuilderEnd>,
+}
+
+impl Processes {
+    fn watch(mut child: Child, channel: BuilderEnd) -> Result<Self, ExecError> {
+        match process::pidfd_open(Pid::from_raw(child.id().cast_signed())) {
+            Ok(init) => Ok(Self {
+                child,
+                reaped: false,
+                init,
+                first_in_namespace: None,
+                channel: Some(channel),
+            }),
+            Err(error) => {
+                drop(channel);
+                // Its socket is closed: it ends by itself.
+                drop(child.wait());
+                Err(ExecError::Watch(error))
+            }
+        }
+    }
+
+    fn channel(&self) -> Result<&BuilderEnd, ExecError> {
+        self.channel.as_ref().ok_or(ExecError::Lost)
+    }
+
+    fn tell(&self, message: &ToInit, descriptors: &[BorrowedFd<'_>]) -> Result<(), ExecError> {
+        match self.channel()?.send(message, descriptors) {
+            Err(ChannelError::Call(error)) if error.errno() == Errno::EPIPE => Err(ExecError::Lost),
+            told => told.map_err(ExecError::Talk),
+        }
+    }
+
+    fn hear(&self, cancel: &CancelToken) -> Result<(FromInit, Vec<OwnedFd>), ExecError> {
+        match self
+            .channel()?
+            .receive_unless(cancel)
+            .map_err(ExecError::Talk)?
+        {
+            Received::Message(message, descriptors) => Ok((message, descriptors)),
+            Received::Closed => Err(ExecError::Lost),
+            Received::Cancelled => Err(ExecError::Cancelled),
+        }
+    }
+
+    /// Returns the command's status; `None` if PID 1 ended without telling it.
+    fn hear_status(&self) -> Result<Option<ExitStatus>, ExecError> {
+        let Some(channel) = &self.channel else {
+            return Ok(None);
+        };
+        match channel.receive().map_err(ExecError::Talk)? {
+            Received::Message(FromInit::Exited(status), _) => Ok(Some(status)),
+            Received::Closed | Received::Cancelled => Ok(None),
+            Received::Message(..) => Err(out_of_order()),
+        }
+    }
+
+    /// Kills whatever is left. PID 1 takes its namespace along, and `init` ends when PID 1 has.
+    fn kill(&mut self) {
+        self.channel = None;
+        let target = self.first_in_namespace.as_ref().unwrap_or(&self.init);
+        // It fails only if the process is gone already.
+        drop(process::pidfd_send_signal(target.as_fd(), Signal::SIGKILL));
+    }
+
+    fn reap(&mut self) -> io::Result<()> {
+        self.reaped = true;
+        self.child.wait().map(drop)
+    }
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.kill();
+            // There is nobody to tell, and nothing more to be done.
+            drop(self.reap());
+        }
+    }
+}
+
+/// The reading ends of the command's pipes; `None` after the last writer closed one.
+#[derive(Debug)]
+struct Streams {
+    stdout: Option<File>,
+    stderr: Option<File>,
+}
+
+impl Streams {
+    fn pass_on(&mut self, ready: [bool; 2], output: &mut dyn OutputSink) -> Result<(), ExecError> {
+        let streams = [
+            (Stream::Stdout, &mut self.stdout),
+            (Stream::Stderr, &mut self.stderr),
+        ];
+        for ((stream, pipe), ready) in streams.into_iter().zip(ready) {
+            if ready {
+                pass_on(stream, pipe, output).map_err(ExecError::Start)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what is there and does not wait for more: a pipe can outlive the sandbox in a process outside that
+    /// was handed it over a socket.
+    fn drain(&mut self, output: &mut dyn OutputSink) -> Result<(), ExecError> {
+        let streams = [
+            (Stream::Stdout, &mut self.stdout),
+            (Stream::Stderr, &mut self.stderr),
+        ];
+        for (stream, pipe) in streams {
+            while pass_on(stream, pipe, output).map_err(ExecError::Start)? {}
+        }
+        Ok(())
+    }
+}
+
+/// Reads once from a pipe that does not block, and says whether there may be more.
+fn pass_on(
+    stream: Stream,
+    pipe: &mut Option<File>,
+    output: &mut dyn OutputSink,
+) -> io::Result<bool> {
+    let Some(open) = pipe else { return Ok(false) };
+    let mut chunk = vec![0; CHUNK_BYTES];
+    match open.read(&mut chunk) {
+        Ok(0) => {
+            *pipe = None;
+            Ok(false)
+        }
+        Ok(count) => {
+            output.write(stream, chunk.get(..count).unwrap_or_default());
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a pipe that `uid` owns, of which our end does not block.
+fn pipe(uid: BuilderId, gid: BuilderId) -> Result<(File, OwnedFd), ExecError> {
+    let (reading, writing) = pipe2(OFlag::O_CLOEXEC)
+        .called(|| "pipe2(O_CLOEXEC)".to_owned())
+        .map_err(ExecError::Watch)?;
+    fchown(
+        &writing,
+        Some(Uid::from_raw(uid.0)),
+        Some(Gid::from_raw(gid.0)),
+    )
+    .called(|| format!("fchown(pipe, {}, {})", uid.0, gid.0))
+    .map_err(ExecError::Watch)?;
+    do_not_block(&reading).map_err(ExecError::Watch)?;
+    Ok((reading.into(), writing))
+}
+
+/// Only for the end that is ours: a program expects its standard output to block.
+fn do_not_block(pipe: &OwnedFd) -> Result<(), CallError> {
+    use nix::fcntl::{FcntlArg, fcntl};
+    fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
+        .map(drop)
+        .called(|| "fcntl(F_SETFL, O_NONBLOCK)".to_owned())
+}
+
+fn out_of_order() -> ExecError {
+    ExecError::Talk(ChannelError::OutOfOrder)
+}

@@ -1,0 +1,144 @@
+//! Which of our processes this one is.
+//!
+//! The program starts itself again for everything that has to be done in another namespace, so that no code
+//! of ours runs in a copy of a process with threads (`ARCHITECTURE.md`, "Processes and privileges"). A
+//! private first argument names the role. It is no interface: whoever gives it by hand gets an error, and no
+//! right that the user does not have.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::RawFd;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
+
+use crate::init;
+use crate::userns::nested;
+
+/// What a role argument begins with.
+const PREFIX: &str = "--careen-role=";
+
+/// This program, whatever has become of its file since it was started.
+pub(crate) const THIS_PROGRAM: &std::ffi::CStr = c"/proc/self/exe";
+
+/// A process of ours other than the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Does the work, as root of a user namespace.
+    Builder(BuilderRole),
+    /// Serves one sandbox, or all of them.
+    Sandbox(SandboxRole),
+}
+
+/// The role of the builder: to be entered before anything else is done.
+///
+/// See [`crate::userns`]; [`BuilderRole::enter`] is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BuilderRole {
+    /// The number of the socket to the first process.
+    pub(crate) control: RawFd,
+}
+
+/// The roles that this crate fills itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SandboxRole {
+    /// Makes the user namespace of commands.
+    Userns,
+    /// Sets one sandbox up and is its PID 1.
+    Init,
+}
+
+/// Returns the role that `arguments` give, the name of the program being the first of them.
+///
+/// ```
+/// let arguments = ["careen".into(), "build".into()];
+/// assert_eq!(runtime::role(&arguments), None);
+/// ```
+pub fn role(arguments: &[OsString]) -> Option<Role> {
+    let name = arguments.get(1)?.to_str()?.strip_prefix(PREFIX)?;
+    match name {
+        "userns" => Some(Role::Sandbox(SandboxRole::Userns)),
+        "init" => Some(Role::Sandbox(SandboxRole::Init)),
+        _ => {
+            let control = name.strip_prefix("builder:")?.parse().ok()?;
+            Some(Role::Builder(BuilderRole { control }))
+        }
+    }
+}
+
+impl BuilderRole {
+    /// Returns the argument that gives this role.
+    pub(crate) fn argument(self) -> OsString {
+        format!("{PREFIX}builder:{}", self.control).into()
+    }
+}
+
+impl SandboxRole {
+    /// Fills the role. The process is to end with what this returns, at once.
+    ///
+    /// Must be called before the process has a second thread.
+    pub fn take(self) -> ExitCode {
+        match self {
+            Self::Userns => nested::serve(),
+            Self::Init => init::serve(),
+        }
+    }
+
+    /// Returns the command that starts this program in this role, with no environment and in a process group
+    /// of its own: what the terminal sends to the foreground is not for it.
+    pub(crate) fn command(self) -> Command {
+        let name = match self {
+            Self::Userns => "userns",
+            Self::Init => "init",
+        };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "runtime starts this program again"
+        )]
+        let mut command = Command::new(OsStr::new("/proc/self/exe"));
+        command
+            .arg0("careen")
+            .arg(format!("{PREFIX}{name}"))
+            .env_clear()
+            .process_group(0);
+        command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_named_by_the_first_argument_alone() {
+        let builder = |control| Some(Role::Builder(BuilderRole { control }));
+        let cases: [(&[&str], Option<Role>); 9] = [
+            (&[], None),
+            (&["careen"], None),
+            (&["careen", "build", "--careen-role=init"], None),
+            (
+                &["careen", "--careen-role=init"],
+                Some(Role::Sandbox(SandboxRole::Init)),
+            ),
+            (
+                &["careen", "--careen-role=userns"],
+                Some(Role::Sandbox(SandboxRole::Userns)),
+            ),
+            (&["careen", "--careen-role=builder:7", "build"], builder(7)),
+            (&["careen", "--careen-role=builder"], None),
+            (&["careen", "--careen-role=builder:x"], None),
+            (&["careen", "--careen-role=cook"], None),
+        ];
+        for (arguments, expected) in cases {
+            let words: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+            assert_eq!(role(&words), expected, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn the_builders_argument_gives_its_role() {
+        let builder = BuilderRole { control: 12 };
+        assert_eq!(
+            role(&["careen".into(), builder.argument()]),
+            Some(Role::Builder(builder))
+        );
+    }
+}

@@ -1,0 +1,120 @@
+//! [`SandboxSpec`]: everything the sandbox is told.
+//!
+//! It holds values only. Descriptors that the values refer to travel beside it, in the order of
+//! [`crate::Step::mounts`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::bytes;
+
+/// The host name that a build has under `BuildKit`. It is the same everywhere, so that it can be part of no
+/// result.
+pub const DEFAULT_HOSTNAME: &str = "buildkitsandbox";
+
+/// One command and what it sees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SandboxSpec {
+    /// The command and its arguments. A command without a slash is looked for in the `PATH` of
+    /// [`environment`](Self::environment).
+    #[serde(with = "bytes::list")]
+    pub arguments: Vec<Vec<u8>>,
+    /// The whole environment, each entry as `NAME=value`. Nothing is added.
+    #[serde(with = "bytes::list")]
+    pub environment: Vec<Vec<u8>>,
+    /// Where the command starts: an absolute path of a directory that exists in the root.
+    #[serde(with = "bytes::one")]
+    pub working_directory: Vec<u8>,
+    /// Whom the command runs as.
+    pub user: SandboxUser,
+    /// The host name it sees.
+    pub hostname: String,
+    /// The network it has.
+    pub network: NetworkMode,
+    /// What is mounted over the root, in this order.
+    pub mounts: Vec<MountSpec>,
+}
+
+/// Ids inside the sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SandboxUser {
+    /// The user id.
+    pub uid: u32,
+    /// The group id.
+    pub gid: u32,
+    /// Further groups. The group id is one of the groups whether it is named here or not: a process must not
+    /// leave its own group by a set-group-id program (CVE-2022-2990).
+    pub groups: Vec<u32>,
+}
+
+/// Which network a command has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NetworkMode {
+    /// That of this machine, without the right to configure it, and without its abstract sockets where the
+    /// kernel can withhold them.
+    Host,
+    /// A loopback interface and nothing else.
+    None,
+}
+
+/// One mount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountSpec {
+    /// Where in the root. Symbolic links are followed inside the root; what is missing is made, and removed
+    /// after the command unless it put something there.
+    #[serde(with = "bytes::one")]
+    pub target: Vec<u8>,
+    /// What is mounted.
+    pub source: MountSource,
+    /// What the target has to be.
+    pub kind: TargetKind,
+    /// What the command may do with it.
+    pub access: Access,
+}
+
+/// What is mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MountSource {
+    /// The detached mount at this index of [`crate::Step::mounts`].
+    Descriptor(usize),
+    /// A new file system in memory.
+    Tmpfs {
+        /// How much it holds; half of the memory when `None`.
+        size_bytes: Option<u64>,
+        /// The permissions of its root directory.
+        mode: u32,
+    },
+}
+
+/// What is at the target of a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TargetKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+}
+
+/// What may be done with a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Access {
+    /// Reading.
+    ReadOnly,
+    /// Reading and writing.
+    ReadWrite,
+}
+
+impl SandboxSpec {
+    /// Returns a specification of `arguments` run as the sandbox's root in its root directory, with the host's
+    /// network, the default host name, and neither environment nor mounts.
+    pub fn new(arguments: Vec<Vec<u8>>) -> Self {
+        Self {
+            arguments,
+            environment: Vec::new(),
+            working_directory: b"/".to_vec(),
+            user: SandboxUser::default(),
+            hostname: DEFAULT_HOSTNAME.to_owned(),
+            network: NetworkMode::Host,
+            mounts: Vec::new(),
+        }
+    }
+}

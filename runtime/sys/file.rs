@@ -1,0 +1,50 @@
+//! Opening and making files relative to a directory's descriptor.
+
+use std::ffi::CStr;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::{FileStat, Mode, fstat, mkdirat};
+
+use super::{CallError, Called as _, shown};
+
+/// Opens one name in `directory`. Always close-on-exec.
+pub(crate) fn open(
+    directory: BorrowedFd<'_>,
+    name: &CStr,
+    flags: OFlag,
+    mode: u32,
+) -> Result<OwnedFd, CallError> {
+    openat(
+        directory,
+        name,
+        flags | OFlag::O_CLOEXEC,
+        Mode::from_bits_truncate(mode),
+    )
+    .called(|| format!("openat({}, {name:?}, {flags:?})", shown(directory)))
+}
+
+/// Makes a directory in `directory`.
+pub(crate) fn make_directory(
+    directory: BorrowedFd<'_>,
+    name: &CStr,
+    mode: u32,
+) -> Result<(), CallError> {
+    mkdirat(directory, name, Mode::from_bits_truncate(mode))
+        .called(|| format!("mkdirat({}, {name:?}, {mode:#o})", shown(directory)))
+}
+
+/// Makes a symbolic link called `name` to `target` in `directory`.
+pub(crate) fn symlink(
+    target: &CStr,
+    directory: BorrowedFd<'_>,
+    name: &CStr,
+) -> Result<(), CallError> {
+    nix::unistd::symlinkat(target, directory, name)
+        .called(|| format!("symlinkat({target:?}, {}, {name:?})", shown(directory)))
+}
+
+/// Returns what `fd` refers to.
+pub(crate) fn stat(fd: BorrowedFd<'_>) -> Result<FileStat, CallError> {
+    fstat(fd).called(|| format!("fstat({})", shown(fd)))
+}

@@ -1,0 +1,114 @@
+#![expect(unsafe_code, reason = "system calls without a safe wrapper")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "runtime is what changes namespaces"
+)]
+//! Processes: namespaces, fork, execve, descriptors that refer to a process.
+
+use std::convert::Infallible;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+
+use libc::{c_int, c_uint};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sched::CloneFlags;
+use nix::sys::signal::Signal;
+use nix::unistd::{ForkResult, Pid};
+
+use super::{CallError, Called as _, shown};
+
+/// Leaves the namespaces in `flags` for new ones.
+pub(crate) fn unshare(flags: CloneFlags) -> Result<(), CallError> {
+    nix::sched::unshare(flags).called(|| format!("unshare({flags:?})"))
+}
+
+/// Enters the namespace that `namespace` refers to, which must be of the kind in `flags`.
+pub(crate) fn setns(namespace: BorrowedFd<'_>, flags: CloneFlags) -> Result<(), CallError> {
+    nix::sched::setns(namespace, flags).called(|| format!("setns({}, {flags:?})", shown(namespace)))
+}
+
+/// Makes a copy of this process.
+///
+/// Fails with `EINVAL` in a process that has a second thread: the copy would have the memory of both and
+/// the locks that the other held, for ever.
+pub(crate) fn fork() -> Result<ForkResult, CallError> {
+    // The kernel grants this one only to a process with one thread, for which it changes nothing
+    // (unshare(2), "CLONE_THREAD"). It costs less than to count threads in /proc.
+    let alone = CloneFlags::CLONE_THREAD;
+    nix::sched::unshare(alone).called(|| "fork() in a process with threads".to_owned())?;
+    // SAFETY: no other thread exists, so no lock is held and no memory is in a state between two.
+    unsafe { nix::unistd::fork() }.called(|| "fork()".to_owned())
+}
+
+/// Replaces this process by the program at `path`.
+pub(crate) fn execute(
+    path: &CStr,
+    arguments: &[CString],
+    environment: &[CString],
+) -> Result<Infallible, Errno> {
+    nix::unistd::execve(path, arguments, environment)
+}
+
+/// Marks the descriptors from `first` to `last` to be closed by `execve`.
+pub(crate) fn close_range_on_exec(first: c_uint, last: c_uint) -> Result<(), CallError> {
+    let flags = libc::CLOSE_RANGE_CLOEXEC;
+    // SAFETY: all arguments are numbers, and no descriptor is closed now.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
+    Errno::result(result)
+        .map(drop)
+        .called(|| format!("close_range({first}, {last}, CLOSE_RANGE_CLOEXEC)"))
+}
+
+/// Returns a descriptor of the process `pid`, which must not have been reaped. Since Linux 5.3.
+pub(crate) fn pidfd_open(pid: Pid) -> Result<OwnedFd, CallError> {
+    // SAFETY: all arguments are numbers.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0_u32) };
+    let number = Errno::result(result)
+        .and_then(|number| c_int::try_from(number).map_err(|_| Errno::EBADF))
+        .called(|| format!("pidfd_open({pid})"))?;
+    // SAFETY: the kernel has just made this descriptor for us; nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Sends `signal` to the process that `pidfd` refers to.
+pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: Signal) -> Result<(), CallError> {
+    // SAFETY: the third argument may be null, and the others are numbers.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal as c_int,
+            std::ptr::null::<libc::siginfo_t>(),
+            0_u32,
+        )
+    };
+    Errno::result(result)
+        .map(drop)
+        .called(|| format!("pidfd_send_signal({}, {signal})", shown(pidfd)))
+}
+
+/// Takes over a descriptor that this process was started with, and marks it close-on-exec.
+///
+/// Fails with `EBADF` for a number that is no open descriptor, and for the three standard streams, which
+/// others own.
+pub(crate) fn adopt_descriptor(number: RawFd) -> Result<OwnedFd, CallError> {
+    let describe = || format!("fcntl({number}, F_SETFD, FD_CLOEXEC)");
+    if number <= libc::STDERR_FILENO {
+        return Err(CallError::new(describe(), Errno::EBADF));
+    }
+    // SAFETY: only this call looks at the borrowed descriptor, and it fails if there is none.
+    let inherited = unsafe { BorrowedFd::borrow_raw(number) };
+    fcntl(inherited, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).called(describe)?;
+    // SAFETY: it is open, as fcntl has just shown. Whoever started us passed it for this purpose, and this
+    // function is called once, before anything else in the process opens descriptors.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Sets the execution domain of this thread and returns the one before.
+#[cfg(target_arch = "aarch64")]
+pub(crate) fn personality(domain: libc::c_ulong) -> Result<c_int, CallError> {
+    // SAFETY: the argument is a number.
+    let result = unsafe { libc::personality(domain) };
+    Errno::result(result).called(|| format!("personality({domain:#x})"))
+}

@@ -1,0 +1,103 @@
+#![expect(unsafe_code, reason = "system calls without a safe wrapper")]
+//! Filters that a thread puts on itself: seccomp and Landlock.
+
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::ptr;
+
+use libc::{c_int, c_long, c_uint};
+use nix::errno::Errno;
+
+use super::{CallError, Called as _};
+
+/// One instruction of a filter.
+pub(crate) use libc::sock_filter as Instruction;
+
+/// `LANDLOCK_CREATE_RULESET_VERSION` (`Documentation/userspace-api/landlock.rst`).
+const LANDLOCK_CREATE_RULESET_VERSION: c_uint = 1;
+/// `LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET`, since version 6.
+pub(crate) const LANDLOCK_SCOPE_ABSTRACT_SOCKETS: u64 = 1;
+
+/// `struct landlock_ruleset_attr` of version 6.
+#[repr(C)]
+struct RulesetAttributes {
+    handled_access_fs: u64,
+    handled_access_net: u64,
+    scoped: u64,
+}
+
+/// Puts a filter of system calls on this thread and on whatever it starts.
+///
+/// Needs `CAP_SYS_ADMIN` in the thread's user namespace, or `no_new_privs`.
+pub(crate) fn set_seccomp_filter(program: &[Instruction]) -> Result<(), CallError> {
+    let describe = || {
+        format!(
+            "seccomp(SECCOMP_SET_MODE_FILTER, {} instructions)",
+            program.len()
+        )
+    };
+    let length =
+        u16::try_from(program.len()).map_err(|_| CallError::new(describe(), Errno::E2BIG))?;
+    let program = libc::sock_fprog {
+        len: length,
+        filter: program.as_ptr().cast_mut(),
+    };
+    // SAFETY: the program has the length that is given; the kernel copies it and writes to no memory of ours,
+    // though the C declaration has no `const`.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            0_u32,
+            &raw const program,
+        )
+    };
+    Errno::result(result).map(drop).called(describe)
+}
+
+/// Returns the version of Landlock's interface that the kernel has.
+pub(crate) fn landlock_version() -> Result<c_long, CallError> {
+    // SAFETY: a question for the version takes no attributes: null with size 0.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            ptr::null::<RulesetAttributes>(),
+            0_usize,
+            LANDLOCK_CREATE_RULESET_VERSION,
+        )
+    };
+    Errno::result(result)
+        .called(|| "landlock_create_ruleset(LANDLOCK_CREATE_RULESET_VERSION)".to_owned())
+}
+
+/// Makes a set of rules that forbids what leaves the domain in the ways of `scoped`, and nothing else.
+pub(crate) fn landlock_ruleset(scoped: u64) -> Result<OwnedFd, CallError> {
+    let attributes = RulesetAttributes {
+        handled_access_fs: 0,
+        handled_access_net: 0,
+        scoped,
+    };
+    // SAFETY: the attributes live on our stack with the size that is given; the kernel reads them only.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            &raw const attributes,
+            size_of_val(&attributes),
+            0_u32,
+        )
+    };
+    let number = Errno::result(result)
+        .and_then(|number| c_int::try_from(number).map_err(|_| Errno::EBADF))
+        .called(|| format!("landlock_create_ruleset(scoped {scoped:#x})"))?;
+    // SAFETY: the kernel has just made this descriptor for us; nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Puts a set of rules on this thread and on whatever it starts. Needs what a seccomp filter needs.
+pub(crate) fn landlock_restrict(ruleset: BorrowedFd<'_>) -> Result<(), CallError> {
+    // SAFETY: all arguments are numbers.
+    let result =
+        unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0_u32) };
+    Errno::result(result)
+        .map(drop)
+        .called(|| "landlock_restrict_self()".to_owned())
+}

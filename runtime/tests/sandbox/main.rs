@@ -1,0 +1,42 @@
+//! What holds inside a sandbox, tried from inside.
+//!
+//! This program plays every process of a build: the tests start it as a first process, that starts it as the
+//! builder, and the builder starts it as `init`. So the role is asked for before anything else.
+
+mod builder;
+mod harness;
+mod isolation;
+mod kill;
+mod programs;
+mod run;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+use runtime::Role;
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    match runtime::role(&arguments) {
+        Some(Role::Sandbox(role)) => return role.take(),
+        Some(Role::Builder(role)) => return builder::main(role, arguments.get(2..).unwrap_or(&[])),
+        None => {}
+    }
+    if arguments.get(1).is_some_and(|word| word == harness::FIRST) {
+        return harness::first(arguments.get(2..).unwrap_or(&[]));
+    }
+    let tests = [run::tests(), isolation::tests(), kill::tests()].concat_all();
+    libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
+}
+
+/// Joins the lists of tests of several files.
+trait ConcatAll {
+    fn concat_all(self) -> Vec<libtest_mimic::Trial>;
+}
+
+impl<const N: usize> ConcatAll for [Vec<libtest_mimic::Trial>; N] {
+    fn concat_all(self) -> Vec<libtest_mimic::Trial> {
+        self.into_iter().flatten().collect()
+    }
+}

@@ -1,0 +1,521 @@
+//! A command runs, and what it does is reported and kept as it is.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use libtest_mimic::{Failed, Trial};
+use runtime::userns::{BuilderId, SandboxId};
+use runtime::{Access, ExitStatus, MountSource, MountSpec, SandboxSpec, SandboxUser, TargetKind};
+
+use crate::harness::{
+    Ground, Ids, Refusal, Report, RunTask, Task, expect_success, requiring, same, shell, trial,
+};
+use crate::programs;
+
+pub(crate) fn tests() -> Vec<Trial> {
+    vec![
+        trial("a_command_reports_its_exit_status", exit_status),
+        trial("a_command_reports_the_signal_that_ended_it", signal),
+        trial("both_streams_arrive_whole_and_apart", streams),
+        trial("the_environment_is_exactly_what_was_given", environment),
+        trial("the_working_directory_is_entered", working_directory),
+        trial("a_command_that_is_not_there_is_127", not_found),
+        trial("a_command_that_cannot_be_executed_is_126", not_executable),
+        trial(
+            "an_ordinary_user_has_his_ids_and_a_usable_dev",
+            ordinary_user,
+        ),
+        trial("ids_on_disk_are_those_of_the_builders_range", ids_on_disk),
+        trial(
+            "what_is_removed_leaves_a_whiteout_of_the_builders",
+            whiteouts,
+        ),
+        trial("limits_and_mask_are_fixed", limits),
+        trial("one_id_is_enough_to_run_as_root", single_id),
+        trial("binds_and_memory_are_mounted_in_order", mounts),
+        trial("what_is_mounted_on_is_never_in_the_result", stubs),
+        trial(
+            "a_hidden_mount_point_is_made_and_removed",
+            hidden_mount_points,
+        ),
+        trial("many_layers_are_merged", many_layers),
+        trial("a_view_of_one_layer_can_be_mounted", view),
+        requiring(
+            "a_program_for_arm64_runs_under_its_emulator",
+            Path::new("/usr/bin/qemu-aarch64-static"),
+            "qemu-user-static",
+            emulated,
+        ),
+    ]
+}
+
+fn exit_status() -> Result<(), Failed> {
+    let ground = Ground::new(Ids::Planned)?;
+    for code in [0, 1, 7, 255] {
+        let report = ground.shell(&format!("exit {code}"))?;
+        same(report.outcome, Ok(ExitStatus::Code(code)))?;
+    }
+    Ok(())
+}
+
+fn signal() -> Result<(), Failed> {
+    let ground = Ground::new(Ids::Planned)?;
+    for number in [15, 9, 11] {
+        let report = ground.shell(&format!("kill -{number} $$"))?;
+        same(report.outcome, Ok(ExitStatus::Signal(number)))?;
+    }
+    Ok(())
+}
+
+fn streams() -> Result<(), Failed> {
+    let ground = Ground::new(Ids::Planned)?;
+    let report = ground.shell(
+        "dd if=/dev/zero bs=1000 count=3000 2>/dev/null; echo out; \
+         dd if=/dev/zero bs=1000 count=2000 >&2 2>/dev/null; echo err >&2",
+    )?;
+    same(
+        (report.stdout.len(), report.stderr.len()),
+        (3_000_004, 2_000_004),
+    )?;
+    same(
+        (
+            report.stdout.ends_with("out\n"),
+            report.stderr.ends_with("err\n"),
+        ),
+        (true, true),
+    )
+}
+
+fn environment() -> Result<(), Failed> {
+    let ground = Ground::new(Ids::Planned)?;
+    let environment = [
+        "PATH=/bin",
+        "A=b c",
+        "NEWLINE=\n",
+        "UMLAUT=\u{fc}",
+        "EMPTY=",
+    ];
+    let spec = SandboxSpec {
+        environment: environment.map(|entry| entry.as_bytes().to_vec()).to_vec(),
+        ..SandboxSpec::new(vec![b"env".to_vec()])
+    };
+    let found = expect_success(ground.run(spec)?)?;
+    same(
+        found,
+        "PATH=/bin\nA=b c\nNEWLINE=\n\nUMLAUT=\u{fc}\nEMPTY=\n".to_owned(),
+    )
+}
+
+fn working_directory() -> Result<(), Failed> {
+    let ground = Ground::new(Ids::Planned)?;
+    let at = |path: &str| SandboxSpec {
+        working_directory: path.as_bytes().to_vec(),
+        ..shell("pwd")
+    };
+    same(
+        expect_success(ground.run(at("/tmp"))?)?,
+        "/tmp\n".to_owned(),
+    )?;
+    // A directory of root's own is entered for a user too, as under other builders.
+    ground.output("mkdir -m 700 /root")?;
+    let user = SandboxUser {
+        uid: 1000,
+        gid: 1000,
+        groups: Vec::new(),
+    };
+    same(
+        expect_success(ground.run(SandboxSpec {
+            user,
+            ..at("/root")
+        })?)?,
+        "/root\n".to_owned(),
+    )?;
+    let missing = ground.run(at("/no/such"))?;
+    let text = "set up a sandbox: enter the working directory: chdir(\"/no/such\"): \
+                ENOENT: No such file or directory";
+    same(
+        missing.outcome,
+        Err(Refusal {
+            text: text.to_owned(),
+            exit_code: None,
+        }),
+    )
+}
+
+fn refused(ground: &Ground, words: &[&str]) -> Result<(String, Option<i32>), Failed> {
+    let arguments = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+    let spec = SandboxSpec {
+        environment: vec![b"PATH=/bin:/tmp".to_vec()],
+        ..SandboxSpec::new(arguments)
+    };
+    match ground.run(spec)?.outcome {
+        Err(refusal) => Ok((refusal.text, refusal.exit_code)),
+        Ok(status) => Err(format!("it ran, with {status}").into()),
+    }
+}
+
+fn not_found() -> Result<(), Failed> {
+    let ground = Ground::new(Ids::Planned)?;
+    let missing = "ENOENT: No such file or directory";
+    let expected = format!(
+        "find the program `nope` in the sandbox: execve(\"nope\") in PATH \"/bin:/tmp\": {missing}"
+    );
+    same(refused(&ground, &["nope", "x"])?, (expected, Some(127)))?;
+    let expected = format!("find the program `/nope` in the sandbox: execve(\"/nope\"): {missing}");
+    same(refused(&ground, &["/nope"])?, (expected, Some(127)))?;
+    ground.output("echo '#!/no/such' > /tmp/script; busybox chmod 755 /tmp/script")?;
+    let expected = format!(
+        "find the program `/tmp/script` in the sandbox: execve(\"/tmp/script\"), which is there, \
+         and start the interpreter it names: {missing}"
+    );
+    same(refused(&ground, &["/tmp/script"])?, (expected, Some(127)))
+}
+
+fn not_executable() -> Result<(), Failed> {
+    let ground = Ground::new(Ids::Planned)?;
+    ground.output("echo > /tmp/text; echo > /tmp/odd; busybox chmod 755 /tmp/odd")?;
+    for word in ["/tmp/text", "text"] {
+        let (text, code) = refused(&ground, &[word])?;
+        let expected = format!(
+            "execute `{word}` in the sandbox: execve(\"/tmp/text\"): EACCES: Permission denied"
+        );
+        same((text, code), (expected, Some(126)))?;
+    }
+    let (text, code) = refused(&ground, &["/tmp/odd"])?;
+    let expected =
+        "execute `/tmp/odd` in the sandbox: execve(\"/tmp/odd\"): ENOEXEC: Exec format error";
+    same((text, code), (expected.to_owned(), Some(126)))
+}
+
+fn ordinary_user() -> Result<(), Failed> {
+    let ground = Ground::new(Ids::Planned)?;
+    let user = SandboxUser {
+        uid: 1000,
+        gid: 1000,
+        groups: vec![5, 50],
+    };
+    let script = "id -u; id -g; id -G; for d in null zero full random urandom; do \
+                  test -r /dev/$d -a -w /dev/$d || echo bad $d; done; \
+                  echo > /dev/null && echo out > /dev/stdout && echo err > /dev/stderr; \
+                  echo x > /dev/full || echo full; \
+                  test -c /dev/ptmx && test -d /dev/pts; echo $?; \
+                  touch /dev/shm/x /tmp/x /home/user/x; touch /etc/x || echo closed; \
+                  cat /etc/secret || echo secret; readlink /dev/fd; tty || echo no terminal";
+    let report = ground.run(SandboxSpec {
+        user,
+        ..shell(script)
+    })?;
+    let expected = "1000\n1000\n1000 5 50\nout\nfull\n0\nclosed\nsecret\n/proc/self/fd\nnot a tty\n\
+                    no terminal\n";
+    same(
+        (report.stdout.as_str(), report.outcome.is_ok()),
+        (expected, true),
+    )?;
+    same(report.stderr.contains("err\n"), true)
+}
+
+fn ids_on_disk() -> Result<(), Failed> {
+    let ground = Ground::new(Ids::Planned)?;
+    ground.output("mkdir /srv; touch /srv/root /srv/web; chown 33:44 /srv/web")?;
+    let ids = own_ids();
+    let on_disk = |name: &str| -> Result<(u32, u32), Failed> {
+        let metadata = fs::metadata(ground.path().join("upper/srv").join(name))?;
+        Ok((metadata.uid(), metadata.gid()))
+    };
+    same(on_disk("root")?, (ids(0), ids(0)))?;
+    same(on_disk("web")?, (ids(33), ids(44)))
+}
+
+/// Returns what an id of a sandbox is on this host.
+fn own_ids() -> impl Fn(u32) -> u32 {
+    use runtime::userns::{Caller, IdPlan, IdSources, PRIVATE_RANGE, plan_ids};
+    let caller = Caller::current();
+    let sources = IdSources::probe(&caller, Path::new("/etc"), true);
+    let plan = plan_ids(&caller, &sources);
+    // One more than in the sandbox is the builder's: the first of the range is its 1.
+    assert_eq!(plan.id_map().builder_id(SandboxId(33)), Some(BuilderId(34)));
+    let start = match plan {
+        IdPlan::Multi { uids, .. } => uids.first().map_or(0, |range| range.start),
+        IdPlan::Single { .. } => PRIVATE_RANGE.start,
+    };
+    move |id| start + id
+}
+
+fn whiteouts() -> Result<(), Failed> {
+    let ground = Ground::new(Ids::Planned)?;
+    ground.output("rm /etc/group; rm -r /home; mkdir /home")?;
+    let whiteout = fs::symlink_metadata(ground.path().join("upper/etc/group"))?;
+    let builder = nix::unistd::getuid().as_raw();
+    same(
+        (whiteout.file_type().is_char_device(), whiteout.rdev()),
+        (true, 0),
+    )?;
+    same(whiteout.uid(), builder)?;
+    same(
+        ground.output("ls /etc; ls /home")?,
+        "hosts\npasswd\nresolv.conf\nsecret\n".to_owned(),
+    )
+}
+
+fn limits() -> Result<(), Failed> {
+    let ground = Ground::new(Ids::Planned)?;
+    let (soft, hard) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)?;
+    let shown =
+        ground.output("umask; ulimit -Sn; ulimit -Hn; touch /tmp/file; stat -c %a /tmp/file")?;
+    let number = |value: u64| {
+        if value == nix::sys::resource::RLIM_INFINITY {
+            "unlimited".into()
+        } else {
+            value.to_string()
+        }
+    };
+    same(
+        shown,
+        format!("0022\n{}\n{}\n644\n", number(soft), number(hard)),
+    )
+}
+
+fn single_id() -> Result<(), Failed> {
+    let ground = Ground::new(Ids::Single)?;
+    let shown =
+        ground.output("id -u; id -g; cat /proc/self/uid_map; touch /srv; echo > /dev/null")?;
+    let words: Vec<&str> = shown.split_whitespace().collect();
+    let caller = nix::unistd::getuid().to_string();
+    same(words, vec!["0", "0", "0", "0", "1"])?;
+    same(
+        fs::metadata(ground.path().join("upper/srv"))?
+            .uid()
+            .to_string(),
+        caller,
+    )?;
+    let user = SandboxUser {
+        uid: 1000,
+        ..SandboxUser::default()
+    };
+    let text = "run a command: id 1000 is not among the 1 ids of the sandbox".to_owned();
+    let report = ground.run(SandboxSpec {
+        user,
+        ..shell("id")
+    })?;
+    same(
+        report.outcome,
+        Err(Refusal {
+            text,
+            exit_code: None,
+        }),
+    )
+}
+
+fn mount(target: &str, source: MountSource, kind: TargetKind, access: Access) -> MountSpec {
+    MountSpec {
+        target: target.as_bytes().to_vec(),
+        source,
+        kind,
+        access,
+    }
+}
+
+fn run_with(
+    ground: &Ground,
+    script: &str,
+    binds: &[&str],
+    mounts: Vec<MountSpec>,
+) -> Result<Report, Failed> {
+    let binds = binds.iter().map(|path| (*path).into()).collect();
+    let spec = SandboxSpec {
+        mounts,
+        ..shell(script)
+    };
+    ground.run_task(RunTask {
+        spec,
+        binds,
+        emulate: Vec::new(),
+        cancel_at: None,
+    })
+}
+
+fn mounts() -> Result<(), Failed> {
+    let ground = Ground::new(Ids::Planned)?;
+    fs::create_dir(ground.path().join("cache"))?;
+    fs::write(ground.path().join("cache/old"), "old\n")?;
+    fs::write(ground.path().join("file"), "file\n")?;
+    fs::set_permissions(
+        ground.path().join("cache"),
+        fs::Permissions::from_mode(0o777),
+    )?;
+    let size_bytes = Some(1 << 20);
+    let tmpfs = MountSource::Tmpfs {
+        size_bytes,
+        mode: 0o1770,
+    };
+    let mounts = vec![
+        mount(
+            "/cache",
+            MountSource::Descriptor(0),
+            TargetKind::Directory,
+            Access::ReadWrite,
+        ),
+        mount(
+            "/ro",
+            MountSource::Descriptor(2),
+            TargetKind::Directory,
+            Access::ReadOnly,
+        ),
+        mount(
+            "/mnt/a/file",
+            MountSource::Descriptor(1),
+            TargetKind::File,
+            Access::ReadOnly,
+        ),
+        mount("/memory", tmpfs, TargetKind::Directory, Access::ReadWrite),
+    ];
+    let script = "cat /cache/old /mnt/a/file; echo new > /cache/new; cat /ro/new; \
+                  touch /ro/x || echo ro; echo > /mnt/a/file || echo ro; stat -c %a /memory; \
+                  dd if=/dev/zero of=/memory/x bs=1M count=2 2>/dev/null || echo full";
+    let shown = expect_success(run_with(
+        &ground,
+        script,
+        &["cache", "file", "cache"],
+        mounts,
+    )?)?;
+    same(shown, "old\nfile\nnew\nro\nro\n1770\nfull\n".to_owned())?;
+    same(
+        fs::read_to_string(ground.path().join("cache/new"))?,
+        "new\n".to_owned(),
+    )?;
+    // Nothing of the places they were mounted on is left in the result.
+    same(files(&ground.path().join("upper"))?, Vec::<String>::new())
+}
+
+/// Returns the names below a directory, each with its directories.
+fn files(directory: &Path) -> Result<Vec<String>, Failed> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        names.push(name.clone());
+        if entry.file_type()?.is_dir() {
+            names.extend(
+                files(&entry.path())?
+                    .iter()
+                    .map(|below| format!("{name}/{below}")),
+            );
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn resolv_conf(ground: &Ground) -> Result<MountSpec, Failed> {
+    fs::write(ground.path().join("resolv.conf"), "nameserver 192.0.2.1\n")?;
+    let source = MountSource::Descriptor(0);
+    Ok(mount(
+        "/etc/resolv.conf",
+        source,
+        TargetKind::File,
+        Access::ReadOnly,
+    ))
+}
+
+fn stubs() -> Result<(), Failed> {
+    let ground = Ground::new(Ids::Planned)?;
+    let mounts = vec![resolv_conf(&ground)?];
+    let script = "cat /etc/resolv.conf; echo > /etc/resolv.conf; rm -f /etc/resolv.conf; \
+                  touch /etc/new; true";
+    let shown = expect_success(run_with(&ground, script, &["resolv.conf"], mounts)?)?;
+    same(shown, "nameserver 192.0.2.1\n".to_owned())?;
+    same(
+        files(&ground.path().join("upper"))?,
+        vec!["etc".to_owned(), "etc/new".to_owned()],
+    )
+}
+
+fn hidden_mount_points() -> Result<(), Failed> {
+    let ground = Ground::new(Ids::Planned)?;
+    ground.output("rm /etc/resolv.conf; ln -s ../run/resolv.conf /etc/resolv.conf")?;
+    let before = files(&ground.path().join("upper"))?;
+    same(
+        before.clone(),
+        vec!["etc".to_owned(), "etc/resolv.conf".to_owned()],
+    )?;
+    let mounts = vec![resolv_conf(&ground)?];
+    let script = "cat /etc/resolv.conf /run/resolv.conf; readlink /etc/resolv.conf";
+    let shown = expect_success(run_with(&ground, script, &["resolv.conf"], mounts.clone())?)?;
+    let line = "nameserver 192.0.2.1\n";
+    same(shown, format!("{line}{line}../run/resolv.conf\n"))?;
+    same(files(&ground.path().join("upper"))?, before)?;
+    // T-C06: a command that moves the stub's directory away removes nothing of ours or the host's.
+    let script = "busybox mv /run /moved && ln -s /etc /run; ls -a /moved";
+    expect_success(run_with(&ground, script, &["resolv.conf"], mounts)?)?;
+    same(
+        ground.output("ls /moved; cat /etc/passwd | wc -l; readlink /etc/resolv.conf")?,
+        "2\n../run/resolv.conf\n".to_owned(),
+    )
+}
+
+fn many_layers() -> Result<(), Failed> {
+    for (count, by_string) in [
+        (1, false),
+        (2, false),
+        (70, false),
+        (300, false),
+        (150, true),
+    ] {
+        let ground = Ground::new(Ids::Planned)?;
+        let names: Vec<String> = ground.order(Task::Layers { count, by_string })?;
+        same(
+            names,
+            (0..count).map(|index| format!("{index:03}")).collect(),
+        )?;
+    }
+    Ok(())
+}
+
+fn view() -> Result<(), Failed> {
+    let ground = Ground::new(Ids::Planned)?;
+    for by_string in [false, true] {
+        let names: Vec<String> = ground.order(Task::View { by_string })?;
+        let expected = ["bin", "etc", "home", "tmp"].map(str::to_owned).to_vec();
+        same(names, expected)?;
+    }
+    Ok(())
+}
+
+fn emulated() -> Result<(), Failed> {
+    let ground = Ground::new(Ids::Planned)?;
+    fs::write(ground.path().join("arm64"), programs::arm64_uname())?;
+    fs::set_permissions(
+        ground.path().join("arm64"),
+        fs::Permissions::from_mode(0o755),
+    )?;
+    let before = fs::read_dir("/proc/sys/fs/binfmt_misc")?.count();
+    let source = MountSource::Descriptor(0);
+    let mounts = vec![mount(
+        "/bin/arm64",
+        source,
+        TargetKind::File,
+        Access::ReadOnly,
+    )];
+    let run = |emulate: &[&str]| {
+        ground.run_task(RunTask {
+            spec: SandboxSpec {
+                mounts: mounts.clone(),
+                ..SandboxSpec::new(vec![b"/bin/arm64".to_vec()])
+            },
+            binds: vec!["arm64".into()],
+            emulate: emulate.iter().map(|name| (*name).to_owned()).collect(),
+            cancel_at: None,
+        })
+    };
+    same(expect_success(run(&["arm64"])?)?, "aarch64".to_owned())?;
+    same(fs::read_dir("/proc/sys/fs/binfmt_misc")?.count(), before)?;
+    // An instance without this handler hides that of a host that has one.
+    let text = "execute `/bin/arm64` in the sandbox: execve(\"/bin/arm64\"): \
+                ENOEXEC: Exec format error";
+    let refusal = Refusal {
+        text: text.to_owned(),
+        exit_code: Some(126),
+    };
+    same(run(&["s390x"])?.outcome, Err(refusal))
+}

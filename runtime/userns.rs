@@ -1,0 +1,43 @@
+//! The user namespaces of a build, and who dies with whom.
+//!
+//! ```text
+//! user                      builder's namespace            namespace of commands
+//! caller's uid      ◄─────  0  the builder
+//! first subuid      ◄─────  1                     ◄─────   0  root of a container
+//! second subuid     ◄─────  2                     ◄─────   1
+//! …                         …                              …
+//! ```
+//!
+//! Container root is not the caller: a command that breaks out of its sandbox can neither read the caller's
+//! private files nor signal its processes. On disk an id of a container is a subuid; seen from the builder it
+//! is one more than in the container ([`IdMap`]). Where there is no range of ids ([`IdPlan::Single`]),
+//! container root is the builder's root and the caller, and there are no other ids.
+//!
+//! The **first process** ([`run_builder`]) keeps the caller's ids. It starts the **builder**
+//! ([`BuilderRole::enter`]), has its ids mapped, passes signals down and the exit status up.
+//!
+//! | Who is killed | Who notices, by what | What happens |
+//! | --- | --- | --- |
+//! | first process | builder: its socket closes | cancels, and kills itself if that takes longer than [`ORPHAN_GRACE`] |
+//! | builder | first process: its child ends | returns the signal |
+//! | | each PID 1: its socket closes | ends, and the kernel kills its namespace |
+//! | `init` | builder: a pidfd | closes the socket: see above |
+//! | PID 1 | the kernel | kills its namespace; `init` ends; the step has failed |
+//! | command | PID 1: its child ends | reports the status |
+//!
+//! Mounts need no care: they are in namespaces of these processes or held by their descriptors.
+//!
+//! [`BuilderRole::enter`]: crate::BuilderRole::enter
+
+mod builder;
+mod first;
+pub(crate) mod nested;
+mod plan;
+
+pub use builder::{Builder, EnterError, ORPHAN_GRACE, Watch, WatchError};
+pub use first::{BuilderCommand, BuilderError, BuilderExit, run_builder};
+pub use nested::{CommandNamespace, NamespaceError};
+pub use plan::{
+    BuilderId, Caller, IdMap, IdPlan, IdSources, MapWriter, PRIVATE_RANGE, SandboxId, SingleReason,
+    plan_ids,
+};

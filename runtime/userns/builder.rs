@@ -1,0 +1,228 @@
+//! The builder's side: it makes its namespace, waits for ids, and watches the first process.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::CloneFlags;
+use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::pipe2;
+use thiserror::Error;
+use tracing::debug;
+
+use super::IdMap;
+use crate::cancel::{CancelReason, CancelToken};
+use crate::channel::{Channel, ChannelError, Received, wait_for_any};
+use crate::credentials;
+use crate::protocol::{OpenFiles, ToBuilder, ToFirst};
+use crate::rlimit;
+use crate::role::BuilderRole;
+use crate::sys::{CallError, Called as _, mount, process, signal};
+
+/// How long a builder whose first process is gone may take to end in order. Nobody hears what it would say,
+/// and the store is whole whenever it stops.
+pub const ORPHAN_GRACE: Duration = Duration::from_millis(400);
+
+type BuilderEnd = Channel<ToFirst, ToBuilder>;
+
+/// Why this process could not become the builder.
+#[derive(Debug, Error)]
+pub enum EnterError {
+    /// It was not started by a first process of ours.
+    #[error("take the role of the builder")]
+    Control(#[source] CallError),
+    /// The kernel refuses user namespaces.
+    #[error("make a user namespace")]
+    Unshare(#[source] CallError),
+    /// The two processes could not talk.
+    #[error("talk to the first process")]
+    Talk(#[source] ChannelError),
+    /// The first process is gone, or has refused the ids and says so itself.
+    #[error("get ids from the first process")]
+    Refused,
+    /// The ids were given and could not be taken.
+    #[error("become root of the user namespace")]
+    Identity(#[source] CallError),
+    /// The mount namespace or the limits could not be set up.
+    #[error("set up the builder")]
+    SetUp(#[source] CallError),
+}
+
+/// The builder: root of a user namespace, with a mount namespace of its own.
+#[derive(Debug)]
+pub struct Builder {
+    ids: IdMap,
+    cancel: CancelToken,
+    channel: BuilderEnd,
+    signals: OwnedFd,
+    open_files: OpenFiles,
+}
+
+/// The thread that watches the first process. Dropping it ends the watch.
+#[derive(Debug)]
+pub struct Watch {
+    thread: Option<JoinHandle<()>>,
+    /// Its reading end is the thread's; dropping this one wakes it.
+    stop: Option<OwnedFd>,
+}
+
+/// Why the first process cannot be watched.
+#[derive(Debug, Error)]
+#[error("watch the first process")]
+pub struct WatchError(#[source] std::io::Error);
+
+impl BuilderRole {
+    /// Becomes the builder: makes the namespaces, gets ids, and is their root.
+    ///
+    /// Afterwards mounts are private, the mask of new files is 022 whatever the caller's is, and the limit on
+    /// open files is as high as the user may have it.
+    ///
+    /// Must be called before the process has a second thread: the kernel would refuse the namespace.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the kernel refuses one of these. The caller of the program is to be told, since the first
+    /// process only passes the exit code on.
+    pub fn enter(self) -> Result<Builder, EnterError> {
+        let control = process::adopt_descriptor(self.control).map_err(EnterError::Control)?;
+        let channel = BuilderEnd::over(control);
+        let signals = signal::note_endings().map_err(EnterError::SetUp)?;
+        let cancel = CancelToken::create().map_err(EnterError::SetUp)?;
+        process::unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
+            .map_err(EnterError::Unshare)?;
+        channel
+            .send(&ToFirst::Unshared, &[])
+            .map_err(EnterError::Talk)?;
+        let received = channel.receive().map_err(EnterError::Talk)?;
+        let Received::Message(ToBuilder::Mapped(ids), _) = received else {
+            return Err(EnterError::Refused);
+        };
+        credentials::become_namespace_root(ids).map_err(EnterError::Identity)?;
+        mount::make_private().map_err(EnterError::SetUp)?;
+        // What is made must not depend on who builds.
+        umask(Mode::S_IWGRP | Mode::S_IWOTH);
+        let open_files = rlimit::raise_open_files().map_err(EnterError::SetUp)?;
+        Ok(Builder {
+            ids,
+            cancel,
+            channel,
+            signals,
+            open_files,
+        })
+    }
+}
+
+impl Builder {
+    /// Returns how ids of sandboxes are ids of this process.
+    pub fn ids(&self) -> IdMap {
+        self.ids
+    }
+
+    /// Returns the token that is cancelled when the user asks for it or the first process is gone.
+    pub fn cancel(&self) -> &CancelToken {
+        &self.cancel
+    }
+
+    /// Returns the limit on open files that the user was given.
+    pub(crate) fn open_files(&self) -> OpenFiles {
+        self.open_files
+    }
+
+    /// Starts to watch the first process and the signals to this one.
+    ///
+    /// Until this is called, signals that ask to end are only noted.
+    ///
+    /// # Errors
+    ///
+    /// Fails when no thread can be started.
+    pub fn watch(&self) -> Result<Watch, WatchError> {
+        let failed = |error: std::io::Error| WatchError(error);
+        let (stopped, stop) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| failed(errno.into()))?;
+        let watcher = Watcher {
+            cancel: self.cancel.clone(),
+            channel: BuilderEnd::over(self.channel.as_fd().try_clone_to_owned().map_err(failed)?),
+            signals: self.signals.try_clone().map_err(failed)?,
+            stopped,
+        };
+        let thread = std::thread::Builder::new()
+            .name("watch".to_owned())
+            .spawn(move || watcher.watch())
+            .map_err(failed)?;
+        Ok(Watch {
+            thread: Some(thread),
+            stop: Some(stop),
+        })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // The thread has no result, and a panic in it was reported when it happened.
+            drop(thread.join());
+        }
+    }
+}
+
+/// What the watching thread has.
+struct Watcher {
+    cancel: CancelToken,
+    channel: BuilderEnd,
+    signals: OwnedFd,
+    stopped: OwnedFd,
+}
+
+impl Watcher {
+    fn watch(&self) {
+        loop {
+            let mut sources = [
+                self.stopped.as_fd(),
+                self.channel.as_fd(),
+                self.signals.as_fd(),
+            ]
+            .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+            let Ok(()) = wait_for_any(&mut sources) else {
+                return self.give_up();
+            };
+            let [stopped, told, signalled] = sources.map(|source| source.any().unwrap_or(false));
+            if stopped {
+                return;
+            }
+            if signalled {
+                for number in signal::take_noted(self.signals.as_fd()) {
+                    self.cancel_by(number.into());
+                }
+            }
+            if told {
+                match self.channel.receive() {
+                    Ok(Received::Message(ToBuilder::Cancel(number), _)) => self.cancel_by(number),
+                    Ok(Received::Message(ToBuilder::Mapped(_), _)) => {}
+                    Ok(Received::Closed | Received::Cancelled) | Err(_) => return self.give_up(),
+                }
+            }
+        }
+    }
+
+    fn cancel_by(&self, number: i32) {
+        let signal = Signal::try_from(number).unwrap_or(Signal::SIGTERM);
+        debug!(%signal, "asked to end");
+        self.cancel.cancel(CancelReason::Signal(signal));
+    }
+
+    /// The first process is gone: ends in order within the time of grace, else at once.
+    fn give_up(&self) {
+        debug!("the first process is gone");
+        self.cancel.cancel(CancelReason::Orphaned);
+        let grace = PollTimeout::try_from(ORPHAN_GRACE).unwrap_or(PollTimeout::ZERO);
+        let mut stopped = [PollFd::new(self.stopped.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut stopped, grace) == Ok(1) {
+            return;
+        }
+        // Sandboxes notice that their sockets close. Nothing is to be said or tidied up any more.
+        drop(nix::sys::signal::kill(nix::unistd::getpid(), Signal::SIGKILL).called(String::new));
+    }
+}
