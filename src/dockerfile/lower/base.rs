@@ -1,0 +1,145 @@
+//! What a stage starts with: nothing, an earlier stage, or an image.
+
+use graph::{Input, Op, SourceOp, StepLabel, Vertex};
+use oci::{ImageConfig, Platform};
+
+use crate::ast::InstructionKind;
+use crate::diagnostic::{Diagnostic, Rule};
+use crate::lower::stage_lowering::StageLowering;
+use crate::lower::state::StageState;
+use crate::lower::{Lowered, path};
+use crate::source::Span;
+use crate::stage::{BaseRequest, Environment, ResolvedBase, StageId, StagePlan, windows};
+
+/// Where programs are looked for when an image does not say.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Returns the state of `FROM scratch`.
+pub(super) fn empty(platform: &Platform) -> StageState {
+    let mut config = ImageConfig::new(platform);
+    config.config.working_dir = Some("/".to_owned());
+    config.config.env_set("PATH", DEFAULT_PATH);
+    StageState::new(Input::Scratch, config)
+}
+
+/// Returns the state of a stage that begins where an earlier one ended.
+///
+/// # Errors
+///
+/// Fails when the earlier one has `ONBUILD` triggers; with an empty list when it has failed.
+pub(super) fn stage(lowering: &StageLowering<'_>, id: StageId) -> Lowered<StageState> {
+    let state = lowering.earlier(id)?.clone();
+    refuse_triggers(&state.config, base_span(lowering))?;
+    Ok(state)
+}
+
+/// Returns the state of a stage that begins with an image.
+///
+/// # Errors
+///
+/// Fails when the image was not resolved, is for Windows, or has `ONBUILD` triggers.
+pub(super) fn image(
+    lowering: &mut StageLowering<'_>,
+    request: &BaseRequest,
+) -> Lowered<StageState> {
+    let line = instruction_line(lowering);
+    let label = lowering.steps.next(
+        format!("FROM {}", request.name),
+        line,
+        &Environment::default(),
+    );
+    let root = source(lowering, request, label)?;
+    let mut config = resolved(lowering.plan, request)?.config.clone();
+    let span = base_span(lowering);
+    if config.platform().is_windows() {
+        return Err(vec![windows(&config.platform(), span)]);
+    }
+    refuse_triggers(&config, span)?;
+    warn_of_platform(lowering, request, &config.platform());
+    config.created = None;
+    if config.config.env_get("PATH").is_none() {
+        config.config.env_set("PATH", DEFAULT_PATH);
+    }
+    if let Some(directory) = &config.config.working_dir {
+        config.config.working_dir = Some(path::working_directory("/", directory));
+    }
+    Ok(StageState::new(root, config))
+}
+
+/// Returns the file system of an image.
+///
+/// # Errors
+///
+/// Fails when the image was not resolved.
+pub(super) fn source(
+    lowering: &mut StageLowering<'_>,
+    request: &BaseRequest,
+    label: StepLabel,
+) -> Lowered<Input> {
+    let base = resolved(lowering.plan, request)?;
+    if base.config.rootfs.diff_ids.is_empty() {
+        return Ok(Input::Scratch);
+    }
+    Ok(lowering.add(Vertex {
+        op: Op::Source(SourceOp::Image(base.source.clone())),
+        inputs: Vec::new(),
+        platform: request.platform.clone(),
+        label,
+    }))
+}
+
+fn resolved<'a>(plan: &'a StagePlan, request: &BaseRequest) -> Lowered<&'a ResolvedBase> {
+    plan.bases
+        .get(&request.key())
+        .ok_or_else(|| vec![request.not_found()])
+}
+
+fn refuse_triggers(config: &ImageConfig, span: Span) -> Lowered {
+    if config.config.on_build.is_empty() {
+        return Ok(());
+    }
+    let title = "building on an image with ONBUILD triggers is not supported yet";
+    let triggers = config.config.on_build.iter();
+    let fault = triggers.fold(Diagnostic::error(title, span), |fault, trigger| {
+        fault.with_note(format!("trigger: `ONBUILD {trigger}`"))
+    });
+    Err(vec![fault])
+}
+
+fn warn_of_platform(lowering: &mut StageLowering<'_>, request: &BaseRequest, found: &Platform) {
+    let wanted = &request.platform;
+    if found.os == wanted.os && found.architecture == wanted.architecture {
+        return;
+    }
+    let title = format!(
+        "base image `{}` is for `{found}`, not for `{wanted}`",
+        request.name
+    );
+    lowering
+        .warn(Diagnostic::warning(title, request.span).with_rule(Rule::InvalidBaseImagePlatform));
+}
+
+/// Returns the place of the word that names the base.
+fn base_span(lowering: &StageLowering<'_>) -> Span {
+    let instruction = lowering.plan.ast.instructions.get(lowering.stage.from);
+    match instruction.map(|instruction| &instruction.kind) {
+        Some(InstructionKind::From(from)) => from.image.span,
+        _ => Span::default(),
+    }
+}
+
+fn instruction_line(lowering: &StageLowering<'_>) -> usize {
+    let instruction = lowering.plan.ast.instructions.get(lowering.stage.from);
+    instruction.map_or(0, |instruction| instruction.lines.first)
+}
+
+/// Makes a configuration one for the target. A variant that the target does not name stays, as long as
+/// operating system and architecture are the same.
+pub(super) fn set_platform(config: &mut ImageConfig, target: &Platform) {
+    let mut platform = target.clone();
+    let is_same = config.os == target.os && config.architecture == target.architecture;
+    if platform.variant.is_none() && is_same {
+        platform.variant.clone_from(&config.variant);
+    }
+    config.set_platform(&platform);
+}

@@ -1,0 +1,176 @@
+//! `RUN [flags] command`
+
+use graph::{ExecFile, ExecOp, Op};
+
+use crate::ast::{CommandForm, Heredoc, Instruction, NetworkMode, RunInstruction, SecurityMode};
+use crate::diagnostic::Diagnostic;
+use crate::heredoc;
+use crate::lower::stage_lowering::{Change, StageLowering};
+use crate::lower::{Lowered, format, not_yet};
+use crate::words;
+
+/// The directory of scripts that stand in the Dockerfile.
+const SCRIPTS: &str = "/dev/pipes";
+
+/// The permission bits of such a script.
+const SCRIPT_MODE: u32 = 0o755;
+
+pub(super) fn lower(
+    stage: &mut StageLowering<'_>,
+    instruction: &Instruction,
+    run: &RunInstruction,
+) -> Lowered {
+    refuse(run)?;
+    let Command { argv, files } = command(stage, instruction, run);
+    if argv.is_empty() {
+        let title = "RUN needs a command";
+        return Err(vec![Diagnostic::error(title, instruction.keyword.span)]);
+    }
+    let arguments = stage.state.argument_prefix();
+    let created_by = format!("RUN {arguments}{} # buildkit", argv.join(" "));
+    let config = &stage.state.config.config;
+    let op = ExecOp {
+        argv,
+        env: stage.state.variables.to_entries(),
+        working_directory: stage.directory(),
+        user: config.user.clone().unwrap_or_default(),
+        hostname: stage.plan.options.sandbox_hostname().to_owned(),
+        network: network(stage, run),
+        files,
+    };
+    let text = shown(stage, instruction, run);
+    stage.change(
+        instruction,
+        Change {
+            op: Op::Exec(op),
+            source: None,
+            text,
+            created_by,
+        },
+    );
+    Ok(())
+}
+
+fn refuse(run: &RunInstruction) -> Lowered {
+    let mounts = run
+        .mounts
+        .iter()
+        .map(|mount| ("RUN --mount", mount.text.span));
+    let devices = run
+        .devices
+        .iter()
+        .map(|device| ("RUN --device", device.name.span));
+    let insecure = run
+        .security
+        .iter()
+        .filter(|mode| mode.value == SecurityMode::Insecure);
+    let insecure = insecure.map(|mode| ("RUN --security=insecure", mode.span));
+    let refused = mounts.chain(devices).chain(insecure);
+    let faults: Vec<_> = refused
+        .flat_map(|(what, span)| not_yet(what, span))
+        .collect();
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(faults)
+    }
+}
+
+fn network(stage: &StageLowering<'_>, run: &RunInstruction) -> graph::NetworkMode {
+    match run.network.as_ref().map(|mode| mode.value) {
+        None | Some(NetworkMode::Default) => stage.plan.options.network,
+        Some(NetworkMode::None) => graph::NetworkMode::None,
+        Some(NetworkMode::Host) => graph::NetworkMode::Host,
+    }
+}
+
+/// What is run, and the files that are there while it runs.
+struct Command {
+    argv: Vec<String>,
+    files: Vec<ExecFile>,
+}
+
+fn command(stage: &StageLowering<'_>, instruction: &Instruction, run: &RunInstruction) -> Command {
+    let script = |argv| Command {
+        argv,
+        files: Vec::new(),
+    };
+    let (CommandForm::Shell(text), Some(first)) = (&run.command, instruction.heredocs.first())
+    else {
+        return script(stage.command(&run.command));
+    };
+    if !is_heredoc_alone(&text.value) {
+        return script(stage.shell_command(&with_bodies(&text.value, &instruction.heredocs)));
+    }
+    let body = first.text();
+    if body.starts_with("#!") {
+        program(first, body)
+    } else {
+        script(stage.shell_command(&body))
+    }
+}
+
+/// Tells whether the command is a here-document and nothing else.
+fn is_heredoc_alone(text: &str) -> bool {
+    matches!(heredoc::parse_word(text.trim()), Ok(Some(_)))
+}
+
+/// Returns the command that runs the body of a here-document as a program of its own.
+fn program(heredoc: &Heredoc, content: String) -> Command {
+    let target = format!("{SCRIPTS}/{}", heredoc.name.value);
+    let file = ExecFile {
+        target: target.clone(),
+        content,
+        mode: SCRIPT_MODE,
+    };
+    Command {
+        argv: vec![target],
+        files: vec![file],
+    }
+}
+
+/// Returns the text and the bodies put together again, for the shell to read.
+fn with_bodies(text: &str, heredocs: &[Heredoc]) -> String {
+    let mut whole = text.to_owned();
+    for heredoc in heredocs {
+        whole.push('\n');
+        whole.push_str(&heredoc.content);
+        whole.push_str(&heredoc.name.value);
+    }
+    whole
+}
+
+/// Returns the instruction as displays show it.
+///
+/// Only the shell knows what it will make of a text. So variables are shown expanded where there is no
+/// doubt about it: all of them are known to the builder, and nothing is escaped.
+fn shown(stage: &StageLowering<'_>, instruction: &Instruction, run: &RunInstruction) -> String {
+    let original = format::capitalised(instruction.original.trim());
+    let lookup = |name: &str| stage.state.variables.get(name).map(str::to_owned);
+    let text = match words::expand_text(&original, &lookup) {
+        Ok(expanded) if expanded.unset.is_empty() && !original.contains(['\\', '\'']) => {
+            expanded.value
+        }
+        _ => original,
+    };
+    let CommandForm::Shell(command) = &run.command else {
+        return text;
+    };
+    match instruction.heredocs.first() {
+        Some(heredoc) if is_heredoc_alone(&command.value) => {
+            format!("{text} ({})", summary(&heredoc.content))
+        }
+        _ => text,
+    }
+}
+
+/// Returns the first line of a body that has something in it.
+fn summary(body: &str) -> String {
+    let mut lines = body.trim().lines();
+    let first = lines.next().unwrap_or_default();
+    if lines.next().is_some() {
+        format!("{first}...")
+    } else {
+        first.to_owned()
+    }
+}

@@ -1,0 +1,274 @@
+//! One stage while its instructions are lowered: what each instruction's file works on.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use graph::{DefinitionBuilder, Input, LocalSource, Op, SourceOp, StepLabel, Vertex};
+use oci::config::RunConfig;
+
+use crate::ast::{CommandForm, Instruction, Word};
+use crate::diagnostic::{Diagnostic, Rule};
+use crate::lower::state::StageState;
+use crate::lower::step::Steps;
+use crate::lower::{Lowered, base, format, path};
+use crate::stage::{CopyFrom, PlatformPlan, Stage, StageBase, StageId, StagePlan, expand};
+use crate::suggest;
+use crate::words::{self, Expanded};
+
+/// The name of the build context among the directories of the user's.
+const CONTEXT: &str = "context";
+
+/// The shell of commands that are one text, where no `SHELL` says otherwise.
+const DEFAULT_SHELL: [&str; 2] = ["/bin/sh", "-c"];
+
+/// A stage that is being lowered.
+pub(super) struct StageLowering<'a> {
+    pub(super) plan: &'a StagePlan,
+    pub(super) platform: &'a PlatformPlan,
+    pub(super) stage: &'a Stage,
+    done: &'a BTreeMap<StageId, StageState>,
+    graph: &'a mut DefinitionBuilder,
+    pub(super) state: StageState,
+    /// Whether this stage, not its base, had a `CMD`.
+    pub(super) has_cmd: bool,
+    pub(super) steps: Steps<'a>,
+    warnings: Vec<Diagnostic>,
+}
+
+/// A step that changes files.
+pub(super) struct Change {
+    pub(super) op: Op,
+    /// The file system that is copied from.
+    pub(super) source: Option<Input>,
+    /// What displays show.
+    pub(super) text: String,
+    /// What the history shows.
+    pub(super) created_by: String,
+}
+
+impl<'a> StageLowering<'a> {
+    /// Begins a stage with what it is built on.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the base is not known, is for Windows or has triggers; with an empty list when the stage
+    /// that it is built on has failed.
+    pub(super) fn begin(
+        plan: &'a StagePlan,
+        platform: &'a PlatformPlan,
+        stage: &'a Stage,
+        done: &'a BTreeMap<StageId, StageState>,
+        graph: &'a mut DefinitionBuilder,
+    ) -> Lowered<Self> {
+        let mut lowering = Self {
+            plan,
+            platform,
+            stage,
+            done,
+            graph,
+            state: base::empty(&platform.platform),
+            has_cmd: false,
+            steps: Steps::new(plan, platform, stage),
+            warnings: Vec::new(),
+        };
+        match &stage.base {
+            StageBase::Scratch => {}
+            StageBase::Stage(id) => lowering.state = base::stage(&lowering, *id)?,
+            StageBase::Image(request) | StageBase::Replaced(request) => {
+                lowering.state = base::image(&mut lowering, request)?;
+            }
+        }
+        Ok(lowering)
+    }
+
+    /// Returns the indices of the instructions to be lowered.
+    pub(super) fn body(&self) -> Range<usize> {
+        match self.stage.base {
+            StageBase::Replaced(_) => self.stage.body.end..self.stage.body.end,
+            StageBase::Scratch | StageBase::Stage(_) | StageBase::Image(_) => {
+                self.stage.body.clone()
+            }
+        }
+    }
+
+    pub(super) fn finish(self) -> (StageState, Vec<Diagnostic>) {
+        (self.state, self.warnings)
+    }
+
+    /// Returns the state of an earlier stage.
+    ///
+    /// # Errors
+    ///
+    /// Fails with an empty list when that stage has failed.
+    pub(super) fn earlier(&self, id: StageId) -> Lowered<&'a StageState> {
+        self.done.get(&id).ok_or_else(Vec::new)
+    }
+
+    /// Returns the part of the configuration that says how a container is run.
+    pub(super) fn config(&mut self) -> &mut RunConfig {
+        &mut self.state.config.config
+    }
+
+    /// Expands a word; a variable that is neither set nor declared is warned of.
+    pub(super) fn expand(&mut self, word: &Word) -> Lowered<Expanded> {
+        let expanded = expand(word, &self.state.variables, self.plan.ast.escape)?;
+        self.warn_unset(&expanded, word);
+        Ok(expanded)
+    }
+
+    /// Expands a word to one text.
+    pub(super) fn text(&mut self, word: &Word) -> Lowered<String> {
+        self.expand(word).map(|expanded| expanded.value)
+    }
+
+    /// Expands words, each to one text. All faults are told.
+    pub(super) fn texts<'w>(
+        &mut self,
+        words: impl IntoIterator<Item = &'w Word>,
+    ) -> Lowered<Vec<String>> {
+        let mut texts = Vec::new();
+        let mut faults = Vec::new();
+        for word in words {
+            match self.text(word) {
+                Ok(text) => texts.push(text),
+                Err(found) => faults.extend(found),
+            }
+        }
+        if faults.is_empty() {
+            Ok(texts)
+        } else {
+            Err(faults)
+        }
+    }
+
+    /// Expands the body of a here-document that stands for a file.
+    pub(super) fn body_text(&mut self, content: &str, place: &Word) -> Lowered<String> {
+        let lookup = |name: &str| self.state.variables.get(name).map(str::to_owned);
+        let expanded = words::expand_text(content, &lookup)
+            .map_err(|error| vec![Diagnostic::error(error.to_string(), place.span)])?;
+        self.warn_unset(&expanded, place);
+        Ok(expanded.value)
+    }
+
+    fn warn_unset(&mut self, expanded: &Expanded, word: &Word) {
+        for name in expanded
+            .unset
+            .iter()
+            .filter(|name| !self.state.is_declared(name))
+        {
+            let title = format!("usage of undefined variable '${name}'");
+            let help = suggest::did_you_mean(name, self.state.variables.names());
+            let warning = Diagnostic::warning(title, word.span);
+            self.warnings
+                .push(warning.with_rule(Rule::UndefinedVar).with_help(help));
+        }
+    }
+
+    pub(super) fn warn(&mut self, warning: Diagnostic) {
+        self.warnings.push(warning);
+    }
+
+    /// Returns the working directory, absolute and clean.
+    pub(super) fn directory(&self) -> String {
+        let configured = self.state.config.config.working_dir.as_deref();
+        path::clean(configured.unwrap_or("/"))
+    }
+
+    /// Returns the argument vector of a command: its words, or the shell in force and its text.
+    pub(super) fn command(&self, command: &CommandForm) -> Vec<String> {
+        match command {
+            CommandForm::Exec(words) => words.iter().map(|word| word.value.clone()).collect(),
+            CommandForm::Shell(text) => self.shell_command(&text.value),
+        }
+    }
+
+    /// Returns the argument vector that runs a text in the shell in force.
+    pub(super) fn shell_command(&self, text: &str) -> Vec<String> {
+        let mut argv = self.state.config.config.shell.clone();
+        if argv.is_empty() {
+            argv.extend(DEFAULT_SHELL.map(str::to_owned));
+        }
+        argv.push(text.to_owned());
+        argv
+    }
+
+    /// Returns the instruction as displays show it: variables expanded where that is possible, the keyword
+    /// in capitals.
+    pub(super) fn shown(&self, instruction: &Instruction) -> String {
+        let original = instruction.original.trim();
+        let lookup = |name: &str| self.state.variables.get(name).map(str::to_owned);
+        let text = words::expand_word(original, &lookup, self.plan.ast.escape);
+        format::capitalised(&text.map_or_else(|_| original.to_owned(), |expanded| expanded.value))
+    }
+
+    /// Adds a step that changes the file system of the stage.
+    pub(super) fn change(&mut self, instruction: &Instruction, change: Change) {
+        let line = instruction.lines.first;
+        let label = self.steps.next(change.text, line, &self.state.variables);
+        let inputs = [Some(self.state.root), change.source]
+            .into_iter()
+            .flatten()
+            .collect();
+        let platform = self.stage.platform.clone();
+        self.state.root = self.add(Vertex {
+            op: change.op,
+            inputs,
+            platform,
+            label,
+        });
+        self.state.record(change.created_by, false);
+    }
+
+    /// Returns what a copy copies from: the build context, or what its `--from` names.
+    ///
+    /// # Errors
+    ///
+    /// Fails when that is a stage further down, or an image that is not known.
+    pub(super) fn copy_source(
+        &mut self,
+        instruction: &Instruction,
+        from: Option<&CopyFrom>,
+    ) -> Lowered<Input> {
+        match from {
+            None => Ok(self.context()),
+            Some(CopyFrom::Scratch) => Ok(Input::Scratch),
+            Some(CopyFrom::Stage(id)) => Ok(self.earlier(*id)?.root),
+            Some(CopyFrom::Image(request)) => {
+                let label = StepLabel {
+                    text: format!("FROM {}", request.name),
+                    line: instruction.lines.first,
+                    ..StepLabel::default()
+                };
+                base::source(self, request, label)
+            }
+            Some(CopyFrom::Unavailable(fault)) => Err(vec![Diagnostic::clone(fault)]),
+        }
+    }
+
+    /// Returns the build context. It is of no platform: that of the machine stands for all targets.
+    fn context(&mut self) -> Input {
+        let options = &self.plan.options;
+        let source = LocalSource {
+            name: CONTEXT.to_owned(),
+            ignore: options.ignore.clone(),
+        };
+        let text = "[internal] load build context".to_owned();
+        self.add(Vertex {
+            op: Op::Source(SourceOp::Local(source)),
+            inputs: Vec::new(),
+            platform: options.build_platform.clone(),
+            label: StepLabel {
+                text,
+                ..StepLabel::default()
+            },
+        })
+    }
+
+    /// Adds a vertex to the graph.
+    pub(super) fn add(&mut self, vertex: Vertex) -> Input {
+        let id = self.graph.add(vertex).expect(
+            "inputs come from this graph, and each op is given the one or two that it takes",
+        );
+        Input::Vertex(id)
+    }
+}

@@ -1,0 +1,263 @@
+//! Stages: their names, what they are built from, and which of them the target needs.
+//!
+//! ```text
+//! Parsed + PlanOptions ─► StagePlan ─► unresolved() ─► BaseRequest …      the caller looks them up
+//!                             ▲                             │
+//!                             └── resolve(request, base) ◄──┘
+//!                             └─► lower(platform, graph) ─► Target       see [`lower`](crate::lower)
+//! ```
+//!
+//! A stage that the target does not need is no part of the plan: its instructions are not looked at, and
+//! its base is never asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use oci::Platform;
+
+use crate::ast::{Ast, InstructionKind};
+use crate::diagnostic::Diagnostic;
+use crate::parse::Parsed;
+use crate::source::Span;
+
+mod arguments;
+mod context;
+mod environment;
+mod expand;
+mod options;
+mod request;
+mod resolve;
+mod syntax;
+mod target;
+
+pub(crate) use arguments::value as argument_value;
+pub(crate) use environment::Environment;
+pub(crate) use expand::expand;
+pub use options::PlanOptions;
+pub(crate) use request::RequestKey;
+pub use request::{BaseRequest, ResolvedBase};
+
+/// The place of a stage in the file, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct StageId(pub(crate) usize);
+
+/// From one `FROM` to the next.
+#[derive(Debug, Clone)]
+pub(crate) struct Stage {
+    /// Its place in the file, from 0.
+    pub(crate) number: usize,
+    /// Its name in lower case.
+    pub(crate) name: Option<String>,
+    /// The index of its `FROM` in [`Ast::instructions`].
+    pub(crate) from: usize,
+    /// The indices of the instructions after it.
+    pub(crate) body: Range<usize>,
+    /// What it starts from.
+    pub(crate) base: StageBase,
+    /// The platform whose programs its commands run.
+    pub(crate) platform: Platform,
+    /// What each `COPY --from` of it copies from, by the instruction's index.
+    pub(crate) copies: BTreeMap<usize, CopyFrom>,
+}
+
+/// What a stage starts from.
+#[derive(Debug, Clone)]
+pub(crate) enum StageBase {
+    /// The empty file system.
+    Scratch,
+    /// The result of an earlier stage.
+    Stage(StageId),
+    /// An image, maybe one given as a named context.
+    Image(BaseRequest),
+    /// A context that has the name of the stage: it stands in the place of all its instructions.
+    Replaced(BaseRequest),
+}
+
+/// What a `COPY --from` copies from.
+#[derive(Debug, Clone)]
+pub(crate) enum CopyFrom {
+    /// The empty file system.
+    Scratch,
+    /// The result of an earlier stage.
+    Stage(StageId),
+    /// An image, maybe one given as a named context.
+    Image(BaseRequest),
+    /// A stage that is not there yet: an error, if the copy is needed.
+    Unavailable(Box<Diagnostic>),
+}
+
+/// The stages for one target platform.
+#[derive(Debug, Clone)]
+pub(crate) struct PlatformPlan {
+    /// The platform that an image is wanted for.
+    pub(crate) platform: Platform,
+    /// The arguments that stages may declare.
+    pub(crate) globals: Environment,
+    /// All stages of the file.
+    pub(crate) stages: Vec<Stage>,
+    /// The stage that is wanted.
+    pub(crate) target: StageId,
+    /// The stages that it needs, itself included.
+    pub(crate) needed: BTreeSet<StageId>,
+}
+
+/// What is to be built, before anything is known of the base images.
+#[derive(Debug, Clone)]
+pub struct StagePlan {
+    pub(crate) ast: Ast,
+    pub(crate) options: PlanOptions,
+    pub(crate) platforms: Vec<PlatformPlan>,
+    pub(crate) bases: BTreeMap<RequestKey, ResolvedBase>,
+    warnings: Vec<Diagnostic>,
+}
+
+impl StagePlan {
+    /// Plans the stages of a Dockerfile for every target platform.
+    ///
+    /// # Errors
+    ///
+    /// Fails with every error of the parser; then with what is wrong with `ARG` before the first `FROM`,
+    /// with the `FROM` and `--from` of any stage, and with `--target` and the target platforms.
+    pub fn new(parsed: &Parsed, options: PlanOptions) -> Result<Self, Vec<Diagnostic>> {
+        let errors = parsed
+            .diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.is_error());
+        let errors: Vec<Diagnostic> = errors.cloned().collect();
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        syntax::check(&parsed.ast, &options)?;
+        let mut plan = Self {
+            ast: parsed.ast.clone(),
+            options,
+            platforms: Vec::new(),
+            bases: BTreeMap::new(),
+            warnings: Vec::new(),
+        };
+        for platform in plan.options.target_platforms.clone() {
+            let planned = plan.plan_platform(platform)?;
+            plan.platforms.push(planned);
+        }
+        Ok(plan)
+    }
+
+    fn plan_platform(&mut self, platform: Platform) -> Result<PlatformPlan, Vec<Diagnostic>> {
+        if platform.is_windows() {
+            return Err(vec![windows(&platform, first_span(&self.ast))]);
+        }
+        let globals = arguments::global(&self.ast, &self.options, &platform)?;
+        let resolved = resolve::resolve(resolve::Scope {
+            ast: &self.ast,
+            options: &self.options,
+            platform: &platform,
+            globals: &globals,
+        });
+        for warning in resolved.warnings {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
+        if !resolved.faults.is_empty() {
+            return Err(resolved.faults);
+        }
+        let target = target::find(&resolved.stages, self.options.target.as_deref(), &self.ast)?;
+        let needed = target::needed(&resolved.stages, target);
+        Ok(PlatformPlan {
+            platform,
+            globals,
+            stages: resolved.stages,
+            target,
+            needed,
+        })
+    }
+
+    /// Returns the base images that are not known yet, each once, in the order in which the Dockerfile
+    /// names them.
+    pub fn unresolved(&self) -> Vec<BaseRequest> {
+        let mut seen = BTreeSet::new();
+        let mut requests = Vec::new();
+        for request in self.platforms.iter().flat_map(PlatformPlan::requests) {
+            let key = request.key();
+            if !self.bases.contains_key(&key) && seen.insert(key) {
+                requests.push(request.clone());
+            }
+        }
+        requests
+    }
+
+    /// Takes note of what a base image is.
+    pub fn resolve(&mut self, request: &BaseRequest, base: ResolvedBase) {
+        self.bases.insert(request.key(), base);
+    }
+
+    /// Returns the warnings of planning. Those of lowering are in [`Target`](crate::lower::Target).
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    /// Returns the variables that every command sees and that leave no trace in keys, configuration and
+    /// history, as `NAME=value`: the proxy settings among the build arguments.
+    pub fn untracked_env(&self) -> Vec<String> {
+        arguments::proxies(&self.options.build_args)
+    }
+}
+
+impl PlatformPlan {
+    /// Returns what the needed stages are built and copied from, in the order of the file.
+    fn requests(&self) -> impl Iterator<Item = &BaseRequest> {
+        self.needed
+            .iter()
+            .filter_map(|id| self.stages.get(id.0))
+            .flat_map(Stage::requests)
+    }
+}
+
+impl Stage {
+    fn requests(&self) -> impl Iterator<Item = &BaseRequest> {
+        let base = match &self.base {
+            StageBase::Image(request) | StageBase::Replaced(request) => Some(request),
+            StageBase::Scratch | StageBase::Stage(_) => None,
+        };
+        let copies = self.sources().filter_map(|from| match from {
+            CopyFrom::Image(request) => Some(request),
+            CopyFrom::Scratch | CopyFrom::Stage(_) | CopyFrom::Unavailable(_) => None,
+        });
+        base.into_iter().chain(copies)
+    }
+
+    /// Returns what it copies from; nothing when a context stands in its place.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &CopyFrom> {
+        let replaced = matches!(self.base, StageBase::Replaced(_));
+        self.copies.values().filter(move |_| !replaced)
+    }
+}
+
+/// Returns the number of stages of the file.
+pub(crate) fn stage_count(ast: &Ast) -> usize {
+    let is_from = |kind: &InstructionKind| matches!(kind, InstructionKind::From(_));
+    ast.instructions
+        .iter()
+        .filter(|instruction| is_from(&instruction.kind))
+        .count()
+}
+
+/// Returns where faults are shown that are no word's: the first keyword.
+fn first_span(ast: &Ast) -> Span {
+    let is_from = |kind: &InstructionKind| matches!(kind, InstructionKind::From(_));
+    let from = ast
+        .instructions
+        .iter()
+        .find(|instruction| is_from(&instruction.kind));
+    from.or(ast.instructions.first())
+        .map_or(Span::default(), |first| first.keyword.span)
+}
+
+/// Returns the refusal of a Windows platform.
+pub(crate) fn windows(platform: &Platform, span: Span) -> Diagnostic {
+    Diagnostic::error(format!("cannot build for `{platform}`"), span)
+        .with_note("only Linux containers run here".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! What a plan is told from outside.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use graph::NetworkMode;
+use oci::Platform;
+
+/// What the caller wants of a Dockerfile.
+#[derive(Debug, Clone)]
+pub struct PlanOptions {
+    /// `--build-arg`: the arguments that have a value.
+    pub build_args: BTreeMap<String, String>,
+    /// `--target`: the stage that is wanted; the last one when absent.
+    pub target: Option<String>,
+    /// The platform of the machine that builds (`BUILDPLATFORM`).
+    pub build_platform: Platform,
+    /// The platforms that an image is wanted for, at least one.
+    pub target_platforms: Vec<Platform>,
+    /// The names given with `--build-context`, also as `name::platform`.
+    pub contexts: BTreeSet<String>,
+    /// `--label`: what is added to the labels of the result.
+    pub labels: BTreeMap<String, String>,
+    /// `--network`: the network of a `RUN` that does not name one.
+    pub network: NetworkMode,
+    /// `--hostname`: the host name that commands see.
+    pub hostname: Option<String>,
+    /// The `.dockerignore` patterns of the build context, in the order of the file.
+    pub ignore: Vec<String>,
+}
+
+impl PlanOptions {
+    /// Returns options that ask for nothing but an image for each of the platforms.
+    pub fn new(build_platform: Platform, target_platforms: Vec<Platform>) -> Self {
+        Self {
+            build_args: BTreeMap::new(),
+            target: None,
+            build_platform,
+            target_platforms,
+            contexts: BTreeSet::new(),
+            labels: BTreeMap::new(),
+            network: NetworkMode::Default,
+            hostname: None,
+            ignore: Vec::new(),
+        }
+    }
+
+    /// Tells whether steps have to say which platform they are of.
+    pub(crate) fn is_multi_platform(&self) -> bool {
+        self.target_platforms.len() > 1
+    }
+
+    /// Returns the host name that commands see.
+    pub(crate) fn sandbox_hostname(&self) -> &str {
+        let argument = self.build_args.get("BUILDKIT_SANDBOX_HOSTNAME");
+        self.hostname
+            .as_ref()
+            .or(argument)
+            .map_or(DEFAULT_HOSTNAME, String::as_str)
+    }
+}
+
+/// The host name of a `RUN`, that of every `BuildKit` build.
+const DEFAULT_HOSTNAME: &str = "buildkitsandbox";

@@ -1,0 +1,345 @@
+//! What `FROM` and `--from` name: an earlier stage, a context, an image, or nothing at all.
+//!
+//! Stages are resolved in the order of the file, so that a name can only mean what stands above it. What
+//! a name means can depend on the platform (`FROM base-$TARGETARCH`), so this is done for each one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use oci::{Platform, Reference};
+
+use crate::ast::{Ast, CopyInstruction, FromInstruction, InstructionKind, StageAlias, Word};
+use crate::diagnostic::{Diagnostic, Rule};
+use crate::stage::environment::Environment;
+use crate::stage::expand::expand;
+use crate::stage::options::PlanOptions;
+use crate::stage::request::BaseRequest;
+use crate::stage::{CopyFrom, Stage, StageBase, StageId};
+use crate::stage::{arguments, context};
+use crate::suggest;
+use crate::words::Expanded;
+
+/// The name of the empty file system.
+const SCRATCH: &str = "scratch";
+
+/// The stages of a file for one platform, and what was found to say about them.
+#[derive(Debug, Default)]
+pub(super) struct Resolved {
+    pub(super) stages: Vec<Stage>,
+    pub(super) faults: Vec<Diagnostic>,
+    pub(super) warnings: Vec<Diagnostic>,
+}
+
+/// What names are resolved against.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scope<'a> {
+    pub(super) ast: &'a Ast,
+    pub(super) options: &'a PlanOptions,
+    /// The target platform.
+    pub(super) platform: &'a Platform,
+    /// The arguments that `FROM` lines see.
+    pub(super) globals: &'a Environment,
+}
+
+/// Resolves all stages, those with faults too.
+pub(super) fn resolve(scope: Scope<'_>) -> Resolved {
+    let mut resolver = Resolver {
+        scope,
+        earlier: BTreeMap::new(),
+        names: all_names(scope.ast),
+        declared: arguments::declared(scope.ast),
+        resolved: Resolved::default(),
+    };
+    for (index, instruction) in scope.ast.instructions.iter().enumerate() {
+        match &instruction.kind {
+            InstructionKind::From(from) => resolver.begin(index, from),
+            InstructionKind::Copy(copy) => resolver.copy(index, copy),
+            _ => {}
+        }
+        resolver.extend(index + 1);
+    }
+    resolver.finish()
+}
+
+/// Returns the names of all stages of the file with the number of the first stage of each.
+fn all_names(ast: &Ast) -> BTreeMap<String, usize> {
+    let stages = ast
+        .instructions
+        .iter()
+        .filter_map(|instruction| match &instruction.kind {
+            InstructionKind::From(from) => Some(from),
+            _ => None,
+        });
+    let mut names = BTreeMap::new();
+    for (number, from) in stages.enumerate() {
+        if let Some(alias) = &from.alias {
+            names.entry(alias.lower_name()).or_insert(number);
+        }
+    }
+    names
+}
+
+struct Resolver<'a> {
+    scope: Scope<'a>,
+    /// The stages above the current line by name; of two with one name the later.
+    earlier: BTreeMap<String, StageId>,
+    /// All names of the file, for messages.
+    names: BTreeMap<String, usize>,
+    /// The arguments that are declared before the first `FROM`, with or without a value.
+    declared: BTreeSet<&'a str>,
+    resolved: Resolved,
+}
+
+impl Resolver<'_> {
+    fn begin(&mut self, index: usize, from: &FromInstruction) {
+        self.name_previous();
+        let platform = self.platform(from);
+        let name = from.alias.as_ref().map(StageAlias::lower_name);
+        let base = self.base(from, name.as_deref(), &platform);
+        let platform = match &base {
+            // An empty file system is of whatever platform is wanted.
+            StageBase::Scratch => self.scope.platform.clone(),
+            StageBase::Stage(id) => self.resolved.stages[id.0].platform.clone(),
+            StageBase::Image(_) | StageBase::Replaced(_) => platform,
+        };
+        self.resolved.stages.push(Stage {
+            number: self.resolved.stages.len(),
+            name,
+            from: index,
+            body: index + 1..index + 1,
+            base,
+            platform,
+            copies: BTreeMap::new(),
+        });
+    }
+
+    /// Makes the stage above known by its name: a stage does not know itself.
+    fn name_previous(&mut self) {
+        if let Some(stage) = self.resolved.stages.last()
+            && let Some(name) = &stage.name
+        {
+            self.earlier.insert(name.clone(), StageId(stage.number));
+        }
+    }
+
+    fn extend(&mut self, end: usize) {
+        if let Some(stage) = self.resolved.stages.last_mut() {
+            stage.body.end = end;
+        }
+    }
+
+    fn finish(mut self) -> Resolved {
+        self.name_previous();
+        self.resolved
+    }
+
+    fn platform(&mut self, from: &FromInstruction) -> Platform {
+        let Some(word) = &from.platform else {
+            return self.scope.platform.clone();
+        };
+        self.parse_platform(word).unwrap_or_else(|faults| {
+            self.resolved.faults.extend(faults);
+            self.scope.platform.clone()
+        })
+    }
+
+    fn parse_platform(&mut self, word: &Word) -> Result<Platform, Vec<Diagnostic>> {
+        let expanded = self.expand(word)?;
+        let help = expanded
+            .unset
+            .iter()
+            .find_map(|name| self.similar_argument(name));
+        if expanded.value.is_empty() {
+            let title = format!("the platform is empty: `{}`", word.value);
+            return Err(vec![Diagnostic::error(title, word.span).with_help(help)]);
+        }
+        let platform = Platform::parse(&expanded.value, &self.scope.options.build_platform)
+            .map_err(|error| {
+                vec![Diagnostic::error(error.to_string(), word.span).with_help(help)]
+            })?;
+        if platform.is_windows() {
+            return Err(vec![super::windows(&platform, word.span)]);
+        }
+        Ok(platform)
+    }
+
+    fn base(
+        &mut self,
+        from: &FromInstruction,
+        name: Option<&str>,
+        platform: &Platform,
+    ) -> StageBase {
+        let replaced = name.and_then(|name| self.context(name, platform));
+        if let (Some(context), Some(alias)) = (replaced, &from.alias) {
+            let mut request = self.request(&alias.name, alias.lower_name(), platform);
+            request.context = Some(context);
+            return StageBase::Replaced(request);
+        }
+        let image = match self.expand(&from.image) {
+            Ok(expanded) => expanded,
+            Err(faults) => {
+                self.resolved.faults.extend(faults);
+                return StageBase::Scratch;
+            }
+        };
+        if image.value.is_empty() {
+            self.resolved.faults.push(self.blank_base(from, &image));
+            return StageBase::Scratch;
+        }
+        if let Some(id) = self.earlier.get(&image.value.to_lowercase()) {
+            return StageBase::Stage(*id);
+        }
+        if image.value == SCRATCH {
+            return StageBase::Scratch;
+        }
+        StageBase::Image(self.image(&from.image, image.value, platform))
+    }
+
+    fn blank_base(&self, from: &FromInstruction, image: &Expanded) -> Diagnostic {
+        let help = image
+            .unset
+            .iter()
+            .find_map(|name| self.similar_argument(name));
+        let fallback = || {
+            let name = image.unset.first()?;
+            Some(format!(
+                "declare `ARG {name}=…` before the first `FROM`, or pass `--build-arg`"
+            ))
+        };
+        Diagnostic::error(
+            format!(
+                "the name of the base image is empty: `{}`",
+                from.image.value
+            ),
+            from.image.span,
+        )
+        .with_help(help.or_else(fallback))
+    }
+
+    fn copy(&mut self, index: usize, copy: &CopyInstruction) {
+        let Some(word) = &copy.from else { return };
+        if self.resolved.stages.is_empty() {
+            return;
+        }
+        match self.copy_from(word) {
+            Ok(source) => {
+                if let Some(stage) = self.resolved.stages.last_mut() {
+                    stage.copies.insert(index, source);
+                }
+            }
+            Err(faults) => self.resolved.faults.extend(faults),
+        }
+    }
+
+    fn copy_from(&mut self, word: &Word) -> Result<CopyFrom, Vec<Diagnostic>> {
+        let nothing = Environment::default();
+        let literal = expand(word, &nothing, self.scope.ast.escape)?.value;
+        if literal != word.value {
+            return Err(vec![variable_in_from(word)]);
+        }
+        let current = self.resolved.stages.len() - 1;
+        if let Ok(number) = literal.parse::<usize>() {
+            return Ok(self.numbered(number, current, word));
+        }
+        let name = literal.to_lowercase();
+        if let Some(id) = self.earlier.get(&name) {
+            return Ok(CopyFrom::Stage(*id));
+        }
+        if let Some(number) = self.names.get(&name) {
+            return Ok(CopyFrom::Unavailable(Box::new(too_early(
+                *number, current, word,
+            ))));
+        }
+        if literal == SCRATCH {
+            return Ok(CopyFrom::Scratch);
+        }
+        let platform = self.scope.platform.clone();
+        Ok(CopyFrom::Image(self.image(word, literal, &platform)))
+    }
+
+    fn numbered(&self, number: usize, current: usize, word: &Word) -> CopyFrom {
+        if number < current {
+            return CopyFrom::Stage(StageId(number));
+        }
+        let count = super::stage_count(self.scope.ast);
+        let fault = if number < count {
+            too_early(number, current, word)
+        } else {
+            let note = format!("the Dockerfile has {count} stages, counted from 0");
+            Diagnostic::error(format!("there is no stage {number}"), word.span).with_note(note)
+        };
+        CopyFrom::Unavailable(Box::new(fault))
+    }
+
+    /// Returns the request for an image, after a look at its name.
+    fn image(&mut self, word: &Word, name: String, platform: &Platform) -> BaseRequest {
+        let request = self.request(word, name, platform);
+        if request.context.is_none()
+            && let Err(error) = Reference::parse(&request.name)
+        {
+            let fault = Diagnostic::error(error.to_string(), word.span);
+            self.resolved
+                .faults
+                .push(fault.with_help(request.not_found().help));
+        }
+        request
+    }
+
+    fn request(&self, word: &Word, name: String, platform: &Platform) -> BaseRequest {
+        let names = self.earlier.keys().map(String::as_str);
+        BaseRequest {
+            context: self.context(&name, platform),
+            similar_stage: suggest::nearest(&name, names).map(str::to_owned),
+            name,
+            platform: platform.clone(),
+            span: word.span,
+        }
+    }
+
+    fn context(&self, name: &str, platform: &Platform) -> Option<String> {
+        context::find(name, platform, &self.scope.options.contexts)
+    }
+
+    /// Expands a word of a `FROM` line, which sees the global arguments alone.
+    fn expand(&mut self, word: &Word) -> Result<Expanded, Vec<Diagnostic>> {
+        let expanded = expand(word, self.scope.globals, self.scope.ast.escape)?;
+        for name in expanded
+            .unset
+            .iter()
+            .filter(|name| !self.declared.contains(name.as_str()))
+        {
+            let title = format!("FROM argument '{name}' is not declared");
+            let warning = Diagnostic::warning(title, word.span)
+                .with_rule(Rule::UndefinedArgInFrom)
+                .with_help(self.similar_argument(name));
+            self.resolved.warnings.push(warning);
+        }
+        Ok(expanded)
+    }
+
+    fn similar_argument(&self, name: &str) -> Option<String> {
+        let known = self
+            .scope
+            .globals
+            .names()
+            .chain(self.declared.iter().copied());
+        suggest::did_you_mean(name, known)
+    }
+}
+
+fn variable_in_from(word: &Word) -> Diagnostic {
+    Diagnostic::error(
+        format!("`--from` takes no variables: `{}`", word.value),
+        word.span,
+    )
+    .with_help("give the image a stage of its own: `FROM … AS name`, then `--from=name`".to_owned())
+}
+
+fn too_early(number: usize, current: usize, word: &Word) -> Diagnostic {
+    let name = &word.value;
+    if number == current {
+        return Diagnostic::error(format!("stage `{name}` cannot copy from itself"), word.span);
+    }
+    let title = format!("stage `{name}` stands below the one that copies from it");
+    Diagnostic::error(title, word.span)
+        .with_help("move the stage up: only stages above can be copied from".to_owned())
+}
