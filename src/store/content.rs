@@ -1,0 +1,279 @@
+//! Blobs by digest, kept as an OCI image layout: [`ContentStore`].
+//!
+//! The layout is one that every tool can read, and `ocidir` makes and opens it. Blobs and `index.json`
+//! are written here: `ocidir` 0.8 has no lock on the index, and drops an entry when another one of the
+//! same tag comes.
+//!
+//! A blob is written into `ingest/`, synced, made read-only, renamed to its digest, and the directory
+//! synced; so a name in `blobs/` never stands for fewer bytes. It is verified on every reading all the
+//! same, since disks and people change files.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use oci::limits::LAYOUT_MAX_BYTES;
+use oci::{Digest, OciLayout, VerifiedReader};
+use ocidir::OciDir;
+use ocidir::cap_std::{ambient_authority, fs::Dir};
+use rootfs::{FsError, Root};
+
+use crate::blob::{BlobDirectory, BlobError, BlobReader, BlobSource};
+use crate::claim::{ClaimError, ClaimName, Claims};
+use crate::file::{self, FileError, SyncPolicy};
+use crate::ingest::{Ingest, IngestError};
+use crate::layout::Layout;
+use crate::lease::Lease;
+use crate::name::ObjectId;
+use crate::tags::EMPTY_INDEX;
+use crate::trash;
+
+/// The version of the image layout; image-spec `image-layout.md`, "oci-layout file".
+pub(crate) const LAYOUT_VERSION: &str = "1.0.0";
+
+/// The file that says so.
+pub(crate) const OCI_LAYOUT: &str = "oci-layout";
+
+/// The content store cannot be made or opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentError {
+    /// It cannot be made, or is none.
+    #[error("open the image layout `{}`", path.display())]
+    Layout {
+        /// Where it is.
+        path: PathBuf,
+        /// What `ocidir` said.
+        #[source]
+        source: ocidir::Error,
+    },
+    /// A file in it cannot be made or read.
+    #[error("open the image layout `{}`", path.display())]
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// What failed.
+        #[source]
+        source: FileError,
+    },
+    /// Its directory cannot be opened.
+    #[error("open the image layout `{}`", path.display())]
+    Root {
+        /// Where it is.
+        path: PathBuf,
+        /// What failed.
+        #[source]
+        source: FsError,
+    },
+    /// Its `oci-layout` is not that of version 1.0.0.
+    #[error("`{}` does not say that this is an image layout of version {LAYOUT_VERSION}", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Makes an image layout without an image.
+pub(crate) fn create(path: &Path, sync: SyncPolicy) -> Result<(), ContentError> {
+    let failed = |source| ContentError::File {
+        path: path.to_owned(),
+        source,
+    };
+    let blobs = path.join("blobs");
+    // Before `ocidir` makes them for everybody to enter.
+    for directory in [blobs.clone(), blobs.join("sha256")] {
+        file::create_dir(&directory).map_err(failed)?;
+    }
+    open_layout(path, OciDir::ensure)?;
+    close_version(&path.join(OCI_LAYOUT), sync).map_err(failed)?;
+    let index = path.join("index.json");
+    file::write_new(&index, EMPTY_INDEX.as_bytes(), sync).map_err(failed)?;
+    for directory in [blobs.as_path(), path] {
+        file::sync_dir(directory, sync).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Closes the file that `ocidir` made to others, and syncs it.
+fn close_version(path: &Path, sync: SyncPolicy) -> Result<(), FileError> {
+    file::set_mode(path, file::FILE_MODE)?;
+    let version = file::open_nofollow(path).map_err(FileError::of("open", path))?;
+    file::sync(&version, path, sync)
+}
+
+/// Opens, or makes, a layout by a function of `ocidir`.
+fn open_layout<O>(path: &Path, open: O) -> Result<OciDir, ContentError>
+where
+    O: FnOnce(Dir) -> ocidir::Result<OciDir>,
+{
+    let opened = Dir::open_ambient_dir(path, ambient_authority())
+        .map_err(Into::into)
+        .and_then(open);
+    opened.map_err(|source| ContentError::Layout {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Tells whether the bytes of an `oci-layout` file say a version that we know.
+pub(crate) fn is_layout(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<OciLayout>(bytes)
+        .is_ok_and(|layout| layout.image_layout_version() == LAYOUT_VERSION)
+}
+
+/// The blobs of a store and the tags on them; a cheap handle.
+#[derive(Clone, Debug)]
+pub struct ContentStore {
+    pub(crate) layout: Arc<Layout>,
+    blobs: Arc<BlobDirectory>,
+}
+
+impl ContentStore {
+    pub(crate) fn open(layout: Arc<Layout>) -> Result<Self, ContentError> {
+        let path = layout.content();
+        open_layout(&path, OciDir::open)?;
+        let version = path.join(OCI_LAYOUT);
+        let found = file::read_limited(&version, LAYOUT_MAX_BYTES).map_err(|source| {
+            ContentError::File {
+                path: path.clone(),
+                source,
+            }
+        })?;
+        if !found.is_some_and(|bytes| is_layout(&bytes)) {
+            return Err(ContentError::Version { path: version });
+        }
+        let root = Root::open(&path).map_err(|source| ContentError::Root { path, source })?;
+        Ok(Self {
+            layout,
+            blobs: Arc::new(BlobDirectory::new(root)),
+        })
+    }
+
+    /// Returns the directory of the store's image layout; a blob is at `blobs/ALGORITHM/DIGITS` below it.
+    pub fn root(&self) -> &Root {
+        self.blobs.root()
+    }
+
+    /// Returns the size of a blob that is there, without opening it. Only a blob that a lease names is
+    /// sure to be there a moment later: see [`Lease::hold`].
+    ///
+    /// # Errors
+    ///
+    /// Fails when the directory cannot be searched.
+    pub fn has(&self, digest: &Digest) -> Result<Option<u64>, BlobError> {
+        self.blobs.size(digest)
+    }
+
+    /// Opens a blob as it is, to copy it; nobody verifies what is read.
+    ///
+    /// # Errors
+    ///
+    /// Fails when no regular file is there.
+    pub fn open_raw(&self, digest: &Digest) -> Result<File, BlobError> {
+        self.blobs.open_file(digest).map(|(file, _)| file)
+    }
+
+    /// Starts a blob whose digest is not known yet.
+    ///
+    /// # Errors
+    ///
+    /// Fails when no file can be made.
+    pub fn ingest(&self, lease: &Lease) -> Result<Ingest, IngestError> {
+        Ingest::create(&self.layout, lease)
+    }
+
+    /// Stores bytes, and returns their digest.
+    ///
+    /// # Errors
+    ///
+    /// Fails when they cannot be written.
+    pub fn put(&self, lease: &Lease, bytes: &[u8]) -> Result<Digest, IngestError> {
+        let mut ingest = self.ingest(lease)?;
+        ingest.write_bytes(bytes)?;
+        ingest.commit(None).map(|(digest, _)| digest)
+    }
+
+    /// Stores what a reader gives, which has to be a certain blob. Never more than its size is written.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the bytes are others, fewer or more, cannot be read, or cannot be written; nothing is
+    /// stored then.
+    pub fn copy_in<R: Read>(
+        &self,
+        lease: &Lease,
+        (digest, size_bytes): (&Digest, u64),
+        reader: R,
+    ) -> Result<(), IngestError> {
+        let mut ingest = self.ingest(lease)?;
+        ingest.copy_from(VerifiedReader::new(reader, digest, size_bytes), digest)?;
+        ingest.commit(Some((digest, size_bytes))).map(drop)
+    }
+
+    /// Removes a blob whose bytes are not those that its digest names, whoever uses it; tells whether
+    /// it was damaged. Who finds damage while reading calls this and makes the blob again.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the blob cannot be read or moved.
+    pub fn discard_damaged(&self, digest: &Digest) -> Result<bool, DiscardError> {
+        let object = ObjectId::Blob(digest.clone());
+        // Nobody puts a whole one into the place between looking and removing.
+        let claim = Claims::new(Arc::clone(&self.layout))
+            .exclusive(ClaimName::Object(&object))
+            .map_err(DiscardError::Claim)?;
+        if self.is_whole(digest).map_err(DiscardError::Read)? {
+            return Ok(false);
+        }
+        let cleared = trash::clear(&self.layout, &self.layout.blob(digest));
+        drop(claim);
+        cleared.map_err(DiscardError::Remove)?;
+        Ok(true)
+    }
+
+    fn is_whole(&self, digest: &Digest) -> Result<bool, BlobError> {
+        let (file, size_bytes) = match self.blobs.open_file(digest) {
+            Ok(found) => found,
+            Err(BlobError::Absent { .. }) => return Ok(true),
+            Err(BlobError::NotAFile { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let read = io::copy(
+            &mut VerifiedReader::new(file, digest, size_bytes),
+            &mut io::sink(),
+        );
+        match read.map_err(|error| BlobError::from_read(digest, error)) {
+            Ok(_) => Ok(true),
+            Err(BlobError::Damaged(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl BlobSource for ContentStore {
+    fn open_blob(&self, digest: &Digest, size_bytes: u64) -> Result<BlobReader, BlobError> {
+        self.blobs.open_blob(digest, size_bytes)
+    }
+
+    fn read_blob(&self, digest: &Digest, limit_bytes: u64) -> Result<Vec<u8>, BlobError> {
+        self.blobs.read_blob(digest, limit_bytes)
+    }
+}
+
+/// A damaged blob cannot be discarded.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscardError {
+    /// It cannot be claimed.
+    #[error("discard a damaged blob")]
+    Claim(#[source] ClaimError),
+    /// It cannot be read to see whether it is damaged.
+    #[error("discard a damaged blob")]
+    Read(#[source] BlobError),
+    /// It cannot be removed.
+    #[error("discard a damaged blob")]
+    Remove(#[source] FileError),
+}
+
+#[cfg(test)]
+#[path = "content_tests.rs"]
+mod tests;

@@ -1,0 +1,221 @@
+//! Tests of reading blobs of the store.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use oci::{Digest, VerifyError};
+use ocidir::cap_std::{ambient_authority, fs::Dir};
+use ocidir::{OciDir, OciRead as _};
+
+use crate::testing::{Fixture, Kind, chain, open};
+use crate::{BlobError, BlobSource as _, OpenError};
+
+const BYTES: &[u8] = b"some bytes of a blob";
+
+/// Makes a blob writable, as nobody but a test does.
+fn open_for_damage(path: &Path) -> File {
+    fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+    OpenOptions::new().write(true).open(path).unwrap()
+}
+
+fn with_blob() -> (Fixture, Digest) {
+    let fixture = Fixture::new();
+    let lease = fixture.store.lease().unwrap();
+    let digest = fixture.store.content().put(&lease, BYTES).unwrap();
+    (fixture, digest)
+}
+
+#[test]
+fn a_blob_comes_back() {
+    let (fixture, digest) = with_blob();
+    assert_eq!(digest, Digest::of(BYTES));
+    let content = fixture.store.content();
+    let size_bytes = content.has(&digest).unwrap().unwrap();
+    assert_eq!(size_bytes, BYTES.len() as u64);
+    let mut bytes = Vec::new();
+    content
+        .open_blob(&digest, size_bytes)
+        .unwrap()
+        .read_to_end(&mut bytes)
+        .unwrap();
+    assert_eq!(bytes, BYTES);
+    assert_eq!(content.read_blob(&digest, size_bytes).unwrap(), BYTES);
+    bytes.clear();
+    content
+        .open_raw(&digest)
+        .unwrap()
+        .read_to_end(&mut bytes)
+        .unwrap();
+    assert_eq!(bytes, BYTES);
+}
+
+#[test]
+fn a_blob_that_is_not_there_is_absent() {
+    let fixture = Fixture::new();
+    let digest = Digest::parse(&format!("sha512:{}", "0".repeat(128))).unwrap();
+    assert_eq!(fixture.store.content().has(&digest).unwrap(), None);
+    let error = fixture.store.content().read_blob(&digest, 1).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "blob `{digest}` is not in `{}`",
+            fixture.path("content").display()
+        )
+    );
+    assert!(matches!(error, BlobError::Absent { .. }));
+}
+
+#[test]
+fn a_blob_larger_than_the_reader_takes_is_refused() {
+    let (fixture, digest) = with_blob();
+    let error = fixture.store.content().read_blob(&digest, 19).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("blob `{digest}` has 20 bytes, more than 19")
+    );
+}
+
+/// T-F02.
+#[test]
+fn a_flipped_byte_is_found_and_both_digests_are_named() {
+    let (fixture, digest) = with_blob();
+    let mut file = open_for_damage(&fixture.blob_path(&digest));
+    file.seek(SeekFrom::Start(5)).unwrap();
+    file.write_all(b"B").unwrap();
+    let found = Digest::of(b"some Bytes of a blob");
+    let content = fixture.store.content();
+    let error = content.read_blob(&digest, 100).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("blob `{digest}` is damaged: its 20 bytes hash to `{found}`")
+    );
+    let expected = VerifyError::WrongDigest {
+        expected: digest.clone(),
+        found,
+        size_bytes: 20,
+    };
+    assert!(matches!(error, BlobError::Damaged(verdict) if verdict == expected));
+
+    let mut reader = content.open_blob(&digest, 20).unwrap();
+    let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
+    let error = BlobError::from_read(&digest, error);
+    assert!(matches!(error, BlobError::Damaged(verdict) if verdict == expected));
+}
+
+#[test]
+fn a_blob_of_another_size_is_refused_before_it_is_read() {
+    let (fixture, digest) = with_blob();
+    let file = open_for_damage(&fixture.blob_path(&digest));
+    file.set_len(7).unwrap();
+    let content = fixture.store.content();
+    let short = VerifyError::Short {
+        digest: digest.clone(),
+        size_bytes: 20,
+        found_bytes: 7,
+    };
+    let error = content.open_blob(&digest, 20).unwrap_err();
+    assert!(matches!(error, BlobError::Damaged(verdict) if verdict == short));
+    file.set_len(21).unwrap();
+    let long = VerifyError::Long {
+        digest: digest.clone(),
+        size_bytes: 20,
+    };
+    let error = content.open_blob(&digest, 20).unwrap_err();
+    assert!(matches!(error, BlobError::Damaged(verdict) if verdict == long));
+}
+
+/// T-A11.
+#[test]
+fn only_a_regular_file_is_a_blob() {
+    let (fixture, digest) = with_blob();
+    let path = fixture.blob_path(&digest);
+    let target = fixture.dir.path().join("target");
+    fs::write(&target, BYTES).unwrap();
+    let socket = |path: &Path| drop(std::os::unix::net::UnixListener::bind(path).unwrap());
+    let kinds: [Kind<'_>; 5] = [
+        ("symlink with the same bytes", &|path| {
+            symlink(&target, path).unwrap();
+        }),
+        ("symlink to nothing", &|path| {
+            symlink("nothing", path).unwrap();
+        }),
+        ("fifo", &|path| mkfifo(path, Mode::S_IRWXU).unwrap()),
+        ("directory", &|path| fs::create_dir(path).unwrap()),
+        ("socket", &socket),
+    ];
+    for (kind, make) in kinds {
+        if fs::remove_file(&path).is_err() {
+            fs::remove_dir(&path).unwrap();
+        }
+        make(&path);
+        let content = fixture.store.content();
+        assert_eq!(content.has(&digest).unwrap(), None, "{kind}");
+        for error in [
+            content.read_blob(&digest, 100).unwrap_err(),
+            content.open_blob(&digest, 20).map(drop).unwrap_err(),
+            content.open_raw(&digest).unwrap_err(),
+        ] {
+            assert!(
+                matches!(error, BlobError::NotAFile { .. }),
+                "{kind}: {}",
+                chain(&error)
+            );
+        }
+    }
+}
+
+/// D7.
+#[test]
+fn a_damaged_blob_is_discarded_and_a_whole_one_is_not() {
+    let (fixture, digest) = with_blob();
+    let content = fixture.store.content();
+    let path = fixture.blob_path(&digest);
+    assert!(!content.discard_damaged(&digest).unwrap());
+    assert_eq!(content.has(&digest).unwrap(), Some(20));
+    open_for_damage(&path).write_all(b"S").unwrap();
+    assert!(content.discard_damaged(&digest).unwrap());
+    assert_eq!(content.has(&digest).unwrap(), None);
+    assert!(!content.discard_damaged(&digest).unwrap());
+
+    fs::create_dir(&path).unwrap();
+    assert!(content.discard_damaged(&digest).unwrap());
+    content.put(&fixture.store.lease().unwrap(), BYTES).unwrap();
+    assert_eq!(content.read_blob(&digest, 20).unwrap(), BYTES);
+}
+
+#[test]
+fn the_layout_is_one_that_others_read() {
+    let (fixture, digest) = with_blob();
+    let dir = Dir::open_ambient_dir(fixture.path("content"), ambient_authority()).unwrap();
+    let layout = OciDir::open(dir).unwrap();
+    assert_eq!(layout.read_index().unwrap().manifests().len(), 0);
+    let descriptor = oci::descriptor::descriptor("application/octet-stream", &digest, 20);
+    assert!(layout.has_blob(&descriptor).unwrap());
+    layout.verify_blob_digest(&descriptor).unwrap();
+    assert_eq!(
+        fs::read_to_string(fixture.path("content/oci-layout")).unwrap(),
+        r#"{"imageLayoutVersion":"1.0.0"}"#
+    );
+}
+
+#[test]
+fn content_of_another_layout_version_is_refused() {
+    let fixture = Fixture::new();
+    for text in ["", "{}", r#"{"imageLayoutVersion":"2.0.0"}"#] {
+        fs::write(fixture.path("content/oci-layout"), text).unwrap();
+        let error = open(fixture.store.path()).unwrap_err();
+        assert_eq!(
+            chain(&error),
+            format!(
+                "open the store `{0}`: `{0}/content/oci-layout` does not say that this is an image \
+                 layout of version 1.0.0",
+                fixture.store.path().display()
+            )
+        );
+        assert!(matches!(error, OpenError::Content { .. }));
+    }
+}

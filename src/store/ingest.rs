@@ -1,0 +1,216 @@
+//! Writing one blob: [`Ingest`].
+
+use std::fs::{File, Permissions};
+use std::io::{self, Read, Seek as _, Write};
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+
+use oci::digest::Algorithm;
+use oci::{Digest, Hasher, VerifiedReader, VerifyError};
+use tracing::debug;
+
+use crate::blob::{BlobError, check_size};
+use crate::file::{self, FileError};
+use crate::layout::{Layout, parent};
+use crate::lease::{Lease, LeaseError};
+use crate::name::ObjectId;
+use crate::scratch::Scratch;
+
+/// The mode of a blob: nobody writes to it again.
+const BLOB_MODE: u32 = 0o444;
+
+/// How much is copied at once, in bytes.
+const COPY_BYTES: usize = 256 * 1024;
+
+/// A blob cannot be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// It cannot be written.
+    #[error("write a blob into the store")]
+    Write(#[source] FileError),
+    /// Its bytes are not those that were expected.
+    #[error(transparent)]
+    Unexpected(#[from] VerifyError),
+    /// What it is copied from cannot be read.
+    #[error(transparent)]
+    Read(#[from] BlobError),
+    /// It cannot be kept while it is put into its place.
+    #[error("put blob `{digest}` into its place")]
+    Lease {
+        /// The blob.
+        digest: Digest,
+        /// What failed.
+        #[source]
+        source: LeaseError,
+    },
+    /// It cannot be put into its place.
+    #[error("put blob `{digest}` into its place")]
+    Place {
+        /// The blob.
+        digest: Digest,
+        /// What failed.
+        #[source]
+        source: FileError,
+    },
+}
+
+/// A blob that is being written. Its digest is made meanwhile. Dropped before it is committed, it
+/// leaves nothing; nor does a process that dies.
+///
+/// There is no buffer: write in large pieces.
+#[derive(Debug)]
+pub struct Ingest {
+    layout: Arc<Layout>,
+    lease: Lease,
+    scratch: Scratch,
+    hasher: Hasher,
+    written_bytes: u64,
+}
+
+impl Ingest {
+    pub(crate) fn create(layout: &Arc<Layout>, lease: &Lease) -> Result<Self, IngestError> {
+        let scratch = Scratch::file(layout).map_err(IngestError::Write)?;
+        Ok(Self {
+            layout: Arc::clone(layout),
+            lease: lease.clone(),
+            scratch,
+            hasher: Hasher::new(),
+            written_bytes: 0,
+        })
+    }
+
+    pub(crate) fn write_bytes(&mut self, bytes: &[u8]) -> Result<(), IngestError> {
+        let written = self.write_all(bytes);
+        written
+            .map_err(FileError::of("write", self.scratch.path()))
+            .map_err(IngestError::Write)
+    }
+
+    /// Takes everything that a reader of the blob `digest` gives.
+    pub(crate) fn copy_from<R: Read>(
+        &mut self,
+        mut reader: R,
+        digest: &Digest,
+    ) -> Result<(), IngestError> {
+        let mut buffer = vec![0; COPY_BYTES];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(count) => self.write_bytes(buffer.get(..count).unwrap_or_default())?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(from_read(digest, error)),
+            }
+        }
+    }
+
+    /// Puts the blob into the store and returns its digest and size. The lease names it before
+    /// anybody can see it. A blob of the same digest that is there already is replaced, which
+    /// changes nothing, or heals it.
+    ///
+    /// With `expected`, the blob has to have that digest and size.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the bytes are not the expected ones, or cannot be synced or put into their place;
+    /// nothing is stored then.
+    pub fn commit(
+        mut self,
+        expected: Option<(&Digest, u64)>,
+    ) -> Result<(Digest, u64), IngestError> {
+        let size_bytes = self.written_bytes;
+        let digest = self.verify(expected)?;
+        self.finish().map_err(IngestError::Write)?;
+        let object = ObjectId::Blob(digest.clone());
+        let claim = self
+            .lease
+            .claim_exclusive(&object)
+            .map_err(|source| IngestError::Lease {
+                digest: digest.clone(),
+                source,
+            })?;
+        self.place(&digest).map_err(|source| IngestError::Place {
+            digest: digest.clone(),
+            source,
+        })?;
+        drop(claim);
+        debug!(%digest, size_bytes, "blob committed");
+        Ok((digest, size_bytes))
+    }
+
+    /// Returns the digest, if it is the expected one.
+    fn verify(&mut self, expected: Option<(&Digest, u64)>) -> Result<Digest, IngestError> {
+        let found = std::mem::take(&mut self.hasher).finish();
+        let Some((digest, size_bytes)) = expected else {
+            return Ok(found);
+        };
+        check_size(digest, size_bytes, self.written_bytes)?;
+        if digest.algorithm() != Algorithm::Sha256 {
+            // Rare enough to read it a second time.
+            self.read_again(digest, size_bytes)?;
+            return Ok(digest.clone());
+        }
+        if found != *digest {
+            let expected = digest.clone();
+            return Err(VerifyError::WrongDigest {
+                expected,
+                found,
+                size_bytes,
+            }
+            .into());
+        }
+        Ok(found)
+    }
+
+    fn read_again(&self, digest: &Digest, size_bytes: u64) -> Result<(), IngestError> {
+        let mut file = self.scratch.handle();
+        file.rewind()
+            .map_err(FileError::of("seek", self.scratch.path()))
+            .map_err(IngestError::Write)?;
+        let reader: VerifiedReader<&File> = VerifiedReader::new(file, digest, size_bytes);
+        reader
+            .finish()
+            .map(drop)
+            .map_err(|error| from_read(digest, error))
+    }
+
+    /// Makes the file what it will be for ever.
+    fn finish(&self) -> Result<(), FileError> {
+        let (file, path) = (self.scratch.handle(), self.scratch.path());
+        file.set_permissions(Permissions::from_mode(BLOB_MODE))
+            .map_err(FileError::of("chmod", path))?;
+        file::sync(file, path, self.layout.sync)
+    }
+
+    /// Renames the file to its digest. The claim on the blob is held.
+    fn place(&mut self, digest: &Digest) -> Result<(), FileError> {
+        let place = self.layout.blob(digest);
+        // The directory of an algorithm that this store had no blob of.
+        file::create_dir(parent(&place))?;
+        self.scratch.replace(&place)?;
+        file::sync_dir(parent(&place), self.layout.sync)
+    }
+}
+
+impl Write for Ingest {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.scratch.handle().write(bytes)?;
+        self.hasher.update(bytes.get(..count).unwrap_or(bytes));
+        self.written_bytes += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn from_read(digest: &Digest, error: io::Error) -> IngestError {
+    match BlobError::from_read(digest, error) {
+        BlobError::Damaged(verdict) => IngestError::Unexpected(verdict),
+        error => IngestError::Read(error),
+    }
+}
+
+#[cfg(test)]
+#[path = "ingest_tests.rs"]
+mod tests;

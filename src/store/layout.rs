@@ -1,0 +1,167 @@
+//! The names of the store's directories, and who writes what.
+//!
+//! ```text
+//! $XDG_DATA_HOME/careen/
+//! ├── VERSION                        number of the format; a newer one is refused
+//! ├── lock                           shared while in use, exclusive while made or upgraded
+//! ├── claims                         locks on names, a byte a name; it has no bytes
+//! ├── content/                       an OCI image layout, for every id map
+//! │   ├── oci-layout
+//! │   ├── index.json                 what the tags name
+//! │   └── blobs/
+//! │       └── <algorithm>/
+//! │           └── <digits>           a blob, 0444
+//! ├── snapshots/
+//! │   └── <id map>/
+//! │       └── <id>/
+//! │           ├── fs/                the files
+//! │           └── snapshot.json      kind, parent, owner key, size; written last
+//! ├── records/
+//! │   └── <id map>/
+//! │       └── <2>/                   the first two digits of the key
+//! │           └── <key>              what the key led to; its time is that of the last use
+//! ├── leases/
+//! │   └── <job>                      what a running build keeps, an object a line
+//! ├── ingest/
+//! │   ├── <random>                   an unfinished blob, record or index, locked by its writer
+//! │   └── <random>/                  an unfinished snapshot, locked by its writer
+//! │       ├── fs/
+//! │       └── work/                  what an overlay needs beside it
+//! └── trash/
+//!     └── <random>                   what is being removed
+//! ```
+//!
+//! Everything is 0700 or 0600 and belongs to one user, apart from blobs (0444), which nobody writes
+//! again, and what is below `fs/`, which has the owners and modes of an image.
+//!
+//! An *id map* is the way in which the owners of files are kept on disk. Snapshots and records of one
+//! are of no use in another, so each has its directories, and a user may change from one to another
+//! and back. Blobs are the same for all.
+//!
+//! | Directory | Written by |
+//! | --- | --- |
+//! | `VERSION`, `lock` | `open` |
+//! | `content/` | `content`, `tags` |
+//! | `snapshots/` | `snapshot` |
+//! | `records/` | `record` |
+//! | `leases/` | `lease` |
+//! | `claims` | `claim` |
+//! | `ingest/` | `scratch` |
+//! | `trash/` | `trash` |
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use oci::Digest;
+
+use crate::file::SyncPolicy;
+use crate::name::{IdMapName, ObjectId, SnapshotId};
+
+/// The format of the store that this program makes and reads.
+pub const FORMAT: u32 = 1;
+
+pub(crate) const VERSION: &str = "VERSION";
+pub(crate) const LOCK: &str = "lock";
+pub(crate) const CLAIMS: &str = "claims";
+
+/// The directories of a store that are there whatever is in it.
+pub(crate) const DIRECTORIES: [&str; 6] = [
+    "content",
+    "snapshots",
+    "records",
+    "leases",
+    "ingest",
+    "trash",
+];
+
+/// The file system of a snapshot, in its directory.
+pub(crate) const FS: &str = "fs";
+/// The work directory of an overlay, in the directory of an active snapshot.
+pub(crate) const WORK: &str = "work";
+/// The mark that makes a snapshot complete.
+pub(crate) const MARK: &str = "snapshot.json";
+
+/// An open store: where it is and how it is used.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    pub(crate) root: PathBuf,
+    pub(crate) id_map: IdMapName,
+    pub(crate) sync: SyncPolicy,
+    /// When the store was opened, by the clock of its file system.
+    pub(crate) opened_at: SystemTime,
+    /// Holds the lock of the store, shared, as long as anything uses the store.
+    pub(crate) lock: File,
+}
+
+impl Drop for Layout {
+    fn drop(&mut self) {
+        // Closing is not enough while a child that was just forked has yet to reach its `execve`.
+        drop(self.lock.unlock());
+    }
+}
+
+impl Layout {
+    pub(crate) fn content(&self) -> PathBuf {
+        self.root.join("content")
+    }
+
+    pub(crate) fn blobs(&self, digest: &Digest) -> PathBuf {
+        self.content()
+            .join("blobs")
+            .join(digest.algorithm().as_str())
+    }
+
+    pub(crate) fn blob(&self, digest: &Digest) -> PathBuf {
+        self.blobs(digest).join(digest.encoded())
+    }
+
+    pub(crate) fn snapshots(&self) -> PathBuf {
+        self.root.join("snapshots").join(self.id_map.as_str())
+    }
+
+    pub(crate) fn snapshot(&self, id: &SnapshotId) -> PathBuf {
+        self.snapshots().join(id.as_str())
+    }
+
+    pub(crate) fn records(&self) -> PathBuf {
+        self.root.join("records").join(self.id_map.as_str())
+    }
+
+    pub(crate) fn leases(&self) -> PathBuf {
+        self.root.join("leases")
+    }
+
+    pub(crate) fn claims(&self) -> PathBuf {
+        self.root.join(CLAIMS)
+    }
+
+    pub(crate) fn ingest(&self) -> PathBuf {
+        self.root.join("ingest")
+    }
+
+    pub(crate) fn trash(&self) -> PathBuf {
+        self.root.join("trash")
+    }
+
+    pub(crate) fn object(&self, object: &ObjectId) -> PathBuf {
+        match object {
+            ObjectId::Blob(digest) => self.blob(digest),
+            ObjectId::Snapshot(id) => self.snapshot(id),
+        }
+    }
+
+    pub(crate) fn index(&self) -> PathBuf {
+        self.content().join("index.json")
+    }
+}
+
+/// Returns the directory that a path of the store is in.
+pub(crate) fn parent(path: &Path) -> &Path {
+    path.parent()
+        .expect("every path of the store is below its root")
+}
+
+#[cfg(test)]
+#[path = "layout_tests.rs"]
+mod tests;

@@ -1,0 +1,63 @@
+//! State on disk: one directory that many processes of one user share.
+//!
+//! There is no service and no database: what is there is what the directories say (the drawing is in
+//! `layout`), and the kernel's file locks say who is alive. A process may be killed at any moment;
+//! whatever it had begun is recognised by its free lock and removed by the next one.
+//!
+//! | Module | Promise |
+//! | --- | --- |
+//! | `open`, `repair` | a store is made once, is its owner's alone, and is cleaned at every opening |
+//! | `lock`, `claim` | who owns a file, and who may do what now ([`Claim`]); free when the holder dies |
+//! | `lease`, `gc` | what a live build uses is not removed, and nobody waits for a build |
+//! | `content`, `ingest`, `tags` | blobs by digest in an OCI image layout, whole or absent |
+//! | `blob`, `foreign` | blobs are read verified, from the store or from a user's layout |
+//! | `snapshot` | file systems, visible when complete |
+//! | `record`, `sealed` | what a key led to; a damaged record is a miss |
+//! | `scratch`, `trash` | what is not there yet, and what is not there any more |
+//!
+//! The store's own files are not trusted either: blobs are verified against their digests, records and
+//! marks against a digest in them. What is damaged is an error that says so, or a miss.
+#![forbid(unsafe_code)]
+
+mod blob;
+mod claim;
+mod content;
+mod file;
+mod foreign;
+mod gc;
+mod ingest;
+mod layout;
+mod lease;
+pub mod limits;
+mod lock;
+mod name;
+mod open;
+mod record;
+mod repair;
+mod scratch;
+mod sealed;
+mod snapshot;
+mod store;
+mod tags;
+#[cfg(test)]
+mod testing;
+mod trash;
+
+pub use blob::{BlobError, BlobReader, BlobSource};
+pub use claim::{Claim, ClaimError, ClaimName, Claims};
+pub use content::{ContentError, ContentStore, DiscardError};
+pub use file::{FileError, SyncPolicy};
+pub use foreign::{ForeignError, ForeignLayout, LayoutLocation, LayoutSelector};
+pub use gc::{RemoveError, Removed};
+pub use ingest::{Ingest, IngestError};
+pub use layout::FORMAT;
+pub use lease::{Lease, LeaseError, Presence};
+pub use name::{IdMapName, NameError, ObjectId, SnapshotId};
+pub use open::{OpenError, OpenOptions};
+pub use record::{RecordError, RecordStore};
+pub use snapshot::{
+    ActiveSnapshot, Snapshot, SnapshotError, SnapshotKind, SnapshotMeta, Snapshotter,
+};
+pub use store::Store;
+pub use tags::{ANNOTATION_IMAGE_NAME, TagError};
+pub use trash::TrashError;

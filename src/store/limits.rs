@@ -1,0 +1,22 @@
+//! Bounds on what is read back from a store or from a user's image layout.
+
+/// The longest name of a snapshot or of an id map, in bytes; below `NAME_MAX`.
+pub const NAME_LIMIT_BYTES: usize = 160;
+
+/// The largest `VERSION` file, in bytes.
+pub const VERSION_LIMIT_BYTES: u64 = 64;
+
+/// The largest cache record, in bytes.
+pub const RECORD_LIMIT_BYTES: u64 = 8 * 1024 * 1024;
+
+/// The largest `snapshot.json`, in bytes.
+pub const MARK_LIMIT_BYTES: u64 = 64 * 1024;
+
+/// The largest list of one lease, in bytes: some 150,000 objects.
+pub const LEASE_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The largest `index.json` of a layout, in bytes: as a manifest, which it is.
+pub const INDEX_LIMIT_BYTES: u64 = oci::limits::MANIFEST_MAX_BYTES;
+
+/// How many indexes of a user's layout are read in search of one digest.
+pub const INDEX_LIMIT: usize = 1024;

@@ -1,0 +1,209 @@
+//! What keys led to: [`RecordStore`].
+//!
+//! A record is written after everything that it names. It is not synced: what it names was, and a
+//! record that a loss of power took or tore is a miss, which `sealed` finds out. A reader takes a
+//! damaged record, and one whose objects are gone, for a miss too.
+//!
+//! The time of a record's last use is that of its file. It is set when it is an hour old or more, so
+//! that looking up writes next to nothing.
+
+use std::fs::{File, FileTimes};
+use std::io::{self, ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use oci::Digest;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tracing::debug;
+
+use crate::file::{self, FileError};
+use crate::layout::{Layout, parent};
+use crate::limits::RECORD_LIMIT_BYTES;
+use crate::scratch::Scratch;
+use crate::sealed;
+
+/// How exactly the last use of a record is known.
+const USE_GRANULARITY: Duration = Duration::from_hours(1);
+
+/// A record cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// It cannot be read. That a record is not there, or is damaged, is no error.
+    #[error("read the record of `{key}`")]
+    Read {
+        /// The key.
+        key: Digest,
+        /// What failed.
+        #[source]
+        source: FileError,
+    },
+    /// The value cannot be written as JSON.
+    #[error("write the record of `{key}`")]
+    Value {
+        /// The key.
+        key: Digest,
+        /// What failed.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The record would be too large to be read.
+    #[error("the record of `{key}` would have {size_bytes} bytes, more than {RECORD_LIMIT_BYTES}")]
+    TooLarge {
+        /// The key.
+        key: Digest,
+        /// Its size.
+        size_bytes: u64,
+    },
+    /// It cannot be written.
+    #[error("write the record of `{key}`")]
+    Write {
+        /// The key.
+        key: Digest,
+        /// What failed.
+        #[source]
+        source: FileError,
+    },
+}
+
+#[derive(Serialize)]
+struct Written<'a, T> {
+    key: &'a Digest,
+    value: &'a T,
+}
+
+#[derive(Deserialize)]
+struct Read<T> {
+    key: Digest,
+    value: T,
+}
+
+/// The cache records of a store; a cheap handle.
+#[derive(Clone, Debug)]
+pub struct RecordStore {
+    layout: Arc<Layout>,
+}
+
+impl RecordStore {
+    pub(crate) fn new(layout: Arc<Layout>) -> Self {
+        Self { layout }
+    }
+
+    /// Returns what a key led to, and notes that it was used. A damaged record, and one of another
+    /// type, is none.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the record is there and cannot be read.
+    pub fn get<T: DeserializeOwned>(&self, key: &Digest) -> Result<Option<T>, RecordError> {
+        let path = self.path(key);
+        let read = self.read(&path);
+        let bytes = read.map_err(|source| RecordError::Read {
+            key: key.clone(),
+            source,
+        })?;
+        let Some(bytes) = bytes else {
+            return Ok(None);
+        };
+        match sealed::open::<Read<T>>(&bytes) {
+            Some(read) if read.key == *key => Ok(Some(read.value)),
+            _ => {
+                debug!(%key, "damaged record");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Writes what a key led to, in place of what it led to before.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the value is no JSON or is too large, or the record cannot be written.
+    pub fn put<T: Serialize>(&self, key: &Digest, value: &T) -> Result<(), RecordError> {
+        let document =
+            sealed::seal(&Written { key, value }).map_err(|source| RecordError::Value {
+                key: key.clone(),
+                source,
+            })?;
+        let size_bytes = document.len() as u64;
+        if size_bytes > RECORD_LIMIT_BYTES {
+            return Err(RecordError::TooLarge {
+                key: key.clone(),
+                size_bytes,
+            });
+        }
+        self.write(&self.path(key), &document)
+            .map_err(|source| RecordError::Write {
+                key: key.clone(),
+                source,
+            })
+    }
+
+    fn path(&self, key: &Digest) -> PathBuf {
+        let digits = key.encoded();
+        let group = digits.get(..2).unwrap_or(digits);
+        self.layout.records().join(group).join(digits)
+    }
+
+    /// Reads a record and sets its time; `None` where there is nothing that could be one.
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+        let file = match file::open_nofollow(path) {
+            Ok(file) => file,
+            Err(error) if is_none(&error) => return Ok(None),
+            Err(error) => return Err(FileError::of("open", path)(error)),
+        };
+        match file::read_all(&file, RECORD_LIMIT_BYTES) {
+            Ok(bytes) => {
+                self.touch(&file);
+                Ok(Some(bytes))
+            }
+            Err(error) if is_none(&error) => Ok(None),
+            Err(error) => Err(FileError::of("read", path)(error)),
+        }
+    }
+
+    /// Notes that a record is in use. A record that looks older than it is only goes earlier.
+    fn touch(&self, file: &File) {
+        let now = self.layout.opened_at;
+        let is_old = |time| match now.duration_since(time) {
+            Ok(age) => age >= USE_GRANULARITY,
+            // The clock was ahead once.
+            Err(ahead) => ahead.duration() >= USE_GRANULARITY,
+        };
+        let touched = match file.metadata().and_then(|metadata| metadata.modified()) {
+            Ok(time) if is_old(time) => file.set_times(FileTimes::new().set_modified(now)),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = touched {
+            debug!(%error, "use of a record not noted");
+        }
+    }
+
+    fn write(&self, path: &Path, document: &[u8]) -> Result<(), FileError> {
+        let mut scratch = Scratch::file(&self.layout)?;
+        scratch
+            .handle()
+            .write_all(document)
+            .map_err(FileError::of("write", scratch.path()))?;
+        file::create_dir(parent(path))?;
+        scratch.replace(path)
+    }
+}
+
+/// Tells whether an error says that there is nothing, or something that is no record.
+fn is_none(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::InvalidData
+            | ErrorKind::FileTooLarge
+    ) || error.raw_os_error() == Some(nix::libc::ELOOP)
+}
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

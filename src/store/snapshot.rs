@@ -1,0 +1,377 @@
+//! File systems on disk: [`Snapshotter`].
+//!
+//! ```text
+//! prepare ──► ingest/<random>/{fs, work}      active: one writer, locked
+//!                │
+//!             commit   1 remove work/
+//!                │     2 sync the file system of the store
+//!                │     3 write the mark, snapshot.json
+//!                │     4 rename to snapshots/<id map>/<id>
+//!                ▼
+//!             Snapshot { fs, meta }           committed: nobody writes to it again
+//! ```
+//!
+//! A snapshot is visible when it is renamed, and counts only with an intact mark. So there is none
+//! that is half-written: before step 4 the dead writer's directory has a free lock and is removed, and
+//! a mark that a loss of power tore is no mark. The mark itself needs no sync: without it, the work of
+//! one step is lost and nothing else.
+//!
+//! Two processes may commit the same id. The first one wins; the other one's files are removed, and it
+//! gets the snapshot of the first.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use oci::Digest;
+use rootfs::{FsError, Root, RootPath, sync_file_system};
+use serde::{Deserialize, Serialize};
+use tracing::debug;
+
+use crate::file::{self, FileError, SyncPolicy};
+use crate::layout::{FS, Layout, MARK, WORK};
+use crate::lease::{Lease, LeaseError};
+use crate::limits::MARK_LIMIT_BYTES;
+use crate::name::{ObjectId, SnapshotId};
+use crate::scratch::Scratch;
+use crate::sealed;
+use crate::trash;
+
+/// The mode of a new file system's root: that of `/` everywhere.
+const FS_MODE: u32 = 0o755;
+
+/// What the files of a snapshot are.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SnapshotKind {
+    /// An unpacked layer of a base.
+    Layer,
+    /// What a command changed: the upper directory of an overlay.
+    Upper,
+    /// Files that careen put there itself.
+    Files,
+}
+
+/// What is known of a committed snapshot.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SnapshotMeta {
+    /// What its files are.
+    pub kind: SnapshotKind,
+    /// What it says something about, where it means nothing alone: the snapshot below.
+    pub parent: Option<SnapshotId>,
+    /// The key of what made it.
+    pub owner: Option<Digest>,
+    /// The bytes of its regular files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
+    /// The number of its files, directories and links.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entries: Option<u64>,
+}
+
+impl SnapshotMeta {
+    /// Returns what is said of a snapshot of which nothing but its kind is known.
+    pub fn of(kind: SnapshotKind) -> Self {
+        Self { kind, parent: None, owner: None, size_bytes: None, entries: None }
+    }
+}
+
+/// The mark of a complete snapshot.
+#[derive(Deserialize, Serialize)]
+struct Mark {
+    id: SnapshotId,
+    meta: SnapshotMeta,
+}
+
+/// A snapshot cannot be made or opened.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The directories of an active snapshot cannot be made.
+    #[error("prepare a snapshot")]
+    Prepare(#[source] FileError),
+    /// A directory cannot be opened.
+    #[error("open the snapshot in `{}`", path.display())]
+    Open {
+        /// The directory.
+        path: PathBuf,
+        /// What failed.
+        #[source]
+        source: FsError,
+    },
+    /// The mark cannot be read.
+    #[error("open snapshot `{id}`")]
+    Read {
+        /// The snapshot.
+        id: SnapshotId,
+        /// What failed.
+        #[source]
+        source: FileError,
+    },
+    /// The snapshot cannot be kept.
+    #[error("keep snapshot `{id}`")]
+    Lease {
+        /// The snapshot.
+        id: SnapshotId,
+        /// What failed.
+        #[source]
+        source: LeaseError,
+    },
+    /// The files cannot be made ready or synced.
+    #[error("commit snapshot `{id}`")]
+    Finish {
+        /// The snapshot.
+        id: SnapshotId,
+        /// What failed.
+        #[source]
+        source: FsError,
+    },
+    /// It cannot be put into its place.
+    #[error("commit snapshot `{id}`")]
+    Place {
+        /// The snapshot.
+        id: SnapshotId,
+        /// What failed.
+        #[source]
+        source: FileError,
+    },
+}
+
+impl SnapshotError {
+    /// Returns a function that makes the error of a lease, for `map_err`.
+    fn lease(id: &SnapshotId) -> impl FnOnce(LeaseError) -> Self {
+        |source| Self::Lease {
+            id: id.clone(),
+            source,
+        }
+    }
+
+    fn finish(id: &SnapshotId) -> impl FnOnce(FsError) -> Self {
+        |source| Self::Finish {
+            id: id.clone(),
+            source,
+        }
+    }
+
+    fn place(id: &SnapshotId) -> impl FnOnce(FileError) -> Self {
+        |source| Self::Place {
+            id: id.clone(),
+            source,
+        }
+    }
+}
+
+/// The snapshots of a store; a cheap handle.
+#[derive(Clone, Debug)]
+pub struct Snapshotter {
+    layout: Arc<Layout>,
+}
+
+impl Snapshotter {
+    pub(crate) fn new(layout: Arc<Layout>) -> Self {
+        Self { layout }
+    }
+
+    /// Makes an empty file system for somebody to fill.
+    ///
+    /// # Errors
+    ///
+    /// Fails when its directories cannot be made.
+    pub fn prepare(&self, lease: &Lease) -> Result<ActiveSnapshot, SnapshotError> {
+        let scratch = Scratch::directory(&self.layout).map_err(SnapshotError::Prepare)?;
+        let (fs, work) = (scratch.path().join(FS), scratch.path().join(WORK));
+        for directory in [&fs, &work] {
+            file::create_dir(directory).map_err(SnapshotError::Prepare)?;
+        }
+        file::set_mode(&fs, FS_MODE).map_err(SnapshotError::Prepare)?;
+        Ok(ActiveSnapshot {
+            layout: Arc::clone(&self.layout),
+            lease: lease.clone(),
+            fs: open_root(&fs)?,
+            work: open_root(&work)?,
+            scratch,
+        })
+    }
+
+    /// Opens a committed snapshot and keeps it as long as the lease is there. A damaged one is none.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it is there and cannot be opened or kept.
+    pub fn open(&self, lease: &Lease, id: &SnapshotId) -> Result<Option<Snapshot>, SnapshotError> {
+        let object = ObjectId::Snapshot(id.clone());
+        let claim = lease.claim(&object).map_err(SnapshotError::lease(id))?;
+        let found = read(&self.layout, id);
+        drop(claim);
+        found
+    }
+}
+
+/// A file system that is being filled. Dropped before it is committed it is removed, and so it is when
+/// its process dies.
+#[derive(Debug)]
+pub struct ActiveSnapshot {
+    layout: Arc<Layout>,
+    lease: Lease,
+    fs: Root,
+    work: Root,
+    scratch: Scratch,
+}
+
+impl ActiveSnapshot {
+    /// Returns the directory that becomes the snapshot's files.
+    pub fn fs(&self) -> &Root {
+        &self.fs
+    }
+
+    /// Returns an empty directory beside it, for what an overlay needs.
+    pub fn work(&self) -> &Root {
+        &self.work
+    }
+
+    /// Makes the files a snapshot that everybody can use, and keeps it as long as the lease is there.
+    /// Nothing may be mounted on them any more. If there is a snapshot of this id already, that one is
+    /// returned and these files are removed.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the files cannot be synced or put into their place; they are removed then.
+    pub fn commit(
+        mut self,
+        id: &SnapshotId,
+        meta: SnapshotMeta,
+    ) -> Result<Snapshot, SnapshotError> {
+        self.finish().map_err(SnapshotError::finish(id))?;
+        let mark = Mark {
+            id: id.clone(),
+            meta,
+        };
+        self.write_mark(&mark).map_err(SnapshotError::place(id))?;
+        let object = ObjectId::Snapshot(id.clone());
+        let claim = self
+            .lease
+            .claim_exclusive(&object)
+            .map_err(SnapshotError::lease(id))?;
+        let committed = self.place(mark);
+        drop(claim);
+        committed
+    }
+
+    /// Removes what only the writer needed, and syncs the rest.
+    fn finish(&self) -> Result<(), FsError> {
+        let directory = Root::open(self.scratch.path())?;
+        let work = RootPath::strict(WORK).expect("the name is one component");
+        directory.remove_all(&work)?;
+        match self.layout.sync {
+            // Of the store's own file system: through an overlay it may be skipped (overlayfs.rst,
+            // "Volatile mount").
+            SyncPolicy::Full => sync_file_system(&directory),
+            SyncPolicy::None => Ok(()),
+        }
+    }
+
+    fn write_mark(&self, mark: &Mark) -> Result<(), FileError> {
+        let path = self.scratch.path().join(MARK);
+        let document = sealed::seal(mark).expect("a mark has texts and numbers only");
+        // Not synced: see the module documentation.
+        file::write_new(&path, &document, SyncPolicy::None)
+    }
+
+    /// Renames the directory to its id, unless an intact one is there, and returns what is there
+    /// then. The claim on the id is held.
+    fn place(&mut self, Mark { id, meta }: Mark) -> Result<Snapshot, SnapshotError> {
+        let place = self.layout.snapshot(&id);
+        match self.scratch.rename_to(&place) {
+            Err(error) if is_occupied(&error.source) => {
+                if let Some(winner) = read(&self.layout, &id)? {
+                    return Ok(winner);
+                }
+                trash::clear(&self.layout, &place).map_err(SnapshotError::place(&id))?;
+                self.scratch
+                    .rename_to(&place)
+                    .map_err(SnapshotError::place(&id))?;
+            }
+            renamed => renamed.map_err(SnapshotError::place(&id))?,
+        }
+        debug!(%id, size_bytes = meta.size_bytes, "snapshot committed");
+        let fs = open_root(&place.join(FS))?;
+        Ok(Snapshot { id, fs, meta })
+    }
+}
+
+/// A file system that nobody changes any more.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Its name.
+    pub id: SnapshotId,
+    /// Its files.
+    pub fs: Root,
+    /// What is known of it.
+    pub meta: SnapshotMeta,
+}
+
+/// Reads a committed snapshot; `None` where there is none with an intact mark. The claim on the id is
+/// held.
+fn read(layout: &Layout, id: &SnapshotId) -> Result<Option<Snapshot>, SnapshotError> {
+    let directory = layout.snapshot(id);
+    let Some(mark) = read_mark(&directory, id)? else {
+        return Ok(None);
+    };
+    let fs = directory.join(FS);
+    if !fs::symlink_metadata(&fs).is_ok_and(|metadata| metadata.is_dir()) {
+        debug!(%id, "snapshot without files");
+        return Ok(None);
+    }
+    Ok(Some(Snapshot {
+        id: mark.id,
+        fs: open_root(&fs)?,
+        meta: mark.meta,
+    }))
+}
+
+fn read_mark(directory: &Path, id: &SnapshotId) -> Result<Option<Mark>, SnapshotError> {
+    let bytes = match file::read_limited(&directory.join(MARK), MARK_LIMIT_BYTES) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(None),
+        Err(error) if is_no_mark(&error.source) => Vec::new(),
+        Err(source) => {
+            return Err(SnapshotError::Read {
+                id: id.clone(),
+                source,
+            });
+        }
+    };
+    let mark = sealed::open::<Mark>(&bytes).filter(|mark| mark.id == *id);
+    if mark.is_none() {
+        debug!(%id, "snapshot with a damaged mark");
+    }
+    Ok(mark)
+}
+
+/// Tells whether an error says that something else is where the mark should be.
+fn is_no_mark(error: &io::Error) -> bool {
+    let kind = error.kind();
+    matches!(
+        kind,
+        ErrorKind::NotADirectory | ErrorKind::InvalidData | ErrorKind::FileTooLarge
+    ) || error.raw_os_error() == Some(nix::libc::ELOOP)
+}
+
+/// Tells whether a directory could not be renamed because something is in its place.
+fn is_occupied(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists | ErrorKind::NotADirectory
+    )
+}
+
+fn open_root(path: &Path) -> Result<Root, SnapshotError> {
+    Root::open(path).map_err(|source| SnapshotError::Open {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+#[path = "snapshot_tests.rs"]
+mod tests;

@@ -1,0 +1,98 @@
+//! [`Store`]: the handle on everything.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::claim::Claims;
+use crate::content::ContentStore;
+use crate::gc::{self, RemoveError, Removed};
+use crate::layout::Layout;
+use crate::lease::{Lease, LeaseError};
+use crate::name::{IdMapName, ObjectId};
+use crate::open::{OpenError, OpenOptions, open};
+use crate::record::RecordStore;
+use crate::snapshot::Snapshotter;
+
+/// An open store. A clone is another handle on the same one, and costs next to nothing.
+#[derive(Clone, Debug)]
+pub struct Store {
+    layout: Arc<Layout>,
+    content: ContentStore,
+    snapshots: Snapshotter,
+    records: RecordStore,
+    claims: Claims,
+}
+
+impl Store {
+    /// Opens the store at an absolute path, makes it if it is not there, and removes what dead
+    /// processes left in it.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the directory belongs to somebody else, others may enter it, it is something else
+    /// than a store, its format is newer than [`FORMAT`](crate::FORMAT), or it cannot be written.
+    pub fn open(path: &Path, options: OpenOptions) -> Result<Self, OpenError> {
+        let layout = open(path, options)?;
+        let content =
+            ContentStore::open(Arc::clone(&layout)).map_err(|source| OpenError::Content {
+                path: path.to_owned(),
+                source,
+            })?;
+        Ok(Self {
+            content,
+            snapshots: Snapshotter::new(Arc::clone(&layout)),
+            records: RecordStore::new(Arc::clone(&layout)),
+            claims: Claims::new(Arc::clone(&layout)),
+            layout,
+        })
+    }
+
+    /// Returns where the store is.
+    pub fn path(&self) -> &Path {
+        &self.layout.root
+    }
+
+    /// Returns the name of the id map that snapshots and records are of.
+    pub fn id_map(&self) -> &IdMapName {
+        &self.layout.id_map
+    }
+
+    /// Returns the blobs and the tags.
+    pub fn content(&self) -> &ContentStore {
+        &self.content
+    }
+
+    /// Returns the snapshots.
+    pub fn snapshots(&self) -> &Snapshotter {
+        &self.snapshots
+    }
+
+    /// Returns the cache records.
+    pub fn records(&self) -> &RecordStore {
+        &self.records
+    }
+
+    /// Returns what makes claims.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// Begins to keep objects; one lease a build.
+    ///
+    /// # Errors
+    ///
+    /// Fails when its file cannot be made or locked.
+    pub fn lease(&self) -> Result<Lease, LeaseError> {
+        Lease::create(&self.layout)
+    }
+
+    /// Removes an object, unless a live lease names it or somebody is just looking at it. It waits for
+    /// nobody.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the leases cannot be read, or the object cannot be moved or deleted.
+    pub fn remove(&self, object: &ObjectId) -> Result<Removed, RemoveError> {
+        gc::remove(&self.layout, object)
+    }
+}

@@ -1,0 +1,182 @@
+//! The tags of the content store: `index.json`, and who may change it.
+//!
+//! An entry is the descriptor of a manifest or an index with two annotations, as containerd and
+//! Docker write them: `io.containerd.image.name` has the whole name of the image and
+//! `org.opencontainers.image.ref.name` its tag. Entries of others, without the first one, are kept
+//! and not shown. There is one entry a name.
+//!
+//! The file is replaced as a whole while the claim on it is held; readers need none.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use oci::check::{DocumentError, parse_index};
+use oci::descriptor::{ANNOTATION_REF_NAME, annotation_of, to_canonical_json, with_annotations};
+use oci::{Descriptor, ImageIndex, Reference};
+
+use crate::claim::{Claim, ClaimError, ClaimName, Claims};
+use crate::content::ContentStore;
+use crate::file::{self, FileError};
+use crate::limits::INDEX_LIMIT_BYTES;
+use crate::scratch::Scratch;
+
+/// The annotation with the whole name of an image, as containerd and Docker write it.
+pub const ANNOTATION_IMAGE_NAME: &str = "io.containerd.image.name";
+
+/// An index of nothing.
+pub(crate) const EMPTY_INDEX: &str =
+    r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+
+/// The tags cannot be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum TagError {
+    /// The index cannot be claimed.
+    #[error("change the tags of the store")]
+    Claim(#[source] ClaimError),
+    /// The index cannot be read.
+    #[error("read the tags of the store")]
+    Read(#[source] FileError),
+    /// The index is none.
+    #[error("`{}` is damaged", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: DocumentError,
+    },
+    /// The index would become too large to be read.
+    #[error("the tags of the store would have {size_bytes} bytes, more than {INDEX_LIMIT_BYTES}")]
+    TooMany {
+        /// Its size.
+        size_bytes: u64,
+    },
+    /// The index cannot be written.
+    #[error("write the tags of the store")]
+    Write(#[source] FileError),
+}
+
+impl ContentStore {
+    /// Gives an image a name, and takes the name from the image that had it. The reference is taken
+    /// as it is: whoever means `latest` says so.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the index cannot be read or written.
+    pub fn tag(&self, name: &Reference, image: &Descriptor) -> Result<(), TagError> {
+        let entry = named(name, image);
+        self.change_tags(|entries| {
+            entries.retain(|entry| name_of(entry).as_ref() != Some(name));
+            entries.push(entry);
+            true
+        })
+        .map(drop)
+    }
+
+    /// Takes a name away; tells whether an image had it. The image's blobs stay until a prune.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the index cannot be read or written.
+    pub fn untag(&self, name: &Reference) -> Result<bool, TagError> {
+        self.change_tags(|entries| {
+            let before = entries.len();
+            entries.retain(|entry| name_of(entry).as_ref() != Some(name));
+            entries.len() != before
+        })
+    }
+
+    /// Returns the names and what they name, in the order of the names.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the index cannot be read.
+    pub fn tags(&self) -> Result<Vec<(Reference, Descriptor)>, TagError> {
+        let entries = self.read_index()?.manifests().clone();
+        let named = entries
+            .into_iter()
+            .filter_map(|entry| Some((name_of(&entry)?, entry)));
+        let mut tags: Vec<_> = named.collect();
+        tags.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(tags)
+    }
+
+    /// Returns what a name names.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the index cannot be read.
+    pub fn resolve(&self, name: &Reference) -> Result<Option<Descriptor>, TagError> {
+        let found = self.tags()?.into_iter().find(|(other, _)| other == name);
+        Ok(found.map(|(_, descriptor)| descriptor))
+    }
+
+    /// Changes the entries, if `change` says that it did.
+    fn change_tags<C>(&self, change: C) -> Result<bool, TagError>
+    where
+        C: FnOnce(&mut Vec<Descriptor>) -> bool,
+    {
+        let claim: Claim = Claims::new(Arc::clone(&self.layout))
+            .exclusive(ClaimName::Tags)
+            .map_err(TagError::Claim)?;
+        let mut index = self.read_index()?;
+        let mut entries = index.manifests().clone();
+        let changed = change(&mut entries);
+        if changed {
+            index.set_manifests(entries);
+            self.write_index(&index)?;
+        }
+        drop(claim);
+        Ok(changed)
+    }
+
+    fn read_index(&self) -> Result<ImageIndex, TagError> {
+        let path = self.layout.index();
+        let bytes = file::read_limited(&path, INDEX_LIMIT_BYTES).map_err(TagError::Read)?;
+        let parsed = parse_index(bytes.as_deref().unwrap_or(EMPTY_INDEX.as_bytes()));
+        parsed.map_err(|source| TagError::Damaged { path, source })
+    }
+
+    fn write_index(&self, index: &ImageIndex) -> Result<(), TagError> {
+        let bytes = to_canonical_json(index);
+        let size_bytes = bytes.len() as u64;
+        if size_bytes > INDEX_LIMIT_BYTES {
+            return Err(TagError::TooMany { size_bytes });
+        }
+        self.replace_index(&bytes).map_err(TagError::Write)
+    }
+
+    fn replace_index(&self, bytes: &[u8]) -> Result<(), FileError> {
+        let sync = self.layout.sync;
+        let mut scratch = Scratch::file(&self.layout)?;
+        scratch
+            .handle()
+            .write_all(bytes)
+            .map_err(FileError::of("write", scratch.path()))?;
+        file::sync(scratch.handle(), scratch.path(), sync)?;
+        scratch.replace(&self.layout.index())?;
+        file::sync_dir(&self.layout.content(), sync)
+    }
+}
+
+/// Returns the entry of an image that has a name.
+fn named(name: &Reference, image: &Descriptor) -> Descriptor {
+    let annotations = image.annotations().clone().unwrap_or_default();
+    let mut annotations: BTreeMap<_, _> = annotations.into_iter().collect();
+    annotations.insert(ANNOTATION_IMAGE_NAME.to_owned(), name.to_string());
+    annotations.remove(ANNOTATION_REF_NAME);
+    if let Some(tag) = name.tag() {
+        annotations.insert(ANNOTATION_REF_NAME.to_owned(), tag.to_owned());
+    }
+    with_annotations(image.clone(), &annotations)
+}
+
+fn name_of(entry: &Descriptor) -> Option<Reference> {
+    Reference::parse_canonical(annotation_of(entry, ANNOTATION_IMAGE_NAME)?).ok()
+}
+
+#[cfg(test)]
+#[path = "tags_tests.rs"]
+mod tests;
