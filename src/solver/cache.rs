@@ -1,0 +1,91 @@
+//! What a key led to: the records of earlier builds.
+//!
+//! A record names the layer that a vertex puts onto its input. It counts only if that layer is still
+//! there, as a directory or packed the way this job would pack it; else it is a miss. A record is
+//! written after what it names.
+
+use std::sync::Arc;
+
+use graph::CacheKey;
+use oci::Timestamp;
+use serde::{Deserialize, Serialize};
+use store::{ObjectId, Presence, RecordError, SnapshotId};
+
+use crate::error::StepError;
+use crate::job::Workshop;
+use crate::pack;
+use crate::result::{Held, StackLayer};
+
+/// What a key led to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct VertexRecord {
+    /// The layer.
+    layer: SnapshotId,
+    /// When the layer was made.
+    created: Timestamp,
+    /// For the definition of a copy: the key of the content that it led to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    content: Option<CacheKey>,
+}
+
+/// Returns what a key led to, if it is there.
+pub(crate) fn find(
+    workshop: &Workshop,
+    key: &CacheKey,
+) -> Result<Option<Arc<StackLayer>>, StepError> {
+    let record = workshop.store.records().get::<VertexRecord>(key.digest())?;
+    let Some(record) = record else { return Ok(None) };
+    available(workshop, record.layer, record.created)
+}
+
+/// Returns the content key that a copy's definition led to and its layer, if that is there.
+pub(crate) fn find_alias(
+    workshop: &Workshop,
+    definition: &CacheKey,
+) -> Result<Option<(CacheKey, Arc<StackLayer>)>, StepError> {
+    let record = workshop.store.records().get::<VertexRecord>(definition.digest())?;
+    let Some(VertexRecord { layer, created, content: Some(content) }) = record else {
+        return Ok(None);
+    };
+    Ok(available(workshop, layer, created)?.map(|layer| (content, layer)))
+}
+
+/// Records what a key led to.
+pub(crate) fn remember(
+    workshop: &Workshop,
+    key: &CacheKey,
+    layer: &StackLayer,
+) -> Result<(), RecordError> {
+    let record = record_of(workshop, layer, None);
+    workshop.store.records().put(key.digest(), &record)
+}
+
+/// Records which content a copy's definition led to.
+pub(crate) fn remember_alias(
+    workshop: &Workshop,
+    definition: &CacheKey,
+    content: &CacheKey,
+    layer: &StackLayer,
+) -> Result<(), RecordError> {
+    let record = record_of(workshop, layer, Some(content.clone()));
+    workshop.store.records().put(definition.digest(), &record)
+}
+
+fn record_of(workshop: &Workshop, layer: &StackLayer, content: Option<CacheKey>) -> VertexRecord {
+    let created = layer.created.unwrap_or_else(|| workshop.clock.now());
+    VertexRecord { layer: layer.id.clone(), created, content }
+}
+
+/// Takes a layer into this job's lease, then looks whether it is there.
+fn available(
+    workshop: &Workshop,
+    id: SnapshotId,
+    created: Timestamp,
+) -> Result<Option<Arc<StackLayer>>, StepError> {
+    let there = workshop.lease.hold(&ObjectId::Snapshot(id.clone()))? == Presence::Present
+        || match &workshop.pack {
+            Some(plan) => pack::find_packed(workshop, &id, plan)?.is_some(),
+            None => false,
+        };
+    Ok(there.then(|| Arc::new(StackLayer { id, held: Held::Stored, created: Some(created) })))
+}

@@ -1,0 +1,113 @@
+//! Why a job ends without a result.
+
+use graph::VertexId;
+use runtime::{ExecError, OverlayError};
+use rootfs::{FsError, UserError};
+use store::{ClaimError, LeaseError, NameError, RecordError, SnapshotError};
+
+use crate::base::BaseError;
+use crate::context::ContextError;
+use crate::emulation::EmulationError;
+use crate::host_files::HostFilesError;
+use crate::ops::copy::CopyError;
+use crate::ops::exec::CommandFailure;
+use crate::pack::PackLayerError;
+use crate::realise::RealiseError;
+
+/// Why a job ends without a result.
+#[derive(Debug, thiserror::Error)]
+pub enum SolveError {
+    /// A step failed.
+    #[error("step {} of the graph failed", vertex.index())]
+    Step {
+        /// Its vertex.
+        vertex: VertexId,
+        /// What went wrong.
+        #[source]
+        error: Box<StepError>,
+    },
+    /// Nothing is under way, and yet something is unfinished: our fault.
+    #[error(
+        "the scheduler has nothing to wait for but {} vertices are unfinished: {}",
+        states.len(),
+        states.join(", ")
+    )]
+    Stalled {
+        /// The vertices and their phases.
+        states: Vec<String>,
+    },
+    /// A target is no file system: our fault.
+    #[error("the vertex {} has no file system", vertex.index())]
+    NoResult {
+        /// The target.
+        vertex: VertexId,
+    },
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The job was cancelled.
+    #[error("cancelled")]
+    Cancelled,
+    /// The command ran and did not succeed.
+    #[error(transparent)]
+    Command(#[from] CommandFailure),
+    /// The command could not be run.
+    #[error("cannot run the command")]
+    Exec(#[from] ExecError),
+    /// The root file system could not be put together.
+    #[error("cannot put the root file system together")]
+    Overlay(#[from] OverlayError),
+    /// There is no way to run the platform's programs.
+    #[error(transparent)]
+    Emulation(#[from] EmulationError),
+    /// The user of the step is not known.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// Files could not be copied.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    /// A directory of the user's cannot be used.
+    #[error(transparent)]
+    Context(#[from] ContextError),
+    /// A base image cannot be used.
+    #[error(transparent)]
+    Base(#[from] BaseError),
+    /// A layer could not be made a directory.
+    #[error(transparent)]
+    Realise(#[from] RealiseError),
+    /// A layer could not be packed.
+    #[error(transparent)]
+    Pack(#[from] PackLayerError),
+    /// The files of the machine that commands see could not be prepared.
+    #[error(transparent)]
+    HostFiles(#[from] HostFilesError),
+    /// A file could not be read or written.
+    #[error("cannot prepare the step")]
+    Fs(#[from] FsError),
+    /// The store could not keep a snapshot.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The store could not keep a record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The store could not keep a lease.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    /// The store could not lock something.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// No more descriptors can be had.
+    #[error("cannot keep the root file system open")]
+    Descriptor(#[source] std::io::Error),
+    /// A name of ours is no name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The scheduler began a step without what it needs: our fault.
+    #[error("the step was begun without its input {index}")]
+    MissingInput {
+        /// Which input.
+        index: usize,
+    },
+}

@@ -1,0 +1,71 @@
+//! One request to the solver.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use graph::{Definition, Input};
+use oci::time::Clock;
+use runtime::{CancelToken, Executor, KernelFeatures};
+use store::{Lease, Store};
+
+use crate::emulation::Emulation;
+use crate::event::Events;
+use crate::pack::PackPlan;
+use crate::host_files::HostFiles;
+use crate::state::Reuse;
+
+/// One request: a graph, and what of it is wanted.
+#[derive(Debug)]
+pub struct Job {
+    /// The graph.
+    pub definition: Definition,
+    /// The vertices whose results are wanted, one for each platform.
+    pub targets: Vec<Input>,
+    /// How it is to be carried out.
+    pub options: JobOptions,
+}
+
+/// How a job is to be carried out; nothing of it changes a result.
+#[derive(Debug, Clone)]
+pub struct JobOptions {
+    /// Whether results of earlier builds count.
+    pub reuse: Reuse,
+    /// How many commands run at the same time.
+    pub jobs: NonZeroUsize,
+    /// The directories of the user's, by the name that the graph knows them by.
+    pub directories: BTreeMap<String, PathBuf>,
+    /// Variables that commands see and that enter neither keys nor history (`http_proxy`, …), as
+    /// `NAME=value`.
+    pub untracked_env: Vec<String>,
+    /// Which network a command gets whose step does not say.
+    pub network: runtime::NetworkMode,
+}
+
+/// What a job is carried out with.
+#[derive(Debug, Clone)]
+pub struct Workshop {
+    /// The state on disk.
+    pub store: Store,
+    /// What keeps this job's objects alive.
+    pub lease: Lease,
+    /// What runs commands.
+    pub executor: Arc<dyn Executor>,
+    /// What this kernel has.
+    pub features: KernelFeatures,
+    /// The programs that run foreign platforms' commands.
+    pub emulation: Arc<Emulation>,
+    /// The files of the machine that commands see.
+    pub host_files: Arc<HostFiles>,
+    /// How image ids stand on disk.
+    pub ids: rootfs::IdStorage,
+    /// How layers will be packed, if they will: a result that is packed so already counts as there.
+    pub pack: Option<PackPlan>,
+    /// What time it is.
+    pub clock: Clock,
+    /// Whether everything is to end.
+    pub cancel: CancelToken,
+    /// Who is told.
+    pub events: Events,
+}

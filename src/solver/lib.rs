@@ -1,0 +1,38 @@
+//! Decides, schedules and executes a build graph.
+//!
+//! A [`Job`] goes in, the file systems of its targets come out ([`solve`]), and [`Event`]s on the way. The
+//! solver knows neither Dockerfiles nor output formats.
+//!
+//! * [`state`]: which vertex is where, a pure function;
+//! * [`scheduler`]: the one thread that owns all states;
+//! * `worker`: what carries out one action;
+//! * [`ops`]: what each op does;
+//! * `cache`: what a key led to;
+//! * [`realise`]: change sets as directories; [`pack`]: change sets as blobs;
+//! * [`base`]: base images; [`context`]: directories of the user's;
+//! * [`emulation`], [`host_files`]: what this machine gives to commands.
+#![forbid(unsafe_code)]
+
+pub mod base;
+mod cache;
+pub mod context;
+pub mod emulation;
+pub mod error;
+pub mod event;
+pub mod host_files;
+pub mod job;
+pub mod ops;
+pub mod owners;
+pub mod pack;
+pub mod realise;
+pub mod result;
+pub mod scheduler;
+pub mod state;
+mod worker;
+
+pub use error::{SolveError, StepError};
+pub use event::{Event, Events, TimedEvent};
+pub use job::{Job, JobOptions, Workshop};
+pub use pack::{LayerBlob, PackPlan, pack_layer};
+pub use result::{BuildResult, HistoryStep, PlatformResult, Stack};
+pub use scheduler::solve;

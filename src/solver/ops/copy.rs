@@ -1,0 +1,81 @@
+//! `COPY` and `ADD`.
+//!
+//! A copy goes in two steps. [`collect`] reads what is copied: it resolves wildcards and symbolic links
+//! in the source, leaves out what is ignored, and digests every file; nothing of the destination is
+//! needed for that, and its digest is the content key. [`run`] then looks at the destination and makes
+//! the change set: a *recipe* that names the files where they are. Nothing is copied until a command
+//! needs a directory, or the layer is packed.
+//!
+//! The meaning is BuildKit's: the contents of a directory are copied, not the directory; directories
+//! that are missing on the way are made with mode 0755 and the owner of the copy; a directory that is
+//! there keeps its attributes if it is the destination itself, and takes those of the source below it.
+
+mod collect;
+mod error;
+mod mode;
+mod plan;
+mod source;
+
+use std::sync::Arc;
+
+use graph::CopyAction;
+use layer::ChangeSet;
+use oci::time::Clock;
+use rootfs::FileTime;
+use store::SnapshotId;
+
+pub use collect::{Collected, Found, FoundEntry};
+pub use error::CopyError;
+pub(crate) use plan::directory_node;
+
+use crate::cache;
+use crate::error::StepError;
+use crate::realise;
+use crate::result::{Held, Output, StackLayer};
+use crate::worker::{Making, Step};
+
+/// Reads what a copy copies.
+pub(crate) fn collect(step: &Step<'_>, action: &CopyAction) -> Result<Collected, StepError> {
+    let tree = source::open(step)?;
+    Ok(collect::collect(&tree, action, &step.workshop.clock)?)
+}
+
+/// Makes the change set of a copy.
+pub(crate) fn run(
+    step: &Step<'_>,
+    action: &CopyAction,
+    making: Making,
+) -> Result<Output, StepError> {
+    let collected = match making.collected {
+        Some(collected) => collected,
+        None => Arc::new(collect(step, action)?),
+    };
+    let below = step.below()?;
+    let view = realise::view(step.workshop, step.step_id(), below)?;
+    let changes = plan::plan(&view, action, &collected, &step.workshop.clock)?;
+    let key = making.key.ok_or(StepError::MissingInput { index: 0 })?;
+    let layer = recipe(step, "copy", &key, changes)?;
+    if let Some(definition) = &making.definition {
+        cache::remember_alias(step.workshop, definition, &key, &layer)?;
+    }
+    cache::remember(step.workshop, &key, &layer)?;
+    Ok(Output::Files(below.with(Arc::new(layer))))
+}
+
+/// Names the layer of a recipe by its key: whoever makes it again makes the same.
+pub(crate) fn recipe(
+    step: &Step<'_>,
+    kind: &str,
+    key: &graph::CacheKey,
+    changes: ChangeSet,
+) -> Result<StackLayer, StepError> {
+    let id = SnapshotId::from_digest(kind, key.digest())?;
+    let created = Some(step.workshop.clock.now());
+    Ok(StackLayer { id, held: Held::Recipe(Arc::new(changes)), created })
+}
+
+/// Returns the time that new files get.
+pub(crate) fn file_time(clock: &Clock) -> FileTime {
+    let now = clock.now();
+    FileTime { seconds: now.seconds(), nanos: now.nanos() }
+}

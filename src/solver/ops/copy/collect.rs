@@ -1,0 +1,425 @@
+//! The source side of a copy: which files, and what is in them.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use graph::pattern::{self, ParentState, PatternSet};
+use graph::{CopyAction, CopySource};
+use layer::{Attributes, Change, ChangeKind, Content, Node, NodeKind};
+use oci::{Clock, Digest, Hasher};
+use rootfs::{Entry, FileKind, Metadata, Mode, Root, RootPath};
+
+use super::error::CopyError;
+use super::file_time;
+use super::source::SourceTree;
+
+/// What a copy copies.
+#[derive(Debug)]
+pub struct Collected {
+    /// The sources, in the order of the instruction; a wildcard gives any number.
+    pub sources: Vec<Found>,
+    /// The digest of all of it but times.
+    pub digest: Digest,
+}
+
+/// One source, found.
+#[derive(Debug)]
+pub struct Found {
+    /// The last component of its path: its name in a destination that is a directory.
+    pub name: Vec<u8>,
+    /// The source itself, at the empty path, and all that is below it, parents first.
+    pub entries: Vec<FoundEntry>,
+}
+
+/// One file, directory or link of a source.
+#[derive(Debug)]
+pub struct FoundEntry {
+    /// Its path below the source.
+    pub tail: RootPath,
+    /// What it is.
+    pub node: Node,
+    /// Device and inode number, of a file that has several names.
+    pub inode: Option<(u64, u64)>,
+}
+
+impl Found {
+    /// Tells whether the source is a directory, whose contents are copied.
+    pub fn is_directory(&self) -> bool {
+        let first = self.entries.first();
+        first.is_some_and(|entry| matches!(entry.node.kind, NodeKind::Directory { .. }))
+    }
+}
+
+/// Reads what a copy copies.
+pub(crate) fn collect(
+    tree: &SourceTree,
+    action: &CopyAction,
+    clock: &Clock,
+) -> Result<Collected, CopyError> {
+    let exclude = patterns(&action.exclude)?;
+    let mut sources = Vec::new();
+    for source in &action.sources {
+        match source {
+            CopySource::Inline { name, content } => {
+                sources.push(inline(name, content, clock));
+            }
+            CopySource::Path(path) => {
+                let reader = Reader { tree, exclude: exclude.as_ref() };
+                sources.extend(reader.read(path)?);
+            }
+        }
+    }
+    hash_contents(&mut sources)?;
+    let digest = digest(&sources)?;
+    Ok(Collected { sources, digest })
+}
+
+fn patterns(texts: &[String]) -> Result<Option<PatternSet>, CopyError> {
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    let set = PatternSet::new(texts)
+        .map_err(|source| CopyError::Pattern { pattern: texts.join(" "), source })?;
+    Ok(Some(set))
+}
+
+/// A file whose text stands in the Dockerfile: mode 0644, owned by root.
+fn inline(name: &str, content: &str, clock: &Clock) -> Found {
+    let attributes =
+        Attributes { uid: 0, gid: 0, mode: Mode::new(0o644), mtime: file_time(clock), xattrs: BTreeMap::new() };
+    let kind = NodeKind::File {
+        size: content.len() as u64,
+        content: Content::Bytes(Arc::from(content.as_bytes())),
+    };
+    let entry = FoundEntry { tail: RootPath::root(), node: Node { attributes, kind }, inode: None };
+    Found { name: name.as_bytes().to_vec(), entries: vec![entry] }
+}
+
+struct Reader<'a> {
+    tree: &'a SourceTree,
+    exclude: Option<&'a PatternSet>,
+}
+
+impl Reader<'_> {
+    /// Reads the sources that a path or a wildcard names.
+    fn read(&self, path: &str) -> Result<Vec<Found>, CopyError> {
+        let Some(root) = self.tree.root() else {
+            return if CopySource::is_wildcard(path) {
+                Ok(Vec::new())
+            } else {
+                Err(self.not_found(path, None))
+            };
+        };
+        if !CopySource::is_wildcard(path) {
+            let named = root_path(&unescaped(path))?;
+            return Ok(vec![self.read_one(root, path, &named)?]);
+        }
+        let matches = self.expand(root, path)?;
+        matches.iter().map(|named| self.read_one(root, path, named)).collect()
+    }
+
+    fn read_one(&self, root: &Arc<Root>, shown: &str, named: &RootPath) -> Result<Found, CopyError> {
+        // Links in the path of a source are followed, links inside a source are not.
+        let real = root.resolve(named)?;
+        let Some(metadata) = root.metadata(&real)? else {
+            return Err(self.not_found(shown, similar(root, &real)));
+        };
+        let is_directory = metadata.kind == FileKind::Directory;
+        if !real.is_root() && !self.sees(&real, is_directory) {
+            return Err(CopyError::Ignored { path: shown.to_owned(), place: self.tree.place() });
+        }
+        let mut entries = Vec::new();
+        if is_directory {
+            self.read_directory(root, &real, &mut entries)?;
+        } else {
+            let entry = root.entry(&real)?;
+            entries.extend(self.entry(root, &entry, RootPath::root())?);
+        }
+        let name = named.file_name().unwrap_or_default().to_vec();
+        Ok(Found { name, entries })
+    }
+
+    /// Reads a directory and what is below it, without what is ignored or excluded.
+    fn read_directory(
+        &self,
+        root: &Arc<Root>,
+        real: &RootPath,
+        entries: &mut Vec<FoundEntry>,
+    ) -> Result<(), CopyError> {
+        let top = root.entry(real)?;
+        entries.extend(self.entry(root, &top, RootPath::root())?);
+        let mut filter = Filter::new(self.tree.ignore(), self.exclude, real);
+        let mut held_back: Vec<FoundEntry> = Vec::new();
+        let mut walk = root.walk_below(real)?;
+        while let Some(entry) = walk.next() {
+            let entry = entry?;
+            let tail = entry.path.strip_prefix(real).unwrap_or_else(RootPath::root);
+            let is_directory = entry.metadata.kind == FileKind::Directory;
+            held_back.retain(|parent| tail.starts_with(&parent.tail));
+            match filter.decide(&entry.path, &tail, is_directory) {
+                Decision::Take => {
+                    entries.append(&mut held_back);
+                    entries.extend(self.entry(root, &entry, tail)?);
+                }
+                // A later pattern may bring back something below it, and then it is needed.
+                Decision::Maybe => held_back.extend(self.entry(root, &entry, tail)?),
+                Decision::Leave => {
+                    if is_directory {
+                        walk.skip_directory();
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads one entry; none for a socket, which no layer can hold.
+    fn entry(
+        &self,
+        root: &Arc<Root>,
+        entry: &Entry,
+        tail: RootPath,
+    ) -> Result<Option<FoundEntry>, CopyError> {
+        let node = match self.tree {
+            SourceTree::Stage(view) => layer::stored_node(root, entry, view.owners())?,
+            SourceTree::Local(_) | SourceTree::Empty => layer::local_node(root, entry)?,
+        };
+        let Metadata { kind, nlink, dev, ino, .. } = entry.metadata;
+        let has_names = kind == FileKind::File && nlink > 1;
+        Ok(node.map(|node| FoundEntry { tail, node, inode: has_names.then_some((dev, ino)) }))
+    }
+
+    /// Tells whether a path that the instruction names is one that the build sees.
+    fn sees(&self, path: &RootPath, is_directory: bool) -> bool {
+        let Some(ignore) = self.tree.ignore() else { return true };
+        let path = text(path);
+        !ignore.matches(&path) || (is_directory && ignore.may_take_back_below(&path))
+    }
+
+    /// Returns the paths that a wildcard matches, sorted; what matches is not searched further.
+    fn expand(&self, root: &Arc<Root>, named: &str) -> Result<Vec<RootPath>, CopyError> {
+        let (prefix, wildcard) = split_wildcard(named);
+        let base = root.resolve(&root_path(&unescaped(&prefix))?)?;
+        let is_directory = |found: Metadata| found.kind == FileKind::Directory;
+        if !root.metadata(&base)?.is_some_and(is_directory) {
+            return Ok(Vec::new());
+        }
+        let depth = wildcard.matches('/').count();
+        let mut found = Vec::new();
+        let mut walk = root.walk_below(&base)?;
+        while let Some(entry) = walk.next() {
+            let entry = entry?;
+            let tail = entry.path.strip_prefix(&base).unwrap_or_else(RootPath::root);
+            let matches = pattern::glob_match(&wildcard, &text(&tail))
+                .map_err(|source| CopyError::Wildcard { pattern: named.to_owned(), source })?;
+            let is_directory = entry.metadata.kind == FileKind::Directory;
+            if is_directory && (matches || tail.components().count() > depth) {
+                walk.skip_directory();
+            }
+            if matches && self.sees(&entry.path, is_directory) {
+                found.push(entry.path);
+            }
+        }
+        Ok(found)
+    }
+
+    fn not_found(&self, path: &str, similar: Option<String>) -> CopyError {
+        CopyError::NotFound { path: path.to_owned(), place: self.tree.place(), similar }
+    }
+}
+
+/// What becomes of an entry below a source.
+enum Decision {
+    Take,
+    Maybe,
+    Leave,
+}
+
+/// The ignore file's patterns, which count from the context's root, and `--exclude`'s, which count
+/// from the source.
+struct Filter<'a> {
+    ignore: Option<Matcher<'a>>,
+    exclude: Option<Matcher<'a>>,
+}
+
+/// Patterns on the way through a tree: what they said of each directory above is known already.
+struct Matcher<'a> {
+    set: &'a PatternSet,
+    parents: Vec<(RootPath, ParentState)>,
+}
+
+impl<'a> Matcher<'a> {
+    /// Starts at a directory of the patterns' own root.
+    fn new(set: &'a PatternSet, start: &RootPath) -> Self {
+        let mut matcher = Self { set, parents: Vec::new() };
+        let mut above: Vec<_> = start.ancestors().filter(|path| !path.is_root()).collect();
+        above.sort_unstable();
+        for path in above {
+            matcher.matches(&path, true);
+        }
+        matcher
+    }
+
+    fn matches(&mut self, path: &RootPath, is_directory: bool) -> bool {
+        while self.parents.last().is_some_and(|(parent, _)| !path.starts_with(parent)) {
+            self.parents.pop();
+        }
+        let above = self.parents.last().map(|(_, state)| *state).unwrap_or_default();
+        let (matches, state) = self.set.match_with_parent(&text(path), &above);
+        if is_directory {
+            self.parents.push((path.clone(), state));
+        }
+        matches
+    }
+
+    /// Tells whether something below a directory that is matched may be taken back.
+    fn may_return(&self, directory: &RootPath) -> bool {
+        self.set.may_take_back_below(&text(directory))
+    }
+}
+
+impl<'a> Filter<'a> {
+    fn new(
+        ignore: Option<&'a PatternSet>,
+        exclude: Option<&'a PatternSet>,
+        source: &RootPath,
+    ) -> Self {
+        Self {
+            ignore: ignore.map(|set| Matcher::new(set, source)),
+            exclude: exclude.map(|set| Matcher::new(set, &RootPath::root())),
+        }
+    }
+
+    fn decide(&mut self, path: &RootPath, tail: &RootPath, is_directory: bool) -> Decision {
+        let parts = [(self.ignore.as_mut(), path), (self.exclude.as_mut(), tail)];
+        let (mut hidden, mut may_return) = (false, is_directory);
+        for (matcher, path) in parts {
+            let Some(matcher) = matcher else { continue };
+            if matcher.matches(path, is_directory) {
+                hidden = true;
+                may_return &= matcher.may_return(path);
+            }
+        }
+        match (hidden, may_return) {
+            (false, _) => Decision::Take,
+            (true, true) => Decision::Maybe,
+            (true, false) => Decision::Leave,
+        }
+    }
+}
+
+/// Returns a path as patterns see it. A name that is not UTF-8 is matched by `*` alone.
+fn text(path: &RootPath) -> Cow<'_, str> {
+    String::from_utf8_lossy(path.as_bytes())
+}
+
+fn root_path(path: &str) -> Result<RootPath, CopyError> {
+    RootPath::lexical(path).map_err(|source| CopyError::Path { path: path.to_owned(), source })
+}
+
+/// Takes the escapes out of a path that has no wildcard.
+fn unescaped(path: &str) -> String {
+    let mut text = String::with_capacity(path.len());
+    let mut chars = path.chars();
+    while let Some(c) = chars.next() {
+        let c = if c == '\\' { chars.next().unwrap_or(c) } else { c };
+        text.push(c);
+    }
+    text
+}
+
+/// Splits a path before its first component with a wildcard. `..` counts from the root.
+fn split_wildcard(path: &str) -> (String, String) {
+    let components: Vec<_> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    let first = components.iter().position(|part| CopySource::is_wildcard(part));
+    let (prefix, rest) = components.split_at(first.unwrap_or(components.len()));
+    (prefix.join("/"), rest.join("/"))
+}
+
+/// Returns the name beside a missing one that is most like it, if one is.
+fn similar(root: &Root, missing: &RootPath) -> Option<String> {
+    let wanted = String::from_utf8_lossy(missing.file_name()?).into_owned();
+    let parent = root.open_dir(&missing.parent()?).ok()?;
+    let names = parent.names().ok()?;
+    let names = names.iter().map(|name| String::from_utf8_lossy(name).into_owned());
+    let limit = wanted.chars().count() / 3 + 1;
+    let near = names.map(|name| (distance(&wanted, &name), name));
+    let (_, name) = near.filter(|(distance, _)| *distance <= limit).min()?;
+    let parent = missing.parent()?;
+    let path = parent.child(name.as_bytes()).ok()?;
+    Some(path.to_string())
+}
+
+/// Returns how many insertions, deletions and replacements make one word the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+/// Digests every file, over all cores, so that what is read later can be held against it.
+fn hash_contents(sources: &mut [Found]) -> Result<(), CopyError> {
+    let entries = || sources.iter().flat_map(|found| &found.entries);
+    let files: Vec<_> = entries()
+        .filter_map(|entry| match &entry.node.kind {
+            NodeKind::File { content: Content::File { root, path, .. }, .. } => {
+                Some((Arc::clone(root), path.clone()))
+            }
+            _ => None,
+        })
+        .collect();
+    let mut digests = layer::hash_files(&files)?.into_iter();
+    for entry in sources.iter_mut().flat_map(|found| &mut found.entries) {
+        if let NodeKind::File { content: Content::File { expected, .. }, .. } = &mut entry.node.kind {
+            *expected = digests.next();
+        }
+    }
+    Ok(())
+}
+
+fn digest(sources: &[Found]) -> Result<Digest, CopyError> {
+    let mut hasher = Hasher::new();
+    for found in sources {
+        hasher.update(&(found.name.len() as u64).to_le_bytes());
+        hasher.update(&found.name);
+        let changes = found.entries.iter().map(|entry| {
+            let kind = ChangeKind::Put(entry.node.clone());
+            Ok(Change { path: entry.tail.clone(), kind })
+        });
+        hasher.update(layer::digest_changes(changes)?.as_str().as_bytes());
+    }
+    Ok(hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_split_before_its_first_wildcard() {
+        for (path, prefix, rest) in [
+            ("a/b*/c", "a", "b*/c"),
+            ("*.txt", "", "*.txt"),
+            ("./a//b/x?", "a/b", "x?"),
+            ("/a/[b]", "a", "[b]"),
+        ] {
+            assert_eq!(split_wildcard(path), (prefix.to_owned(), rest.to_owned()), "{path}");
+        }
+    }
+
+    #[test]
+    fn distance_counts_the_edits() {
+        for (a, b, expected) in [("", "abc", 3), ("kitten", "sitting", 3), ("same", "same", 0)] {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The destination side of a copy: where the files go.
+
+use std::collections::BTreeMap;
+
+use graph::CopyAction;
+use layer::{Attributes, Change, ChangeKind, ChangeSet, Node, NodeKind};
+use oci::time::Clock;
+use rootfs::{FileKind, FileTime, Mode, RootPath};
+
+use super::collect::{Collected, Found, FoundEntry};
+use super::error::CopyError;
+use super::mode::ModeChange;
+use super::file_time;
+use crate::realise::View;
+
+/// Makes the change set that a copy is.
+pub(crate) fn plan(
+    view: &View,
+    action: &CopyAction,
+    collected: &Collected,
+    clock: &Clock,
+) -> Result<ChangeSet, CopyError> {
+    let mode = action.mode.as_deref().map(ModeChange::parse).transpose()?;
+    let owner = action.owner.as_deref().map(|owner| owner_of(view, owner)).transpose()?;
+    let mut plan = Plan { view, mode, owner, now: file_time(clock), changes: BTreeMap::new() };
+    plan.check_count(collected, &action.destination)?;
+    for found in &collected.sources {
+        plan.place(found, &action.destination)?;
+    }
+    Ok(plan.finish())
+}
+
+/// The owner of what a copy makes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Owner {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// Looks an owner up in the image. Of a bare number the group is the same number.
+pub(crate) fn owner_of(view: &View, owner: &str) -> Result<Owner, CopyError> {
+    let refuse = |source| CopyError::Owner { owner: owner.to_owned(), source };
+    let resolved = view.resolve_user(owner).map_err(refuse)?;
+    let is_number = owner.bytes().all(|b| b.is_ascii_digit());
+    let gid = if is_number { resolved.uid } else { resolved.gid };
+    Ok(Owner { uid: resolved.uid, gid })
+}
+
+struct Plan<'a> {
+    view: &'a View,
+    mode: Option<ModeChange>,
+    owner: Option<Owner>,
+    now: FileTime,
+    changes: BTreeMap<RootPath, Node>,
+}
+
+impl Plan<'_> {
+    /// Several files need a directory: onto one file each would overwrite the one before.
+    fn check_count(&self, collected: &Collected, destination: &str) -> Result<(), CopyError> {
+        let count = collected.sources.iter().filter(|found| !found.is_directory()).count();
+        let wanted = destination_path(destination)?;
+        let is_directory = names_directory(destination)
+            || self.kind_at(&self.resolve(&wanted)?)? == Some(FileKind::Directory)
+            || collected.sources.iter().any(Found::is_directory);
+        if count < 2 || is_directory {
+            return Ok(());
+        }
+        Err(CopyError::SeveralOntoOne { count, destination: destination.to_owned() })
+    }
+
+    fn place(&mut self, found: &Found, destination: &str) -> Result<(), CopyError> {
+        let wanted = destination_path(destination)?;
+        let mut target = self.resolve(&wanted)?;
+        if found.is_directory() {
+            self.make_directories(&target)?;
+            return self.place_contents(found, &target);
+        }
+        if names_directory(destination) || self.kind_at(&target)? == Some(FileKind::Directory) {
+            self.make_directories(&target)?;
+            target = child(&target, &found.name)?;
+        } else {
+            self.make_directories(&parent(&target))?;
+        }
+        let mut names = BTreeMap::new();
+        for entry in &found.entries {
+            self.put(entry, target.clone(), &mut names)?;
+        }
+        Ok(())
+    }
+
+    /// Puts what is below a directory; the directory itself gives no attributes.
+    fn place_contents(&mut self, found: &Found, target: &RootPath) -> Result<(), CopyError> {
+        let mut names = BTreeMap::new();
+        for entry in found.entries.iter().filter(|entry| !entry.tail.is_root()) {
+            let path = target
+                .join(&entry.tail)
+                .map_err(|source| CopyError::Path { path: entry.tail.to_string(), source })?;
+            self.put(entry, path, &mut names)?;
+        }
+        Ok(())
+    }
+
+    fn put(
+        &mut self,
+        entry: &FoundEntry,
+        path: RootPath,
+        names: &mut BTreeMap<(u64, u64), RootPath>,
+    ) -> Result<(), CopyError> {
+        let is_directory = matches!(entry.node.kind, NodeKind::Directory { .. });
+        match (self.kind_at(&path)?, is_directory) {
+            (Some(FileKind::Directory), false) => {
+                return Err(CopyError::IsADirectory { path: path.to_string() });
+            }
+            (None | Some(FileKind::Directory), _) | (Some(_), false) => {}
+            (Some(_), true) => return Err(CopyError::NotADirectory { path: path.to_string() }),
+        }
+        let mut node = self.changed(&entry.node);
+        if let Some(inode) = entry.inode {
+            let first = names.entry(inode).or_insert_with(|| path.clone());
+            if *first != path {
+                node.kind = NodeKind::HardLink { target: first.clone() };
+            }
+        }
+        self.changes.insert(path, node);
+        Ok(())
+    }
+
+    /// Applies `--chown` and `--chmod`.
+    fn changed(&self, node: &Node) -> Node {
+        let mut node = node.clone();
+        if let Some(owner) = self.owner {
+            (node.attributes.uid, node.attributes.gid) = (owner.uid, owner.gid);
+        }
+        let is_link = matches!(node.kind, NodeKind::Symlink { .. });
+        if let (Some(change), false) = (&self.mode, is_link) {
+            let is_directory = matches!(node.kind, NodeKind::Directory { .. });
+            node.attributes.mode =
+                change.apply(node.attributes.mode, is_directory);
+        }
+        node
+    }
+
+    /// Follows the links of a destination, also through what this copy makes.
+    fn resolve(&self, wanted: &RootPath) -> Result<RootPath, CopyError> {
+        let resolved = self.view.resolve(wanted)?;
+        if self.changes.contains_key(&resolved) {
+            return Ok(resolved);
+        }
+        // A link to a file is replaced, not written through; one to a directory is followed.
+        let is_directory = self.kind_at(&resolved)? == Some(FileKind::Directory);
+        if is_directory || *wanted == resolved {
+            return Ok(resolved);
+        }
+        let parent = self.view.resolve(&parent(wanted))?;
+        match wanted.file_name() {
+            Some(name) => child(&parent, name),
+            None => Ok(parent),
+        }
+    }
+
+    /// Makes sure that a directory and its parents are in the change set: those that are there with
+    /// their attributes, the others with mode 0755.
+    fn make_directories(&mut self, path: &RootPath) -> Result<(), CopyError> {
+        let mut chain: Vec<_> = path.ancestors().filter(|path| !path.is_root()).collect();
+        chain.sort_unstable();
+        for directory in chain {
+            if let Some(node) = self.changes.get(&directory) {
+                if matches!(node.kind, NodeKind::Directory { .. }) {
+                    continue;
+                }
+                return Err(CopyError::NotADirectory { path: directory.to_string() });
+            }
+            let node = match self.view.directory(&directory)? {
+                Some(attributes) => directory_node(attributes),
+                None if self.view.metadata(&directory)?.is_some() => {
+                    return Err(CopyError::NotADirectory { path: directory.to_string() });
+                }
+                None => directory_node(self.new_directory()),
+            };
+            self.changes.insert(directory, node);
+        }
+        Ok(())
+    }
+
+    fn new_directory(&self) -> Attributes {
+        let owner = self.owner.unwrap_or(Owner { uid: 0, gid: 0 });
+        Attributes {
+            uid: owner.uid,
+            gid: owner.gid,
+            mode: Mode::new(0o755),
+            mtime: self.now,
+            xattrs: BTreeMap::new(),
+        }
+    }
+
+    /// Returns what is at a path of the destination, with what this copy makes; links not followed.
+    fn kind_at(&self, path: &RootPath) -> Result<Option<FileKind>, CopyError> {
+        if path.is_root() {
+            return Ok(Some(FileKind::Directory));
+        }
+        if let Some(node) = self.changes.get(path) {
+            return Ok(Some(kind_of(node)));
+        }
+        Ok(self.view.metadata(path)?.map(|metadata| metadata.kind))
+    }
+
+    fn finish(self) -> ChangeSet {
+        let changes = self.changes.into_iter();
+        let put = |(path, node)| Change { path, kind: ChangeKind::Put(node) };
+        ChangeSet::new(changes.map(put).collect())
+    }
+}
+
+fn names_directory(destination: &str) -> bool {
+    destination.ends_with('/') || destination.ends_with("/.")
+}
+
+fn destination_path(destination: &str) -> Result<RootPath, CopyError> {
+    RootPath::lexical(destination)
+        .map_err(|source| CopyError::Path { path: destination.to_owned(), source })
+}
+
+/// Returns the change of one directory that is there or is made.
+pub(crate) fn directory_node(attributes: Attributes) -> Node {
+    Node { attributes, kind: NodeKind::Directory { opaque: false } }
+}
+
+fn kind_of(node: &Node) -> FileKind {
+    match node.kind {
+        NodeKind::Directory { .. } => FileKind::Directory,
+        NodeKind::File { .. } | NodeKind::HardLink { .. } => FileKind::File,
+        NodeKind::Symlink { .. } => FileKind::Symlink,
+        NodeKind::CharDevice { .. } => FileKind::CharDevice,
+        NodeKind::BlockDevice { .. } => FileKind::BlockDevice,
+        NodeKind::Fifo => FileKind::Fifo,
+    }
+}
+
+fn parent(path: &RootPath) -> RootPath {
+    path.parent().unwrap_or_else(RootPath::root)
+}
+
+fn child(path: &RootPath, name: &[u8]) -> Result<RootPath, CopyError> {
+    let shown = || String::from_utf8_lossy(name).into_owned();
+    path.child(name).map_err(|source| CopyError::Path { path: shown(), source })
+}

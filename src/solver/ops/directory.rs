@@ -1,0 +1,64 @@
+//! `WORKDIR`: a directory that exists from here on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use graph::MakeDirectory;
+use layer::{Attributes, Change, ChangeKind, ChangeSet};
+use rootfs::{Mode, RootPath};
+
+use super::copy::{self, CopyError};
+use crate::cache;
+use crate::error::StepError;
+use crate::realise;
+use crate::result::Output;
+use crate::worker::{Making, Step};
+
+/// Makes the change set of a directory: nothing if it is there.
+pub(crate) fn run(
+    step: &Step<'_>,
+    action: &MakeDirectory,
+    making: Making,
+) -> Result<Output, StepError> {
+    let below = step.below()?;
+    let view = realise::view(step.workshop, step.step_id(), below)?;
+    let changes = plan(step, &view, action)?;
+    let key = making.key.ok_or(StepError::MissingInput { index: 0 })?;
+    let layer = copy::recipe(step, "dir", &key, changes)?;
+    cache::remember(step.workshop, &key, &layer)?;
+    Ok(Output::Files(below.with(Arc::new(layer))))
+}
+
+fn plan(
+    step: &Step<'_>,
+    view: &realise::View,
+    action: &MakeDirectory,
+) -> Result<ChangeSet, StepError> {
+    let wanted = RootPath::lexical(&action.path)
+        .map_err(|source| CopyError::Path { path: action.path.clone(), source })?;
+    let target = view.resolve(&wanted)?;
+    let there = |path: &RootPath| view.directory(path).map_err(CopyError::from);
+    if there(&target)?.is_some() || target.is_root() {
+        return Ok(ChangeSet::default());
+    }
+    let owner = action.owner.as_deref().map(|owner| view.resolve_user(owner)).transpose()?;
+    let made = Attributes {
+        uid: owner.as_ref().map_or(0, |owner| owner.uid),
+        gid: owner.as_ref().map_or(0, |owner| owner.gid),
+        mode: Mode::new(action.mode),
+        mtime: copy::file_time(&step.workshop.clock),
+        xattrs: BTreeMap::new(),
+    };
+    let mut chain: Vec<_> = target.ancestors().filter(|path| !path.is_root()).collect();
+    chain.sort_unstable();
+    let mut changes = Vec::new();
+    for path in chain {
+        let found = there(&path)?;
+        if found.is_none() && view.metadata(&path)?.is_some() {
+            return Err(CopyError::NotADirectory { path: path.to_string() }.into());
+        }
+        let node = copy::directory_node(found.unwrap_or_else(|| made.clone()));
+        changes.push(Change { path, kind: ChangeKind::Put(node) });
+    }
+    Ok(ChangeSet::new(changes))
+}

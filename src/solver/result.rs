@@ -1,0 +1,125 @@
+//! What a build leads to: a stack of change sets for each platform.
+//!
+//! A result is not a snapshot and a layer is not an upper directory: a [`Stack`] is an ordered list of
+//! change sets, each *held* in one of three ways. A directory is made of one when a command or a look-up
+//! needs it ([`crate::realise`]), a blob when it is exported.
+
+use std::sync::Arc;
+
+use graph::ImageSource;
+use layer::ChangeSet;
+use oci::config::ImageConfig;
+use oci::{DiffId, Digest, Platform, Timestamp};
+use store::SnapshotId;
+
+use crate::context::LocalDirectory;
+
+/// A layer of a base image, as its manifest and configuration describe it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseLayer {
+    /// The image that it is part of.
+    pub image: Arc<ImageSource>,
+    /// The digest of the blob.
+    pub digest: Digest,
+    /// The size of the blob, in bytes.
+    pub size_bytes: u64,
+    /// The media type of the blob.
+    pub media_type: String,
+    /// The digest of the uncompressed tar.
+    pub diff_id: DiffId,
+}
+
+/// How a change set is held.
+#[derive(Debug, Clone)]
+pub enum Held {
+    /// As a blob of a base image, maybe not unpacked.
+    Base(BaseLayer),
+    /// As what an earlier or this build left under the layer's name: a directory, or a packed blob.
+    Stored,
+    /// As the list of the files that a copy copies, in memory.
+    Recipe(Arc<ChangeSet>),
+}
+
+/// One change set of a stack.
+#[derive(Debug, Clone)]
+pub struct StackLayer {
+    /// Its name: that of the snapshot that holds or would hold it.
+    pub id: SnapshotId,
+    /// How it is held.
+    pub held: Held,
+    /// When it was made; none for a base's, whose own history says so.
+    pub created: Option<Timestamp>,
+}
+
+/// The ordered change sets that make a file system; the lowest first.
+#[derive(Debug, Clone, Default)]
+pub struct Stack {
+    layers: Vec<Arc<StackLayer>>,
+}
+
+impl Stack {
+    /// Returns the empty file system.
+    pub fn scratch() -> Self {
+        Self::default()
+    }
+
+    /// Returns this stack with one change set more.
+    #[must_use]
+    pub fn with(&self, layer: Arc<StackLayer>) -> Self {
+        let mut layers = self.layers.clone();
+        layers.push(layer);
+        Self { layers }
+    }
+
+    /// Returns the change sets, the lowest first.
+    pub fn layers(&self) -> &[Arc<StackLayer>] {
+        &self.layers
+    }
+}
+
+impl FromIterator<Arc<StackLayer>> for Stack {
+    fn from_iter<I: IntoIterator<Item = Arc<StackLayer>>>(layers: I) -> Self {
+        Self { layers: layers.into_iter().collect() }
+    }
+}
+
+/// The result of a vertex.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// A file system.
+    Files(Stack),
+    /// A directory of the user's.
+    Local(Arc<LocalDirectory>),
+}
+
+/// One entry of an image's history, on top of its base's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryStep {
+    /// The instruction, as BuildKit writes it.
+    pub created_by: String,
+    /// The `comment` of the entry.
+    pub comment: String,
+    /// Whether the step has no layer.
+    pub empty_layer: bool,
+}
+
+/// What was built for one platform.
+#[derive(Debug, Clone)]
+pub struct PlatformResult {
+    /// The platform.
+    pub platform: Platform,
+    /// The file system.
+    pub stack: Stack,
+    /// The base's configuration with all that the Dockerfile changes; its root file system and
+    /// history are still the base's.
+    pub config: ImageConfig,
+    /// What the Dockerfile adds to the history.
+    pub history: Vec<HistoryStep>,
+}
+
+/// What a job built, one result for each platform in the order that was asked for.
+#[derive(Debug, Clone, Default)]
+pub struct BuildResult {
+    /// The results.
+    pub platforms: Vec<PlatformResult>,
+}

@@ -1,0 +1,169 @@
+//! Carries out one action and reports what came of it. Shares no state with the scheduler.
+
+use std::sync::Arc;
+
+use graph::{CacheKey, CacheMap, FileAction, KeyInput, Op, SourceOp, Vertex};
+
+use crate::cache;
+use crate::context::{ContextError, LocalDirectory};
+use crate::error::StepError;
+use crate::event::StepId;
+use crate::job::{Job, Workshop};
+use crate::ops::{copy, directory, exec, image};
+use crate::result::{Output, Stack, StackLayer};
+use crate::state::Action;
+
+/// An action with all that it needs.
+#[derive(Debug)]
+pub(crate) struct Order {
+    /// What is to be done.
+    pub(crate) action: Action,
+    /// The results of the inputs that have one.
+    pub(crate) inputs: Vec<Option<Output>>,
+    /// What the inputs give to the key.
+    pub(crate) key_inputs: Vec<KeyInput>,
+    /// What a copy found when it was checked.
+    pub(crate) collected: Option<Arc<copy::Collected>>,
+}
+
+/// What came of an action that did not fail.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The definition led to this content before, and its result is there.
+    AliasFound {
+        /// The content key.
+        key: CacheKey,
+        /// The result's own layer.
+        layer: Arc<StackLayer>,
+    },
+    /// The definition is not known.
+    AliasUnknown,
+    /// A copy's content key, and what would be copied.
+    Checked {
+        /// The content key.
+        key: CacheKey,
+        /// What would be copied.
+        collected: Arc<copy::Collected>,
+    },
+    /// The cache has the result.
+    Hit {
+        /// The result's own layer.
+        layer: Arc<StackLayer>,
+    },
+    /// The cache does not have the result.
+    Miss,
+    /// The result.
+    Made {
+        /// The result.
+        output: Output,
+    },
+}
+
+/// What a step is done with: the job, the workshop, and the vertex with its inputs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step<'a> {
+    pub(crate) job: &'a Job,
+    pub(crate) workshop: &'a Workshop,
+    pub(crate) vertex: &'a Vertex,
+    pub(crate) id: graph::VertexId,
+    pub(crate) inputs: &'a [Option<Output>],
+}
+
+impl Step<'_> {
+    /// Returns the identity of the step in events.
+    pub(crate) fn step_id(&self) -> StepId {
+        StepId(self.job.definition.digest(self.id).to_string())
+    }
+
+    /// Returns the file system that the step changes.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the scheduler gave none: an internal error.
+    pub(crate) fn below(&self) -> Result<&Stack, StepError> {
+        match self.inputs.first() {
+            Some(Some(Output::Files(stack))) => Ok(stack),
+            _ => Err(StepError::MissingInput { index: 0 }),
+        }
+    }
+}
+
+/// Carries out one action.
+pub(crate) fn perform(job: &Job, workshop: &Workshop, order: Order) -> Result<Answer, StepError> {
+    if workshop.cancel.is_cancelled() {
+        return Err(StepError::Cancelled);
+    }
+    let id = order.action.vertex();
+    let vertex = job.definition.vertex(id);
+    let step = Step { job, workshop, vertex, id, inputs: &order.inputs };
+    match order.action {
+        Action::FindAlias { definition, .. } => {
+            let found = cache::find_alias(workshop, &definition)?;
+            Ok(found.map_or(Answer::AliasUnknown, |(key, layer)| Answer::AliasFound { key, layer }))
+        }
+        Action::Check { .. } => check(&step, &order.key_inputs),
+        Action::LookUp { key, definition, .. } => look_up(&step, &key, definition.as_ref()),
+        // The scheduler does this itself: it is no work.
+        Action::Take { .. } => Err(StepError::MissingInput { index: 0 }),
+        Action::Run { key, definition, .. } => {
+            let made = Making { key, definition, collected: order.collected };
+            run(&step, made).map(|output| Answer::Made { output })
+        }
+    }
+}
+
+/// What is known of a result that is to be made.
+pub(crate) struct Making {
+    /// The key.
+    pub(crate) key: Option<CacheKey>,
+    /// The key of the definition, to be recorded beside it.
+    pub(crate) definition: Option<CacheKey>,
+    /// What a copy found when it was checked.
+    pub(crate) collected: Option<Arc<copy::Collected>>,
+}
+
+fn run(step: &Step<'_>, making: Making) -> Result<Output, StepError> {
+    match &step.vertex.op {
+        Op::Source(SourceOp::Image(source)) => image::run(step, source),
+        Op::Source(SourceOp::Local(source)) => {
+            let directories = &step.job.options.directories;
+            let path = directories
+                .get(&source.name)
+                .ok_or_else(|| ContextError::Unknown { name: source.name.clone() })?;
+            Ok(Output::Local(Arc::new(LocalDirectory::open(path, &source.ignore)?)))
+        }
+        Op::Exec(op) => exec::run(step, op, making),
+        Op::File(op) => match &op.action {
+            FileAction::Copy(action) => copy::run(step, action, making),
+            FileAction::MakeDirectory(action) => directory::run(step, action, making),
+        },
+    }
+}
+
+fn check(step: &Step<'_>, key_inputs: &[KeyInput]) -> Result<Answer, StepError> {
+    let Op::File(file) = &step.vertex.op else {
+        return Err(StepError::MissingInput { index: 1 });
+    };
+    let FileAction::Copy(action) = &file.action else {
+        return Err(StepError::MissingInput { index: 1 });
+    };
+    let collected = copy::collect(step, action)?;
+    let map = CacheMap::of(step.vertex).ok_or(StepError::MissingInput { index: 1 })?;
+    let below = key_inputs.first().cloned().unwrap_or(KeyInput::Scratch);
+    let key = map.key(&[below, KeyInput::Content(collected.digest.clone())]);
+    Ok(Answer::Checked { key, collected: Arc::new(collected) })
+}
+
+fn look_up(
+    step: &Step<'_>,
+    key: &CacheKey,
+    definition: Option<&CacheKey>,
+) -> Result<Answer, StepError> {
+    let Some(layer) = cache::find(step.workshop, key)? else {
+        return Ok(Answer::Miss);
+    };
+    if let Some(definition) = definition {
+        cache::remember_alias(step.workshop, definition, key, &layer)?;
+    }
+    Ok(Answer::Hit { layer })
+}
