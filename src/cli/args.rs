@@ -1,0 +1,125 @@
+//! What can be typed.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Builds container images on Linux without a daemon and without root.
+#[derive(Debug, Parser)]
+#[command(name = "careen", version, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: GlobalArguments,
+    /// What is to be done.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct GlobalArguments {
+    /// Directory of the store [env: CAREEN_STORE] [default: ~/.local/share/careen]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build an image from a Dockerfile
+    Build(Box<BuildArguments>),
+    /// Load images from an archive into the store
+    Load(LoadArguments),
+    /// Work with the images of the store
+    Image {
+        /// What is to be done with them.
+        #[command(subcommand)]
+        command: ImageCommand,
+    },
+}
+
+/// What can be done with images.
+#[derive(Debug, Subcommand)]
+pub enum ImageCommand {
+    /// List the images of the store
+    #[command(alias = "list")]
+    Ls,
+}
+
+/// The arguments of `build`.
+#[derive(Debug, Clone, Args)]
+pub struct BuildArguments {
+    /// Directory of the build context
+    #[arg(value_name = "PATH")]
+    pub context: PathBuf,
+    /// Dockerfile [default: PATH/Dockerfile]
+    #[arg(short, long, value_name = "PATH")]
+    pub file: Option<PathBuf>,
+    /// Name of the image
+    #[arg(short, long = "tag", value_name = "NAME")]
+    pub tags: Vec<String>,
+    /// Stage to build
+    #[arg(long, value_name = "STAGE")]
+    pub target: Option<String>,
+    /// Build argument; without a value it is taken from the environment
+    #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
+    pub build_args: Vec<String>,
+    /// Base image or context by another name: NAME=oci-layout://PATH[:TAG|@DIGEST], NAME=PATH
+    #[arg(long = "build-context", value_name = "NAME=VALUE")]
+    pub build_contexts: Vec<String>,
+    /// Platforms to build for [env: DOCKER_DEFAULT_PLATFORM] [default: this machine's]
+    #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
+    pub platforms: Vec<String>,
+    /// Where the result goes: type=oci,dest=FILE[,tar=false,…], type=cacheonly
+    #[arg(short, long = "output", value_name = "OUTPUT")]
+    pub outputs: Vec<String>,
+    /// Label of the image
+    #[arg(long = "label", value_name = "NAME=VALUE")]
+    pub labels: Vec<String>,
+    /// Build everything again, whatever the cache has
+    #[arg(long)]
+    pub no_cache: bool,
+    /// Network of RUN commands
+    #[arg(long, value_name = "MODE")]
+    pub network: Option<NetworkArgument>,
+    /// How progress is shown [env: BUILDKIT_PROGRESS]
+    #[arg(long, value_name = "KIND")]
+    pub progress: Option<ProgressArgument>,
+    /// How many RUN commands run at the same time [default: the number of processors]
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+}
+
+/// The arguments of `load`.
+#[derive(Debug, Clone, Args)]
+pub struct LoadArguments {
+    /// Archive to read, an OCI image layout as a tar [default: standard input]
+    #[arg(short, long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+}
+
+/// The networks that a command line may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NetworkArgument {
+    /// What careen takes by itself: the machine's network
+    Default,
+    /// The machine's network
+    Host,
+    /// A loop-back interface and nothing else
+    None,
+}
+
+/// The ways to show progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProgressArgument {
+    /// Plain text
+    Auto,
+    /// Plain text, in the format of BuildKit's plain progress
+    Plain,
+    /// Nothing but errors and warnings
+    Quiet,
+    /// Nothing but errors
+    None,
+}

@@ -1,0 +1,25 @@
+//! The commands, one file each.
+
+pub(crate) mod build;
+pub(crate) mod failure;
+pub(crate) mod image_ls;
+pub(crate) mod load;
+
+use crate::args::{Arguments, Command};
+use crate::config::Config;
+use crate::env::Environment;
+use crate::options::{BuildOptions, Places};
+use crate::report::{Kind, Report};
+
+/// Checks what can be checked before a process is started.
+pub(crate) fn check(
+    parsed: &Arguments,
+    env: &Environment,
+    config: &Config,
+) -> Result<(), Box<Report>> {
+    Places::find(&parsed.global, env, config).map_err(|error| Report::new(Kind::Usage, &error))?;
+    if let Command::Build(build) = &parsed.command {
+        BuildOptions::new(build, env, config).map_err(|error| Report::new(Kind::Usage, &error))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,312 @@
+//! `careen build`: Dockerfile → graph → file systems → output.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use dockerfile::diagnostic::Diagnostic;
+use dockerfile::lower::Target;
+use dockerfile::parse::{Parsed, parse};
+use dockerfile::source::SourceFile;
+use dockerfile::stage::{BaseRequest, PlanOptions, ResolvedBase, StagePlan};
+use export::{Exported, OutputSpec, exporter_for};
+use graph::DefinitionBuilder;
+use solver::base::{self, BaseError};
+use solver::state::Reuse;
+use solver::{
+    BuildResult, HistoryStep, Job, JobOptions, PackPlan, PlatformResult, Stack,
+    Workshop, solve,
+};
+
+use super::failure;
+use crate::args::{BuildArguments, NetworkArgument};
+use crate::config::Config;
+use crate::env::Environment;
+use crate::exit;
+use crate::options::{BuildOptions, NamedContext, Places};
+use crate::progress;
+use crate::report::{self, Kind, Report};
+use crate::run::Outcome;
+use crate::workshop;
+
+/// No Dockerfile is larger (BuildKit's limit is the same).
+const DOCKERFILE_LIMIT_BYTES: u64 = 1024 * 1024;
+
+/// Runs `build` in the builder.
+pub(crate) fn run(
+    arguments: &BuildArguments,
+    builder: &runtime::Builder,
+    places: &Places,
+    env: &Environment,
+    config: &Config,
+) -> Outcome {
+    let options = BuildOptions::new(arguments, env, config)
+        .map_err(|error| Report::new(Kind::Usage, &error))?;
+    let source = read_dockerfile(&options)?;
+    let parsed = parse(&source);
+    let ignore = read_ignore(&options, &parsed_path(&options))?;
+    let pack = options.output.as_ref().map(|output| pack_plan(output, &options));
+    let (workshop, events) = workshop::open(builder, places, options.clock.clone(), pack)?;
+    let display = std::thread::spawn({
+        let kind = options.progress;
+        move || progress::show(kind, &events, &mut io::stderr())
+    });
+    let built = build(&options, &workshop, &source, &parsed, ignore);
+    // The display ends when nobody can tell it anything any more.
+    let was_cancelled = workshop.cancel.is_cancelled();
+    drop(workshop);
+    if let Err(panic) = display.join() {
+        std::panic::resume_unwind(panic);
+    }
+    match built {
+        Err(_) if was_cancelled => Err(failure::interrupted()),
+        Err(report) => Err(report),
+        Ok(exported) => {
+            tell_result(exported.as_ref());
+            Ok(exit::DONE)
+        }
+    }
+}
+
+fn build(
+    options: &BuildOptions,
+    workshop: &Workshop,
+    source: &SourceFile,
+    parsed: &Parsed,
+    ignore: Vec<String>,
+) -> Result<Option<Exported>, Box<Report>> {
+    let faults = |faults: Vec<Diagnostic>| first_fault(&faults, source);
+    let mut plan = StagePlan::new(parsed, plan_options(options, ignore)).map_err(faults)?;
+    resolve_bases(&mut plan, options, workshop, source)?;
+    let mut graph = DefinitionBuilder::new();
+    let mut targets = Vec::new();
+    for platform in &options.platforms {
+        targets.push(plan.lower(platform, &mut graph).map_err(faults)?);
+    }
+    tell_warnings(parsed, &plan, &targets, source);
+    let job = Job {
+        definition: graph.finish(),
+        targets: targets.iter().map(|target| target.root).collect(),
+        options: job_options(options, &plan),
+    };
+    let stacks = solve(&job, workshop)
+        .map_err(|error| failure::of_solve(error, &job, source, options))?;
+    let result = result_of(targets, stacks);
+    export(&result, options, workshop)
+}
+
+fn plan_options(options: &BuildOptions, ignore: Vec<String>) -> PlanOptions {
+    PlanOptions {
+        build_args: options.build_args.clone(),
+        target: options.target.clone(),
+        contexts: options.contexts.keys().cloned().collect(),
+        labels: options.labels.clone(),
+        ignore,
+        ..PlanOptions::new(options.build_platform.clone(), options.platforms.clone())
+    }
+}
+
+fn job_options(options: &BuildOptions, plan: &StagePlan) -> JobOptions {
+    let mut directories = BTreeMap::from([("context".to_owned(), options.context.clone())]);
+    for (name, context) in &options.contexts {
+        if let NamedContext::Directory(path) = context {
+            directories.insert(name.clone(), path.clone());
+        }
+    }
+    JobOptions {
+        reuse: if options.no_cache { Reuse::No } else { Reuse::Yes },
+        jobs: options.jobs,
+        directories,
+        untracked_env: plan.untracked_env(),
+        network: match options.network {
+            NetworkArgument::Default | NetworkArgument::Host => runtime::NetworkMode::Host,
+            NetworkArgument::None => runtime::NetworkMode::None,
+        },
+    }
+}
+
+fn pack_plan(output: &OutputSpec, options: &BuildOptions) -> PackPlan {
+    let clamp = match options.clock {
+        oci::Clock::Fixed(time) if output.rewrite_timestamp => Some(time),
+        oci::Clock::Fixed(_) | oci::Clock::System => None,
+    };
+    PackPlan { compression: output.compression, clamp }
+}
+
+/// Resolves base images until the plan asks for no more.
+fn resolve_bases(
+    plan: &mut StagePlan,
+    options: &BuildOptions,
+    workshop: &Workshop,
+    source: &SourceFile,
+) -> Result<(), Box<Report>> {
+    loop {
+        let requests = plan.unresolved();
+        if requests.is_empty() {
+            return Ok(());
+        }
+        for request in requests {
+            let resolved = resolve_base(&request, options, workshop);
+            let resolved =
+                resolved.map_err(|error| failure::of_base(&error, &request, source))?;
+            plan.resolve(&request, resolved);
+        }
+    }
+}
+
+fn resolve_base(
+    request: &BaseRequest,
+    options: &BuildOptions,
+    workshop: &Workshop,
+) -> Result<ResolvedBase, BaseError> {
+    let context = request.context.as_ref().and_then(|name| options.contexts.get(name));
+    let resolved = match context {
+        Some(NamedContext::Layout(location)) => {
+            base::resolve_layout(location, &request.platform)?
+        }
+        Some(NamedContext::Directory(_)) | None => {
+            base::resolve_stored(&workshop.store, &request.name, &request.platform)?
+        }
+    };
+    Ok(ResolvedBase { config: resolved.config, source: resolved.source })
+}
+
+fn result_of(targets: Vec<Target>, stacks: Vec<Stack>) -> BuildResult {
+    let platforms = targets.into_iter().zip(stacks).map(|(target, stack)| {
+        let step = |step: dockerfile::lower::HistoryStep| HistoryStep {
+            created_by: step.created_by,
+            comment: step.comment.to_owned(),
+            empty_layer: step.empty_layer,
+        };
+        PlatformResult {
+            platform: target.platform,
+            stack,
+            config: target.config,
+            history: target.history.into_iter().map(step).collect(),
+        }
+    });
+    BuildResult { platforms: platforms.collect() }
+}
+
+fn export(
+    result: &BuildResult,
+    options: &BuildOptions,
+    workshop: &Workshop,
+) -> Result<Option<Exported>, Box<Report>> {
+    let Some(output) = &options.output else {
+        workshop.events.warn(
+            "no output was asked for: the result stays in the cache. `--output type=oci,dest=FILE` writes it",
+        );
+        return Ok(None);
+    };
+    let Some(exporter) = exporter_for(output, options.tags.clone()) else { return Ok(None) };
+    let exported = exporter.export(result, workshop);
+    exported.map(Some).map_err(|error| failure::of_export(&error))
+}
+
+fn tell_result(exported: Option<&Exported>) {
+    let Some(exported) = exported else { return };
+    tracing::debug!(digest = %exported.top.digest(), unchanged = exported.unchanged, "exported");
+}
+
+fn tell_warnings(
+    parsed: &Parsed,
+    plan: &StagePlan,
+    targets: &[Target],
+    source: &SourceFile,
+) {
+    let lowering = targets.iter().flat_map(|target| &target.warnings);
+    let parsing = parsed.diagnostics.iter().filter(|diagnostic| !diagnostic.is_error());
+    let mut told: Vec<&Diagnostic> = Vec::new();
+    for warning in parsing.chain(plan.warnings()).chain(lowering) {
+        if !told.contains(&warning) {
+            report::print_warning(warning, source);
+            told.push(warning);
+        }
+    }
+}
+
+/// Reports the first fault and prints those before it are none: the others follow it.
+fn first_fault(faults: &[Diagnostic], source: &SourceFile) -> Box<Report> {
+    let mut reports: Vec<_> =
+        faults.iter().map(|fault| Report::of_diagnostic(fault, source)).collect();
+    let last = reports.pop();
+    for report in &reports {
+        report::print(report);
+    }
+    Box::new(last.unwrap_or_else(|| failure::without_reason()))
+}
+
+/// Returns the Dockerfile's path: `-f`, or `Dockerfile` or `dockerfile` in the context.
+fn parsed_path(options: &BuildOptions) -> PathBuf {
+    if let Some(file) = &options.file {
+        return file.clone();
+    }
+    let usual = options.context.join("Dockerfile");
+    let lower = options.context.join("dockerfile");
+    match std::fs::symlink_metadata(&usual) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && lower.try_exists().unwrap_or(false) => {
+            lower
+        }
+        _ => usual,
+    }
+}
+
+fn read_dockerfile(options: &BuildOptions) -> Result<SourceFile, Box<Report>> {
+    let path = parsed_path(options);
+    let refuse = |error: &io::Error| failure::unreadable("Dockerfile", &path, error, options);
+    let metadata = std::fs::metadata(&path).map_err(|error| refuse(&error))?;
+    if metadata.len() > DOCKERFILE_LIMIT_BYTES {
+        return Err(failure::too_large("Dockerfile", &path, DOCKERFILE_LIMIT_BYTES));
+    }
+    let bytes = std::fs::read(&path).map_err(|error| refuse(&error))?;
+    let text = String::from_utf8(bytes).map_err(|_| {
+        refuse(&io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
+    })?;
+    Ok(SourceFile::new(shown(&path, options), text))
+}
+
+/// Returns a path as the user would write it.
+fn shown(path: &Path, options: &BuildOptions) -> String {
+    path.strip_prefix(&options.context).unwrap_or(path).display().to_string()
+}
+
+/// Reads the ignore file of the Dockerfile, or else of the context; none is no patterns.
+fn read_ignore(options: &BuildOptions, dockerfile: &Path) -> Result<Vec<String>, Box<Report>> {
+    let mut own = dockerfile.as_os_str().to_owned();
+    own.push(".dockerignore");
+    for path in [PathBuf::from(own), options.context.join(".dockerignore")] {
+        match std::fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_file() && metadata.len() > DOCKERFILE_LIMIT_BYTES => {
+                return Err(failure::too_large("ignore file", &path, DOCKERFILE_LIMIT_BYTES));
+            }
+            Ok(_) => return read_ignore_file(&path, options),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failure::unreadable("ignore file", &path, &error, options)),
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// Reads an ignore file through its directory: a link in a context does not lead out of it.
+fn read_ignore_file(path: &Path, options: &BuildOptions) -> Result<Vec<String>, Box<Report>> {
+    let read = || -> Result<Vec<u8>, rootfs::FsError> {
+        let parent = path.parent().unwrap_or(Path::new("/"));
+        let name = path.file_name().unwrap_or_default();
+        let root = rootfs::Root::open(parent)?;
+        let name = rootfs::RootPath::lexical(name.as_encoded_bytes())
+            .unwrap_or_else(|_| rootfs::RootPath::root());
+        Ok(root.read_to_end_limited(&name, DOCKERFILE_LIMIT_BYTES)?.unwrap_or_default())
+    };
+    let bytes = read().map_err(|error| {
+        Box::new(Report::new(Kind::User, &failure::Unreadable::ignore_file(path, error)))
+    })?;
+    let text = String::from_utf8_lossy(&bytes);
+    // What is malformed is told here, with the file; the patterns themselves are part of the graph.
+    dockerfile::ignore::parse_ignore_file(&text).map_err(|error| {
+        let mut report = Report::new(Kind::User, &error);
+        report.notes.push(format!("ignore file: {}", shown(path, options)));
+        Box::new(report)
+    })?;
+    Ok(dockerfile::ignore::patterns(&text))
+}

@@ -1,0 +1,260 @@
+//! What went wrong → what the user is told: kind, place, notes and help, which only the command knows.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use dockerfile::source::{SourceFile, Span};
+use dockerfile::stage::BaseRequest;
+use export::ExportError;
+use solver::base::BaseError;
+use solver::emulation::EmulationError;
+use solver::ops::copy::CopyError;
+use solver::ops::exec::CommandFailure;
+use solver::{Job, SolveError, StepError};
+
+use crate::options::BuildOptions;
+use crate::report::{Kind, Place, Report};
+
+/// A file of the user's that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the {what} `{}`", path.display())]
+pub(crate) struct Unreadable {
+    what: &'static str,
+    path: PathBuf,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl Unreadable {
+    /// Makes the error of an ignore file.
+    pub(crate) fn ignore_file(path: &Path, source: rootfs::FsError) -> Self {
+        Self { what: "ignore file", path: path.to_owned(), source: source.into() }
+    }
+}
+
+/// A file of the user's that is too large to be what it should be.
+#[derive(Debug, thiserror::Error)]
+#[error("the {what} `{}` is larger than {limit_bytes} bytes", path.display())]
+struct TooLarge {
+    what: &'static str,
+    path: PathBuf,
+    limit_bytes: u64,
+}
+
+/// Something failed and did not say why.
+#[derive(Debug, thiserror::Error)]
+#[error("something is wrong with the Dockerfile, and nobody said what")]
+struct WithoutReason;
+
+/// Reports a fault that nobody explained: ours.
+pub(crate) fn without_reason() -> Report {
+    Report::new(Kind::Internal, &WithoutReason)
+}
+
+/// Reports a file of the user's that cannot be read.
+pub(crate) fn unreadable(
+    what: &'static str,
+    path: &Path,
+    error: &io::Error,
+    options: &BuildOptions,
+) -> Box<Report> {
+    let source = io::Error::new(error.kind(), error.to_string()).into();
+    let mut report =
+        Report::new(Kind::User, &Unreadable { what, path: path.to_owned(), source });
+    if options.file.is_none() && error.kind() == io::ErrorKind::NotFound {
+        report.help = Some("`-f PATH` names another file".to_owned());
+    }
+    Box::new(report)
+}
+
+/// Reports a file of the user's that is too large.
+pub(crate) fn too_large(what: &'static str, path: &Path, limit_bytes: u64) -> Box<Report> {
+    Box::new(Report::new(Kind::User, &TooLarge { what, path: path.to_owned(), limit_bytes }))
+}
+
+/// SIGINT, by which a person interrupts (signal(7)).
+const INTERRUPT: u8 = 2;
+
+/// Reports that the build was interrupted, whatever failed because of that.
+pub(crate) fn interrupted() -> Box<Report> {
+    Box::new(Report {
+        kind: Kind::Interrupted(INTERRUPT),
+        title: "the build was interrupted".to_owned(),
+        place: None,
+        causes: Vec::new(),
+        notes: Vec::new(),
+        help: None,
+    })
+}
+
+/// Reports a base image that cannot be used.
+pub(crate) fn of_base(
+    error: &BaseError,
+    request: &BaseRequest,
+    source: &SourceFile,
+) -> Box<Report> {
+    let mut report = Report::new(Kind::User, error);
+    let mut label = String::new();
+    match error {
+        BaseError::NotFound { .. } => {
+            label = "not in the store".to_owned();
+            report.notes.push(
+                "images are not pulled from registries yet: a base comes from the store or a layout"
+                    .to_owned(),
+            );
+            report.help = Some(match &request.similar_stage {
+                Some(stage) => format!("a stage with a similar name exists: `{stage}`"),
+                None => format!(
+                    "`careen load -i ARCHIVE`, or `--build-context {}=oci-layout://DIRECTORY`",
+                    request.name
+                ),
+            });
+        }
+        BaseError::NoPlatform { available, .. } => {
+            label = format!("asked for {}", request.platform);
+            let names: Vec<_> = available.iter().map(ToString::to_string).collect();
+            report.notes.push(format!("it has {}", names.join(", ")));
+        }
+        _ => {}
+    }
+    report.place = Some(Place { source: source.clone(), span: request.span, label });
+    Box::new(report)
+}
+
+/// Reports an output that cannot be written.
+pub(crate) fn of_export(error: &ExportError) -> Box<Report> {
+    let kind = match error {
+        ExportError::Invalid(_) | ExportError::Assemble(_) => Kind::Internal,
+        _ => Kind::User,
+    };
+    Box::new(Report::new(kind, error))
+}
+
+/// Reports a build that did not come to a result.
+pub(crate) fn of_solve(
+    error: SolveError,
+    job: &Job,
+    source: &SourceFile,
+    options: &BuildOptions,
+) -> Box<Report> {
+    let (vertex, error) = match error {
+        SolveError::Step { vertex, error } => (vertex, error),
+        SolveError::Stalled { .. } | SolveError::NoResult { .. } => {
+            let mut report = Report::new(Kind::Internal, &error);
+            report.help = Some("this is a bug in careen; please report it".to_owned());
+            return Box::new(report);
+        }
+    };
+    let label = &job.definition.vertex(vertex).label;
+    let mut report = of_step(&error, options);
+    if label.line > 0 {
+        let whole = instruction_span(source, label.line);
+        let word = wrong_word(&error).and_then(|word| find_word(source, whole, &word));
+        let text = place_label(&error).unwrap_or_else(|| step_text(label));
+        report.place = Some(Place {
+            source: source.clone(),
+            span: word.unwrap_or_else(|| first_line(source, whole)),
+            label: text,
+        });
+    }
+    Box::new(report)
+}
+
+fn of_step(error: &StepError, options: &BuildOptions) -> Report {
+    match error {
+        StepError::Command(failure) => of_command(failure),
+        StepError::Copy(failure) => of_copy(failure),
+        StepError::Emulation(failure) => {
+            let mut report = Report::new(Kind::Host, failure);
+            if let EmulationError::NotFound { .. } = failure {
+                report.help = Some("apt-get install --no-install-recommends qemu-user-static".to_owned());
+            }
+            report
+        }
+        StepError::Exec(_) | StepError::Overlay(_) | StepError::HostFiles(_) => {
+            Report::new(Kind::Host, error)
+        }
+        StepError::MissingInput { .. } => Report::new(Kind::Internal, error),
+        StepError::Context(_) => {
+            let mut report = Report::new(Kind::User, error);
+            report.notes.push(format!("build context: {}", options.context.display()));
+            report
+        }
+        _ => Report::new(Kind::User, error),
+    }
+}
+
+fn of_command(failure: &CommandFailure) -> Report {
+    let mut report = Report::new(Kind::User, failure);
+    if !failure.last_output.is_empty() {
+        report.notes.push(format!("last output:\n{}", failure.last_output.join("\n")));
+    }
+    if let Some(emulator) = &failure.emulator {
+        report.notes.push(format!("this step ran under emulation ({emulator})"));
+    }
+    report
+}
+
+fn of_copy(failure: &CopyError) -> Report {
+    let mut report = Report::new(Kind::User, failure);
+    match failure {
+        CopyError::NotFound { place, similar, .. } => {
+            report.notes.push(place.clone());
+            report.help = similar
+                .as_ref()
+                .map(|similar| format!("a path with a similar name exists: `{similar}`"));
+        }
+        CopyError::Ignored { place, .. } => report.notes.push(place.clone()),
+        _ => {}
+    }
+    report
+}
+
+/// Returns the word of the instruction that is wrong, if it is one.
+fn wrong_word(error: &StepError) -> Option<String> {
+    match error {
+        StepError::Copy(CopyError::NotFound { path, .. } | CopyError::Ignored { path, .. }) => {
+            Some(path.clone())
+        }
+        StepError::Copy(CopyError::Owner { owner, .. }) => Some(owner.clone()),
+        StepError::Copy(CopyError::Mode { mode }) => Some(mode.clone()),
+        _ => None,
+    }
+}
+
+fn place_label(error: &StepError) -> Option<String> {
+    match error {
+        StepError::Copy(CopyError::NotFound { .. }) => Some("no such path".to_owned()),
+        StepError::Copy(CopyError::Ignored { .. }) => Some("ignored".to_owned()),
+        _ => None,
+    }
+}
+
+fn step_text(label: &graph::StepLabel) -> String {
+    let platform = label.platform.as_deref().map(|platform| format!(" {platform}"));
+    format!(
+        "step {}/{} [{}{}]",
+        label.index,
+        label.count,
+        label.stage,
+        platform.unwrap_or_default()
+    )
+}
+
+/// Returns the span of the instruction that begins on a line, with its continuation lines.
+fn instruction_span(source: &SourceFile, line: usize) -> Span {
+    let parsed = dockerfile::parse::parse(source);
+    let begins = |instruction: &&dockerfile::ast::Instruction| instruction.lines.first == line;
+    let found = parsed.ast.instructions.iter().find(begins).map(|instruction| instruction.span);
+    found.unwrap_or_else(|| source.line_span(line))
+}
+
+fn first_line(source: &SourceFile, span: Span) -> Span {
+    let text = source.slice(span);
+    let length = text.find('\n').unwrap_or(text.len());
+    Span { start: span.start, end: span.start + length }
+}
+
+fn find_word(source: &SourceFile, span: Span, word: &str) -> Option<Span> {
+    let start = span.start + source.slice(span).find(word)?;
+    Some(Span { start, end: start + word.len() })
+}

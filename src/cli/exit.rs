@@ -1,0 +1,16 @@
+//! The exit codes: a public interface (`docs/errors.md`).
+
+/// Done.
+pub const DONE: u8 = 0;
+/// The build failed: a Dockerfile error, a missing file, a `RUN` that failed.
+pub const FAILED: u8 = 1;
+/// The command line is wrong.
+pub const USAGE: u8 = 2;
+/// This machine cannot do it.
+pub const HOST: u8 = 3;
+/// A registry refused, or could not be reached.
+pub const REMOTE: u8 = 4;
+/// A fault of careen's own.
+pub const INTERNAL: u8 = 70;
+/// Ended by signal n: this plus n.
+pub const SIGNAL: u8 = 128;

@@ -1,0 +1,22 @@
+//! Arguments, commands, progress and error printing: the only crate that reads the environment and
+//! writes to the terminal.
+//!
+//! * [`args`]: what can be typed; [`options`]: what it means; [`env`]: every variable that is read;
+//!   [`config`]: the configuration file;
+//! * `command`: one file per command;
+//! * `progress`: events → text;
+//! * [`report`]: errors → text; [`exit`]: the exit codes.
+#![forbid(unsafe_code)]
+
+pub mod args;
+mod command;
+pub mod config;
+pub mod env;
+pub mod exit;
+pub mod options;
+mod progress;
+pub mod report;
+mod run;
+mod workshop;
+
+pub use run::run;

@@ -1,0 +1,246 @@
+//! Errors → text: the excerpt, the causes, the notes, the help.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use dockerfile::diagnostic::{Diagnostic, Severity};
+use dockerfile::source::{SourceFile, Span};
+
+use crate::exit;
+
+/// Whose fault it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The Dockerfile, the context or a command of the user's.
+    User,
+    /// The command line.
+    Usage,
+    /// This machine cannot.
+    Host,
+    /// The user, or somebody for them, ended it.
+    Interrupted(u8),
+    /// Ours.
+    Internal,
+}
+
+impl Kind {
+    /// Returns the exit code.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::User => exit::FAILED,
+            Self::Usage => exit::USAGE,
+            Self::Host => exit::HOST,
+            Self::Interrupted(signal) => exit::SIGNAL.saturating_add(signal),
+            Self::Internal => exit::INTERNAL,
+        }
+    }
+}
+
+/// An error as the user sees it.
+#[derive(Debug)]
+pub struct Report {
+    /// Whose fault it is.
+    pub kind: Kind,
+    /// What was wrong with what.
+    pub title: String,
+    /// The place in the Dockerfile.
+    pub place: Option<Place>,
+    /// The causes, from near to far.
+    pub causes: Vec<String>,
+    /// What the user cannot see.
+    pub notes: Vec<String>,
+    /// What can be done.
+    pub help: Option<String>,
+}
+
+/// A place in a Dockerfile.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The Dockerfile.
+    pub source: SourceFile,
+    /// The words that are marked.
+    pub span: Span,
+    /// What is said about them.
+    pub label: String,
+}
+
+impl Report {
+    /// Makes a report of an error and its causes.
+    pub fn new(kind: Kind, error: &dyn Error) -> Self {
+        let mut causes: Vec<String> = Vec::new();
+        let mut next = error.source();
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            // A transparent error says the same as its cause.
+            if causes.last() != Some(&text) && text != error.to_string() {
+                causes.push(text);
+            }
+            next = cause.source();
+        }
+        Self {
+            kind,
+            title: error.to_string(),
+            place: None,
+            causes,
+            notes: Vec::new(),
+            help: None,
+        }
+    }
+
+    /// Makes a report of what is said about a Dockerfile.
+    pub fn of_diagnostic(diagnostic: &Diagnostic, source: &SourceFile) -> Self {
+        Self {
+            kind: Kind::User,
+            title: diagnostic.title.clone(),
+            place: Some(Place {
+                source: source.clone(),
+                span: diagnostic.span,
+                label: diagnostic.label.clone(),
+            }),
+            causes: Vec::new(),
+            notes: diagnostic.notes.clone(),
+            help: diagnostic.help.clone(),
+        }
+    }
+
+    /// Returns the report as text.
+    pub fn to_text(&self) -> String {
+        let level = match self.kind {
+            Kind::Internal => Level::ERROR.with_name("internal error"),
+            Kind::User | Kind::Usage | Kind::Host | Kind::Interrupted(_) => Level::ERROR,
+        };
+        self.render(level)
+    }
+
+    /// Returns what is said as a warning.
+    pub fn to_warning(&self) -> String {
+        self.render(Level::WARNING)
+    }
+
+    fn render(&self, level: Level<'_>) -> String {
+        let mut text = match &self.place {
+            Some(place) => {
+                let snippet = Snippet::source(place.source.text()).path(place.source.name());
+                let marked = AnnotationKind::Primary.span(place.span.start..place.span.end);
+                let group = level.primary_title(&self.title).element(
+                    snippet.annotation(marked.label((!place.label.is_empty()).then_some(&*place.label))),
+                );
+                plain(&[group])
+            }
+            None => plain(&[Group::with_title(level.primary_title(&self.title))]),
+        };
+        let details = self.details();
+        if self.place.is_some() && !details.is_empty() {
+            let width = last_line_number_width(&text);
+            writeln!(text, "{:width$} |", "").expect("a String takes what is written");
+            text.push_str(&indented(&details, width));
+        } else {
+            text.push_str(&indented(&details, 1));
+        }
+        text
+    }
+
+    fn details(&self) -> Vec<(&'static str, &str)> {
+        let causes = self.causes.iter().map(|cause| ("caused by", cause.as_str()));
+        let notes = self.notes.iter().map(|note| ("note", note.as_str()));
+        let help = self.help.iter().map(|help| ("help", help.as_str()));
+        causes.chain(notes).chain(help).collect()
+    }
+}
+
+fn plain(groups: &[Group<'_>]) -> String {
+    let mut text = Renderer::plain().render(groups).to_string();
+    text.push('\n');
+    text
+}
+
+/// Writes `= note: …` lines; what has several lines goes on below its beginning.
+fn indented(details: &[(&'static str, &str)], width: usize) -> String {
+    let mut text = String::new();
+    for (word, detail) in details {
+        let start = format!("{:width$} = {word}: ", "");
+        let continued = format!("\n{:indent$}", "", indent = start.len());
+        text.push_str(&start);
+        text.push_str(&detail.trim_end().replace('\n', &continued));
+        text.push('\n');
+    }
+    text
+}
+
+/// Returns the width of the line numbers of an excerpt: that of the arrow's indent.
+fn last_line_number_width(text: &str) -> usize {
+    text.lines().find_map(|line| line.find("--> ")).unwrap_or(1)
+}
+
+/// Writes a report to standard error.
+pub fn print(report: &Report) {
+    write_text(&report.to_text());
+}
+
+/// Writes what is said about a Dockerfile that is no error.
+pub fn print_warning(diagnostic: &Diagnostic, source: &SourceFile) {
+    debug_assert!(diagnostic.severity == Severity::Warning);
+    write_text(&Report::of_diagnostic(diagnostic, source).to_warning());
+}
+
+fn write_text(text: &str) {
+    // Standard error is gone; there is nobody to tell.
+    drop(io::stderr().lock().write_all(text.as_bytes()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        let source = SourceFile::new("Dockerfile", "FROM a\nCOPY requirments.txt /app/\n");
+        Report {
+            kind: Kind::User,
+            title: "COPY source not found: `requirments.txt`".to_owned(),
+            place: Some(Place {
+                source,
+                span: Span { start: 12, end: 27 },
+                label: "no such path in the build context".to_owned(),
+            }),
+            causes: Vec::new(),
+            notes: vec!["build context: /home/ana/site".to_owned()],
+            help: Some("a path with a similar name exists: `requirements.txt`".to_owned()),
+        }
+    }
+
+    #[test]
+    fn an_error_has_its_place_its_notes_and_its_help() {
+        insta::assert_snapshot!(report().to_text(), @r"
+        error: COPY source not found: `requirments.txt`
+         --> Dockerfile:2:6
+          |
+        2 | COPY requirments.txt /app/
+          |      ^^^^^^^^^^^^^^^ no such path in the build context
+          |
+          = note: build context: /home/ana/site
+          = help: a path with a similar name exists: `requirements.txt`
+        ");
+    }
+
+    #[test]
+    fn an_error_without_a_place_has_its_causes_and_long_notes_go_on_below() {
+        let report = Report {
+            kind: Kind::Internal,
+            place: None,
+            causes: vec!["one".to_owned(), "two".to_owned()],
+            notes: vec!["last output:\nline\nline".to_owned()],
+            help: None,
+            ..report()
+        };
+        insta::assert_snapshot!(report.to_text(), @r"
+        internal error: COPY source not found: `requirments.txt`
+          = caused by: one
+          = caused by: two
+          = note: last output:
+                  line
+                  line
+        ");
+    }
+}

@@ -1,0 +1,99 @@
+//! From the command line to an exit code.
+//!
+//! The first process understands the command line and stays single-threaded; what touches the store
+//! runs in the builder, the same program in a user namespace of its own, which understands the same
+//! command line again.
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+use runtime::{BuilderExit, BuilderRole, Role};
+
+use crate::args::{Arguments, Command, ImageCommand};
+use crate::command;
+use crate::config::Config;
+use crate::env::Environment;
+use crate::exit;
+use crate::options::Places;
+use crate::report::{self, Kind, Report};
+use crate::workshop;
+
+/// What a command ends with: an exit code, or a report of why not.
+pub(crate) type Outcome = Result<u8, Box<Report>>;
+
+/// Runs careen with these arguments, the program's name first; returns the exit code.
+pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    let outcome = match runtime::role(&arguments) {
+        None => first(&arguments),
+        Some(Role::Builder(role)) => builder(role, arguments),
+        Some(Role::Sandbox(role)) => return role.take(),
+    };
+    ExitCode::from(outcome.unwrap_or_else(|report| {
+        report::print(&report);
+        report.kind.exit_code()
+    }))
+}
+
+/// The first process: understands the arguments and starts the builder.
+fn first(arguments: &[OsString]) -> Outcome {
+    let parsed = match parse(arguments) {
+        Ok(parsed) => parsed,
+        Err(code) => return Ok(code),
+    };
+    let (env, config) = surroundings()?;
+    command::check(&parsed, &env, &config)?;
+    let exit = workshop::run_builder(arguments, &env)?;
+    match exit {
+        BuilderExit::Code(code) => Ok(u8::try_from(code).unwrap_or(exit::INTERNAL)),
+        BuilderExit::Signal(signal) => {
+            let number = u8::try_from(signal as i32).unwrap_or_default();
+            Ok(exit::SIGNAL.saturating_add(number))
+        }
+    }
+}
+
+/// The builder: carries the command out.
+fn builder(role: BuilderRole, mut arguments: Vec<OsString>) -> Outcome {
+    // No thread exists yet: the kernel refuses a user namespace to a process that has several.
+    let builder = workshop::enter(role)?;
+    let _watch = builder.watch().map_err(|error| Report::new(Kind::Host, &error))?;
+    // What follows is what the user typed.
+    arguments.remove(1);
+    let parsed = match parse(&arguments) {
+        Ok(parsed) => parsed,
+        Err(code) => return Ok(code),
+    };
+    let (env, config) = surroundings()?;
+    let places = Places::find(&parsed.global, &env, &config)
+        .map_err(|error| Report::new(Kind::Usage, &error))?;
+    match &parsed.command {
+        Command::Build(build) => command::build::run(build, &builder, &places, &env, &config),
+        Command::Load(load) => command::load::run(load, &builder, &places, &env),
+        Command::Image { command: ImageCommand::Ls } => command::image_ls::run(&builder, &places),
+    }
+}
+
+fn surroundings() -> Result<(Environment, Config), Box<Report>> {
+    let env = Environment::read();
+    let config = Config::load(&env).map_err(|error| Report::new(Kind::Usage, &error))?;
+    Ok((env, config))
+}
+
+/// Parses the arguments; what clap itself answers (`--help`, a mistake) ends with its code.
+fn parse(arguments: &[OsString]) -> Result<Arguments, u8> {
+    Arguments::try_parse_from(arguments).map_err(|error| {
+        let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+        let text = error.render();
+        // Whoever closes our output has read what they wanted.
+        let written = if is_answer {
+            write!(io::stdout(), "{text}")
+        } else {
+            write!(io::stderr(), "{text}")
+        };
+        drop(written);
+        if is_answer { exit::DONE } else { exit::USAGE }
+    })
+}

@@ -1,0 +1,136 @@
+//! What a command works with: the builder's process, the store, the sandbox.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use oci::Clock;
+use rootfs::IdStorage;
+use runtime::userns::{Caller, IdPlan, IdSources, plan_ids};
+use runtime::{
+    Builder, BuilderCommand, BuilderExit, BuilderRole, ExecutorMode, KernelFeatures, Namespaces,
+};
+use solver::emulation::Emulation;
+use solver::host_files::HostFiles;
+use solver::{Events, PackPlan, TimedEvent, Workshop};
+use store::{IdMapName, OpenOptions, Store, SyncPolicy};
+use vendor_shim::emulation::SystemEmulators;
+use vendor_shim::idmap::NewIdMap;
+
+use crate::env::Environment;
+use crate::options::Places;
+use crate::report::{Kind, Report};
+
+/// The machine's resolver configuration, and the one behind it where systemd-resolved is in between.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+const RESOLVED_CONF: &str = "/run/systemd/resolve/resolv.conf";
+
+/// Starts the builder and waits for it.
+pub(crate) fn run_builder(
+    arguments: &[OsString],
+    env: &Environment,
+) -> Result<BuilderExit, Box<Report>> {
+    let helpers = NewIdMap::find(&env.search_path);
+    let caller = Caller::current();
+    let sources = IdSources::probe(&caller, Path::new("/etc"), helpers.is_ok());
+    let plan = plan_ids(&caller, &sources);
+    let none = vendor_shim::idmap::DirectIdMap::DenySetgroups;
+    let mapper: &dyn vendor_shim::idmap::IdMapper = match &helpers {
+        Ok(helpers) => helpers,
+        Err(_) => &none,
+    };
+    let command = BuilderCommand {
+        arguments,
+        environment: &env.all,
+        caller: &caller,
+        plan: &plan,
+        helpers: mapper,
+    };
+    runtime::run_builder(&command).map_err(|error| {
+        let mut report = Report::new(Kind::Host, &error);
+        if let IdPlan::Single { reason } = plan {
+            report.notes.push(format!("one id only: {reason:?}"));
+        }
+        Box::new(report)
+    })
+}
+
+/// Becomes the builder.
+pub(crate) fn enter(role: BuilderRole) -> Result<Builder, Box<Report>> {
+    role.enter().map_err(|error| Box::new(Report::new(Kind::Host, &error)))
+}
+
+/// Opens what a command works with; the receiver gets what there is to show.
+pub(crate) fn open(
+    builder: &Builder,
+    places: &Places,
+    clock: Clock,
+    pack: Option<PackPlan>,
+) -> Result<(Workshop, Receiver<TimedEvent>), Box<Report>> {
+    let ids = storage(builder);
+    let store = open_store(builder, places)?;
+    let lease = store.lease().map_err(|error| Report::new(Kind::Host, &error))?;
+    let features = KernelFeatures::probe();
+    let emulators = SystemEmulators::new(places.emulators.clone());
+    let (events, receiver) = Events::channel();
+    let workshop = Workshop {
+        store,
+        lease,
+        executor: Arc::new(Namespaces::new(builder, &features)),
+        features,
+        emulation: Arc::new(Emulation::new(Box::new(emulators))),
+        host_files: Arc::new(HostFiles::new(resolv_conf(), ids)),
+        ids,
+        pack,
+        clock,
+        cancel: builder.cancel().clone(),
+        events,
+    };
+    Ok((workshop, receiver))
+}
+
+/// Opens the store for the builder's id map.
+pub(crate) fn open_store(builder: &Builder, places: &Places) -> Result<Store, Box<Report>> {
+    let name = match builder.ids().mode() {
+        ExecutorMode::UsernsMulti => "userns-multi",
+        ExecutorMode::UsernsSingle => "userns-single",
+    };
+    let id_map = IdMapName::new(name).map_err(|error| Report::new(Kind::Internal, &error))?;
+    if let Some(parent) = places.store.parent() {
+        // The store makes its own directory and says best what is wrong with it.
+        drop(std::fs::create_dir_all(parent));
+    }
+    let options = OpenOptions { id_map, sync: SyncPolicy::Full };
+    Store::open(&places.store, options).map_err(|error| {
+        let mut report = Report::new(Kind::Host, &error);
+        report.notes.push(format!("store: {}", places.store.display()));
+        report.help = Some("`--store DIR` or `CAREEN_STORE` names another directory".to_owned());
+        Box::new(report)
+    })
+}
+
+/// Returns how the ids of images stand on disk, as the builder sees them.
+fn storage(builder: &Builder) -> IdStorage {
+    let ids = builder.ids();
+    match ids.mode() {
+        ExecutorMode::UsernsMulti => {
+            IdStorage::Shifted { by: ids.container_root().0, count: ids.count() }
+        }
+        ExecutorMode::UsernsSingle => IdStorage::Recorded,
+    }
+}
+
+/// Returns the resolver configuration that commands see: the machine's, or the one behind it where
+/// the machine's only names a stub on its own loop-back.
+fn resolv_conf() -> Vec<u8> {
+    let text = std::fs::read(RESOLV_CONF).unwrap_or_default();
+    let lines = String::from_utf8_lossy(&text);
+    let mut servers = lines.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
+    let is_stub = |server: &str| server.trim() == "127.0.0.53";
+    let only_stub = servers.clone().count() > 0 && servers.all(is_stub);
+    if only_stub && let Ok(behind) = std::fs::read(RESOLVED_CONF) {
+        return behind;
+    }
+    text
+}
