@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# test.sh: everything that is tested, from a fresh machine: installs what the tests need (as root; anybody else is
+# told what to install), runs scripts/check.sh, and then what needs Debian's mirror or a second user: the
+# quickstart and scripts/e2e.sh.
+set -euo pipefail
+shopt -s inherit_errexit
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+# shellcheck source=scripts/setup.sh
+. "$top/scripts/setup.sh"
+cd "$top"
+
+# Peers that must accept what careen writes, what looks at files and processes, and what checks the scripts.
+test_packages=(attr jq libcap2-bin mmdebstrap podman procps shellcheck skopeo strace umoci)
+# Its version is pinned so that what it finds changes only when this line does.
+cargo_deny_version=0.20.2
+
+need_packages "${build_packages[@]}" "${test_packages[@]}"
+need_cargo
+command -v cargo-deny >/dev/null || cargo install --quiet --locked --version "$cargo_deny_version" cargo-deny
+
+# The corpora of test cases lie beside the checkout where the project is developed, and nowhere else. All
+# that a test may need besides is installed by now: where they are, nothing may be skipped.
+export CAREEN_CORPORA=${CAREEN_CORPORA:-$top/../shared/corpora}
+if [ -d "$CAREEN_CORPORA" ] || [ "${CI:-}" = true ]; then
+  export CAREEN_TESTS_STRICT=1
+else
+  say "no corpora at $CAREEN_CORPORA: their tests are skipped"
+fi
+
+scripts/check.sh
+scripts/quickstart.sh
+if is_root; then
+  scripts/e2e.sh
+else
+  say "scripts/e2e.sh is not run: it needs root to make two users"
+fi

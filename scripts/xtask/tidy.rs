@@ -1,0 +1,30 @@
+//! What review would otherwise have to count, look up and compare.
+
+use crate::checkout::Checkout;
+use crate::finding::Finding;
+use crate::modules;
+use crate::workspace::Package;
+
+mod owner;
+mod page;
+mod shape;
+mod table;
+
+/// Runs every check.
+pub(crate) fn findings(checkout: &Checkout, packages: &[Package]) -> Vec<Finding> {
+    [
+        shape::file_sizes(checkout),
+        shape::module_documentation(checkout),
+        owner::forbids_unsafe(checkout, packages),
+        owner::of_unsafe(checkout),
+        owner::of_std_fs(checkout),
+        owner::machine_paths(checkout),
+        table::cache_keys(checkout),
+        table::exit_codes(checkout),
+        modules::findings(checkout, packages),
+        page::tree(checkout, packages),
+        page::readme_commands(checkout),
+        page::links(checkout),
+    ]
+    .concat()
+}
