@@ -28,13 +28,13 @@ impl<'de> Deserialize<'de> for Text<Vec<u8>> {
         let bytes: Result<Vec<u8>, _> = text.chars().map(u8::try_from).collect();
         bytes
             .map(Self)
-            .map_err(|_| D::Error::custom("a character that stands for no byte"))
+            .map_err(|_too_large| D::Error::custom("a character that stands for no byte"))
     }
 }
 
 /// For `#[serde(with = "bytes::one")]` on a `Vec<u8>`.
 pub(crate) mod one {
-    use super::{Deserialize, Deserializer, Serialize, Serializer, Text};
+    use super::{Deserialize as _, Deserializer, Serialize as _, Serializer, Text};
 
     pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         Text(bytes).serialize(serializer)
@@ -101,6 +101,8 @@ mod tests {
 
     #[test]
     fn a_character_beyond_the_bytes_is_refused() {
-        assert!(serde_json::from_str::<Message>(r#"{"path":"€","words":[]}"#).is_err());
+        let error = serde_json::from_str::<Message>(r#"{"path":"€","words":[]}"#).unwrap_err();
+        let expected = "a character that stands for no byte at line 1 column 13";
+        assert_eq!(error.to_string(), expected);
     }
 }

@@ -64,7 +64,7 @@ pub(crate) fn keep_capabilities() -> Result<(), CallError> {
 
 /// Makes every permitted capability effective again, which a change of user ends.
 pub(crate) fn raise_kept() -> Result<(), CallError> {
-    let permitted = caps::read(None, CapSet::Permitted).map_err(|_| refused("capget()"))?;
+    let permitted = caps::read(None, CapSet::Permitted).map_err(|_text| refused("capget()"))?;
     set(CapSet::Effective, &permitted)
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn limit_bounding_set() -> Result<(), CallError> {
     for capability in known {
         if !SANDBOX_CAPABILITIES.contains(&capability) {
             caps::drop(None, CapSet::Bounding, capability)
-                .map_err(|_| refused(&format!("prctl(PR_CAPBSET_DROP, {capability})")))?;
+                .map_err(|_text| refused(&format!("prctl(PR_CAPBSET_DROP, {capability})")))?;
         }
     }
     Ok(())
@@ -102,7 +102,7 @@ pub(crate) fn set_final(user: &SandboxUser) -> Result<(), CallError> {
 
 fn set(which: CapSet, capabilities: &CapsHashSet) -> Result<(), CallError> {
     let describe = || format!("capset({which:?}, {} capabilities)", capabilities.len());
-    caps::set(None, which, capabilities).map_err(|_| refused(&describe()))
+    caps::set(None, which, capabilities).map_err(|_text| refused(&describe()))
 }
 
 /// The crate tells what failed as text; the kernel's number is still there.

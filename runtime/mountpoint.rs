@@ -6,9 +6,9 @@
 //! the root. A directory that another sandbox swaps for a link meanwhile is therefore not followed out.
 
 use std::collections::VecDeque;
-use std::ffi::{CString, OsStr};
+use std::ffi::CString;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStringExt as _;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlinkat};
@@ -16,7 +16,7 @@ use nix::sys::stat::{FileStat, SFlag};
 
 use crate::protocol::{StubRecord, Time};
 use crate::spec::TargetKind;
-use crate::sys::{CallError, Called as _, file, shown};
+use crate::sys::{CallError, Called as _, file, quoted, shown};
 
 /// How many links may be on one way, as in the kernel (`path_resolution(7)`).
 const LINKS_LIMIT: u32 = 40;
@@ -69,7 +69,7 @@ pub(crate) fn find_or_make(
         (TargetKind::Directory, Some(directory)) => Ok(directory),
         (TargetKind::Directory, None) => open_path(root, c".", OFlag::O_DIRECTORY),
         (TargetKind::File, _) => Err(CallError::new(
-            format!("mount a file on {:?}", OsStr::from_bytes(path)),
+            format!("mount a file on {}", quoted(path)),
             Errno::EISDIR,
         )),
     }
@@ -182,12 +182,9 @@ fn words(path: &[u8]) -> impl DoubleEndedIterator<Item = Vec<u8>> {
 }
 
 fn c_name(word: &[u8]) -> Result<CString, CallError> {
-    CString::new(word).map_err(|_| {
-        CallError::new(
-            format!("openat({:?})", OsStr::from_bytes(word)),
-            Errno::EINVAL,
-        )
-    })
+    CString::new(word)
+        .map_err(|_zero| Errno::EINVAL)
+        .called(|| format!("openat({})", quoted(word)))
 }
 
 pub(crate) fn kind_of(stat: &FileStat) -> SFlag {

@@ -229,56 +229,56 @@ mod tests {
     }
 
     #[test]
-    fn a_specification_that_cannot_be_meant_is_refused() {
-        let zero = |what| SpecificationError::ZeroByte { what };
+    fn a_text_that_no_system_call_takes_is_refused() {
         let cases = [
-            (
-                SandboxSpec {
-                    arguments: Vec::new(),
-                    ..spec()
-                },
-                0,
-                SpecificationError::NoCommand,
-            ),
-            (
-                SandboxSpec::new(vec![b"a\0b".to_vec()]),
-                0,
-                zero("an argument"),
-            ),
+            (SandboxSpec::new(vec![b"a\0b".to_vec()]), "an argument"),
             (
                 SandboxSpec {
                     environment: vec![b"A=\0".to_vec()],
                     ..spec()
                 },
-                0,
-                zero("a variable"),
+                "a variable",
             ),
             (
                 SandboxSpec {
                     working_directory: b"/\0".to_vec(),
                     ..spec()
                 },
-                0,
-                zero("the working directory"),
+                "the working directory",
             ),
+        ];
+        for (spec, what) in cases {
+            assert_eq!(check(&spec, 0), Err(SpecificationError::ZeroByte { what }));
+        }
+    }
+
+    #[test]
+    fn a_specification_that_cannot_be_meant_is_refused() {
+        let relative = SandboxSpec {
+            working_directory: b"srv".to_vec(),
+            ..spec()
+        };
+        let with = |mounts: Vec<MountSpec>| SandboxSpec { mounts, ..spec() };
+        let twice = [descriptor(0), descriptor(0)].concat();
+        let cases = [
             (
-                SandboxSpec {
-                    working_directory: b"srv".to_vec(),
-                    ..spec()
-                },
+                SandboxSpec::new(Vec::new()),
                 0,
-                SpecificationError::RelativeWorkingDirectory,
+                SpecificationError::NoCommand,
             ),
+            (relative, 0, SpecificationError::RelativeWorkingDirectory),
             (
-                SandboxSpec {
-                    mounts: descriptor(1),
-                    ..spec()
-                },
+                with(descriptor(1)),
                 1,
                 SpecificationError::NoSuchMount {
                     index: 1,
                     passed: 1,
                 },
+            ),
+            (
+                with(twice),
+                1,
+                SpecificationError::MountUsedTwice { index: 0 },
             ),
             (
                 spec(),

@@ -246,7 +246,7 @@ mod tests {
         // 0x23 of the kernel, 0x73 of QEMU, or no such program: never anything else.
         match code_segment_of_386_program() {
             Ok(segment) => assert!([0x23, 0x73].contains(&segment), "{segment:#x}"),
-            Err(error) => assert_eq!(error.raw_os_error(), Some(nix::libc::ENOEXEC)),
+            Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ENOEXEC)),
         }
     }
 }

@@ -16,6 +16,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::thread;
 
 use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::sched::CloneFlags;
 use thiserror::Error;
 
@@ -295,7 +296,7 @@ impl<'d> Place<'d> {
                 Errno::ESTALE,
             )
         };
-        let path = CString::new(self.path.as_slice()).map_err(|_| moved())?;
+        let path = CString::new(self.path.as_slice()).map_err(|_zero| moved())?;
         let opened = open_directory(&path)?;
         let [before, now] = [file::stat(self.directory)?, file::stat(opened.as_fd())?];
         if (before.st_dev, before.st_ino) == (now.st_dev, now.st_ino) {
@@ -327,13 +328,7 @@ fn path_of(fd: BorrowedFd<'_>) -> CString {
 }
 
 fn open_directory(path: &std::ffi::CStr) -> Result<OwnedFd, CallError> {
-    use nix::fcntl::OFlag;
-    crate::sys::file::open(
-        nix::fcntl::AT_FDCWD,
-        path,
-        OFlag::O_PATH | OFlag::O_DIRECTORY,
-        0,
-    )
+    file::open(AT_FDCWD, path, OFlag::O_PATH | OFlag::O_DIRECTORY, 0)
 }
 
 fn change_directory(path: &std::ffi::CStr) -> Result<(), CallError> {

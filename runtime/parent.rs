@@ -32,6 +32,9 @@ use crate::userns::BuilderId;
 /// How much is read from a pipe at once, in bytes: what a pipe holds.
 const CHUNK_BYTES: usize = 64 << 10;
 
+/// How often a pipe is read after its sandbox is gone: enough for the largest pipe that a user can make, 1 MiB.
+const DRAIN_LIMIT_CHUNKS: usize = 16;
+
 type BuilderEnd = Channel<ToInit, FromInit>;
 
 /// A process that has been started and told nothing.
@@ -153,7 +156,7 @@ impl Running {
         cancel: &CancelToken,
     ) -> Result<Exited, ExecError> {
         let Self {
-            mut processes,
+            processes,
             mut streams,
             stubs,
         } = self;
@@ -167,19 +170,8 @@ impl Running {
             if ready.told {
                 status = processes.hear_status()?;
             }
-            if ready.ended {
-                streams.drain(output)?;
-                let status = match status {
-                    Some(status) => Some(status),
-                    None => processes.hear_status()?,
-                };
-                processes.reap().map_err(ExecError::Start)?;
-                let status = status.ok_or(ExecError::Lost)?;
-                return Ok(Exited { status, stubs });
-            }
-            if ready.told && status.is_none() {
-                // PID 1 is gone without a word, and the kernel takes its namespace away.
-                processes.kill();
+            if ready.ended || (ready.told && status.is_none()) {
+                return processes.finish(status, streams, output, stubs);
             }
         }
     }
@@ -292,16 +284,44 @@ impl Processes {
         }
     }
 
-    /// Kills whatever is left. PID 1 takes its namespace along, and `init` ends when PID 1 has.
-    fn kill(&mut self) {
-        self.channel = None;
+    /// Kills what is left of a sandbox whose end has begun, and returns what it leaves.
+    fn finish(
+        mut self,
+        status: Option<ExitStatus>,
+        mut streams: Streams,
+        output: &mut dyn OutputSink,
+        stubs: Vec<Stub>,
+    ) -> Result<Exited, ExecError> {
+        // If `init` alone was killed, PID 1 is still there and would not end for that.
+        self.kill();
+        let status = match status {
+            Some(status) => Some(status),
+            None => self.hear_status()?,
+        };
+        self.reap().map_err(ExecError::Start)?;
+        streams.drain(output)?;
+        Ok(Exited {
+            status: status.ok_or(ExecError::Lost)?,
+            stubs,
+        })
+    }
+
+    /// Kills PID 1, which takes its namespace along; `init` ends when PID 1 has. While there is no PID 1, kills
+    /// `init`; what it may just have made ends when our end of the socket closes.
+    fn kill(&self) {
         let target = self.first_in_namespace.as_ref().unwrap_or(&self.init);
         // It fails only if the process is gone already.
         drop(process::pidfd_send_signal(target.as_fd(), Signal::SIGKILL));
     }
 
+    /// Waits until everything in the namespace is gone.
     fn reap(&mut self) -> io::Result<()> {
         self.reaped = true;
+        self.channel = None;
+        if let Some(first) = &self.first_in_namespace {
+            let mut ended = [PollFd::new(first.as_fd(), PollFlags::POLLIN)];
+            wait_for_any(&mut ended).map_err(|error| error.errno())?;
+        }
         self.child.wait().map(drop)
     }
 }
@@ -338,14 +358,10 @@ impl Streams {
     }
 
     /// Reads what is there and does not wait for more: a pipe can outlive the sandbox in a process outside that
-    /// was handed it over a socket.
+    /// was handed it over a socket, and that may go on writing for ever.
     fn drain(&mut self, output: &mut dyn OutputSink) -> Result<(), ExecError> {
-        let streams = [
-            (Stream::Stdout, &mut self.stdout),
-            (Stream::Stderr, &mut self.stderr),
-        ];
-        for (stream, pipe) in streams {
-            while pass_on(stream, pipe, output).map_err(ExecError::Start)? {}
+        for _ in 0..DRAIN_LIMIT_CHUNKS {
+            self.pass_on([true; 2], output)?;
         }
         Ok(())
     }

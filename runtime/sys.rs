@@ -3,6 +3,7 @@
 //! What is called, and why, is decided one floor up. A call that fails says so as `strace` would: its
 //! name, its arguments and the path behind each descriptor ([`CallError`]).
 
+mod fd;
 pub(crate) mod file;
 pub(crate) mod mount;
 pub(crate) mod network;
@@ -69,4 +70,9 @@ pub(crate) fn shown(fd: BorrowedFd<'_>) -> String {
         Ok(path) => format!("[{number}]<{}>", path.display()),
         Err(_) => format!("[{number}]"),
     }
+}
+
+/// Returns bytes from outside in quotation marks, with everything but plain ASCII escaped.
+pub(crate) fn quoted(bytes: &[u8]) -> String {
+    format!("\"{}\"", bytes.escape_ascii())
 }

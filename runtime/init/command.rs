@@ -1,16 +1,15 @@
 //! The command's own process, up to `execve`.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
-use std::os::unix::ffi::OsStrExt as _;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::unistd::{AccessFlags, chdir, dup2_stdin, faccessat, getcwd, setsid};
 
 use crate::protocol::{InitFailure, Setup, SetupStep};
-use crate::sys::{CallError, Called as _, file, process, signal};
+use crate::sys::{CallError, Called as _, file, process, quoted, signal};
 use crate::{credentials, landlock, rlimit, seccomp};
 
 /// What a step of the command's process works with.
@@ -87,8 +86,10 @@ fn filter_system_calls() -> Result<(), CallError> {
 
 fn enter_working_directory(launch: &Launch<'_>) -> Result<(), CallError> {
     let path = launch.setup.spec.working_directory.as_slice();
-    let describe = || format!("chdir({:?})", OsStr::from_bytes(path));
-    let c_path = CString::new(path).map_err(|_| CallError::new(describe(), Errno::EINVAL))?;
+    let describe = || format!("chdir({})", quoted(path));
+    let c_path = CString::new(path)
+        .map_err(|_zero| Errno::EINVAL)
+        .called(describe)?;
     chdir(c_path.as_c_str()).called(describe)?;
     // The kernel names a directory outside of the root so, which a descriptor left open could lead to
     // (CVE-2024-21626).
@@ -125,7 +126,7 @@ fn execute_command(launch: &Launch<'_>) -> Result<(), CallError> {
         }
     }
     Err(first_refusal.unwrap_or_else(|| {
-        let call = format!("execve({command:?}) in PATH {:?}", OsStr::from_bytes(path));
+        let call = format!("execve({command:?}) in PATH {}", quoted(path));
         CallError::new(call, Errno::ENOENT)
     }))
 }
@@ -168,7 +169,8 @@ fn c_strings(list: &[Vec<u8>]) -> Result<Vec<CString>, CallError> {
     let strings = list.iter().map(|text| CString::new(text.as_slice()));
     strings
         .collect::<Result<_, _>>()
-        .map_err(|_| CallError::new("execve()", Errno::EINVAL))
+        .map_err(|_zero| Errno::EINVAL)
+        .called(|| "execve()".to_owned())
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ fn start(channel: &InitEnd, setup: &Setup, handed: Handed) -> Result<Started, In
     let at = |step| move |error: CallError| InitFailure::new(step, &error);
     protect().map_err(at(SetupStep::Namespaces))?;
     let scene = root::build(setup, handed)?;
-    let dev = root::mounted(&scene.dev, "/dev").map_err(at(SetupStep::Fork))?;
+    let dev = root::mounted(scene.dev.as_ref(), "/dev").map_err(at(SetupStep::Fork))?;
     let endings = note_endings().map_err(at(SetupStep::Fork))?;
     let (reading, writing) = pipe2(OFlag::O_CLOEXEC)
         .called(|| "pipe2(O_CLOEXEC)".to_owned())

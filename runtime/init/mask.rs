@@ -43,8 +43,8 @@ const MASKED_IN_PROCESSOR: &str = "thermal_throttle";
 
 /// Hides and protects what is in the file systems of the scene.
 pub(super) fn mask_paths(scene: &mut Scene<'_>) -> Result<(), CallError> {
-    let null = mounted(&scene.dev, "/dev")?;
-    let proc = mounted(&scene.proc, "/proc")?;
+    let null = mounted(scene.dev.as_ref(), "/dev")?;
+    let proc = mounted(scene.proc.as_ref(), "/proc")?;
     for path in READ_ONLY_IN_PROC {
         if let Some(target) = find(proc, path)? {
             protect(&target)?;

@@ -195,9 +195,9 @@ pub(super) fn place(
 
 /// Returns a file system that an earlier step mounted.
 pub(super) fn mounted<'m>(
-    file_system: &'m Option<OwnedFd>,
+    file_system: Option<&'m OwnedFd>,
     name: &str,
 ) -> Result<BorrowedFd<'m>, CallError> {
     let missing = || CallError::new(format!("open({name:?})"), Errno::ENOENT);
-    file_system.as_ref().map(AsFd::as_fd).ok_or_else(missing)
+    file_system.map(AsFd::as_fd).ok_or_else(missing)
 }

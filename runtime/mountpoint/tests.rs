@@ -2,8 +2,8 @@
 
 use super::*;
 use std::fs::{self, File};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::symlink;
-use std::path::Path;
 
 struct Tree {
     directory: tempfile::TempDir,
@@ -29,11 +29,8 @@ impl Tree {
         let mut stubs = Vec::new();
         let found = find_or_make(self.root.as_fd(), path.as_bytes(), kind, &mut stubs)
             .map_err(|error| error.errno())?;
-        let real = fs::read_link(format!(
-            "/proc/self/fd/{}",
-            std::os::fd::AsRawFd::as_raw_fd(&found)
-        ));
-        let root = fs::canonicalize(self.path("")).unwrap();
+        let real = fs::read_link(format!("/proc/self/fd/{}", found.as_raw_fd()));
+        let root = fs::read_link(format!("/proc/self/fd/{}", self.root.as_raw_fd())).unwrap();
         let inside = real
             .unwrap()
             .strip_prefix(root)
@@ -48,11 +45,11 @@ impl Tree {
     }
 }
 
-fn made(place: &str, stubs: &[&str]) -> Result<(String, Vec<String>), Errno> {
-    Ok((
+fn made(place: &str, stubs: &[&str]) -> (String, Vec<String>) {
+    (
         place.to_owned(),
         stubs.iter().map(|name| (*name).to_owned()).collect(),
-    ))
+    )
 }
 
 #[test]
@@ -61,24 +58,24 @@ fn what_is_there_is_found_and_nothing_is_made() {
     fs::write(tree.path("etc/hosts"), "").unwrap();
     assert_eq!(
         tree.walk("/etc/hosts", TargetKind::File),
-        made("etc/hosts", &[])
+        Ok(made("etc/hosts", &[]))
     );
     assert_eq!(
         tree.walk("etc/./../etc//", TargetKind::Directory),
-        made("etc", &[])
+        Ok(made("etc", &[]))
     );
-    assert_eq!(tree.walk("/", TargetKind::Directory), made("", &[]));
+    assert_eq!(tree.walk("/", TargetKind::Directory), Ok(made("", &[])));
 }
 
 #[test]
 fn what_is_missing_is_made() {
     let tree = tree();
-    let expected = made("a/b/c", &["a", "b", "c"]);
+    let expected = Ok(made("a/b/c", &["a", "b", "c"]));
     assert_eq!(tree.walk("/a/b/c", TargetKind::File), expected);
     assert!(fs::metadata(tree.path("a/b/c")).unwrap().is_file());
     assert_eq!(
         tree.walk("/a/d", TargetKind::Directory),
-        made("a/d", &["d"])
+        Ok(made("a/d", &["d"]))
     );
     assert!(fs::metadata(tree.path("a/d")).unwrap().is_dir());
 }
@@ -123,7 +120,7 @@ fn links_are_followed_inside_the_root() {
         symlink(target, tree.path(link)).unwrap();
         assert_eq!(
             tree.walk(path, TargetKind::File),
-            made(place, stubs),
+            Ok(made(place, stubs)),
             "{link} -> {target}"
         );
         let outside = fs::read_to_string(tree.directory.path().join("outside")).unwrap();
@@ -171,5 +168,4 @@ fn a_stub_records_when_its_directory_was_changed() {
     };
     assert_eq!(record.changed_before, changed(&before));
     assert_eq!(record.changed_by_us, changed(&after));
-    assert!(Path::new("/").is_absolute());
 }

@@ -6,13 +6,14 @@
 //! `fsmount`). A *detached* mount is one that is in no mount namespace yet; its descriptor keeps it.
 
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::ptr;
 
-use libc::{c_int, c_long, c_uint};
+use libc::{c_int, c_uint};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 
+use super::fd::owned;
 use super::{CallError, Called as _, shown};
 
 /// `MOUNT_ATTR_RDONLY`.
@@ -50,7 +51,8 @@ pub(crate) enum Setting<'s> {
 pub(crate) fn fsopen(kind: &CStr) -> Result<OwnedFd, CallError> {
     // SAFETY: the name is a C string that outlives the call, which writes to no memory of ours.
     let result = unsafe { libc::syscall(libc::SYS_fsopen, kind.as_ptr(), libc::FSOPEN_CLOEXEC) };
-    owned(result).called(|| format!("fsopen({kind:?})"))
+    // SAFETY: the call makes a descriptor.
+    unsafe { owned(result) }.called(|| format!("fsopen({kind:?})"))
 }
 
 /// Sets one parameter of a mount that was begun.
@@ -81,16 +83,21 @@ pub(crate) fn fsconfig(context: BorrowedFd<'_>, setting: Setting<'_>) -> Result<
 
 /// Returns the detached mount of a file system whose superblock was made.
 pub(crate) fn fsmount(context: BorrowedFd<'_>, attributes: u64) -> Result<OwnedFd, CallError> {
+    let describe = || format!("fsmount({attributes:#x})");
+    let flags = c_uint::try_from(attributes)
+        .map_err(|_too_large| Errno::EINVAL)
+        .called(describe)?;
     // SAFETY: all arguments are numbers.
     let result = unsafe {
         libc::syscall(
             libc::SYS_fsmount,
             context.as_raw_fd(),
             libc::FSMOUNT_CLOEXEC,
-            attributes as c_uint,
+            flags,
         )
     };
-    owned(result).called(|| format!("fsmount({attributes:#x})"))
+    // SAFETY: the call makes a descriptor.
+    unsafe { owned(result) }.called(describe)
 }
 
 /// Returns a detached copy of the mount at `path`, seen from `directory`, with that place as its root.
@@ -115,7 +122,8 @@ pub(crate) fn open_tree(
             flags,
         )
     };
-    owned(result).called(|| format!("open_tree({}, {path:?})", shown(directory)))
+    // SAFETY: the call makes a descriptor.
+    unsafe { owned(result) }.called(|| format!("open_tree({}, {path:?})", shown(directory)))
 }
 
 /// Attaches the detached `mount` on the file or directory that `target` is.
@@ -191,7 +199,7 @@ pub(crate) fn mount(kind: &CStr, target: &CStr, parameters: &CStr) -> Result<(),
 
 /// Makes `new_root` the root directory; the old root is mounted on top of it at the same place.
 ///
-/// Both paths are `.`, the working directory (`pivot_root(2)`, "pivot_root(".", ".")").
+/// Both paths are `.`, the working directory (`pivot_root(2)`, at its end).
 pub(crate) fn pivot_root_here() -> Result<(), CallError> {
     nix::unistd::pivot_root(c".", c".").called(|| "pivot_root(\".\", \".\")".to_owned())
 }
@@ -213,11 +221,4 @@ impl Depth {
 
 fn at_flag(flag: c_int) -> c_uint {
     flag.cast_unsigned()
-}
-
-fn owned(result: c_long) -> nix::Result<OwnedFd> {
-    let number = Errno::result(result)?;
-    let number = c_int::try_from(number).map_err(|_| Errno::EBADF)?;
-    // SAFETY: the kernel has just made this descriptor for us; nobody else knows of it.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }

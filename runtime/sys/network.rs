@@ -9,6 +9,9 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use super::{CallError, Called as _};
 
+/// `IFF_UP`, in the width of a request.
+const UP: c_short = 1;
+
 /// Makes a socket whose only use is to ask the kernel about network interfaces.
 pub(crate) fn interface_socket() -> Result<OwnedFd, CallError> {
     socket(
@@ -26,8 +29,7 @@ pub(crate) fn raise_loopback(socket: BorrowedFd<'_>) -> Result<(), CallError> {
     for (place, byte) in name.iter_mut().zip(*b"lo") {
         *place = c_char::from_ne_bytes([byte]);
     }
-    let flags = libc::IFF_UP as c_short;
-    let ifr_ifru = libc::__c_anonymous_ifr_ifru { ifru_flags: flags };
+    let ifr_ifru = libc::__c_anonymous_ifr_ifru { ifru_flags: UP };
     let request = libc::ifreq {
         ifr_name: name,
         ifr_ifru,

@@ -16,6 +16,7 @@ use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid};
 
+use super::fd::owned;
 use super::{CallError, Called as _, shown};
 
 /// Leaves the namespaces in `flags` for new ones.
@@ -64,11 +65,8 @@ pub(crate) fn close_range_on_exec(first: c_uint, last: c_uint) -> Result<(), Cal
 pub(crate) fn pidfd_open(pid: Pid) -> Result<OwnedFd, CallError> {
     // SAFETY: all arguments are numbers.
     let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0_u32) };
-    let number = Errno::result(result)
-        .and_then(|number| c_int::try_from(number).map_err(|_| Errno::EBADF))
-        .called(|| format!("pidfd_open({pid})"))?;
-    // SAFETY: the kernel has just made this descriptor for us; nobody else knows of it.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+    // SAFETY: the call makes a descriptor.
+    unsafe { owned(result) }.called(|| format!("pidfd_open({pid})"))
 }
 
 /// Sends `signal` to the process that `pidfd` refers to.

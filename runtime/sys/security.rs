@@ -1,12 +1,13 @@
 #![expect(unsafe_code, reason = "system calls without a safe wrapper")]
 //! Filters that a thread puts on itself: seccomp and Landlock.
 
-use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::ptr;
 
-use libc::{c_int, c_long, c_uint};
+use libc::{c_long, c_uint};
 use nix::errno::Errno;
 
+use super::fd::owned;
 use super::{CallError, Called as _};
 
 /// One instruction of a filter.
@@ -35,8 +36,9 @@ pub(crate) fn set_seccomp_filter(program: &[Instruction]) -> Result<(), CallErro
             program.len()
         )
     };
-    let length =
-        u16::try_from(program.len()).map_err(|_| CallError::new(describe(), Errno::E2BIG))?;
+    let length = u16::try_from(program.len())
+        .map_err(|_too_long| Errno::E2BIG)
+        .called(describe)?;
     let program = libc::sock_fprog {
         len: length,
         filter: program.as_ptr().cast_mut(),
@@ -85,11 +87,8 @@ pub(crate) fn landlock_ruleset(scoped: u64) -> Result<OwnedFd, CallError> {
             0_u32,
         )
     };
-    let number = Errno::result(result)
-        .and_then(|number| c_int::try_from(number).map_err(|_| Errno::EBADF))
-        .called(|| format!("landlock_create_ruleset(scoped {scoped:#x})"))?;
-    // SAFETY: the kernel has just made this descriptor for us; nobody else knows of it.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+    // SAFETY: the call makes a descriptor.
+    unsafe { owned(result) }.called(|| format!("landlock_create_ruleset(scoped {scoped:#x})"))
 }
 
 /// Puts a set of rules on this thread and on whatever it starts. Needs what a seccomp filter needs.

@@ -36,7 +36,7 @@ pub(crate) fn send(
 ) -> Result<usize, CallError> {
     let numbers: Vec<RawFd> = descriptors
         .iter()
-        .map(|descriptor| descriptor.as_raw_fd())
+        .map(std::os::fd::AsRawFd::as_raw_fd)
         .collect();
     let rights = [ControlMessage::ScmRights(&numbers)];
     let control = if numbers.is_empty() {

@@ -7,7 +7,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Builds container images on Linux without a daemon and without root.
 #[derive(Debug, Parser)]
-#[command(name = "careen", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    name = "careen",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
 pub struct Arguments {
     /// What every command takes.
     #[command(flatten)]
@@ -20,7 +25,7 @@ pub struct Arguments {
 /// What every command takes.
 #[derive(Debug, Clone, Args)]
 pub struct GlobalArguments {
-    /// Directory of the store [env: CAREEN_STORE] [default: ~/.local/share/careen]
+    /// Directory of the store [env: `CAREEN_STORE`] [default: ~/.local/share/careen]
     #[arg(long, global = true, value_name = "DIR")]
     pub store: Option<PathBuf>,
 }
@@ -69,7 +74,7 @@ pub struct BuildArguments {
     /// Base image or context by another name: NAME=oci-layout://PATH[:TAG|@DIGEST], NAME=PATH
     #[arg(long = "build-context", value_name = "NAME=VALUE")]
     pub build_contexts: Vec<String>,
-    /// Platforms to build for [env: DOCKER_DEFAULT_PLATFORM] [default: this machine's]
+    /// Platforms to build for [env: `DOCKER_DEFAULT_PLATFORM`] [default: this machine's]
     #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
     pub platforms: Vec<String>,
     /// Where the result goes: type=oci,dest=FILE[,tar=false,…], type=cacheonly
@@ -84,7 +89,7 @@ pub struct BuildArguments {
     /// Network of RUN commands
     #[arg(long, value_name = "MODE")]
     pub network: Option<NetworkArgument>,
-    /// How progress is shown [env: BUILDKIT_PROGRESS]
+    /// How progress is shown [env: `BUILDKIT_PROGRESS`]
     #[arg(long, value_name = "KIND")]
     pub progress: Option<ProgressArgument>,
     /// How many RUN commands run at the same time [default: the number of processors]

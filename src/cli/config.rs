@@ -61,8 +61,12 @@ impl Config {
     ///
     /// Fails when the file cannot be read or is not valid, or is named by `CAREEN_CONFIG` and not there.
     pub fn load(env: &Environment) -> Result<Self, ConfigError> {
-        let usual = env.config_directory().map(|directory| directory.join("careen/config.toml"));
-        let Some(path) = env.config.clone().or(usual) else { return Ok(Self::default()) };
+        let usual = env
+            .config_directory()
+            .map(|directory| directory.join("careen/config.toml"));
+        let Some(path) = env.config.clone().or(usual) else {
+            return Ok(Self::default());
+        };
         match std::fs::metadata(&path) {
             Ok(metadata) if metadata.len() > CONFIG_LIMIT_BYTES => {
                 Err(ConfigError::TooLarge { path })
@@ -76,10 +80,14 @@ impl Config {
     }
 
     fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        toml::from_str(&text)
-            .map_err(|source| ConfigError::Parse { path: path.to_owned(), source })
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|source| ConfigError::Parse {
+            path: path.to_owned(),
+            source,
+        })
     }
 }
 
@@ -111,8 +119,14 @@ mod tests {
 
     #[test]
     fn a_file_that_is_named_must_be_there() {
-        let env = Environment { config: Some(PathBuf::from("/no/such")), ..Environment::default() };
+        let env = Environment {
+            config: Some(PathBuf::from("/no/such")),
+            ..Environment::default()
+        };
         assert!(matches!(Config::load(&env), Err(ConfigError::Read { .. })));
-        assert_eq!(Config::load(&Environment::default()).unwrap(), Config::default());
+        assert_eq!(
+            Config::load(&Environment::default()).unwrap(),
+            Config::default()
+        );
     }
 }

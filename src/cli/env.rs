@@ -1,6 +1,9 @@
 //! Every environment variable that is read, once.
 
-#![expect(clippy::disallowed_methods, reason = "this module owns the environment")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this module owns the environment"
+)]
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -69,7 +72,9 @@ impl Environment {
 }
 
 fn path(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    std::env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
 }
 
 fn text(name: &str) -> Option<String> {

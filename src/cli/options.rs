@@ -56,7 +56,9 @@ pub enum UsageError {
         text: String,
     },
     /// A kind of context that is not supported yet.
-    #[error("`--build-context {text}`: `{scheme}` is not supported yet: a directory and `oci-layout://` are")]
+    #[error(
+        "`--build-context {text}`: `{scheme}` is not supported yet: a directory and `oci-layout://` are"
+    )]
     ContextKind {
         /// The text.
         text: String,
@@ -86,7 +88,9 @@ pub enum UsageError {
         source: TimestampError,
     },
     /// `rewrite-timestamp` without a time.
-    #[error("`rewrite-timestamp=true` needs `SOURCE_DATE_EPOCH`, as a variable or a build argument")]
+    #[error(
+        "`rewrite-timestamp=true` needs `SOURCE_DATE_EPOCH`, as a variable or a build argument"
+    )]
     RewriteWithoutEpoch,
     /// `BUILDKIT_PROGRESS`, or the configuration, asks for a display that there is not.
     #[error("`{text}` is no way to show progress: `auto`, `plain`, `quiet` and `none` are")]
@@ -163,13 +167,26 @@ impl Places {
         env: &Environment,
         config: &Config,
     ) -> Result<Self, UsageError> {
-        let given = global.store.clone().or_else(|| env.store.clone()).or_else(|| config.store.clone());
-        let usual = || env.data_directory().map(|directory| directory.join("careen"));
+        let given = global
+            .store
+            .clone()
+            .or_else(|| env.store.clone())
+            .or_else(|| config.store.clone());
+        let usual = || {
+            env.data_directory()
+                .map(|directory| directory.join("careen"))
+        };
         let store = given.or_else(usual).ok_or(UsageError::NoStore)?;
         let mut emulators = config.emulators.clone().unwrap_or_default();
         emulators.extend(["/usr/bin", "/usr/local/bin"].map(PathBuf::from));
-        emulators.extend(env.data_directory().map(|directory| directory.join("careen/emulators")));
-        Ok(Self { store: env.current_directory.join(store), emulators })
+        emulators.extend(
+            env.data_directory()
+                .map(|directory| directory.join("careen/emulators")),
+        );
+        Ok(Self {
+            store: env.current_directory.join(store),
+            emulators,
+        })
     }
 }
 
@@ -190,7 +207,10 @@ impl BuildOptions {
         let output = output(arguments, epoch, env)?;
         Ok(Self {
             context: context(&arguments.context, env)?,
-            file: arguments.file.as_ref().map(|file| env.current_directory.join(file)),
+            file: arguments
+                .file
+                .as_ref()
+                .map(|file| env.current_directory.join(file)),
             tags: tags(arguments, output.as_ref())?,
             target: arguments.target.clone(),
             contexts: named_contexts(arguments, env)?,
@@ -215,11 +235,20 @@ pub fn host_platform() -> Platform {
 
 fn context(path: &Path, env: &Environment) -> Result<PathBuf, UsageError> {
     let text = path.to_string_lossy();
-    let is_remote = ["http://", "https://", "git://", "ssh://", "git@", "github.com/"]
-        .iter()
-        .any(|prefix| text.starts_with(prefix));
+    let is_remote = [
+        "http://",
+        "https://",
+        "git://",
+        "ssh://",
+        "git@",
+        "github.com/",
+    ]
+    .iter()
+    .any(|prefix| text.starts_with(prefix));
     if text == "-" || is_remote {
-        return Err(UsageError::Context { text: text.into_owned() });
+        return Err(UsageError::Context {
+            text: text.into_owned(),
+        });
     }
     Ok(env.current_directory.join(path))
 }
@@ -239,7 +268,10 @@ fn build_args(
                 args.insert(name.to_owned(), value.to_owned());
             }
             Some(_) => {
-                return Err(UsageError::NameValue { flag: "--build-arg", text: text.clone() });
+                return Err(UsageError::NameValue {
+                    flag: "--build-arg",
+                    text: text.clone(),
+                });
             }
             None => args.extend(Environment::named(text).map(|value| (text.clone(), value))),
         }
@@ -248,11 +280,17 @@ fn build_args(
 }
 
 fn epoch(build_args: &BTreeMap<String, String>) -> Result<Option<Timestamp>, UsageError> {
-    let Some(text) = build_args.get("SOURCE_DATE_EPOCH").filter(|text| !text.is_empty()) else {
+    let Some(text) = build_args
+        .get("SOURCE_DATE_EPOCH")
+        .filter(|text| !text.is_empty())
+    else {
         return Ok(None);
     };
     let parsed = Timestamp::parse_source_date_epoch(text);
-    parsed.map(Some).map_err(|source| UsageError::Epoch { text: text.clone(), source })
+    parsed.map(Some).map_err(|source| UsageError::Epoch {
+        text: text.clone(),
+        source,
+    })
 }
 
 fn output(
@@ -279,11 +317,15 @@ fn tags(
     arguments: &BuildArguments,
     output: Option<&OutputSpec>,
 ) -> Result<Vec<Reference>, UsageError> {
-    let names = output.map(|output| output.names.as_slice()).unwrap_or_default();
+    let names = output
+        .map(|output| output.names.as_slice())
+        .unwrap_or_default();
     let mut tags: Vec<Reference> = Vec::new();
     for text in arguments.tags.iter().chain(names) {
-        let reference = Reference::parse(text)
-            .map_err(|source| UsageError::Tag { text: text.clone(), source })?;
+        let reference = Reference::parse(text).map_err(|source| UsageError::Tag {
+            text: text.clone(),
+            source,
+        })?;
         if reference.digest().is_some() {
             return Err(UsageError::TagWithDigest { text: text.clone() });
         }
@@ -301,7 +343,11 @@ fn platforms(
     host: &Platform,
 ) -> Result<Vec<Platform>, UsageError> {
     let default: Vec<String> = env.default_platform.iter().cloned().collect();
-    let texts = if arguments.platforms.is_empty() { &default } else { &arguments.platforms };
+    let texts = if arguments.platforms.is_empty() {
+        &default
+    } else {
+        &arguments.platforms
+    };
     let mut platforms = Vec::new();
     let mut seen = BTreeSet::new();
     for text in texts {
@@ -320,8 +366,10 @@ fn parse_platform(text: &str, host: &Platform) -> Result<Platform, UsageError> {
     if text.trim() == "local" {
         return Ok(host.clone());
     }
-    Platform::parse(text.trim(), host)
-        .map_err(|source| UsageError::Platform { text: text.to_owned(), source })
+    Platform::parse(text.trim(), host).map_err(|source| UsageError::Platform {
+        text: text.to_owned(),
+        source,
+    })
 }
 
 fn named_contexts(
@@ -330,7 +378,10 @@ fn named_contexts(
 ) -> Result<BTreeMap<String, NamedContext>, UsageError> {
     let mut contexts = BTreeMap::new();
     for text in &arguments.build_contexts {
-        let refuse = || UsageError::NameValue { flag: "--build-context", text: text.clone() };
+        let refuse = || UsageError::NameValue {
+            flag: "--build-context",
+            text: text.clone(),
+        };
         let (name, value) = text.split_once('=').ok_or_else(refuse)?;
         if name.is_empty() || value.is_empty() {
             return Err(refuse());
@@ -340,20 +391,21 @@ fn named_contexts(
     Ok(contexts)
 }
 
-fn named_context(
-    text: &str,
-    value: &str,
-    env: &Environment,
-) -> Result<NamedContext, UsageError> {
+fn named_context(text: &str, value: &str, env: &Environment) -> Result<NamedContext, UsageError> {
     if let Some(place) = value.strip_prefix("oci-layout://") {
-        let mut location = LayoutLocation::parse(place)
-            .map_err(|source| UsageError::Layout { text: text.to_owned(), source })?;
+        let mut location = LayoutLocation::parse(place).map_err(|source| UsageError::Layout {
+            text: text.to_owned(),
+            source,
+        })?;
         location.path = env.current_directory.join(location.path);
         return Ok(NamedContext::Layout(location));
     }
     if let Some((scheme, _)) = value.split_once("://") {
         let scheme = format!("{scheme}://");
-        return Err(UsageError::ContextKind { text: text.to_owned(), scheme });
+        return Err(UsageError::ContextKind {
+            text: text.to_owned(),
+            scheme,
+        });
     }
     Ok(NamedContext::Directory(env.current_directory.join(value)))
 }
@@ -361,7 +413,10 @@ fn named_context(
 fn pairs(flag: &'static str, texts: &[String]) -> Result<BTreeMap<String, String>, UsageError> {
     let pair = |text: &String| match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(UsageError::NameValue { flag, text: text.clone() }),
+        _ => Err(UsageError::NameValue {
+            flag,
+            text: text.clone(),
+        }),
     };
     texts.iter().map(pair).collect()
 }
@@ -388,7 +443,9 @@ fn progress(
 
 fn jobs(arguments: &BuildArguments, config: &Config) -> NonZeroUsize {
     let given = arguments.jobs.or(config.jobs);
-    given.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+    given
+        .or_else(|| std::thread::available_parallelism().ok())
+        .unwrap_or(NonZeroUsize::MIN)
 }
 
 #[cfg(test)]
@@ -397,17 +454,25 @@ mod tests {
 
     #[test]
     fn a_flag_counts_more_than_the_environment_and_that_more_than_the_file() {
-        let global = |store: Option<&str>| GlobalArguments { store: store.map(PathBuf::from) };
+        let global = |store: Option<&str>| GlobalArguments {
+            store: store.map(PathBuf::from),
+        };
         let env = Environment {
             store: Some(PathBuf::from("/env")),
             home: Some(PathBuf::from("/home/x")),
             ..Environment::default()
         };
-        let config = Config { store: Some(PathBuf::from("/file")), ..Config::default() };
+        let config = Config {
+            store: Some(PathBuf::from("/file")),
+            ..Config::default()
+        };
         let found = |global: &GlobalArguments, env: &Environment, config: &Config| {
             Places::find(global, env, config).unwrap().store
         };
-        assert_eq!(found(&global(Some("/flag")), &env, &config), Path::new("/flag"));
+        assert_eq!(
+            found(&global(Some("/flag")), &env, &config),
+            Path::new("/flag")
+        );
         assert_eq!(found(&global(None), &env, &config), Path::new("/env"));
         let env = Environment { store: None, ..env };
         assert_eq!(found(&global(None), &env, &config), Path::new("/file"));

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use dockerfile::diagnostic::{Diagnostic, Severity};
@@ -124,9 +124,10 @@ impl Report {
             Some(place) => {
                 let snippet = Snippet::source(place.source.text()).path(place.source.name());
                 let marked = AnnotationKind::Primary.span(place.span.start..place.span.end);
-                let group = level.primary_title(&self.title).element(
-                    snippet.annotation(marked.label((!place.label.is_empty()).then_some(&*place.label))),
-                );
+                let group =
+                    level.primary_title(&self.title).element(snippet.annotation(
+                        marked.label((!place.label.is_empty()).then_some(&*place.label)),
+                    ));
                 plain(&[group])
             }
             None => plain(&[Group::with_title(level.primary_title(&self.title))]),
@@ -143,7 +144,10 @@ impl Report {
     }
 
     fn details(&self) -> Vec<(&'static str, &str)> {
-        let causes = self.causes.iter().map(|cause| ("caused by", cause.as_str()));
+        let causes = self
+            .causes
+            .iter()
+            .map(|cause| ("caused by", cause.as_str()));
         let notes = self.notes.iter().map(|note| ("note", note.as_str()));
         let help = self.help.iter().map(|help| ("help", help.as_str()));
         causes.chain(notes).chain(help).collect()
@@ -151,7 +155,7 @@ impl Report {
 }
 
 fn plain(groups: &[Group<'_>]) -> String {
-    let mut text = Renderer::plain().render(groups).to_string();
+    let mut text = Renderer::plain().render(groups);
     text.push('\n');
     text
 }

@@ -59,7 +59,9 @@ fn first(arguments: &[OsString]) -> Outcome {
 fn builder(role: BuilderRole, mut arguments: Vec<OsString>) -> Outcome {
     // No thread exists yet: the kernel refuses a user namespace to a process that has several.
     let builder = workshop::enter(role)?;
-    let _watch = builder.watch().map_err(|error| Report::new(Kind::Host, &error))?;
+    let _watch = builder
+        .watch()
+        .map_err(|error| Report::new(Kind::Host, &error))?;
     // What follows is what the user typed.
     arguments.remove(1);
     let parsed = match parse(&arguments) {
@@ -72,7 +74,9 @@ fn builder(role: BuilderRole, mut arguments: Vec<OsString>) -> Outcome {
     match &parsed.command {
         Command::Build(build) => command::build::run(build, &builder, &places, &env, &config),
         Command::Load(load) => command::load::run(load, &builder, &places, &env),
-        Command::Image { command: ImageCommand::Ls } => command::image_ls::run(&builder, &places),
+        Command::Image {
+            command: ImageCommand::Ls,
+        } => command::image_ls::run(&builder, &places),
     }
 }
 
@@ -85,7 +89,10 @@ fn surroundings() -> Result<(Environment, Config), Box<Report>> {
 /// Parses the arguments; what clap itself answers (`--help`, a mistake) ends with its code.
 fn parse(arguments: &[OsString]) -> Result<Arguments, u8> {
     Arguments::try_parse_from(arguments).map_err(|error| {
-        let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+        let is_answer = matches!(
+            error.kind(),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+        );
         let text = error.render();
         // Whoever closes our output has read what they wanted.
         let written = if is_answer {

@@ -58,7 +58,8 @@ pub(crate) fn run_builder(
 
 /// Becomes the builder.
 pub(crate) fn enter(role: BuilderRole) -> Result<Builder, Box<Report>> {
-    role.enter().map_err(|error| Box::new(Report::new(Kind::Host, &error)))
+    role.enter()
+        .map_err(|error| Box::new(Report::new(Kind::Host, &error)))
 }
 
 /// Opens what a command works with; the receiver gets what there is to show.
@@ -70,7 +71,9 @@ pub(crate) fn open(
 ) -> Result<(Workshop, Receiver<TimedEvent>), Box<Report>> {
     let ids = storage(builder);
     let store = open_store(builder, places)?;
-    let lease = store.lease().map_err(|error| Report::new(Kind::Host, &error))?;
+    let lease = store
+        .lease()
+        .map_err(|error| Report::new(Kind::Host, &error))?;
     let features = KernelFeatures::probe();
     let emulators = SystemEmulators::new(places.emulators.clone());
     let (events, receiver) = Events::channel();
@@ -101,10 +104,15 @@ pub(crate) fn open_store(builder: &Builder, places: &Places) -> Result<Store, Bo
         // The store makes its own directory and says best what is wrong with it.
         drop(std::fs::create_dir_all(parent));
     }
-    let options = OpenOptions { id_map, sync: SyncPolicy::Full };
+    let options = OpenOptions {
+        id_map,
+        sync: SyncPolicy::Full,
+    };
     Store::open(&places.store, options).map_err(|error| {
         let mut report = Report::new(Kind::Host, &error);
-        report.notes.push(format!("store: {}", places.store.display()));
+        report
+            .notes
+            .push(format!("store: {}", places.store.display()));
         report.help = Some("`--store DIR` or `CAREEN_STORE` names another directory".to_owned());
         Box::new(report)
     })
@@ -114,9 +122,10 @@ pub(crate) fn open_store(builder: &Builder, places: &Places) -> Result<Store, Bo
 fn storage(builder: &Builder) -> IdStorage {
     let ids = builder.ids();
     match ids.mode() {
-        ExecutorMode::UsernsMulti => {
-            IdStorage::Shifted { by: ids.container_root().0, count: ids.count() }
-        }
+        ExecutorMode::UsernsMulti => IdStorage::Shifted {
+            by: ids.container_root().0,
+            count: ids.count(),
+        },
         ExecutorMode::UsernsSingle => IdStorage::Recorded,
     }
 }
@@ -126,7 +135,9 @@ fn storage(builder: &Builder) -> IdStorage {
 fn resolv_conf() -> Vec<u8> {
     let text = std::fs::read(RESOLV_CONF).unwrap_or_default();
     let lines = String::from_utf8_lossy(&text);
-    let mut servers = lines.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
+    let mut servers = lines
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("nameserver"));
     let is_stub = |server: &str| server.trim() == "127.0.0.53";
     let only_stub = servers.clone().count() > 0 && servers.all(is_stub);
     if only_stub && let Ok(behind) = std::fs::read(RESOLVED_CONF) {

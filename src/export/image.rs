@@ -56,22 +56,28 @@ pub(crate) fn assemble(
     }
     let (top, index) = top_of(&images);
     let mut documents = Vec::new();
-    for AssembledImage { config, manifest, .. } in images {
+    for AssembledImage {
+        config, manifest, ..
+    } in images
+    {
         documents.extend([config, manifest]);
     }
     documents.extend(index);
-    Ok(ImageSet { documents, layers, top, created })
+    Ok(ImageSet {
+        documents,
+        layers,
+        top,
+        created,
+    })
 }
 
 /// One platform is a manifest; several are an index.
 fn top_of(images: &[AssembledImage]) -> (Descriptor, Option<Blob>) {
-    match images {
-        [single] => (single.descriptor(), None),
-        _ => {
-            let index = assemble::assemble_index(images, &BTreeMap::new());
-            (index.descriptor(), Some(index))
-        }
+    if let [single] = images {
+        return (single.descriptor(), None);
     }
+    let index = assemble::assemble_index(images, &BTreeMap::new());
+    (index.descriptor(), Some(index))
 }
 
 /// The blob of each layer of a result, by the layer's name.
@@ -83,7 +89,10 @@ fn pack_all(
     workshop: &Workshop,
     plan: &PackPlan,
 ) -> Result<Packed, ExportError> {
-    let stacks = result.platforms.iter().flat_map(|platform| platform.stack.layers());
+    let stacks = result
+        .platforms
+        .iter()
+        .flat_map(|platform| platform.stack.layers());
     let layers: BTreeMap<String, &Arc<StackLayer>> =
         stacks.map(|layer| (layer.id.to_string(), layer)).collect();
     let layers: Vec<_> = layers.into_iter().collect();
@@ -126,7 +135,9 @@ fn parts(
 ) -> Result<ImageParts, ExportError> {
     let blob_of = |layer: &Arc<StackLayer>| {
         let id = layer.id.clone();
-        packed.get(&id.to_string()).ok_or(PackLayerError::Gone { layer: id })
+        packed
+            .get(&id.to_string())
+            .ok_or(PackLayerError::Gone { layer: id })
     };
     let mut layers = Vec::new();
     for layer in platform.stack.layers() {
@@ -141,7 +152,9 @@ fn parts(
     }
     let history = history(platform, workshop);
     let created = history.iter().filter_map(|entry| entry.created).next_back();
-    let created = created.or(platform.config.created).or_else(|| Some(workshop.clock.now()));
+    let created = created
+        .or(platform.config.created)
+        .or_else(|| Some(workshop.clock.now()));
     Ok(ImageParts {
         config: platform.config.clone(),
         platform: platform.platform.clone(),
@@ -156,8 +169,13 @@ fn parts(
 /// before it, or of the first one: that is no reason for another digest when nothing else changed.
 fn history(platform: &PlatformResult, workshop: &Workshop) -> Vec<History> {
     let is_new = |layer: &&Arc<StackLayer>| !matches!(layer.held, Held::Base(_));
-    let times: Vec<_> =
-        platform.stack.layers().iter().filter(is_new).map(|layer| layer.created).collect();
+    let times: Vec<_> = platform
+        .stack
+        .layers()
+        .iter()
+        .filter(is_new)
+        .map(|layer| layer.created)
+        .collect();
     let fixed = match workshop.clock {
         oci::Clock::Fixed(time) => Some(time),
         oci::Clock::System => None,
@@ -192,7 +210,10 @@ fn collect_layers(
             },
             Held::Stored | Held::Recipe(_) => None,
         };
-        let file = LayerFile { size_bytes: packed.size_bytes, layout };
+        let file = LayerFile {
+            size_bytes: packed.size_bytes,
+            layout,
+        };
         layers.insert(packed.digest.clone(), file);
     }
 }
@@ -207,15 +228,25 @@ pub(crate) fn named(
     if let Some(name) = name {
         let tag = name.tag().unwrap_or("latest");
         annotations.insert("io.containerd.image.name".to_owned(), name.to_string());
-        annotations.insert("org.opencontainers.image.ref.name".to_owned(), tag.to_owned());
+        annotations.insert(
+            "org.opencontainers.image.ref.name".to_owned(),
+            tag.to_owned(),
+        );
     }
     if let Some(created) = created {
-        annotations.insert("org.opencontainers.image.created".to_owned(), created.to_string());
+        annotations.insert(
+            "org.opencontainers.image.created".to_owned(),
+            created.to_string(),
+        );
     }
     descriptor::with_annotations(top.clone(), &annotations)
 }
 
 /// Tells the display that the export moved on.
 pub(crate) fn tell(workshop: &Workshop, what: String, done: bool) {
-    workshop.events.emit(Event::Progress { step: step_id(), what, done });
+    workshop.events.emit(Event::Progress {
+        step: step_id(),
+        what,
+        done,
+    });
 }

@@ -30,14 +30,18 @@ pub(crate) fn is_current(
     path: &Path,
     index: &[u8],
 ) -> Result<bool, ExportError> {
-    let Some(now) = look(path, index) else { return Ok(false) };
+    let Some(now) = look(path, index) else {
+        return Ok(false);
+    };
     let then = workshop.store.records().get::<Written>(&record_key(path))?;
     Ok(then == Some(now))
 }
 
 /// Records that the archive was written.
 pub(crate) fn remember(workshop: &Workshop, path: &Path, index: &[u8]) -> Result<(), ExportError> {
-    let Some(written) = look(path, index) else { return Ok(()) };
+    let Some(written) = look(path, index) else {
+        return Ok(());
+    };
     Ok(workshop.store.records().put(&record_key(path), &written)?)
 }
 

@@ -48,47 +48,18 @@ impl OciExporter {
                 let changes = archive_changes(set, workshop, entries)?;
                 let mut out = BufWriter::new(io::stdout().lock());
                 write_archive(changes, &mut out, Path::new("-"))?;
-                out.flush().map_err(|source| write_error(Path::new("-"), source))?;
+                out.flush()
+                    .map_err(|source| write_error(Path::new("-"), source))?;
                 Ok(false)
             }
             Destination::Path(path) if self.spec.archive => {
-                self.write_archive_file(set, workshop, entries, path)
+                write_archive_file(set, workshop, entries, path)
             }
             Destination::Path(path) => {
                 write_directory(set, workshop, entries, path)?;
                 Ok(false)
             }
         }
-    }
-
-    /// Writes the archive, unless it is there already as we left it.
-    fn write_archive_file(
-        &self,
-        set: &ImageSet,
-        workshop: &Workshop,
-        entries: &[Descriptor],
-        path: &Path,
-    ) -> Result<bool, ExportError> {
-        let index = index_json(entries);
-        if memo::is_current(workshop, path, &index)? {
-            return Ok(true);
-        }
-        let changes = archive_changes(set, workshop, entries)?;
-        if is_special(path) {
-            let file = File::options().write(true).open(path);
-            let mut out = BufWriter::new(file.map_err(|source| write_error(path, source))?);
-            write_archive(changes, &mut out, path)?;
-            out.flush().map_err(|source| write_error(path, source))?;
-            return Ok(false);
-        }
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let parent = parent.unwrap_or(Path::new("."));
-        let mut target =
-            NewFile::create(parent, path).map_err(|source| write_error(path, source))?;
-        write_archive(changes, &mut target.out, path)?;
-        target.finish(path).map_err(|source| write_error(path, source))?;
-        memo::remember(workshop, path, &index)?;
-        Ok(false)
     }
 }
 
@@ -103,20 +74,69 @@ impl Exporter for OciExporter {
             clamp: None,
         });
         let name = "exporting to oci image format".to_owned();
-        workshop.events.emit(Event::Started { step: step_id(), name: name.clone() });
+        workshop.events.emit(Event::Started {
+            step: step_id(),
+            name: name.clone(),
+        });
         let set = image::assemble(result, workshop, &plan)?;
         let entries: Vec<_> = if self.names.is_empty() {
             vec![image::named(&set.top, None, set.created)]
         } else {
-            self.names.iter().map(|name| image::named(&set.top, Some(name), set.created)).collect()
+            self.names
+                .iter()
+                .map(|name| image::named(&set.top, Some(name), set.created))
+                .collect()
         };
         image::tell(workshop, format!("exporting {}", set.top.digest()), false);
         let unchanged = self.write(&set, workshop, &entries)?;
         image::tell(workshop, format!("exporting {}", set.top.digest()), true);
-        let origin = if unchanged { Origin::Cached } else { Origin::Made };
-        workshop.events.emit(Event::Finished { step: step_id(), name, origin });
-        Ok(Exported { top: set.top, unchanged })
+        let origin = if unchanged {
+            Origin::Cached
+        } else {
+            Origin::Made
+        };
+        workshop.events.emit(Event::Finished {
+            step: step_id(),
+            name,
+            origin,
+        });
+        Ok(Exported {
+            top: set.top,
+            unchanged,
+        })
     }
+}
+
+/// Writes the archive, unless it is there already as we left it.
+fn write_archive_file(
+    set: &ImageSet,
+    workshop: &Workshop,
+    entries: &[Descriptor],
+    path: &Path,
+) -> Result<bool, ExportError> {
+    let index = index_json(entries);
+    if memo::is_current(workshop, path, &index)? {
+        return Ok(true);
+    }
+    let changes = archive_changes(set, workshop, entries)?;
+    if is_special(path) {
+        let file = File::options().write(true).open(path);
+        let mut out = BufWriter::new(file.map_err(|source| write_error(path, source))?);
+        write_archive(changes, &mut out, path)?;
+        out.flush().map_err(|source| write_error(path, source))?;
+        return Ok(false);
+    }
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    let mut target = NewFile::create(parent, path).map_err(|source| write_error(path, source))?;
+    write_archive(changes, &mut target.out, path)?;
+    target
+        .finish(path)
+        .map_err(|source| write_error(path, source))?;
+    memo::remember(workshop, path, &index)?;
+    Ok(false)
 }
 
 /// Returns the bytes of `index.json`.
@@ -133,19 +153,29 @@ fn archive_changes(
     entries: &[Descriptor],
 ) -> Result<Vec<Change>, ExportError> {
     let mut changes = vec![
-        file("oci-layout", OCI_LAYOUT.len() as u64, Content::Bytes(Arc::from(OCI_LAYOUT))),
+        file(
+            "oci-layout",
+            OCI_LAYOUT.len() as u64,
+            Content::Bytes(Arc::from(OCI_LAYOUT)),
+        ),
         bytes("index.json", index_json(entries)),
         directory("blobs"),
         directory("blobs/sha256"),
     ];
     for document in &set.documents {
-        changes.push(bytes(&blob_path(document.digest.encoded()), document.bytes.clone()));
+        changes.push(bytes(
+            &blob_path(document.digest.encoded()),
+            document.bytes.clone(),
+        ));
     }
     for (digest, layer) in &set.layers {
         let root = layout_root(workshop, layer.layout.as_deref())?;
         let path = blob_path(digest.encoded());
-        let content =
-            Content::File { root, path: name(&path), expected: Some(digest.clone()) };
+        let content = Content::File {
+            root,
+            path: name(&path),
+            expected: Some(digest.clone()),
+        };
         changes.push(file(&path, layer.size_bytes, content));
     }
     changes.sort_by(|one, other| one.path.cmp(&other.path));
@@ -158,13 +188,18 @@ fn layout_root(workshop: &Workshop, layout: Option<&Path>) -> Result<Arc<Root>, 
         None => clone_root(workshop.store.content().root()),
         Some(path) => Root::open(path)
             .map(Arc::new)
-            .map_err(|source| ExportError::Fs { path: path.to_owned(), source }),
+            .map_err(|source| ExportError::Fs {
+                path: path.to_owned(),
+                source,
+            }),
     }
 }
 
 fn clone_root(root: &Root) -> Result<Arc<Root>, ExportError> {
     let path = root.shown().to_owned();
-    root.try_clone().map(Arc::new).map_err(|source| ExportError::Fs { path, source })
+    root.try_clone()
+        .map(Arc::new)
+        .map_err(|source| ExportError::Fs { path, source })
 }
 
 fn write_archive<W: io::Write>(
@@ -172,8 +207,12 @@ fn write_archive<W: io::Write>(
     out: &mut W,
     shown: &Path,
 ) -> Result<(), ExportError> {
-    layer::write_tar(changes.into_iter().map(Ok), &TarOptions::default(), out)
-        .map_err(|source| ExportError::Archive { path: shown.to_owned(), source })
+    layer::write_tar(changes.into_iter().map(Ok), &TarOptions::default(), out).map_err(|source| {
+        ExportError::Archive {
+            path: shown.to_owned(),
+            source,
+        }
+    })
 }
 
 /// Adds to a directory, or makes it.
@@ -183,11 +222,15 @@ fn write_directory(
     entries: &[Descriptor],
     path: &Path,
 ) -> Result<(), ExportError> {
-    let fs_error = |source| ExportError::Fs { path: path.to_owned(), source };
+    let fs_error = |source| ExportError::Fs {
+        path: path.to_owned(),
+        source,
+    };
     std::fs::create_dir_all(path).map_err(|source| write_error(path, source))?;
     let root = Root::open(path).map_err(fs_error)?;
     let kept = entries_to_keep(path, &root, entries)?;
-    root.mkdir_all(&name("blobs/sha256"), Mode::new(0o755)).map_err(fs_error)?;
+    root.mkdir_all(&name("blobs/sha256"), Mode::new(0o755))
+        .map_err(fs_error)?;
     let write_file = |path: &str, bytes: &[u8]| {
         rootfs::write_atomic(&root, &name(path), bytes, Mode::new(0o644)).map_err(fs_error)
     };
@@ -210,11 +253,18 @@ fn write_directory(
 
 /// Copies a blob under a temporary name and renames it: a reader never sees half of it.
 fn copy_blob(from: &Root, to: &Root, target: &RootPath, shown: &Path) -> Result<(), ExportError> {
-    let fs_error = |source| ExportError::Fs { path: shown.to_owned(), source };
-    let temporary = name(&format!("{}{}", rootfs::TEMPORARY_PREFIX, target.file_name().map_or_else(
-        String::new,
-        |name| String::from_utf8_lossy(name).into_owned(),
-    )));
+    let fs_error = |source| ExportError::Fs {
+        path: shown.to_owned(),
+        source,
+    };
+    let temporary = name(&format!(
+        "{}{}",
+        rootfs::TEMPORARY_PREFIX,
+        target
+            .file_name()
+            .map_or_else(String::new, |name| String::from_utf8_lossy(name)
+                .into_owned(),)
+    ));
     if to.metadata(&temporary).map_err(fs_error)?.is_some() {
         to.remove_file(&temporary).map_err(fs_error)?;
     }
@@ -231,16 +281,25 @@ fn entries_to_keep(
     root: &Root,
     new: &[Descriptor],
 ) -> Result<Vec<Descriptor>, ExportError> {
-    let fs_error = |source| ExportError::Fs { path: path.to_owned(), source };
-    if root.metadata(&name("index.json")).map_err(fs_error)?.is_none() {
+    let fs_error = |source| ExportError::Fs {
+        path: path.to_owned(),
+        source,
+    };
+    if root
+        .metadata(&name("index.json"))
+        .map_err(fs_error)?
+        .is_none()
+    {
         return Ok(Vec::new());
     }
     let bytes = root
         .read_to_end_limited(&name("index.json"), oci::limits::MANIFEST_MAX_BYTES)
         .map_err(fs_error)?
         .unwrap_or_default();
-    let index = check::parse_index(&bytes)
-        .map_err(|source| ExportError::Layout { path: path.to_owned(), source: source.into() })?;
+    let index = check::parse_index(&bytes).map_err(|source| ExportError::Layout {
+        path: path.to_owned(),
+        source: source.into(),
+    })?;
     let key = "org.opencontainers.image.ref.name";
     let is_kept = |old: &&Descriptor| {
         let same = |new: &Descriptor| {
@@ -275,12 +334,21 @@ fn directory(path: &str) -> Change {
 }
 
 fn put(path: &str, mode: u32, kind: NodeKind) -> Change {
-    let attributes = Attributes { mode: Mode::new(mode), ..Attributes::default() };
-    Change { path: name(path), kind: ChangeKind::Put(Node { attributes, kind }) }
+    let attributes = Attributes {
+        mode: Mode::new(mode),
+        ..Attributes::default()
+    };
+    Change {
+        path: name(path),
+        kind: ChangeKind::Put(Node { attributes, kind }),
+    }
 }
 
 fn write_error(path: &Path, source: io::Error) -> ExportError {
-    ExportError::Write { path: path.to_owned(), source }
+    ExportError::Write {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 /// Tells whether a path is a pipe or a device, which is written to and not replaced.
@@ -298,8 +366,14 @@ impl NewFile {
     fn create(parent: &Path, target: &Path) -> io::Result<Self> {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let temporary = parent.join(format!(".{name}.careen-{}", std::process::id()));
-        let file = File::options().write(true).create_new(true).open(&temporary)?;
-        Ok(Self { temporary: Some(temporary), out: BufWriter::with_capacity(1 << 20, file) })
+        let file = File::options()
+            .write(true)
+            .create_new(true)
+            .open(&temporary)?;
+        Ok(Self {
+            temporary: Some(temporary),
+            out: BufWriter::with_capacity(1 << 20, file),
+        })
     }
 
     fn finish(mut self, target: &Path) -> io::Result<()> {

@@ -99,7 +99,9 @@ impl OutputSpec {
         let is_path = fields.len() == 1 && !text.contains('=');
         if is_path {
             let kind = if text == "-" { "tar" } else { "local" };
-            return Err(OutputError::Unsupported { kind: kind.to_owned() });
+            return Err(OutputError::Unsupported {
+                kind: kind.to_owned(),
+            });
         }
         let mut pairs = Vec::new();
         for field in &fields {
@@ -109,7 +111,10 @@ impl OutputSpec {
             })?;
             pairs.push((pair.0.trim().to_ascii_lowercase(), pair.1.to_owned()));
         }
-        let kind = pairs.iter().find(|(key, _)| key == "type").map_or("", |(_, value)| value);
+        let kind = pairs
+            .iter()
+            .find(|(key, _)| key == "type")
+            .map_or("", |(_, value)| value);
         let mut spec = Self::new(output_kind(kind)?);
         let mut level = None;
         for (key, value) in &pairs {
@@ -150,7 +155,10 @@ impl OutputSpec {
             // What careen writes anyway.
             "oci-mediatypes" if boolean(key, value)? => {}
             _ => {
-                return Err(OutputError::UnknownKey { key: key.to_owned(), kind: kind.to_owned() });
+                return Err(OutputError::UnknownKey {
+                    key: key.to_owned(),
+                    kind: kind.to_owned(),
+                });
             }
         }
         Ok(())
@@ -169,10 +177,12 @@ fn output_kind(kind: &str) -> Result<OutputKind, OutputError> {
     match kind {
         "oci" => Ok(OutputKind::Oci),
         "cacheonly" => Ok(OutputKind::CacheOnly),
-        "docker" | "image" | "registry" | "local" | "tar" => {
-            Err(OutputError::Unsupported { kind: kind.to_owned() })
-        }
-        _ => Err(OutputError::UnknownKind { kind: kind.to_owned() }),
+        "docker" | "image" | "registry" | "local" | "tar" => Err(OutputError::Unsupported {
+            kind: kind.to_owned(),
+        }),
+        _ => Err(OutputError::UnknownKind {
+            kind: kind.to_owned(),
+        }),
     }
 }
 
@@ -190,7 +200,9 @@ fn compression(value: &str) -> Result<Compression, OutputError> {
 }
 
 fn with_level(compression: Compression, level: Option<u8>) -> Result<Compression, OutputError> {
-    let Some(level) = level else { return Ok(compression) };
+    let Some(level) = level else {
+        return Ok(compression);
+    };
     match compression {
         Compression::Gzip { .. } if (1..=9).contains(&level) => Ok(Compression::Gzip { level }),
         Compression::Zstd { .. } if (1..=22).contains(&level) => Ok(Compression::Zstd { level }),
@@ -216,7 +228,7 @@ fn boolean(key: &str, value: &str) -> Result<bool, OutputError> {
 }
 
 fn number(key: &str, value: &str) -> Result<u8, OutputError> {
-    value.parse().map_err(|_| OutputError::Value {
+    value.parse().map_err(|_not_a_number| OutputError::Value {
         key: key.to_owned(),
         value: value.to_owned(),
         expected: "a number",
@@ -248,26 +260,60 @@ mod tests {
     #[test]
     fn an_archive_and_a_directory_are_understood() {
         let spec = OutputSpec::parse("type=oci,dest=out.tar").unwrap();
-        assert_eq!(spec.destination, Destination::Path(PathBuf::from("out.tar")));
+        assert_eq!(
+            spec.destination,
+            Destination::Path(PathBuf::from("out.tar"))
+        );
         assert!(spec.archive);
         let spec = OutputSpec::parse("type=oci,dest=out,tar=false,rewrite-timestamp=true").unwrap();
         assert!(!spec.archive && spec.rewrite_timestamp);
-        assert_eq!(OutputSpec::parse("type=oci,dest=-").unwrap().destination, Destination::Stdout);
+        assert_eq!(
+            OutputSpec::parse("type=oci,dest=-").unwrap().destination,
+            Destination::Stdout
+        );
     }
 
     #[test]
     fn what_is_not_supported_is_refused_by_name() {
         for (text, message) in [
-            ("out", "`--output type=local` is not supported yet: `oci` and `cacheonly` are"),
-            ("-", "`--output type=tar` is not supported yet: `oci` and `cacheonly` are"),
-            ("type=image", "`--output type=image` is not supported yet: `oci` and `cacheonly` are"),
-            ("type=x", "`--output type=x` is not known: `oci` and `cacheonly` are"),
-            ("type=oci,push=true", "the attribute `push` of `--output type=oci` is not supported"),
-            ("type=oci,tar=maybe", "`tar=maybe` in `--output`: the value must be `true` or `false`"),
-            ("type=oci,dest", "`dest` in `--output type=oci,dest` is no `key=value`"),
-            ("type=oci,tar=false", "`--output type=oci,tar=false` needs a directory as its destination"),
+            (
+                "out",
+                "`--output type=local` is not supported yet: `oci` and `cacheonly` are",
+            ),
+            (
+                "-",
+                "`--output type=tar` is not supported yet: `oci` and `cacheonly` are",
+            ),
+            (
+                "type=image",
+                "`--output type=image` is not supported yet: `oci` and `cacheonly` are",
+            ),
+            (
+                "type=x",
+                "`--output type=x` is not known: `oci` and `cacheonly` are",
+            ),
+            (
+                "type=oci,push=true",
+                "the attribute `push` of `--output type=oci` is not supported",
+            ),
+            (
+                "type=oci,tar=maybe",
+                "`tar=maybe` in `--output`: the value must be `true` or `false`",
+            ),
+            (
+                "type=oci,dest",
+                "`dest` in `--output type=oci,dest` is no `key=value`",
+            ),
+            (
+                "type=oci,tar=false",
+                "`--output type=oci,tar=false` needs a directory as its destination",
+            ),
         ] {
-            assert_eq!(OutputSpec::parse(text).unwrap_err().to_string(), message, "{text}");
+            assert_eq!(
+                OutputSpec::parse(text).unwrap_err().to_string(),
+                message,
+                "{text}"
+            );
         }
     }
 

@@ -106,7 +106,10 @@ mod tests {
             (label("", None, 1), "[1/3] RUN x"),
             (label("base", None, 2), "[base 2/3] RUN x"),
             (label("", Some("linux/arm64"), 2), "[linux/arm64 2/3] RUN x"),
-            (label("base", Some("linux/arm64"), 2), "[linux/arm64 base 2/3] RUN x"),
+            (
+                label("base", Some("linux/arm64"), 2),
+                "[linux/arm64 base 2/3] RUN x",
+            ),
             (label("base", None, 0), "RUN x"),
         ] {
             assert_eq!(label.to_string(), expected);

@@ -1,7 +1,7 @@
 //! The regular files of a tar, one after the other: how an archive of an image is read.
 //!
-//! Nothing is written: names and bytes are handed to the caller. Links and devices of such an archive mean
-//! nothing and are passed over.
+//! Nothing is written: names and bytes are handed to the caller. Links, devices and files with holes mean
+//! nothing in such an archive and are passed over.
 
 use std::io::{self, Read};
 
@@ -45,7 +45,7 @@ impl<R: Read> ArchiveReader<R> {
     /// Fails when the archive is malformed, or exceeds a limit.
     pub fn next_file(&mut self) -> Result<Option<ArchiveFile<'_, R>>, ArchiveError> {
         while let Some(entry) = self.reader.next_entry()? {
-            if entry.kind == EntryKind::File && entry.regions.is_empty() {
+            if entry.kind == EntryKind::File && entry.is_dense() {
                 return Ok(Some(ArchiveFile {
                     name: entry.name,
                     size_bytes: entry.size,

@@ -111,7 +111,7 @@ pub enum Content {
 
 /// A stream of changes, each path once, in the order of [`RootPath`]: a directory before what is in it.
 ///
-/// It ends after the first error.
+/// Who reads it stops at the first error: what comes after one may have gaps.
 pub trait Changes: Iterator<Item = Result<Change, DiffError>> {}
 
 impl<I: Iterator<Item = Result<Change, DiffError>>> Changes for I {}

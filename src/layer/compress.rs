@@ -8,14 +8,20 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::mem;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use libdeflater::{CompressionLvl, Compressor};
 use oci::media_type::LayerCompression;
 use zstd::stream::write::Encoder as ZstdEncoder;
+use zstd::zstd_safe::CParameter;
 
 /// How many bytes of input become one gzip member. The digest of every layer depends on it.
 pub(crate) const BLOCK_BYTES: usize = 1024 * 1024;
+
+/// How many bytes one worker of zstd is given at a time. Its own choice is four times as much, and as
+/// much more memory. The digest of every layer depends on it.
+const ZSTD_JOB_BYTES: u32 = 2 * 1024 * 1024;
 
 /// How a layer is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +63,12 @@ impl Default for Compression {
     }
 }
 
+/// A piece of a stream, shared by those who hash and compress it.
+#[derive(Debug, Default)]
+pub(crate) struct Block {
+    pub(crate) bytes: Vec<u8>,
+}
+
 /// Compresses blocks into a writer.
 pub(crate) enum BlockCompressor<W: Write> {
     Plain(W),
@@ -73,17 +85,18 @@ impl<W: Write> BlockCompressor<W> {
                 let mut encoder = ZstdEncoder::new(out, i32::from(level))?;
                 let workers = u32::try_from(rayon::current_num_threads()).unwrap_or(1);
                 encoder.multithread(workers.max(1))?;
+                encoder.set_parameter(CParameter::JobSize(ZSTD_JOB_BYTES))?;
                 Ok(Self::Zstd(Box::new(encoder)))
             }
         }
     }
 
     /// Takes a block: [`BLOCK_BYTES`] of input, and fewer only at its end.
-    pub(crate) fn block(&mut self, block: &[u8]) -> io::Result<()> {
+    pub(crate) fn block(&mut self, block: Arc<Block>) -> io::Result<()> {
         match self {
-            Self::Plain(out) => out.write_all(block),
+            Self::Plain(out) => out.write_all(&block.bytes),
             Self::Gzip(gzip) => gzip.block(block),
-            Self::Zstd(encoder) => encoder.write_all(block),
+            Self::Zstd(encoder) => encoder.write_all(&block.bytes),
         }
     }
 
@@ -101,7 +114,7 @@ impl<W: Write> BlockCompressor<W> {
 struct Job {
     number: u64,
     compressor: Compressor,
-    input: Vec<u8>,
+    input: Arc<Block>,
     output: Vec<u8>,
 }
 
@@ -128,7 +141,7 @@ impl<W: Write> GzipBlocks<W> {
         let job = |_| Job {
             number: 0,
             compressor: Compressor::new(level),
-            input: Vec::new(),
+            input: Arc::default(),
             output: Vec::new(),
         };
         let (sender, receiver) = channel();
@@ -143,7 +156,7 @@ impl<W: Write> GzipBlocks<W> {
         })
     }
 
-    fn block(&mut self, block: &[u8]) -> io::Result<()> {
+    fn block(&mut self, block: Arc<Block>) -> io::Result<()> {
         while self.idle.is_empty() {
             self.receive()?;
         }
@@ -152,8 +165,7 @@ impl<W: Write> GzipBlocks<W> {
         };
         job.number = self.next_in;
         self.next_in += 1;
-        job.input.clear();
-        job.input.extend_from_slice(block);
+        job.input = block;
         let sender = self.sender.clone();
         rayon::spawn(move || {
             // The receiver is gone where the writing failed, and then nobody waits for the block.
@@ -177,7 +189,7 @@ impl<W: Write> GzipBlocks<W> {
     fn finish(mut self) -> io::Result<W> {
         if self.next_in == 0 {
             // An empty input is one empty member: no member at all would be no gzip file.
-            self.block(&[])?;
+            self.block(Arc::default())?;
         }
         while self.next_out < self.next_in {
             self.receive()?;
@@ -188,14 +200,16 @@ impl<W: Write> GzipBlocks<W> {
 
 /// Makes a gzip member of a block. libdeflate writes no time and "unknown" for the operating system.
 fn compress(mut job: Job) -> io::Result<Job> {
-    let bound = job.compressor.gzip_compress_bound(job.input.len());
+    let bound = job.compressor.gzip_compress_bound(job.input.bytes.len());
     let mut output = mem::take(&mut job.output);
     output.resize(bound, 0);
     let length = job
         .compressor
-        .gzip_compress(&job.input, &mut output)
+        .gzip_compress(&job.input.bytes, &mut output)
         .map_err(io::Error::other)?;
     output.truncate(length);
     job.output = output;
+    // Whoever made the block waits to use it again.
+    job.input = Arc::default();
     Ok(job)
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Read as _, Seek as _};
 
 use oci::{Digest, Hasher};
-use rootfs::{File, FileKind, FsError, Inode};
+use rootfs::{File, FileKind, FsError, Metadata};
 
 use crate::change::Content;
 
@@ -43,8 +43,7 @@ pub enum ContentError {
 /// Opens a file, which must be a regular one.
 pub(crate) fn open(root: &rootfs::Root, path: &rootfs::RootPath) -> Result<File, ContentError> {
     let file = root.open_file_nofollow(path).map_err(ContentError::Open)?;
-    let metadata = Inode::of(&file).and_then(|inode| inode.metadata());
-    match metadata.map_err(ContentError::Open)?.kind {
+    match Metadata::of(&file).map_err(ContentError::Open)?.kind {
         FileKind::File => Ok(file),
         _ => Err(ContentError::NotAFile),
     }

@@ -21,28 +21,28 @@
 //! Mounting, and where layers are kept, is left to others.
 #![forbid(unsafe_code)]
 
-pub mod apply;
-pub mod archive;
-pub mod change;
-pub mod checksum;
-pub mod compress;
-pub mod content;
+mod apply;
+mod archive;
+mod change;
+mod checksum;
+mod compress;
+mod content;
 mod decompress;
-pub mod diff;
-#[cfg(test)]
-mod disk_tests;
+mod diff;
 mod header;
 pub mod limits;
-pub mod node;
-pub mod pack;
+mod node;
+mod pack;
 mod pax;
-pub mod place;
+mod place;
 mod placer;
-pub mod settle;
+mod settle;
 mod sparse;
-pub mod tarread;
+mod tarread;
+#[cfg(test)]
+mod tests;
 mod whiteout;
-pub mod write;
+mod write;
 mod xattr;
 
 pub use apply::{Applied, ApplyError, ApplyOptions, apply};
@@ -50,6 +50,7 @@ pub use archive::{ArchiveError, ArchiveFile, ArchiveReader};
 pub use change::{Attributes, Change, ChangeKind, ChangeSet, Changes, Content, Node, NodeKind};
 pub use checksum::{ChecksumError, digest_changes, hash_files};
 pub use compress::Compression;
+pub use content::ContentError;
 pub use decompress::{ArchiveFormat, decompressor, sniff};
 pub use diff::{DiffError, UpperDiff, diff_upper};
 pub use limits::Limits;
@@ -57,4 +58,5 @@ pub use node::{directory_attributes, local_node, stored_node};
 pub use pack::{PackError, PackOptions, Packed, pack};
 pub use place::{PlaceError, place};
 pub use settle::{DeferredLink, SettleError, Unsettled, settle};
+pub use tarread::TarError;
 pub use write::{TarOptions, TimePrecision, WriteError, write_tar};

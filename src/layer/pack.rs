@@ -10,17 +10,18 @@
 //!
 //! The caller's thread waits for the others; it must not be one of rayon's.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::mem;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 use oci::media_type::{Distribution, Flavour, LayerMediaType};
 use oci::{DiffId, Digest, Hasher, MediaType};
 
 use crate::change::Changes;
-use crate::compress::{BLOCK_BYTES, BlockCompressor, Compression};
+use crate::compress::{BLOCK_BYTES, Block, BlockCompressor, Compression};
 use crate::write::{TarOptions, WriteError, write_tar};
 
 /// How many blocks wait to be hashed. Each is 1 MiB or what one became.
@@ -75,7 +76,7 @@ pub fn pack<C: Changes>(
     out: &mut dyn Write,
 ) -> Result<Packed, PackError> {
     thread::scope(|scope| {
-        let blob = HashingWriter::new(scope, out);
+        let blob = BlobWriter::new(scope, out, options.compression);
         let compressor =
             BlockCompressor::new(options.compression, blob).map_err(PackError::Output)?;
         let mut blocks = Blocks {
@@ -91,8 +92,8 @@ pub fn pack<C: Changes>(
         let blob = compressor.finish().map_err(PackError::Output)?;
         let (digest, size_bytes) = blob.finish()?;
         Ok(Packed {
+            digest: digest.unwrap_or_else(|| diff_id.clone()),
             diff_id: DiffId::new(diff_id),
-            digest,
             size_bytes,
             uncompressed_bytes,
             media_type: MediaType::Layer(LayerMediaType {
@@ -104,27 +105,55 @@ pub fn pack<C: Changes>(
     })
 }
 
-/// A thread that hashes what it is sent.
+/// A thread that hashes the buffers that it is sent, and hands them back.
 struct HashThread<'scope> {
-    sender: SyncSender<Arc<[u8]>>,
+    sender: SyncSender<Arc<Block>>,
+    hashed: Receiver<Arc<Block>>,
     thread: ScopedJoinHandle<'scope, Digest>,
+    /// Hashed buffers that others still used when they came back.
+    in_use: VecDeque<Arc<Block>>,
 }
 
 impl<'scope> HashThread<'scope> {
     fn start(scope: &'scope Scope<'scope, '_>) -> Self {
-        let (sender, receiver) = sync_channel::<Arc<[u8]>>(HASH_QUEUE);
+        let (sender, receiver) = sync_channel::<Arc<Block>>(HASH_QUEUE);
+        let (done, hashed) = channel();
         let thread = scope.spawn(move || {
             let mut hasher = Hasher::new();
             for block in receiver {
-                hasher.update(&block);
+                hasher.update(&block.bytes);
+                // Where nobody takes it back, the packing is over.
+                drop(done.send(block));
             }
             hasher.finish()
         });
-        Self { sender, thread }
+        Self {
+            sender,
+            hashed,
+            thread,
+            in_use: VecDeque::new(),
+        }
     }
 
-    fn send(&self, block: Arc<[u8]>) -> io::Result<()> {
+    fn send(&self, block: Arc<Block>) -> io::Result<()> {
         self.sender.send(block).map_err(io::Error::other)
+    }
+
+    /// Returns an empty buffer: one that everybody is done with, or a new one. Fresh memory for every
+    /// block would cost more than hashing it.
+    fn buffer(&mut self) -> Vec<u8> {
+        self.in_use.extend(self.hashed.try_iter());
+        match self.in_use.pop_front().map(Arc::try_unwrap) {
+            Some(Ok(Block { mut bytes })) => {
+                bytes.clear();
+                bytes
+            }
+            Some(Err(still_used)) => {
+                self.in_use.push_front(still_used);
+                Vec::with_capacity(BLOCK_BYTES)
+            }
+            None => Vec::with_capacity(BLOCK_BYTES),
+        }
     }
 
     fn finish(self) -> Result<Digest, PackError> {
@@ -146,11 +175,13 @@ struct Blocks<'scope, W: Write> {
 impl<W: Write> Blocks<'_, W> {
     /// Passes a full block, or the last one, on.
     fn pass_on(&mut self) -> io::Result<()> {
-        let block: Arc<[u8]> = Arc::from(self.block.as_slice());
-        self.block.clear();
-        self.length += block.len() as u64;
+        let next = self.hashing.buffer();
+        let block = Arc::new(Block {
+            bytes: mem::replace(&mut self.block, next),
+        });
+        self.length += block.bytes.len() as u64;
         self.hashing.send(Arc::clone(&block))?;
-        self.compressor.block(&block)
+        self.compressor.block(block)
     }
 
     /// Tells an error of the output from one of the tar.
@@ -189,40 +220,54 @@ impl<W: Write> Write for Blocks<'_, W> {
     }
 }
 
-/// Passes bytes on and has them hashed, in pieces that are worth sending to another thread.
-struct HashingWriter<'scope, 'out> {
+/// Passes the bytes of a blob on and has them hashed, in pieces that are worth sending to another
+/// thread; an uncompressed blob has the digest that its tar has.
+struct BlobWriter<'scope, 'out> {
     out: &'out mut dyn Write,
-    hashing: HashThread<'scope>,
+    hashing: Option<HashThread<'scope>>,
     gathered: Vec<u8>,
     length: u64,
 }
 
-impl<'scope, 'out> HashingWriter<'scope, 'out> {
-    fn new(scope: &'scope Scope<'scope, '_>, out: &'out mut dyn Write) -> Self {
+impl<'scope, 'out> BlobWriter<'scope, 'out> {
+    fn new(
+        scope: &'scope Scope<'scope, '_>,
+        out: &'out mut dyn Write,
+        compression: Compression,
+    ) -> Self {
+        let is_compressed = compression != Compression::Uncompressed;
+        let hashing = is_compressed.then(|| HashThread::start(scope));
         Self {
             out,
-            hashing: HashThread::start(scope),
+            hashing,
             gathered: Vec::new(),
             length: 0,
         }
     }
 
     fn pass_on(&mut self) -> io::Result<()> {
-        let bytes = mem::take(&mut self.gathered);
-        self.out.write_all(&bytes)?;
-        self.length += bytes.len() as u64;
-        self.hashing.send(Arc::from(bytes))
+        self.out.write_all(&self.gathered)?;
+        if let Some(hashing) = &mut self.hashing {
+            let next = hashing.buffer();
+            let bytes = mem::replace(&mut self.gathered, next);
+            hashing.send(Arc::new(Block { bytes }))?;
+        }
+        self.gathered.clear();
+        Ok(())
     }
 
-    fn finish(mut self) -> Result<(Digest, u64), PackError> {
+    /// Returns the digest, if it is not that of the tar, and the size.
+    fn finish(mut self) -> Result<(Option<Digest>, u64), PackError> {
         self.pass_on().map_err(PackError::Output)?;
         self.out.flush().map_err(PackError::Output)?;
-        Ok((self.hashing.finish()?, self.length))
+        let digest = self.hashing.map(HashThread::finish).transpose()?;
+        Ok((digest, self.length))
     }
 }
 
-impl Write for HashingWriter<'_, '_> {
+impl Write for BlobWriter<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.length += bytes.len() as u64;
         self.gathered.extend_from_slice(bytes);
         if self.gathered.len() >= BLOCK_BYTES / 2 {
             self.pass_on()?;

@@ -155,7 +155,7 @@ fn fill(file: &File, size: u64, content: &Content) -> Result<(), PutError> {
 
 fn copy(from: &File, to: &File, size: u64) -> Result<(), PutError> {
     rootfs::copy_contents(from, to)?;
-    let found = rootfs::Inode::of(to)?.metadata()?.size;
+    let found = rootfs::Metadata::of(to)?.size;
     if found == size {
         return Ok(());
     }

@@ -135,17 +135,18 @@ impl<'t> Placer<'t> {
     /// Makes a directory where there is none, and tells whether it took the place of a whiteout, so
     /// that what the layers below have in it stays removed.
     fn make_directory(&mut self, spot: &Spot) -> Result<bool, FsError> {
-        let found = spot.parent.dir.metadata(&spot.name)?;
-        let hides = match found {
-            Some(metadata) if metadata.kind == FileKind::Directory => return Ok(false),
-            Some(metadata) => {
-                self.vacate(spot)?;
-                metadata.is_whiteout()
-            }
-            None => false,
-        };
-        spot.parent.dir.mkdir(&spot.name)?;
-        Ok(hides)
+        let dir = &spot.parent.dir;
+        match dir.mkdir(&spot.name) {
+            Err(error) if error.is_already_there() => {}
+            made => return made.map(|()| false),
+        }
+        let found = dir.metadata(&spot.name)?;
+        if found.is_some_and(|metadata| metadata.kind == FileKind::Directory) {
+            return Ok(false);
+        }
+        self.vacate(spot)?;
+        dir.mkdir(&spot.name)?;
+        Ok(found.is_some_and(|metadata| metadata.is_whiteout()))
     }
 
     /// Puts a regular file, whose bytes `fill` writes.

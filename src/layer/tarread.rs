@@ -51,6 +51,17 @@ pub(crate) struct TarEntry {
     pub(crate) regions: Vec<Region>,
 }
 
+impl TarEntry {
+    /// Tells whether all bytes of the file are stored, in their order.
+    pub(crate) fn is_dense(&self) -> bool {
+        self.regions
+            == [Region {
+                offset: 0,
+                length: self.size,
+            }]
+    }
+}
+
 /// What extension headers say of the next entry.
 #[derive(Debug, Default)]
 struct Pending {

@@ -95,6 +95,15 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// Returns the metadata of an open file.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the kernel does.
+    pub fn of<F: AsFd>(file: &F) -> Result<Self, FsError> {
+        call::fstat(file.as_fd()).map(|stat| Self::from_stat(&stat))
+    }
+
     pub(crate) fn from_stat(stat: &FileStat) -> Self {
         Self {
             kind: kind_of(stat.st_mode),
@@ -168,7 +177,7 @@ impl Inode {
     ///
     /// Fails when the kernel does.
     pub fn metadata(&self) -> Result<Metadata, FsError> {
-        call::fstat(self.fd.as_fd()).map(|stat| Metadata::from_stat(&stat))
+        Metadata::of(&self.fd)
     }
 
     /// Sets owner and group, as this process sees ids. The kernel takes the set-uid and set-gid bits

@@ -24,14 +24,14 @@ mod atomic;
 mod attr;
 mod call;
 mod copy;
-#[cfg(test)]
-mod disk_tests;
 mod error;
 mod ops;
 mod owner;
 mod path;
 mod remove;
 mod root;
+#[cfg(test)]
+mod tests;
 mod users;
 mod walk;
 mod xattr;

@@ -9,9 +9,8 @@ use oci::descriptor::{self, Descriptor, ImageIndex, ImageManifest};
 use oci::digest::DigestError;
 use oci::reference::ReferenceError;
 use oci::{DiffId, Digest, ImageConfig, MediaType, Platform, Reference};
-use store::{
-    BlobError, BlobSource, ForeignError, ForeignLayout, LayoutLocation, Store, TagError,
-};
+use serde::{Deserialize, Serialize};
+use store::{BlobError, BlobSource, ForeignError, ForeignLayout, LayoutLocation, Store, TagError};
 
 use crate::result::BaseLayer;
 
@@ -33,7 +32,7 @@ pub enum BaseError {
         /// The name.
         name: String,
         /// The platform that was asked for.
-        platform: Platform,
+        platform: Box<Platform>,
         /// The platforms that it has.
         available: Vec<Platform>,
     },
@@ -43,9 +42,9 @@ pub enum BaseError {
         /// The name.
         name: String,
         /// What the index says.
-        expected: Platform,
+        expected: Box<Platform>,
         /// What the configuration says.
-        found: Platform,
+        found: Box<Platform>,
     },
     /// The name is none.
     #[error("`{name}` is no name of an image")]
@@ -131,7 +130,7 @@ pub struct ResolvedImage {
 }
 
 /// A layer as a manifest describes it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LayerBlobRef {
     /// The digest of the blob.
     pub digest: Digest,
@@ -160,17 +159,30 @@ pub fn resolve_stored(
     name: &str,
     platform: &Platform,
 ) -> Result<ResolvedImage, BaseError> {
-    let reference = Reference::parse_docker_ref(name)
-        .map_err(|source| BaseError::Name { name: name.to_owned(), source })?;
+    let reference = Reference::parse_docker_ref(name).map_err(|source| BaseError::Name {
+        name: name.to_owned(),
+        source,
+    })?;
     let found = store
         .content()
         .resolve(&reference)
-        .map_err(|source| BaseError::Tags { name: name.to_owned(), source })?;
+        .map_err(|source| BaseError::Tags {
+            name: name.to_owned(),
+            source,
+        })?;
     let Some(top) = found else {
-        return Err(BaseError::NotFound { name: reference.familiar() });
+        return Err(BaseError::NotFound {
+            name: reference.familiar(),
+        });
     };
-    let reader = Reader { name, blobs: store.content() };
-    reader.resolve(&[top], platform, ImageOrigin::Store)
+    let reader = Reader {
+        name,
+        blobs: store.content(),
+    };
+    remembered(store, &[top], platform, |tops| {
+        reader.resolve(tops, platform)
+    })
+    .map(|resolved| resolved.into_image(name, platform, ImageOrigin::Store))
 }
 
 /// Resolves an image of an OCI image layout of the user's.
@@ -179,15 +191,80 @@ pub fn resolve_stored(
 ///
 /// As [`resolve_stored`].
 pub fn resolve_layout(
+    store: &Store,
     location: &LayoutLocation,
     platform: &Platform,
 ) -> Result<ResolvedImage, BaseError> {
     let name = location.path.display().to_string();
-    let layout_error = |source| BaseError::Layout { name: name.clone(), source };
+    let layout_error = |source| BaseError::Layout {
+        name: name.clone(),
+        source,
+    };
     let layout = ForeignLayout::open(&location.path).map_err(layout_error)?;
     let tops = layout.resolve(&location.selector).map_err(layout_error)?;
-    let origin = ImageOrigin::Layout { path: location.path.clone() };
-    Reader { name: &name, blobs: &layout }.resolve(&tops, platform, origin)
+    let reader = Reader {
+        name: &name,
+        blobs: &layout,
+    };
+    let resolved = remembered(store, &tops, platform, |tops| {
+        reader.resolve(tops, platform)
+    })?;
+    let origin = ImageOrigin::Layout {
+        path: location.path.clone(),
+    };
+    Ok(resolved.into_image(&name, platform, origin))
+}
+
+/// What a name was resolved to: digests name what they name for ever, so it is remembered, and a build
+/// that changed nothing opens no blob.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Resolved {
+    manifest: Digest,
+    config: ImageConfig,
+    layers: Vec<(LayerBlobRef, DiffId)>,
+}
+
+impl Resolved {
+    fn into_image(self, name: &str, platform: &Platform, origin: ImageOrigin) -> ResolvedImage {
+        let source = ImageSource {
+            name: name.to_owned(),
+            manifest: self.manifest,
+            platform: platform.clone(),
+            origin,
+        };
+        ResolvedImage {
+            source,
+            config: self.config,
+        }
+    }
+}
+
+/// Resolves, or takes what was resolved before.
+fn remembered(
+    store: &Store,
+    tops: &[Descriptor],
+    platform: &Platform,
+    resolve: impl FnOnce(&[Descriptor]) -> Result<Resolved, BaseError>,
+) -> Result<Resolved, BaseError> {
+    let digests: Vec<_> = tops.iter().map(|top| top.digest().to_string()).collect();
+    let key = record_key(&("resolved", digests, platform.to_string()));
+    if let Ok(Some(resolved)) = store.records().get(&key) {
+        return Ok(resolved);
+    }
+    let resolved = resolve(tops)?;
+    let by_manifest = record_key(&("image", &resolved.manifest));
+    for key in [key, by_manifest] {
+        // What is too large to be remembered, or cannot be written, is read again the next time.
+        if let Err(error) = store.records().put(&key, &resolved) {
+            tracing::debug!(%error, "base not remembered");
+        }
+    }
+    Ok(resolved)
+}
+
+fn record_key(parts: &impl Serialize) -> Digest {
+    let text = serde_json::to_vec(parts).expect("texts and digests are valid JSON");
+    Digest::of(&text)
 }
 
 /// Reads the configuration and the layers of a resolved image.
@@ -197,6 +274,10 @@ pub fn resolve_layout(
 /// Fails when a blob is gone, damaged or malformed.
 pub fn open(store: &Store, source: &ImageSource) -> Result<OpenedImage, BaseError> {
     let name = &source.name;
+    let key = record_key(&("image", &source.manifest));
+    if let Ok(Some(Resolved { config, layers, .. })) = store.records().get(&key) {
+        return Ok(OpenedImage { config, layers });
+    }
     with_blobs(store, source, |blobs| {
         let reader = Reader { name, blobs };
         let bytes = reader.document(&source.manifest, oci::limits::MANIFEST_MAX_BYTES)?;
@@ -229,15 +310,20 @@ fn with_blobs<T>(
     match &source.origin {
         ImageOrigin::Store => use_blobs(store.content()),
         ImageOrigin::Layout { path } => {
-            let layout = ForeignLayout::open(path)
-                .map_err(|error| BaseError::Layout { name: source.name.clone(), source: error })?;
+            let layout = ForeignLayout::open(path).map_err(|error| BaseError::Layout {
+                name: source.name.clone(),
+                source: error,
+            })?;
             use_blobs(&layout)
         }
     }
 }
 
 fn blob_error(name: &str, source: BlobError) -> BaseError {
-    BaseError::Blob { name: name.to_owned(), source }
+    BaseError::Blob {
+        name: name.to_owned(),
+        source,
+    }
 }
 
 /// Reads the documents of one image.
@@ -247,12 +333,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn resolve(
-        &self,
-        tops: &[Descriptor],
-        platform: &Platform,
-        origin: ImageOrigin,
-    ) -> Result<ResolvedImage, BaseError> {
+    fn resolve(&self, tops: &[Descriptor], platform: &Platform) -> Result<Resolved, BaseError> {
         let top = match tops {
             [top] => top.clone(),
             // A tag that several entries of a layout have is an index of them.
@@ -264,18 +345,21 @@ impl Reader<'_> {
         if let Some(expected) = expected
             && !check::platforms_agree(&expected, &found)
         {
-            return Err(BaseError::WrongPlatform { name: self.name.to_owned(), expected, found });
+            return Err(BaseError::WrongPlatform {
+                name: self.name.to_owned(),
+                expected: Box::new(expected),
+                found: Box::new(found),
+            });
         }
         if !platform.can_run(&found.normalized()) {
             return Err(self.no_platform(platform, vec![found]));
         }
-        let source = ImageSource {
-            name: self.name.to_owned(),
+        let layers = self.layers(&manifest, &config)?;
+        Ok(Resolved {
             manifest: manifest_digest,
-            platform: platform.clone(),
-            origin,
-        };
-        Ok(ResolvedImage { source, config })
+            config,
+            layers,
+        })
     }
 
     /// Goes down from an index, or a manifest itself, to the platform's manifest.
@@ -295,7 +379,9 @@ impl Reader<'_> {
             let index = check::parse_index(&bytes).map_err(|e| self.malformed(e))?;
             current = self.select(&index, platform)?;
         }
-        Err(BaseError::TooDeep { name: self.name.to_owned() })
+        Err(BaseError::TooDeep {
+            name: self.name.to_owned(),
+        })
     }
 
     fn select(&self, index: &ImageIndex, platform: &Platform) -> Result<Descriptor, BaseError> {
@@ -306,8 +392,10 @@ impl Reader<'_> {
     fn config(&self, manifest: &ImageManifest) -> Result<ImageConfig, BaseError> {
         let digest = self.digest_of(manifest.config())?;
         let bytes = self.document(&digest, oci::limits::CONFIG_MAX_BYTES)?;
-        ImageConfig::parse(&bytes)
-            .map_err(|source| BaseError::Config { name: self.name.to_owned(), source })
+        ImageConfig::parse(&bytes).map_err(|source| BaseError::Config {
+            name: self.name.to_owned(),
+            source,
+        })
     }
 
     fn layers(
@@ -323,32 +411,47 @@ impl Reader<'_> {
                 diff_ids: diff_ids.len(),
             });
         }
-        let layers = manifest.layers().iter().zip(diff_ids).map(|(descriptor, diff_id)| {
-            let blob = LayerBlobRef {
-                digest: self.digest_of(descriptor)?,
-                size_bytes: descriptor.size(),
-                media_type: oci_layer_type(&descriptor.media_type().to_string()),
-            };
-            Ok((blob, diff_id.clone()))
-        });
+        let layers = manifest
+            .layers()
+            .iter()
+            .zip(diff_ids)
+            .map(|(descriptor, diff_id)| {
+                let blob = LayerBlobRef {
+                    digest: self.digest_of(descriptor)?,
+                    size_bytes: descriptor.size(),
+                    media_type: oci_layer_type(descriptor.media_type().as_ref()),
+                };
+                Ok((blob, diff_id.clone()))
+            });
         layers.collect()
     }
 
     fn document(&self, digest: &Digest, limit_bytes: u64) -> Result<Vec<u8>, BaseError> {
-        self.blobs.read_blob(digest, limit_bytes).map_err(|source| blob_error(self.name, source))
+        self.blobs
+            .read_blob(digest, limit_bytes)
+            .map_err(|source| blob_error(self.name, source))
     }
 
     fn digest_of(&self, descriptor: &Descriptor) -> Result<Digest, BaseError> {
-        descriptor::digest_of(descriptor)
-            .map_err(|source| BaseError::Digest { name: self.name.to_owned(), source })
+        descriptor::digest_of(descriptor).map_err(|source| BaseError::Digest {
+            name: self.name.to_owned(),
+            source,
+        })
     }
 
     fn malformed(&self, source: DocumentError) -> BaseError {
-        BaseError::Document { name: self.name.to_owned(), source }
+        BaseError::Document {
+            name: self.name.to_owned(),
+            source,
+        }
     }
 
     fn no_platform(&self, platform: &Platform, available: Vec<Platform>) -> BaseError {
-        BaseError::NoPlatform { name: self.name.to_owned(), platform: platform.clone(), available }
+        BaseError::NoPlatform {
+            name: self.name.to_owned(),
+            platform: Box::new(platform.clone()),
+            available,
+        }
     }
 }
 

@@ -34,7 +34,9 @@ pub(crate) fn find(
     key: &CacheKey,
 ) -> Result<Option<Arc<StackLayer>>, StepError> {
     let record = workshop.store.records().get::<VertexRecord>(key.digest())?;
-    let Some(record) = record else { return Ok(None) };
+    let Some(record) = record else {
+        return Ok(None);
+    };
     available(workshop, record.layer, record.created)
 }
 
@@ -43,8 +45,16 @@ pub(crate) fn find_alias(
     workshop: &Workshop,
     definition: &CacheKey,
 ) -> Result<Option<(CacheKey, Arc<StackLayer>)>, StepError> {
-    let record = workshop.store.records().get::<VertexRecord>(definition.digest())?;
-    let Some(VertexRecord { layer, created, content: Some(content) }) = record else {
+    let record = workshop
+        .store
+        .records()
+        .get::<VertexRecord>(definition.digest())?;
+    let Some(VertexRecord {
+        layer,
+        created,
+        content: Some(content),
+    }) = record
+    else {
         return Ok(None);
     };
     Ok(available(workshop, layer, created)?.map(|layer| (content, layer)))
@@ -73,7 +83,11 @@ pub(crate) fn remember_alias(
 
 fn record_of(workshop: &Workshop, layer: &StackLayer, content: Option<CacheKey>) -> VertexRecord {
     let created = layer.created.unwrap_or_else(|| workshop.clock.now());
-    VertexRecord { layer: layer.id.clone(), created, content }
+    VertexRecord {
+        layer: layer.id.clone(),
+        created,
+        content,
+    }
 }
 
 /// Takes a layer into this job's lease, then looks whether it is there.
@@ -87,5 +101,11 @@ fn available(
             Some(plan) => pack::find_packed(workshop, &id, plan)?.is_some(),
             None => false,
         };
-    Ok(there.then(|| Arc::new(StackLayer { id, held: Held::Stored, created: Some(created) })))
+    Ok(there.then(|| {
+        Arc::new(StackLayer {
+            id,
+            held: Held::Stored,
+            created: Some(created),
+        })
+    }))
 }

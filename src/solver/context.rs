@@ -26,11 +26,19 @@ impl LocalDirectory {
     /// Fails when there is no such directory, or a pattern is malformed.
     pub fn open(path: &Path, patterns: &[String]) -> Result<Self, ContextError> {
         let shown = path.to_owned();
-        let root = Root::open(path)
-            .map_err(|source| ContextError::Open { path: shown.clone(), source })?;
-        let ignore = PatternSet::new(patterns)
-            .map_err(|source| ContextError::Pattern { path: shown.clone(), source })?;
-        Ok(Self { root: Arc::new(root), shown, ignore })
+        let root = Root::open(path).map_err(|source| ContextError::Open {
+            path: shown.clone(),
+            source,
+        })?;
+        let ignore = PatternSet::new(patterns).map_err(|source| ContextError::Pattern {
+            path: shown.clone(),
+            source,
+        })?;
+        Ok(Self {
+            root: Arc::new(root),
+            shown,
+            ignore,
+        })
     }
 }
 

@@ -75,14 +75,21 @@ pub struct Emulation {
 /// The emulators that this build registered; the descriptor keeps them.
 #[derive(Debug)]
 enum Registered {
-    Ours { _instance: BinfmtInstance, emulators: Vec<(Architecture, PathBuf)> },
+    Ours {
+        _instance: BinfmtInstance,
+        emulators: Vec<(Architecture, PathBuf)>,
+    },
     Hosts,
 }
 
 impl Emulation {
     /// Makes it; nothing is registered yet.
     pub fn new(emulators: Box<dyn Emulators>) -> Self {
-        Self { native: OnceLock::new(), emulators, registered: Mutex::new(None) }
+        Self {
+            native: OnceLock::new(),
+            emulators,
+            registered: Mutex::new(None),
+        }
     }
 
     /// Makes sure that a platform's programs run; returns what runs them, none if the processor does.
@@ -91,12 +98,18 @@ impl Emulation {
     ///
     /// Fails when there is no emulator or it cannot be registered.
     pub fn require(&self, platform: &Platform) -> Result<Option<Emulator>, EmulationError> {
-        let architecture = Architecture::from_name(&platform.architecture)
-            .ok_or_else(|| EmulationError::UnknownArchitecture { platform: platform.clone() })?;
+        let architecture = Architecture::from_name(&platform.architecture).ok_or_else(|| {
+            EmulationError::UnknownArchitecture {
+                platform: platform.clone(),
+            }
+        })?;
         if self.is_native(architecture, platform.variant.as_deref()) {
             return Ok(None);
         }
-        let mut registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut registered = self
+            .registered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let current = match registered.take() {
             Some(current) => current,
             None => self.register(platform, architecture)?,
@@ -112,7 +125,9 @@ impl Emulation {
         if variant.is_none() && Architecture::of_this_program() == Some(architecture) {
             return true;
         }
-        self.native.get_or_init(NativePrograms::probe).runs(architecture, variant)
+        self.native
+            .get_or_init(NativePrograms::probe)
+            .runs(architecture, variant)
     }
 
     fn emulator_in(
@@ -130,14 +145,22 @@ impl Emulation {
         };
         match path {
             Some(path) => {
-                let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-                Ok(Emulator { name: name.into_owned() })
+                let name = path
+                    .file_name()
+                    .unwrap_or(path.as_os_str())
+                    .to_string_lossy();
+                Ok(Emulator {
+                    name: name.into_owned(),
+                })
             }
             None => match self.emulators.find(architecture) {
-                Ok(path) => Ok(Emulator { name: path.display().to_string() }),
-                Err(source) => {
-                    Err(EmulationError::NotFound { platform: platform.clone(), source })
-                }
+                Ok(path) => Ok(Emulator {
+                    name: path.display().to_string(),
+                }),
+                Err(source) => Err(EmulationError::NotFound {
+                    platform: platform.clone(),
+                    source,
+                }),
             },
         }
     }
@@ -153,32 +176,53 @@ impl Emulation {
             // Before Linux 6.7 there is only the host's.
             Err(_) if self.hosts(wanted).is_some() => return Ok(Registered::Hosts),
             Err(source) => {
-                return Err(EmulationError::Kernel { platform: platform.clone(), source });
+                return Err(EmulationError::Kernel {
+                    platform: platform.clone(),
+                    source,
+                });
             }
         };
         self.emulators
             .find(wanted)
-            .map_err(|source| EmulationError::NotFound { platform: platform.clone(), source })?;
+            .map_err(|source| EmulationError::NotFound {
+                platform: platform.clone(),
+                source,
+            })?;
         let mut emulators = Vec::new();
         for architecture in Architecture::ALL {
-            let Ok(path) = self.emulators.find(architecture) else { continue };
+            let Ok(path) = self.emulators.find(architecture) else {
+                continue;
+            };
             if self.is_native(architecture, None) {
                 continue;
             }
             // `P` keeps argv[0], `O` opens the program for it, `C` keeps set-user-id programs working,
             // `F` keeps the emulator at hand in any root directory (binfmt-misc.rst).
-            let line = registration_line(architecture, &path, HandlerFlags::ALL)
-                .map_err(|source| EmulationError::Path { path: path.clone(), source })?;
+            let line =
+                registration_line(architecture, &path, HandlerFlags::ALL).map_err(|source| {
+                    EmulationError::Path {
+                        path: path.clone(),
+                        source,
+                    }
+                })?;
             instance
                 .register(&line)
-                .map_err(|source| EmulationError::Register { path: path.clone(), source })?;
+                .map_err(|source| EmulationError::Register {
+                    path: path.clone(),
+                    source,
+                })?;
             emulators.push((architecture, path));
         }
-        Ok(Registered::Ours { _instance: instance, emulators })
+        Ok(Registered::Ours {
+            _instance: instance,
+            emulators,
+        })
     }
 
     fn hosts(&self, architecture: Architecture) -> Option<PathBuf> {
         let registrations = self.emulators.host_registrations().ok()?;
-        registrations.usable(architecture).map(|handler| handler.interpreter.clone())
+        registrations
+            .usable(architecture)
+            .map(|handler| handler.interpreter.clone())
     }
 }

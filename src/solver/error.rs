@@ -1,8 +1,8 @@
 //! Why a job ends without a result.
 
 use graph::VertexId;
-use runtime::{ExecError, OverlayError};
 use rootfs::{FsError, UserError};
+use runtime::{ExecError, OverlayError};
 use store::{ClaimError, LeaseError, NameError, RecordError, SnapshotError};
 
 use crate::base::BaseError;

@@ -108,18 +108,27 @@ impl Events {
     /// Makes both ends; the clock starts now.
     pub fn channel() -> (Self, Receiver<TimedEvent>) {
         let (sender, receiver) = channel();
-        (Self { start: Instant::now(), sender }, receiver)
+        (
+            Self {
+                start: Instant::now(),
+                sender,
+            },
+            receiver,
+        )
     }
 
     /// Tells something.
     pub fn emit(&self, event: Event) {
-        let timed = TimedEvent { at: self.start.elapsed(), event };
+        let timed = TimedEvent {
+            at: self.start.elapsed(),
+            event,
+        };
         // An error says that the display is gone; there is nobody to tell.
         drop(self.sender.send(timed));
     }
 
     /// Tells the user something that is no error.
-    pub fn warn(&self, text: impl Into<String>) {
+    pub fn warn<T: Into<String>>(&self, text: T) {
         self.emit(Event::Warning { text: text.into() });
     }
 }

@@ -64,7 +64,11 @@ pub struct Prepared {
 impl HostFiles {
     /// Keeps what is needed; `resolv_conf` is the text of the machine's own.
     pub fn new(resolv_conf: Vec<u8>, ids: IdStorage) -> Self {
-        Self { resolv_conf, ids, prepared: Mutex::new(None) }
+        Self {
+            resolv_conf,
+            ids,
+            prepared: Mutex::new(None),
+        }
     }
 
     /// Returns the files, prepared now if they are not.
@@ -103,12 +107,14 @@ impl Prepared {
     /// Fails when the file system in memory is full.
     pub fn mounts(&self, hostname: &str) -> Result<[(&'static str, OwnedFd); 2], HostFilesError> {
         // The lines of BuildKit's own file, so that a command sees what it is used to.
-        let hosts = format!(
-            "127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-        );
+        let hosts =
+            format!("127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
         Ok([
             ("/etc/hosts", self.file(hosts.as_bytes(), Mode::new(0o644))?),
-            ("/etc/resolv.conf", self.file(&self.resolv_conf, Mode::new(0o644))?),
+            (
+                "/etc/resolv.conf",
+                self.file(&self.resolv_conf, Mode::new(0o644))?,
+            ),
         ])
     }
 
@@ -128,7 +134,11 @@ impl Prepared {
         drop(written);
         // The file keeps its name: the kernel mounts nothing that was removed.
         let file = self.memory.open_file(&path)?;
-        Ok(runtime::bind(file.as_fd(), Submounts::Without, Access::ReadOnly)?)
+        Ok(runtime::bind(
+            file.as_fd(),
+            Submounts::Without,
+            Access::ReadOnly,
+        )?)
     }
 
     fn write(&self, path: &RootPath, content: &[u8], mode: Mode) -> Result<(), HostFilesError> {
@@ -146,7 +156,9 @@ fn stubs(store: &Store, lease: &Lease, owner: BuilderId) -> Result<Root, HostFil
     }
     let active = store.snapshots().prepare(lease)?;
     runtime::populate_stubs(active.fs().as_fd(), owner)?;
-    Ok(active.commit(&id, SnapshotMeta::of(SnapshotKind::Files))?.fs)
+    Ok(active
+        .commit(&id, SnapshotMeta::of(SnapshotKind::Files))?
+        .fs)
 }
 
 /// Returns the id that container root has on disk.

@@ -12,8 +12,8 @@ use store::{Lease, Store};
 
 use crate::emulation::Emulation;
 use crate::event::Events;
-use crate::pack::PackPlan;
 use crate::host_files::HostFiles;
+use crate::pack::PackPlan;
 use crate::state::Reuse;
 
 /// One request: a graph, and what of it is wanted.

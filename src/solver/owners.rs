@@ -38,7 +38,10 @@ pub(crate) fn remember(
     if table.is_empty() {
         return Ok(());
     }
-    Ok(workshop.store.records().put(&record_key(layer), &table.to_string())?)
+    Ok(workshop
+        .store
+        .records()
+        .put(&record_key(layer), &table.to_string())?)
 }
 
 /// Returns the owners of a layer's directory.
@@ -51,11 +54,11 @@ pub(crate) fn of_stack(workshop: &Workshop, stack: &Stack) -> Result<Owners, Own
     let mut merged = OwnerTable::default();
     if workshop.ids == IdStorage::Recorded {
         for layer in stack.layers() {
-            merge(workshop, layer.id.clone(), &mut merged)?;
+            merge(workshop, &layer.id, &mut merged)?;
             if let Held::Base(base) = &layer.held
                 && let Ok(id) = SnapshotId::from_digest("layer", base.diff_id.digest())
             {
-                merge(workshop, id, &mut merged)?;
+                merge(workshop, &id, &mut merged)?;
             }
         }
     }
@@ -64,10 +67,10 @@ pub(crate) fn of_stack(workshop: &Workshop, stack: &Stack) -> Result<Owners, Own
 
 fn merge(
     workshop: &Workshop,
-    layer: SnapshotId,
+    layer: &SnapshotId,
     merged: &mut OwnerTable,
 ) -> Result<(), OwnersError> {
-    for (path, record) in table(workshop, &layer)?.iter() {
+    for (path, record) in table(workshop, layer)?.iter() {
         merged.insert(path.clone(), *record);
     }
     Ok(())
@@ -78,9 +81,13 @@ fn table(workshop: &Workshop, layer: &SnapshotId) -> Result<OwnerTable, OwnersEr
         return Ok(OwnerTable::default());
     }
     let text = workshop.store.records().get::<String>(&record_key(layer))?;
-    let Some(text) = text else { return Ok(OwnerTable::default()) };
-    OwnerTable::parse(&text)
-        .map_err(|source| OwnersError::Damaged { layer: layer.to_string(), source })
+    let Some(text) = text else {
+        return Ok(OwnerTable::default());
+    };
+    OwnerTable::parse(&text).map_err(|source| OwnersError::Damaged {
+        layer: layer.to_string(),
+        source,
+    })
 }
 
 fn record_key(layer: &SnapshotId) -> Digest {

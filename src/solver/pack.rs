@@ -6,9 +6,7 @@ use layer::{Compression, DiffError, PackError, PackOptions, TarOptions};
 use oci::time::Timestamp;
 use oci::{DiffId, Digest};
 use serde::{Deserialize, Serialize};
-use store::{
-    IngestError, LeaseError, ObjectId, Presence, RecordError, SnapshotError, SnapshotId,
-};
+use store::{IngestError, LeaseError, ObjectId, Presence, RecordError, SnapshotError, SnapshotId};
 
 use crate::event::{Event, StepId};
 use crate::job::Workshop;
@@ -30,6 +28,8 @@ pub struct PackPlan {
     pub clamp: Option<Timestamp>,
 }
 
+/// The field as serde hands it over: by reference.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 fn compression_text<S: serde::Serializer>(
     compression: &Compression,
     serializer: S,
@@ -118,12 +118,19 @@ pub fn pack_layer(
     }
     let what = format!("packing {}", layer.id);
     let tell = |done| {
-        let event = Event::Progress { step: step.clone(), what: what.clone(), done };
+        let event = Event::Progress {
+            step: step.clone(),
+            what: what.clone(),
+            done,
+        };
         workshop.events.emit(event);
     };
     tell(false);
     let blob = pack_now(workshop, layer, plan)?;
-    workshop.store.records().put(&record_key(&layer.id, plan), &blob)?;
+    workshop
+        .store
+        .records()
+        .put(&record_key(&layer.id, plan), &blob)?;
     tell(true);
     Ok(blob)
 }
@@ -134,7 +141,10 @@ pub(crate) fn find_packed(
     layer: &SnapshotId,
     plan: &PackPlan,
 ) -> Result<Option<LayerBlob>, PackLayerError> {
-    let record = workshop.store.records().get::<LayerBlob>(&record_key(layer, plan))?;
+    let record = workshop
+        .store
+        .records()
+        .get::<LayerBlob>(&record_key(layer, plan))?;
     let Some(blob) = record else { return Ok(None) };
     let there = workshop.lease.hold(&ObjectId::Blob(blob.digest.clone()))?;
     Ok((there == Presence::Present).then_some(blob))
@@ -147,20 +157,36 @@ fn pack_now(
 ) -> Result<LayerBlob, PackLayerError> {
     let mut ingest = workshop.store.content().ingest(&workshop.lease)?;
     let options = PackOptions {
-        tar: TarOptions { clamp: plan.clamp, ..TarOptions::default() },
+        tar: TarOptions {
+            clamp: plan.clamp,
+            ..TarOptions::default()
+        },
         compression: plan.compression,
     };
-    let pack_error = |source| PackLayerError::Pack { layer: layer.id.clone(), source };
+    let pack_error = |source| PackLayerError::Pack {
+        layer: layer.id.clone(),
+        source,
+    };
     let packed = match &layer.held {
         Held::Recipe(changes) => {
             layer::pack(changes.stream(), &options, &mut ingest).map_err(pack_error)?
         }
         Held::Stored | Held::Base(_) => {
-            let snapshot = workshop.store.snapshots().open(&workshop.lease, &layer.id)?;
-            let snapshot =
-                snapshot.ok_or_else(|| PackLayerError::Gone { layer: layer.id.clone() })?;
-            let changes = layer::diff_upper(Arc::new(snapshot.fs), owners::of_layer(workshop, &layer.id)?)
-                .map_err(|source| PackLayerError::Diff { layer: layer.id.clone(), source })?;
+            let snapshot = workshop
+                .store
+                .snapshots()
+                .open(&workshop.lease, &layer.id)?;
+            let snapshot = snapshot.ok_or_else(|| PackLayerError::Gone {
+                layer: layer.id.clone(),
+            })?;
+            let changes = layer::diff_upper(
+                Arc::new(snapshot.fs),
+                owners::of_layer(workshop, &layer.id)?,
+            )
+            .map_err(|source| PackLayerError::Diff {
+                layer: layer.id.clone(),
+                source,
+            })?;
             layer::pack(changes, &options, &mut ingest).map_err(pack_error)?
         }
     };
@@ -178,4 +204,3 @@ fn record_key(layer: &SnapshotId, plan: &PackPlan) -> Digest {
         .expect("names and numbers are valid JSON");
     Digest::of(&text)
 }
-

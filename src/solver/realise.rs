@@ -11,13 +11,9 @@ use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use layer::{
-    Applied, ApplyError, ApplyOptions, Attributes, Limits, PlaceError, SettleError,
-};
+use layer::{Applied, ApplyError, ApplyOptions, Attributes, Limits, PlaceError, SettleError};
 use oci::{DiffId, Digest, Hasher};
-use rootfs::{
-    FsError, Metadata, Owners, ResolvedUser, Root, RootPath, UserError,
-};
+use rootfs::{FsError, Metadata, Owners, ResolvedUser, Root, RootPath, UserError};
 use runtime::{CancelToken, KernelFeatures, OverlayError, OverlayOptions};
 use store::{
     ActiveSnapshot, BlobError, BlobSource as _, Claim, ClaimError, ClaimName, NameError, Snapshot,
@@ -149,21 +145,19 @@ pub(crate) fn lowers(
 /// # Errors
 ///
 /// As [`lowers`].
-pub(crate) fn view(
-    workshop: &Workshop,
-    step: StepId,
-    stack: &Stack,
-) -> Result<View, RealiseError> {
+pub(crate) fn view(workshop: &Workshop, step: StepId, stack: &Stack) -> Result<View, RealiseError> {
     let roots = lowers(workshop, step, stack)?;
     let owners = owners::of_stack(workshop, stack)?;
-    let root = (!roots.is_empty()).then(|| merged(&roots, &workshop.features)).transpose()?;
+    let root = (!roots.is_empty())
+        .then(|| merged(&roots, workshop.features))
+        .transpose()?;
     Ok(View { root, owners })
 }
 
 /// Mounts directories as one, the lowest first.
-fn merged(roots: &[Arc<Root>], features: &KernelFeatures) -> Result<Arc<Root>, RealiseError> {
+fn merged(roots: &[Arc<Root>], features: KernelFeatures) -> Result<Arc<Root>, RealiseError> {
     let top_first: Vec<_> = roots.iter().rev().map(|root| root.as_fd()).collect();
-    let mount = runtime::mount_overlay(&top_first, None, OverlayOptions::default(), features)?;
+    let mount = runtime::mount_overlay(&top_first, None, OverlayOptions::default(), &features)?;
     Ok(Arc::new(Root::from_fd(mount, "/")))
 }
 
@@ -186,17 +180,26 @@ impl View {
 
     /// Returns what is at a path; the last component is not followed.
     pub(crate) fn metadata(&self, path: &RootPath) -> Result<Option<Metadata>, FsError> {
-        self.root.as_ref().map_or(Ok(None), |root| root.metadata(path))
+        self.root
+            .as_ref()
+            .map_or(Ok(None), |root| root.metadata(path))
     }
 
     /// Follows the symbolic links of a path, as far as it exists.
     pub(crate) fn resolve(&self, path: &RootPath) -> Result<RootPath, FsError> {
-        self.root.as_ref().map_or_else(|| Ok(path.clone()), |root| root.resolve(path))
+        self.root
+            .as_ref()
+            .map_or_else(|| Ok(path.clone()), |root| root.resolve(path))
     }
 
     /// Returns the attributes of a directory; none if there is no directory at the path.
-    pub(crate) fn directory(&self, path: &RootPath) -> Result<Option<Attributes>, layer::DiffError> {
-        let Some(root) = &self.root else { return Ok(None) };
+    pub(crate) fn directory(
+        &self,
+        path: &RootPath,
+    ) -> Result<Option<Attributes>, layer::DiffError> {
+        let Some(root) = &self.root else {
+            return Ok(None);
+        };
         layer::directory_attributes(root, path, &self.owners)
     }
 
@@ -240,7 +243,11 @@ impl Maker<'_> {
         if let Some(snapshot) = self.open(&layer.id)? {
             return Ok(Arc::new(snapshot.fs));
         }
-        let active = self.workshop.store.snapshots().prepare(&self.workshop.lease)?;
+        let active = self
+            .workshop
+            .store
+            .snapshots()
+            .prepare(&self.workshop.lease)?;
         match &layer.held {
             Held::Recipe(changes) => {
                 let owners = layer::place(changes.stream(), active.fs(), self.workshop.ids);
@@ -263,14 +270,19 @@ impl Maker<'_> {
         layer: &StackLayer,
         active: &ActiveSnapshot,
     ) -> Result<(), RealiseError> {
-        let gone = || RealiseError::Gone { layer: layer.id.clone() };
+        let gone = || RealiseError::Gone {
+            layer: layer.id.clone(),
+        };
         let plan = self.workshop.pack.as_ref().ok_or_else(gone)?;
         let blob = pack::find_packed(self.workshop, &layer.id, plan).map_err(Box::new)?;
         let blob = blob.ok_or_else(gone)?;
         let content = self.workshop.store.content();
         let reader = content
             .open_blob(&blob.digest, blob.size_bytes)
-            .map_err(|source| RealiseError::Blob { layer: layer.id.clone(), source })?;
+            .map_err(|source| RealiseError::Blob {
+                layer: layer.id.clone(),
+                source,
+            })?;
         let name = layer.id.to_string();
         let applied = self.unpack(&name, Box::new(reader), &blob.diff_id, active.fs())?;
         Ok(owners::remember(self.workshop, &layer.id, &applied.owners)?)
@@ -281,12 +293,20 @@ impl Maker<'_> {
         let bases: Vec<_> = layers.iter().filter_map(|layer| base_of(layer)).collect();
         let found = bases.iter().map(|(id, base)| self.open_base(id, base));
         let found: Vec<_> = found.collect::<Result<_, _>>()?;
-        if let Some(roots) = found.into_iter().map(|found| Some(Arc::new(found?.fs))).collect() {
+        if let Some(roots) = found
+            .into_iter()
+            .map(|found| Some(Arc::new(found?.fs)))
+            .collect()
+        {
             return Ok(roots);
         }
         // In one order everywhere, so that two processes never wait for each other.
-        let names: BTreeSet<_> = bases.iter().map(|(_, base)| base.diff_id.digest()).collect();
-        let claims: Result<Vec<Claim>, _> = names.into_iter().map(|name| self.claim(name)).collect();
+        let names: BTreeSet<_> = bases
+            .iter()
+            .map(|(_, base)| base.diff_id.digest())
+            .collect();
+        let claims: Result<Vec<Claim>, _> =
+            names.into_iter().map(|name| self.claim(name)).collect();
         let _claims = claims?;
         let unpacked = self.unpack_all(&bases)?;
         self.settle_all(&bases, unpacked)
@@ -314,17 +334,28 @@ impl Maker<'_> {
         Ok(directories)
     }
 
-    fn unpack_base(&self, id: &SnapshotId, base: &BaseLayer) -> Result<BaseDirectory, RealiseError> {
+    fn unpack_base(
+        &self,
+        id: &SnapshotId,
+        base: &BaseLayer,
+    ) -> Result<BaseDirectory, RealiseError> {
         if let Some(snapshot) = self.open_base(id, base)? {
             return Ok(BaseDirectory::There(snapshot));
         }
-        let active = self.workshop.store.snapshots().prepare(&self.workshop.lease)?;
+        let active = self
+            .workshop
+            .store
+            .snapshots()
+            .prepare(&self.workshop.lease)?;
         let reader = base::open_layer(&self.workshop.store, base)?;
         let name = base.digest.to_string();
         self.tell(&format!("extracting {name}"), false);
         let applied = self.unpack(&name, reader, &base.diff_id, active.fs())?;
         self.tell(&format!("extracting {name}"), true);
-        Ok(BaseDirectory::Unpacked(Box::new(Unpacked { active, applied })))
+        Ok(BaseDirectory::Unpacked(Box::new(Unpacked {
+            active,
+            applied,
+        })))
     }
 
     /// Reads a blob into a directory; its tar must be the one that `diff_id` names.
@@ -335,18 +366,33 @@ impl Maker<'_> {
         diff_id: &DiffId,
         target: &Root,
     ) -> Result<Applied, RealiseError> {
-        let read_error = |source| RealiseError::Read { layer: name.to_owned(), source };
-        let blob = Cancellable { inner: blob, cancel: &self.workshop.cancel };
+        let read_error = |source| RealiseError::Read {
+            layer: name.to_owned(),
+            source,
+        };
+        let blob = Cancellable {
+            inner: blob,
+            cancel: &self.workshop.cancel,
+        };
         let tar = layer::decompressor(blob).map_err(read_error)?;
-        let mut tar = Hashing { inner: tar, hasher: Hasher::new() };
-        let options = ApplyOptions { ids: self.workshop.ids, limits: Limits::default() };
+        let mut tar = Hashing {
+            inner: tar,
+            hasher: Hasher::new(),
+        };
+        let options = ApplyOptions {
+            ids: self.workshop.ids,
+            limits: Limits::default(),
+        };
         let applied = layer::apply(&mut tar, target, &options);
         let applied = applied.map_err(|source| self.unpack_error(name, source))?;
         // What stands behind the end of the archive is part of the digest.
         io::copy(&mut tar, &mut io::sink()).map_err(read_error)?;
         let found = DiffId::new(tar.hasher.finish());
         if found != *diff_id {
-            return Err(RealiseError::WrongDiffId { expected: diff_id.clone(), found });
+            return Err(RealiseError::WrongDiffId {
+                expected: diff_id.clone(),
+                found,
+            });
         }
         Ok(applied)
     }
@@ -355,7 +401,10 @@ impl Maker<'_> {
         if self.workshop.cancel.is_cancelled() {
             return RealiseError::Cancelled;
         }
-        RealiseError::Unpack { layer: name.to_owned(), source }
+        RealiseError::Unpack {
+            layer: name.to_owned(),
+            source,
+        }
     }
 
     /// Settles what layers say about those below them, from the bottom up, and completes them.
@@ -368,7 +417,9 @@ impl Maker<'_> {
         for ((chain, base), directory) in bases.iter().zip(directories) {
             let root = match directory {
                 BaseDirectory::There(snapshot) => Arc::new(snapshot.fs),
-                BaseDirectory::Unpacked(unpacked) => self.complete(chain, base, *unpacked, &roots)?,
+                BaseDirectory::Unpacked(unpacked) => {
+                    self.complete(chain, base, *unpacked, &roots)?
+                }
             };
             roots.push(root);
         }
@@ -383,22 +434,37 @@ impl Maker<'_> {
         below: &[Arc<Root>],
     ) -> Result<Arc<Root>, RealiseError> {
         let Unpacked { active, applied } = unpacked;
-        let Applied { unsettled, mut owners, root_is_set, root_is_opaque, .. } = applied;
+        let Applied {
+            unsettled,
+            mut owners,
+            root_is_set,
+            root_is_opaque,
+            ..
+        } = applied;
         if root_is_opaque && !below.is_empty() {
-            return Err(RealiseError::OpaqueTop { layer: base.diff_id.clone() });
+            return Err(RealiseError::OpaqueTop {
+                layer: base.diff_id.clone(),
+            });
         }
         if !root_is_set {
             owners::inherit_top(self.workshop, active.fs(), None)?;
         }
         let meta = SnapshotMeta::of(SnapshotKind::Layer);
         if unsettled.is_empty() || below.is_empty() {
-            let id = if unsettled.is_empty() { independent(base)? } else { chain.clone() };
+            let id = if unsettled.is_empty() {
+                independent(base)?
+            } else {
+                chain.clone()
+            };
             owners::remember(self.workshop, &id, &owners)?;
             return Ok(Arc::new(active.commit(&id, meta)?.fs));
         }
-        let below = merged(below, &self.workshop.features)?;
+        let below = merged(below, self.workshop.features)?;
         layer::settle(active.fs(), &below, &unsettled, &mut owners).map_err(|source| {
-            RealiseError::Settle { layer: base.diff_id.to_string(), source }
+            RealiseError::Settle {
+                layer: base.diff_id.to_string(),
+                source,
+            }
         })?;
         owners::remember(self.workshop, chain, &owners)?;
         Ok(Arc::new(active.commit(chain, meta)?.fs))
@@ -417,19 +483,29 @@ impl Maker<'_> {
 
     /// Takes a snapshot into this job's lease and opens it.
     fn open(&self, id: &SnapshotId) -> Result<Option<Snapshot>, RealiseError> {
-        Ok(self.workshop.store.snapshots().open(&self.workshop.lease, id)?)
+        Ok(self
+            .workshop
+            .store
+            .snapshots()
+            .open(&self.workshop.lease, id)?)
     }
 
     /// Makes sure that nobody else, here or in another process, makes the same at the same time.
     fn claim(&self, what: &Digest) -> Result<Claim, RealiseError> {
         let cancelled = || self.workshop.cancel.is_cancelled();
         let claims = self.workshop.store.claims();
-        claims.exclusive_or(ClaimName::Key(what), &cancelled)?.ok_or(RealiseError::Cancelled)
+        claims
+            .exclusive_or(ClaimName::Key(what), &cancelled)?
+            .ok_or(RealiseError::Cancelled)
     }
 
     fn tell(&self, what: &str, done: bool) {
         let step = self.step.clone();
-        self.workshop.events.emit(Event::Progress { step, what: what.to_owned(), done });
+        self.workshop.events.emit(Event::Progress {
+            step,
+            what: what.to_owned(),
+            done,
+        });
     }
 }
 

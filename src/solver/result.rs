@@ -79,7 +79,9 @@ impl Stack {
 
 impl FromIterator<Arc<StackLayer>> for Stack {
     fn from_iter<I: IntoIterator<Item = Arc<StackLayer>>>(layers: I) -> Self {
-        Self { layers: layers.into_iter().collect() }
+        Self {
+            layers: layers.into_iter().collect(),
+        }
     }
 }
 

@@ -78,8 +78,14 @@ impl<'job> Scheduler<'job> {
             workshop,
             machine: Machine::new(&job.definition, job.options.reuse),
             slots: vec![Slot::default(); job.definition.len()],
-            commands: Bound { running: 0, limit: job.options.jobs.get() },
-            others: Bound { running: 0, limit: cores * 2 },
+            commands: Bound {
+                running: 0,
+                limit: job.options.jobs.get(),
+            },
+            others: Bound {
+                running: 0,
+                limit: cores * 2,
+            },
             waiting: VecDeque::new(),
             failure: None,
         }
@@ -91,7 +97,12 @@ impl<'job> Scheduler<'job> {
         sender: &Sender<Report>,
         inbox: &Receiver<Report>,
     ) -> Result<Vec<Stack>, SolveError> {
-        let targets: Vec<_> = self.job.targets.iter().filter_map(|target| vertex_of(*target)).collect();
+        let targets: Vec<_> = self
+            .job
+            .targets
+            .iter()
+            .filter_map(|target| vertex_of(*target))
+            .collect();
         self.waiting = self.machine.start(&targets).into();
         loop {
             self.dispatch(scope, sender);
@@ -186,7 +197,11 @@ impl<'job> Scheduler<'job> {
         let id = report.vertex;
         let was_command = matches!(self.machine.phase(id), Phase::Running { .. })
             && matches!(self.job.definition.vertex(id).op, Op::Exec(_));
-        let bound = if was_command { &mut self.commands } else { &mut self.others };
+        let bound = if was_command {
+            &mut self.commands
+        } else {
+            &mut self.others
+        };
         bound.running -= 1;
         let verdict = match report.result {
             Ok(answer) => self.keep(id, answer),
@@ -229,7 +244,10 @@ impl<'job> Scheduler<'job> {
                 name: self.job.definition.vertex(id).label.to_string(),
                 error: error.to_string(),
             });
-            self.failure = Some(SolveError::Step { vertex: id, error: Box::new(error) });
+            self.failure = Some(SolveError::Step {
+                vertex: id,
+                error: Box::new(error),
+            });
         }
         Verdict::Failed
     }
@@ -240,18 +258,24 @@ impl<'job> Scheduler<'job> {
         }
         let stalled = self.machine.stalled();
         if !stalled.is_empty() {
-            let states = stalled.iter().map(|(id, phase)| {
-                format!("{} {phase:?}", self.job.definition.digest(*id))
+            let states = stalled
+                .iter()
+                .map(|(id, phase)| format!("{} {phase:?}", self.job.definition.digest(*id)));
+            return Err(SolveError::Stalled {
+                states: states.collect(),
             });
-            return Err(SolveError::Stalled { states: states.collect() });
         }
-        let stacks = self.job.targets.iter().map(|target| match vertex_of(*target) {
-            None => Ok(Stack::scratch()),
-            Some(id) => match &self.slots[id.index()].output {
-                Some(Output::Files(stack)) => Ok(stack.clone()),
-                Some(Output::Local(_)) | None => Err(SolveError::NoResult { vertex: id }),
-            },
-        });
+        let stacks = self
+            .job
+            .targets
+            .iter()
+            .map(|target| match vertex_of(*target) {
+                None => Ok(Stack::scratch()),
+                Some(id) => match &self.slots[id.index()].output {
+                    Some(Output::Files(stack)) => Ok(stack.clone()),
+                    Some(Output::Local(_)) | None => Err(SolveError::NoResult { vertex: id }),
+                },
+            });
         stacks.collect()
     }
 
@@ -290,7 +314,10 @@ impl<'job> Scheduler<'job> {
 
     /// A directory of the user's is opened and nothing more: no step of its own.
     fn is_silent(&self, id: VertexId) -> bool {
-        matches!(self.job.definition.vertex(id).op, Op::Source(SourceOp::Local(_)))
+        matches!(
+            self.job.definition.vertex(id).op,
+            Op::Source(SourceOp::Local(_))
+        )
     }
 }
 

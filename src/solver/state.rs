@@ -335,7 +335,9 @@ impl<'a> Machine<'a> {
                 let source: Vec<_> = self.content_source(id).into_iter().collect();
                 self.want(&source, Demand::Result, pending).then(|| {
                     actions.push(Action::Check { vertex: id });
-                    Phase::Checking { definition: definition.clone() }
+                    Phase::Checking {
+                        definition: definition.clone(),
+                    }
                 })
             }
             Phase::Keyed { key, definition } if demand == Demand::Result => {
@@ -346,14 +348,20 @@ impl<'a> Machine<'a> {
                 let ready = !self.stands_on_input(id) || self.want(&below, Demand::Result, pending);
                 ready.then(|| {
                     actions.push(Action::Take { vertex: id });
-                    Phase::Running { key: Some(key.clone()) }
+                    Phase::Running {
+                        key: Some(key.clone()),
+                    }
                 })
             }
             Phase::Missed { key, definition } => {
                 let inputs: Vec<_> = self.definition.input_ids(id).collect();
                 self.want(&inputs, Demand::Result, pending).then(|| {
                     let (key, definition) = (key.clone(), definition.clone());
-                    actions.push(Action::Run { vertex: id, key: key.clone(), definition });
+                    actions.push(Action::Run {
+                        vertex: id,
+                        key: key.clone(),
+                        definition,
+                    });
                     Phase::Running { key }
                 })
             }
@@ -379,10 +387,16 @@ impl<'a> Machine<'a> {
         // An image is not made but named: there is nothing to look up.
         let is_source = matches!(self.definition.vertex(id).op, Op::Source(_));
         if is_source || self.reuse == Reuse::No {
-            return Phase::Missed { key: Some(key), definition };
+            return Phase::Missed {
+                key: Some(key),
+                definition,
+            };
         }
-        let action =
-            Action::LookUp { vertex: id, key: key.clone(), definition: definition.clone() };
+        let action = Action::LookUp {
+            vertex: id,
+            key: key.clone(),
+            definition: definition.clone(),
+        };
         actions.push(action);
         Phase::LookingUp { key, definition }
     }
@@ -394,24 +408,39 @@ impl<'a> Machine<'a> {
         actions: &mut Vec<Action>,
     ) -> Option<Phase> {
         let Some(map) = CacheMap::of(self.definition.vertex(id)) else {
-            return Some(Phase::Missed { key: None, definition: None });
+            return Some(Phase::Missed {
+                key: None,
+                definition: None,
+            });
         };
-        let wanted: Vec<_> = self.definition.input_ids(id).filter(|id| !self.is_local(*id)).collect();
+        let wanted: Vec<_> = self
+            .definition
+            .input_ids(id)
+            .filter(|id| !self.is_local(*id))
+            .collect();
         if !self.want(&wanted, Demand::Key, pending) {
             return None;
         }
         let content = self.content_source(id);
         if content.is_none() && !map.inputs.contains(&InputKey::KeyThenContent) {
-            return Some(Phase::Keyed { key: map.key(&self.key_inputs(id)), definition: None });
+            return Some(Phase::Keyed {
+                key: map.key(&self.key_inputs(id)),
+                definition: None,
+            });
         }
-        if content.is_none() || content.is_some_and(|source| self.is_local(source)) {
+        if content.is_none_or(|source| self.is_local(source)) {
             return Some(Phase::NeedsContent { definition: None });
         }
         let definition = map.key(&self.key_inputs(id));
         if self.reuse == Reuse::No {
-            return Some(Phase::NeedsContent { definition: Some(definition) });
+            return Some(Phase::NeedsContent {
+                definition: Some(definition),
+            });
         }
-        actions.push(Action::FindAlias { vertex: id, definition: definition.clone() });
+        actions.push(Action::FindAlias {
+            vertex: id,
+            definition: definition.clone(),
+        });
         Some(Phase::Aliasing { definition })
     }
 
@@ -429,19 +458,27 @@ impl<'a> Machine<'a> {
         let vertex = self.definition.vertex(id);
         let map = CacheMap::of(vertex)?;
         let parts = vertex.inputs.iter().zip(&map.inputs);
-        parts.into_iter().find_map(|(input, part)| match (input, part) {
-            (Input::Vertex(source), InputKey::KeyThenContent) => Some(*source),
-            (Input::Vertex(_), InputKey::Key) | (Input::Scratch, _) => None,
-        })
+        parts
+            .into_iter()
+            .find_map(|(input, part)| match (input, part) {
+                (Input::Vertex(source), InputKey::KeyThenContent) => Some(*source),
+                (Input::Vertex(_), InputKey::Key) | (Input::Scratch, _) => None,
+            })
     }
 
     fn is_local(&self, id: VertexId) -> bool {
-        matches!(self.definition.vertex(id).op, Op::Source(SourceOp::Local(_)))
+        matches!(
+            self.definition.vertex(id).op,
+            Op::Source(SourceOp::Local(_))
+        )
     }
 
     /// Tells whether the result is a change on top of input 0.
     fn stands_on_input(&self, id: VertexId) -> bool {
-        matches!(self.definition.vertex(id).inputs.first(), Some(Input::Vertex(_)))
+        matches!(
+            self.definition.vertex(id).inputs.first(),
+            Some(Input::Vertex(_))
+        )
     }
 
     /// Asks for the inputs; tells whether all have what is asked for.
@@ -467,17 +504,19 @@ impl<'a> Machine<'a> {
 /// Returns the phase that a verdict leads to. A verdict that does not fit is a failure.
 fn next(phase: Phase, verdict: Verdict) -> Phase {
     match (phase, verdict) {
-        (Phase::Aliasing { definition }, Verdict::AliasFound(key)) => {
-            Phase::Keyed { key, definition: Some(definition) }
-        }
-        (Phase::Aliasing { definition }, Verdict::AliasUnknown) => {
-            Phase::NeedsContent { definition: Some(definition) }
-        }
+        (Phase::Aliasing { definition }, Verdict::AliasFound(key)) => Phase::Keyed {
+            key,
+            definition: Some(definition),
+        },
+        (Phase::Aliasing { definition }, Verdict::AliasUnknown) => Phase::NeedsContent {
+            definition: Some(definition),
+        },
         (Phase::Checking { definition }, Verdict::Checked(key)) => Phase::Keyed { key, definition },
         (Phase::LookingUp { key, .. }, Verdict::Hit) => Phase::Hit { key },
-        (Phase::LookingUp { key, definition }, Verdict::Miss) => {
-            Phase::Missed { key: Some(key), definition }
-        }
+        (Phase::LookingUp { key, definition }, Verdict::Miss) => Phase::Missed {
+            key: Some(key),
+            definition,
+        },
         (Phase::Running { key }, Verdict::Finished) => Phase::Done { key },
         (_, _) => Phase::Failed,
     }
@@ -516,3 +555,7 @@ fn is_outstanding(phase: &Phase) -> bool {
 fn is_final(phase: &Phase) -> bool {
     matches!(phase, Phase::Done { .. } | Phase::Failed | Phase::Cancelled)
 }
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

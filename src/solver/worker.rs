@@ -95,18 +95,37 @@ pub(crate) fn perform(job: &Job, workshop: &Workshop, order: Order) -> Result<An
     }
     let id = order.action.vertex();
     let vertex = job.definition.vertex(id);
-    let step = Step { job, workshop, vertex, id, inputs: &order.inputs };
+    let step = Step {
+        job,
+        workshop,
+        vertex,
+        id,
+        inputs: &order.inputs,
+    };
     match order.action {
         Action::FindAlias { definition, .. } => {
             let found = cache::find_alias(workshop, &definition)?;
-            Ok(found.map_or(Answer::AliasUnknown, |(key, layer)| Answer::AliasFound { key, layer }))
+            Ok(
+                found.map_or(Answer::AliasUnknown, |(key, layer)| Answer::AliasFound {
+                    key,
+                    layer,
+                }),
+            )
         }
         Action::Check { .. } => check(&step, &order.key_inputs),
-        Action::LookUp { key, definition, .. } => look_up(&step, &key, definition.as_ref()),
+        Action::LookUp {
+            key, definition, ..
+        } => look_up(&step, &key, definition.as_ref()),
         // The scheduler does this itself: it is no work.
         Action::Take { .. } => Err(StepError::MissingInput { index: 0 }),
-        Action::Run { key, definition, .. } => {
-            let made = Making { key, definition, collected: order.collected };
+        Action::Run {
+            key, definition, ..
+        } => {
+            let made = Making {
+                key,
+                definition,
+                collected: order.collected,
+            };
             run(&step, made).map(|output| Answer::Made { output })
         }
     }
@@ -129,8 +148,13 @@ fn run(step: &Step<'_>, making: Making) -> Result<Output, StepError> {
             let directories = &step.job.options.directories;
             let path = directories
                 .get(&source.name)
-                .ok_or_else(|| ContextError::Unknown { name: source.name.clone() })?;
-            Ok(Output::Local(Arc::new(LocalDirectory::open(path, &source.ignore)?)))
+                .ok_or_else(|| ContextError::Unknown {
+                    name: source.name.clone(),
+                })?;
+            Ok(Output::Local(Arc::new(LocalDirectory::open(
+                path,
+                &source.ignore,
+            )?)))
         }
         Op::Exec(op) => exec::run(step, op, making),
         Op::File(op) => match &op.action {
@@ -151,7 +175,10 @@ fn check(step: &Step<'_>, key_inputs: &[KeyInput]) -> Result<Answer, StepError> 
     let map = CacheMap::of(step.vertex).ok_or(StepError::MissingInput { index: 1 })?;
     let below = key_inputs.first().cloned().unwrap_or(KeyInput::Scratch);
     let key = map.key(&[below, KeyInput::Content(collected.digest.clone())]);
-    Ok(Answer::Checked { key, collected: Arc::new(collected) })
+    Ok(Answer::Checked {
+        key,
+        collected: Arc::new(collected),
+    })
 }
 
 fn look_up(

@@ -19,7 +19,7 @@ use vendor_shim::emulation::{
     Architecture, Emulators as _, HandlerFlags, SystemEmulators, registration_line,
 };
 
-use crate::harness::{Order, Refusal, Report, RunTask, Task, chain};
+use crate::harness::{Order, PROGRAM, Refusal, Report, RunTask, Task, chain};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -46,6 +46,10 @@ fn obey(builder: &Builder, arguments: &[OsString]) -> Result<()> {
     match task {
         Task::Prepare => {
             prepare(builder, &directory)?;
+            print(&())
+        }
+        Task::CopyProgram => {
+            fs::copy("/proc/self/exe", directory.join(PROGRAM))?;
             print(&())
         }
         Task::Run(task) => print(&run(builder, features, &directory, &task, |_| ())?),
@@ -146,13 +150,15 @@ fn run(
     task: &RunTask,
     pass_on: impl Fn(&[u8]),
 ) -> Result<Report> {
+    forget_work(directory)?;
     let part = |name: &str| open(&directory.join(name));
-    let (base, stubs, upper, work) = (part("base")?, part("stubs")?, part("upper")?, part("work")?);
+    let (upper, work) = (part("upper")?, part("work")?);
+    let lowers = [part("extra")?, part("base")?, part("stubs")?];
     let upper = Upper {
         upper: upper.as_fd(),
         work: work.as_fd(),
     };
-    let lowers = [base.as_fd(), stubs.as_fd()];
+    let lowers = lowers.each_ref().map(|lower| lower.as_fd());
     let options = OverlayOptions { volatile: true };
     let root = mount_overlay(&lowers, Some(upper), options, &features)?;
     let mounts: Result<Vec<OwnedFd>> = task
@@ -167,10 +173,15 @@ fn run(
     let executor = Namespaces::new(builder, &features);
     let report = execute(builder, &executor, (task, root.as_fd(), mounts?), pass_on);
     drop(emulation);
-    // A volatile overlay forbids to be mounted again; the tests want to.
-    drop(root);
-    fs::remove_dir_all(directory.join("work/work"))?;
     Ok(report)
+}
+
+/// A volatile overlay refuses to be mounted again, since it may be incomplete after a crash; the tests want to.
+fn forget_work(directory: &Path) -> Result<()> {
+    match fs::remove_dir_all(directory.join("work/work")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 fn execute(

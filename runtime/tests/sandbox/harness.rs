@@ -19,6 +19,9 @@ const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 /// The program that the roots are made of.
 const BUSYBOX: &str = "/bin/busybox";
 
+/// The name of a copy of this program in a test's directory.
+pub(crate) const PROGRAM: &str = "program";
+
 /// What the builder is to do.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Order {
@@ -31,6 +34,9 @@ pub(crate) struct Order {
 pub(crate) enum Task {
     /// Fill the base.
     Prepare,
+    /// Copy this program to [`PROGRAM`]. Not done by the tests' own process: another thread of it may start a child
+    /// meanwhile, which has the copy open for writing for a moment, and then it cannot be executed.
+    CopyProgram,
     /// Run a command on the base.
     Run(Box<RunTask>),
     /// The same, and pass its standard error on.
@@ -87,12 +93,12 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    /// Makes a root of busybox.
+    /// Makes a root of busybox. What a test puts into the directory `extra` is in it too, as nobody's.
     pub(crate) fn new(ids: Ids) -> Result<Self, Failed> {
         let directory = tempfile::tempdir()?;
         // Nobody may pass through it but the caller, as through a home directory.
         std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o700))?;
-        for name in ["base", "stubs", "upper", "work"] {
+        for name in ["base", "extra", "stubs", "upper", "work"] {
             std::fs::create_dir(directory.path().join(name))?;
         }
         let ground = Self { directory, ids };
@@ -141,7 +147,7 @@ impl Ground {
             directory: self.path().to_owned(),
             task,
         };
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = this_program(&std::env::current_exe()?);
         command
             .arg(FIRST)
             .arg(match self.ids {
@@ -237,6 +243,12 @@ pub(crate) fn first(arguments: &[OsString]) -> ExitCode {
     }
 }
 
+/// Returns the command that starts this program, which is at `path`.
+#[expect(clippy::disallowed_methods, reason = "the tests start themselves")]
+pub(crate) fn this_program(path: &Path) -> Command {
+    Command::new(path)
+}
+
 /// Returns an error with its causes.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -260,7 +272,13 @@ pub(crate) fn requiring(
     package: &'static str,
     test: fn() -> Result<(), Failed>,
 ) -> Trial {
-    let there = file.is_file() && Path::new(BUSYBOX).is_file();
+    let there = [file, Path::new(BUSYBOX)]
+        .iter()
+        .all(|path| std::fs::metadata(path).is_ok());
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test is told by its environment"
+    )]
     let strict = std::env::var_os("CAREEN_TESTS_STRICT").is_some_and(|value| value == "1");
     if there {
         return Trial::test(name, test);
@@ -270,15 +288,6 @@ pub(crate) fn requiring(
         return Trial::test(name, move || Err(reason.into()));
     }
     Trial::test(format!("{name} (skipped: {reason})"), || Ok(())).with_ignored_flag(true)
-}
-
-/// Fails unless both are equal.
-pub(crate) fn same<T: PartialEq + std::fmt::Debug>(found: T, expected: T) -> Result<(), Failed> {
-    if found == expected {
-        Ok(())
-    } else {
-        Err(format!("found    {found:?}\nexpected {expected:?}").into())
-    }
 }
 
 /// Returns the exit code of a process, or the signal that ended it as a shell would show it.

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Stdio};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use runtime::ExitStatus;
 
 use crate::harness::{
-    Ground, Ids, Order, Refusal, Report, RunTask, Task, code, same, shell, trial,
+    Ground, Ids, Order, PROGRAM, Refusal, Report, RunTask, Task, code, shell, this_program, trial,
 };
 
 /// What may pass between a kill and the end of everything.
@@ -47,6 +47,8 @@ pub(crate) fn tests() -> Vec<Trial> {
 struct Build {
     ground: Ground,
     first: Child,
+    /// Read no further, but kept open for those that print to it.
+    _stderr: BufReader<ChildStderr>,
     /// The processes of the build when its command ran, the first process included.
     tree: Tree,
 }
@@ -66,13 +68,14 @@ impl Build {
         let ground = Ground::new(Ids::Planned)?;
         let mut first = start_first(&ground, "echo ready >&2; sleep 3600 & sleep 3600; exit 3")?;
         let mut line = String::new();
-        let stderr = first.stderr.take().ok_or("no stderr")?;
-        BufReader::new(stderr).read_line(&mut line)?;
-        same(line, "ready\n".to_owned())?;
+        let mut stderr = BufReader::new(first.stderr.take().ok_or("no stderr")?);
+        stderr.read_line(&mut line)?;
+        assert_eq!(line, "ready\n".to_owned());
         let tree = Tree::below(Pid::from_raw(i32::try_from(first.id())?))?;
         Ok(Self {
             ground,
             first,
+            _stderr: stderr,
             tree,
         })
     }
@@ -105,7 +108,7 @@ fn start_first(ground: &Ground, script: &str) -> Result<Child, Failed> {
         directory: ground.path().to_owned(),
         task,
     };
-    let mut command = Command::new(program(ground)?);
+    let mut command = this_program(&program(ground)?);
     command
         .args([
             crate::harness::FIRST,
@@ -121,16 +124,16 @@ fn start_first(ground: &Ground, script: &str) -> Result<Child, Failed> {
 
 /// Returns this program under a name that only one test has, so that its processes can be told apart.
 fn program(ground: &Ground) -> Result<PathBuf, Failed> {
-    let path = ground.path().join("program");
+    let path = ground.path().join(PROGRAM);
     if !path.try_exists()? {
-        fs::copy(std::env::current_exe()?, &path)?;
+        ground.order::<()>(Task::CopyProgram)?;
     }
     Ok(path)
 }
 
 /// Returns the processes, of any role, that were started as [`program`].
 fn processes_of(ground: &Ground) -> Vec<Pid> {
-    let path = ground.path().join("program");
+    let path = ground.path().join(PROGRAM);
     let is_ours =
         |pid: &Pid| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == path);
     processes()
@@ -237,13 +240,14 @@ fn pause(time: Duration) {
 fn no_mount_is_left(ground: &Ground) -> Result<(), Failed> {
     let table = fs::read_to_string("/proc/self/mountinfo")?;
     let directory = ground.path().to_string_lossy().into_owned();
-    same(
+    assert_eq!(
         table
             .lines()
             .filter(|line| line.contains(&directory))
             .count(),
         0,
-    )
+    );
+    Ok(())
 }
 
 fn left_behind() -> Result<(), Failed> {
@@ -252,11 +256,12 @@ fn left_behind() -> Result<(), Failed> {
     let script =
         "setsid sleep 3600 & sleep 3600 & (sleep 3600 &) ; echo $! > /dev/shm/x; echo done";
     let report = ground.shell(script)?;
-    same(
+    assert_eq!(
         (report.outcome, report.stdout),
         (Ok(ExitStatus::Code(0)), "done\n".to_owned()),
-    )?;
-    same(started.elapsed() < Duration::from_secs(20), true)
+    );
+    assert!(started.elapsed() < Duration::from_secs(20));
+    Ok(())
 }
 
 fn cancelled() -> Result<(), Failed> {
@@ -268,14 +273,15 @@ fn cancelled() -> Result<(), Failed> {
         cancel_at: Some("ready".to_owned()),
     })?;
     let text = "run a command: cancelled".to_owned();
-    same(
+    assert_eq!(
         report.outcome,
         Err(Refusal {
             text,
             exit_code: None,
         }),
-    )?;
-    same(report.milliseconds < 1000, true)
+    );
+    assert!(report.milliseconds < 1000);
+    Ok(())
 }
 
 fn kill_one(choose: fn(&Tree) -> Pid) -> Result<(i32, String), Failed> {
@@ -287,26 +293,29 @@ fn kill_one(choose: fn(&Tree) -> Pid) -> Result<(i32, String), Failed> {
 
 fn kill_first() -> Result<(), Failed> {
     let (status, _) = kill_one(|tree| tree.first)?;
-    same(status, 128 + 9)
+    assert_eq!(status, 128 + 9);
+    Ok(())
 }
 
 fn kill_builder() -> Result<(), Failed> {
     let (status, stdout) = kill_one(|tree| tree.builder)?;
-    same((status, stdout), (128 + 9, String::new()))
+    assert_eq!((status, stdout), (128 + 9, String::new()));
+    Ok(())
 }
 
 fn lost(result: Result<(i32, String), Failed>) -> Result<(), Failed> {
     let (status, stdout) = result?;
-    same(status, 0)?;
+    assert_eq!(status, 0);
     let report: Report = serde_json::from_str(&stdout)?;
     let text = "run a command: the sandbox was ended from outside".to_owned();
-    same(
+    assert_eq!(
         report.outcome,
         Err(Refusal {
             text,
             exit_code: None,
         }),
-    )
+    );
+    Ok(())
 }
 
 fn kill_init() -> Result<(), Failed> {
@@ -320,7 +329,8 @@ fn kill_pid_one() -> Result<(), Failed> {
 fn kill_command() -> Result<(), Failed> {
     let (status, stdout) = kill_one(|tree| tree.command)?;
     let report: Report = serde_json::from_str(&stdout)?;
-    same((status, report.outcome), (0, Ok(ExitStatus::Signal(9))))
+    assert_eq!((status, report.outcome), (0, Ok(ExitStatus::Signal(9))));
+    Ok(())
 }
 
 fn kill_group() -> Result<(), Failed> {
@@ -328,7 +338,8 @@ fn kill_group() -> Result<(), Failed> {
     let since = Instant::now();
     killpg(build.tree.first, Signal::SIGKILL)?;
     let (status, _) = build.end(since)?;
-    same(status, 128 + 9)
+    assert_eq!(status, 128 + 9);
+    Ok(())
 }
 
 /// Ten moments of each, from the start of the first process to well after the command's.
@@ -350,7 +361,7 @@ fn kill_at_any_moment() -> Result<(), Failed> {
                 first.kill()?;
             }
             let status = first.wait()?;
-            same(status.success(), false)?;
+            assert!(!status.success());
             while !processes_of(&ground).is_empty() {
                 if since.elapsed() > SECOND {
                     return Err(format!("after {moment}: {:?}", processes_of(&ground)).into());
@@ -358,6 +369,8 @@ fn kill_at_any_moment() -> Result<(), Failed> {
                 pause(Duration::from_millis(5));
             }
             no_mount_is_left(&ground)?;
+            // Nothing is left that would be in the way of the next.
+            assert_eq!(ground.output("echo fine")?, "fine\n");
         }
     }
     Ok(())
@@ -367,7 +380,7 @@ fn kill_at_any_moment() -> Result<(), Failed> {
 fn is_cancelled((status, stdout): (i32, String)) -> Result<(), Failed> {
     let report: Report = serde_json::from_str(&stdout)?;
     let text = "run a command: cancelled".to_owned();
-    same(
+    assert_eq!(
         (status, report.outcome),
         (
             0,
@@ -376,7 +389,8 @@ fn is_cancelled((status, stdout): (i32, String)) -> Result<(), Failed> {
                 exit_code: None,
             }),
         ),
-    )
+    );
+    Ok(())
 }
 
 fn interrupt_first() -> Result<(), Failed> {
@@ -411,5 +425,6 @@ fn interrupt_twice() -> Result<(), Failed> {
     let since = Instant::now();
     kill(build.tree.first, Signal::SIGINT)?;
     let (status, stdout) = build.end(since)?;
-    same((status, stdout), (128 + 9, String::new()))
+    assert_eq!((status, stdout), (128 + 9, String::new()));
+    Ok(())
 }

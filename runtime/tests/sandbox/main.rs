@@ -2,6 +2,10 @@
 //!
 //! This program plays every process of a build: the tests start it as a first process, that starts it as the
 //! builder, and the builder starts it as `init`. So the role is asked for before anything else.
+#![expect(
+    clippy::print_stderr,
+    reason = "what goes wrong in another process is said there"
+)]
 
 mod builder;
 mod harness;

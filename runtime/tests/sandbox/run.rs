@@ -9,7 +9,7 @@ use runtime::userns::{BuilderId, SandboxId};
 use runtime::{Access, ExitStatus, MountSource, MountSpec, SandboxSpec, SandboxUser, TargetKind};
 
 use crate::harness::{
-    Ground, Ids, Refusal, Report, RunTask, Task, expect_success, requiring, same, shell, trial,
+    Ground, Ids, Refusal, Report, RunTask, Task, expect_success, requiring, shell, trial,
 };
 use crate::programs;
 
@@ -54,7 +54,7 @@ fn exit_status() -> Result<(), Failed> {
     let ground = Ground::new(Ids::Planned)?;
     for code in [0, 1, 7, 255] {
         let report = ground.shell(&format!("exit {code}"))?;
-        same(report.outcome, Ok(ExitStatus::Code(code)))?;
+        assert_eq!(report.outcome, Ok(ExitStatus::Code(code)));
     }
     Ok(())
 }
@@ -63,7 +63,7 @@ fn signal() -> Result<(), Failed> {
     let ground = Ground::new(Ids::Planned)?;
     for number in [15, 9, 11] {
         let report = ground.shell(&format!("kill -{number} $$"))?;
-        same(report.outcome, Ok(ExitStatus::Signal(number)))?;
+        assert_eq!(report.outcome, Ok(ExitStatus::Signal(number)));
     }
     Ok(())
 }
@@ -74,17 +74,12 @@ fn streams() -> Result<(), Failed> {
         "dd if=/dev/zero bs=1000 count=3000 2>/dev/null; echo out; \
          dd if=/dev/zero bs=1000 count=2000 >&2 2>/dev/null; echo err >&2",
     )?;
-    same(
+    assert_eq!(
         (report.stdout.len(), report.stderr.len()),
         (3_000_004, 2_000_004),
-    )?;
-    same(
-        (
-            report.stdout.ends_with("out\n"),
-            report.stderr.ends_with("err\n"),
-        ),
-        (true, true),
-    )
+    );
+    assert!(report.stdout.ends_with("out\n") && report.stderr.ends_with("err\n"));
+    Ok(())
 }
 
 fn environment() -> Result<(), Failed> {
@@ -101,10 +96,11 @@ fn environment() -> Result<(), Failed> {
         ..SandboxSpec::new(vec![b"env".to_vec()])
     };
     let found = expect_success(ground.run(spec)?)?;
-    same(
+    assert_eq!(
         found,
         "PATH=/bin\nA=b c\nNEWLINE=\n\nUMLAUT=\u{fc}\nEMPTY=\n".to_owned(),
-    )
+    );
+    Ok(())
 }
 
 fn working_directory() -> Result<(), Failed> {
@@ -113,10 +109,10 @@ fn working_directory() -> Result<(), Failed> {
         working_directory: path.as_bytes().to_vec(),
         ..shell("pwd")
     };
-    same(
+    assert_eq!(
         expect_success(ground.run(at("/tmp"))?)?,
         "/tmp\n".to_owned(),
-    )?;
+    );
     // A directory of root's own is entered for a user too, as under other builders.
     ground.output("mkdir -m 700 /root")?;
     let user = SandboxUser {
@@ -124,23 +120,24 @@ fn working_directory() -> Result<(), Failed> {
         gid: 1000,
         groups: Vec::new(),
     };
-    same(
+    assert_eq!(
         expect_success(ground.run(SandboxSpec {
             user,
             ..at("/root")
         })?)?,
         "/root\n".to_owned(),
-    )?;
+    );
     let missing = ground.run(at("/no/such"))?;
     let text = "set up a sandbox: enter the working directory: chdir(\"/no/such\"): \
                 ENOENT: No such file or directory";
-    same(
+    assert_eq!(
         missing.outcome,
         Err(Refusal {
             text: text.to_owned(),
             exit_code: None,
         }),
-    )
+    );
+    Ok(())
 }
 
 fn refused(ground: &Ground, words: &[&str]) -> Result<(String, Option<i32>), Failed> {
@@ -161,15 +158,16 @@ fn not_found() -> Result<(), Failed> {
     let expected = format!(
         "find the program `nope` in the sandbox: execve(\"nope\") in PATH \"/bin:/tmp\": {missing}"
     );
-    same(refused(&ground, &["nope", "x"])?, (expected, Some(127)))?;
+    assert_eq!(refused(&ground, &["nope", "x"])?, (expected, Some(127)));
     let expected = format!("find the program `/nope` in the sandbox: execve(\"/nope\"): {missing}");
-    same(refused(&ground, &["/nope"])?, (expected, Some(127)))?;
+    assert_eq!(refused(&ground, &["/nope"])?, (expected, Some(127)));
     ground.output("echo '#!/no/such' > /tmp/script; busybox chmod 755 /tmp/script")?;
     let expected = format!(
         "find the program `/tmp/script` in the sandbox: execve(\"/tmp/script\"), which is there, \
          and start the interpreter it names: {missing}"
     );
-    same(refused(&ground, &["/tmp/script"])?, (expected, Some(127)))
+    assert_eq!(refused(&ground, &["/tmp/script"])?, (expected, Some(127)));
+    Ok(())
 }
 
 fn not_executable() -> Result<(), Failed> {
@@ -180,12 +178,13 @@ fn not_executable() -> Result<(), Failed> {
         let expected = format!(
             "execute `{word}` in the sandbox: execve(\"/tmp/text\"): EACCES: Permission denied"
         );
-        same((text, code), (expected, Some(126)))?;
+        assert_eq!((text, code), (expected, Some(126)));
     }
     let (text, code) = refused(&ground, &["/tmp/odd"])?;
     let expected =
         "execute `/tmp/odd` in the sandbox: execve(\"/tmp/odd\"): ENOEXEC: Exec format error";
-    same((text, code), (expected.to_owned(), Some(126)))
+    assert_eq!((text, code), (expected.to_owned(), Some(126)));
+    Ok(())
 }
 
 fn ordinary_user() -> Result<(), Failed> {
@@ -208,11 +207,9 @@ fn ordinary_user() -> Result<(), Failed> {
     })?;
     let expected = "1000\n1000\n1000 5 50\nout\nfull\n0\nclosed\nsecret\n/proc/self/fd\nnot a tty\n\
                     no terminal\n";
-    same(
-        (report.stdout.as_str(), report.outcome.is_ok()),
-        (expected, true),
-    )?;
-    same(report.stderr.contains("err\n"), true)
+    assert_eq!(report.stdout, expected);
+    assert!(report.stderr.contains("err\n"));
+    Ok(())
 }
 
 fn ids_on_disk() -> Result<(), Failed> {
@@ -223,8 +220,9 @@ fn ids_on_disk() -> Result<(), Failed> {
         let metadata = fs::metadata(ground.path().join("upper/srv").join(name))?;
         Ok((metadata.uid(), metadata.gid()))
     };
-    same(on_disk("root")?, (ids(0), ids(0)))?;
-    same(on_disk("web")?, (ids(33), ids(44)))
+    assert_eq!(on_disk("root")?, (ids(0), ids(0)));
+    assert_eq!(on_disk("web")?, (ids(33), ids(44)));
+    Ok(())
 }
 
 /// Returns what an id of a sandbox is on this host.
@@ -247,15 +245,16 @@ fn whiteouts() -> Result<(), Failed> {
     ground.output("rm /etc/group; rm -r /home; mkdir /home")?;
     let whiteout = fs::symlink_metadata(ground.path().join("upper/etc/group"))?;
     let builder = nix::unistd::getuid().as_raw();
-    same(
+    assert_eq!(
         (whiteout.file_type().is_char_device(), whiteout.rdev()),
         (true, 0),
-    )?;
-    same(whiteout.uid(), builder)?;
-    same(
+    );
+    assert_eq!(whiteout.uid(), builder);
+    assert_eq!(
         ground.output("ls /etc; ls /home")?,
         "hosts\npasswd\nresolv.conf\nsecret\n".to_owned(),
-    )
+    );
+    Ok(())
 }
 
 fn limits() -> Result<(), Failed> {
@@ -270,10 +269,11 @@ fn limits() -> Result<(), Failed> {
             value.to_string()
         }
     };
-    same(
+    assert_eq!(
         shown,
         format!("0022\n{}\n{}\n644\n", number(soft), number(hard)),
-    )
+    );
+    Ok(())
 }
 
 fn single_id() -> Result<(), Failed> {
@@ -282,13 +282,13 @@ fn single_id() -> Result<(), Failed> {
         ground.output("id -u; id -g; cat /proc/self/uid_map; touch /srv; echo > /dev/null")?;
     let words: Vec<&str> = shown.split_whitespace().collect();
     let caller = nix::unistd::getuid().to_string();
-    same(words, vec!["0", "0", "0", "0", "1"])?;
-    same(
+    assert_eq!(words, vec!["0", "0", "0", caller.as_str(), "1"]);
+    assert_eq!(
         fs::metadata(ground.path().join("upper/srv"))?
             .uid()
             .to_string(),
         caller,
-    )?;
+    );
     let user = SandboxUser {
         uid: 1000,
         ..SandboxUser::default()
@@ -298,13 +298,14 @@ fn single_id() -> Result<(), Failed> {
         user,
         ..shell("id")
     })?;
-    same(
+    assert_eq!(
         report.outcome,
         Err(Refusal {
             text,
             exit_code: None,
         }),
-    )
+    );
+    Ok(())
 }
 
 fn mount(target: &str, source: MountSource, kind: TargetKind, access: Access) -> MountSpec {
@@ -379,13 +380,14 @@ fn mounts() -> Result<(), Failed> {
         &["cache", "file", "cache"],
         mounts,
     )?)?;
-    same(shown, "old\nfile\nnew\nro\nro\n1770\nfull\n".to_owned())?;
-    same(
+    assert_eq!(shown, "old\nfile\nnew\nro\nro\n1770\nfull\n".to_owned());
+    assert_eq!(
         fs::read_to_string(ground.path().join("cache/new"))?,
         "new\n".to_owned(),
-    )?;
+    );
     // Nothing of the places they were mounted on is left in the result.
-    same(files(&ground.path().join("upper"))?, Vec::<String>::new())
+    assert_eq!(files(&ground.path().join("upper"))?, Vec::<String>::new());
+    Ok(())
 }
 
 /// Returns the names below a directory, each with its directories.
@@ -424,34 +426,36 @@ fn stubs() -> Result<(), Failed> {
     let script = "cat /etc/resolv.conf; echo > /etc/resolv.conf; rm -f /etc/resolv.conf; \
                   touch /etc/new; true";
     let shown = expect_success(run_with(&ground, script, &["resolv.conf"], mounts)?)?;
-    same(shown, "nameserver 192.0.2.1\n".to_owned())?;
-    same(
+    assert_eq!(shown, "nameserver 192.0.2.1\n".to_owned());
+    assert_eq!(
         files(&ground.path().join("upper"))?,
         vec!["etc".to_owned(), "etc/new".to_owned()],
-    )
+    );
+    Ok(())
 }
 
 fn hidden_mount_points() -> Result<(), Failed> {
     let ground = Ground::new(Ids::Planned)?;
     ground.output("rm /etc/resolv.conf; ln -s ../run/resolv.conf /etc/resolv.conf")?;
     let before = files(&ground.path().join("upper"))?;
-    same(
+    assert_eq!(
         before.clone(),
         vec!["etc".to_owned(), "etc/resolv.conf".to_owned()],
-    )?;
+    );
     let mounts = vec![resolv_conf(&ground)?];
     let script = "cat /etc/resolv.conf /run/resolv.conf; readlink /etc/resolv.conf";
     let shown = expect_success(run_with(&ground, script, &["resolv.conf"], mounts.clone())?)?;
     let line = "nameserver 192.0.2.1\n";
-    same(shown, format!("{line}{line}../run/resolv.conf\n"))?;
-    same(files(&ground.path().join("upper"))?, before)?;
+    assert_eq!(shown, format!("{line}{line}../run/resolv.conf\n"));
+    assert_eq!(files(&ground.path().join("upper"))?, before);
     // T-C06: a command that moves the stub's directory away removes nothing of ours or the host's.
     let script = "busybox mv /run /moved && ln -s /etc /run; ls -a /moved";
     expect_success(run_with(&ground, script, &["resolv.conf"], mounts)?)?;
-    same(
+    assert_eq!(
         ground.output("ls /moved; cat /etc/passwd | wc -l; readlink /etc/resolv.conf")?,
         "2\n../run/resolv.conf\n".to_owned(),
-    )
+    );
+    Ok(())
 }
 
 fn many_layers() -> Result<(), Failed> {
@@ -464,10 +468,12 @@ fn many_layers() -> Result<(), Failed> {
     ] {
         let ground = Ground::new(Ids::Planned)?;
         let names: Vec<String> = ground.order(Task::Layers { count, by_string })?;
-        same(
+        assert_eq!(
             names,
-            (0..count).map(|index| format!("{index:03}")).collect(),
-        )?;
+            (0..count)
+                .map(|index| format!("{index:03}"))
+                .collect::<Vec<_>>(),
+        );
     }
     Ok(())
 }
@@ -477,7 +483,7 @@ fn view() -> Result<(), Failed> {
     for by_string in [false, true] {
         let names: Vec<String> = ground.order(Task::View { by_string })?;
         let expected = ["bin", "etc", "home", "tmp"].map(str::to_owned).to_vec();
-        same(names, expected)?;
+        assert_eq!(names, expected);
     }
     Ok(())
 }
@@ -508,8 +514,8 @@ fn emulated() -> Result<(), Failed> {
             cancel_at: None,
         })
     };
-    same(expect_success(run(&["arm64"])?)?, "aarch64".to_owned())?;
-    same(fs::read_dir("/proc/sys/fs/binfmt_misc")?.count(), before)?;
+    assert_eq!(expect_success(run(&["arm64"])?)?, "aarch64".to_owned());
+    assert_eq!(fs::read_dir("/proc/sys/fs/binfmt_misc")?.count(), before);
     // An instance without this handler hides that of a host that has one.
     let text = "execute `/bin/arm64` in the sandbox: execve(\"/bin/arm64\"): \
                 ENOEXEC: Exec format error";
@@ -517,5 +523,6 @@ fn emulated() -> Result<(), Failed> {
         text: text.to_owned(),
         exit_code: Some(126),
     };
-    same(run(&["s390x"])?.outcome, Err(refusal))
+    assert_eq!(run(&["s390x"])?.outcome, Err(refusal));
+    Ok(())
 }

@@ -14,8 +14,7 @@ use graph::DefinitionBuilder;
 use solver::base::{self, BaseError};
 use solver::state::Reuse;
 use solver::{
-    BuildResult, HistoryStep, Job, JobOptions, PackPlan, PlatformResult, Stack,
-    Workshop, solve,
+    BuildResult, HistoryStep, Job, JobOptions, PackPlan, PlatformResult, Stack, Workshop, solve,
 };
 
 use super::failure;
@@ -45,8 +44,11 @@ pub(crate) fn run(
     let source = read_dockerfile(&options)?;
     let parsed = parse(&source);
     let ignore = read_ignore(&options, &parsed_path(&options))?;
-    let pack = options.output.as_ref().map(|output| pack_plan(output, &options));
-    let (workshop, events) = workshop::open(builder, places, options.clock.clone(), pack)?;
+    let pack = options
+        .output
+        .as_ref()
+        .map(|output| pack_plan(output, &options));
+    let (workshop, events) = workshop::open(builder, places, options.clock, pack)?;
     let display = std::thread::spawn({
         let kind = options.progress;
         move || progress::show(kind, &events, &mut io::stderr())
@@ -89,8 +91,8 @@ fn build(
         targets: targets.iter().map(|target| target.root).collect(),
         options: job_options(options, &plan),
     };
-    let stacks = solve(&job, workshop)
-        .map_err(|error| failure::of_solve(error, &job, source, options))?;
+    let stacks =
+        solve(&job, workshop).map_err(|error| failure::of_solve(error, &job, source, options))?;
     let result = result_of(targets, stacks);
     export(&result, options, workshop)
 }
@@ -114,7 +116,11 @@ fn job_options(options: &BuildOptions, plan: &StagePlan) -> JobOptions {
         }
     }
     JobOptions {
-        reuse: if options.no_cache { Reuse::No } else { Reuse::Yes },
+        reuse: if options.no_cache {
+            Reuse::No
+        } else {
+            Reuse::Yes
+        },
         jobs: options.jobs,
         directories,
         untracked_env: plan.untracked_env(),
@@ -130,7 +136,10 @@ fn pack_plan(output: &OutputSpec, options: &BuildOptions) -> PackPlan {
         oci::Clock::Fixed(time) if output.rewrite_timestamp => Some(time),
         oci::Clock::Fixed(_) | oci::Clock::System => None,
     };
-    PackPlan { compression: output.compression, clamp }
+    PackPlan {
+        compression: output.compression,
+        clamp,
+    }
 }
 
 /// Resolves base images until the plan asks for no more.
@@ -147,8 +156,7 @@ fn resolve_bases(
         }
         for request in requests {
             let resolved = resolve_base(&request, options, workshop);
-            let resolved =
-                resolved.map_err(|error| failure::of_base(&error, &request, source))?;
+            let resolved = resolved.map_err(|error| failure::of_base(&error, &request, source))?;
             plan.resolve(&request, resolved);
         }
     }
@@ -159,16 +167,22 @@ fn resolve_base(
     options: &BuildOptions,
     workshop: &Workshop,
 ) -> Result<ResolvedBase, BaseError> {
-    let context = request.context.as_ref().and_then(|name| options.contexts.get(name));
+    let context = request
+        .context
+        .as_ref()
+        .and_then(|name| options.contexts.get(name));
     let resolved = match context {
         Some(NamedContext::Layout(location)) => {
-            base::resolve_layout(location, &request.platform)?
+            base::resolve_layout(&workshop.store, location, &request.platform)?
         }
         Some(NamedContext::Directory(_)) | None => {
             base::resolve_stored(&workshop.store, &request.name, &request.platform)?
         }
     };
-    Ok(ResolvedBase { config: resolved.config, source: resolved.source })
+    Ok(ResolvedBase {
+        config: resolved.config,
+        source: resolved.source,
+    })
 }
 
 fn result_of(targets: Vec<Target>, stacks: Vec<Stack>) -> BuildResult {
@@ -185,7 +199,9 @@ fn result_of(targets: Vec<Target>, stacks: Vec<Stack>) -> BuildResult {
             history: target.history.into_iter().map(step).collect(),
         }
     });
-    BuildResult { platforms: platforms.collect() }
+    BuildResult {
+        platforms: platforms.collect(),
+    }
 }
 
 fn export(
@@ -199,9 +215,13 @@ fn export(
         );
         return Ok(None);
     };
-    let Some(exporter) = exporter_for(output, options.tags.clone()) else { return Ok(None) };
+    let Some(exporter) = exporter_for(output, options.tags.clone()) else {
+        return Ok(None);
+    };
     let exported = exporter.export(result, workshop);
-    exported.map(Some).map_err(|error| failure::of_export(&error))
+    exported
+        .map(Some)
+        .map_err(|error| failure::of_export(&error))
 }
 
 fn tell_result(exported: Option<&Exported>) {
@@ -209,14 +229,12 @@ fn tell_result(exported: Option<&Exported>) {
     tracing::debug!(digest = %exported.top.digest(), unchanged = exported.unchanged, "exported");
 }
 
-fn tell_warnings(
-    parsed: &Parsed,
-    plan: &StagePlan,
-    targets: &[Target],
-    source: &SourceFile,
-) {
+fn tell_warnings(parsed: &Parsed, plan: &StagePlan, targets: &[Target], source: &SourceFile) {
     let lowering = targets.iter().flat_map(|target| &target.warnings);
-    let parsing = parsed.diagnostics.iter().filter(|diagnostic| !diagnostic.is_error());
+    let parsing = parsed
+        .diagnostics
+        .iter()
+        .filter(|diagnostic| !diagnostic.is_error());
     let mut told: Vec<&Diagnostic> = Vec::new();
     for warning in parsing.chain(plan.warnings()).chain(lowering) {
         if !told.contains(&warning) {
@@ -228,13 +246,15 @@ fn tell_warnings(
 
 /// Reports the first fault and prints those before it are none: the others follow it.
 fn first_fault(faults: &[Diagnostic], source: &SourceFile) -> Box<Report> {
-    let mut reports: Vec<_> =
-        faults.iter().map(|fault| Report::of_diagnostic(fault, source)).collect();
+    let mut reports: Vec<_> = faults
+        .iter()
+        .map(|fault| Report::of_diagnostic(fault, source))
+        .collect();
     let last = reports.pop();
     for report in &reports {
         report::print(report);
     }
-    Box::new(last.unwrap_or_else(|| failure::without_reason()))
+    Box::new(last.unwrap_or_else(failure::without_reason))
 }
 
 /// Returns the Dockerfile's path: `-f`, or `Dockerfile` or `dockerfile` in the context.
@@ -245,7 +265,9 @@ fn parsed_path(options: &BuildOptions) -> PathBuf {
     let usual = options.context.join("Dockerfile");
     let lower = options.context.join("dockerfile");
     match std::fs::symlink_metadata(&usual) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && lower.try_exists().unwrap_or(false) => {
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound && lower.try_exists().unwrap_or(false) =>
+        {
             lower
         }
         _ => usual,
@@ -257,18 +279,28 @@ fn read_dockerfile(options: &BuildOptions) -> Result<SourceFile, Box<Report>> {
     let refuse = |error: &io::Error| failure::unreadable("Dockerfile", &path, error, options);
     let metadata = std::fs::metadata(&path).map_err(|error| refuse(&error))?;
     if metadata.len() > DOCKERFILE_LIMIT_BYTES {
-        return Err(failure::too_large("Dockerfile", &path, DOCKERFILE_LIMIT_BYTES));
+        return Err(failure::too_large(
+            "Dockerfile",
+            &path,
+            DOCKERFILE_LIMIT_BYTES,
+        ));
     }
     let bytes = std::fs::read(&path).map_err(|error| refuse(&error))?;
-    let text = String::from_utf8(bytes).map_err(|_| {
-        refuse(&io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
+    let text = String::from_utf8(bytes).map_err(|_not_utf8| {
+        refuse(&io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it is not UTF-8",
+        ))
     })?;
     Ok(SourceFile::new(shown(&path, options), text))
 }
 
 /// Returns a path as the user would write it.
 fn shown(path: &Path, options: &BuildOptions) -> String {
-    path.strip_prefix(&options.context).unwrap_or(path).display().to_string()
+    path.strip_prefix(&options.context)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }
 
 /// Reads the ignore file of the Dockerfile, or else of the context; none is no patterns.
@@ -278,7 +310,11 @@ fn read_ignore(options: &BuildOptions, dockerfile: &Path) -> Result<Vec<String>,
     for path in [PathBuf::from(own), options.context.join(".dockerignore")] {
         match std::fs::symlink_metadata(&path) {
             Ok(metadata) if metadata.is_file() && metadata.len() > DOCKERFILE_LIMIT_BYTES => {
-                return Err(failure::too_large("ignore file", &path, DOCKERFILE_LIMIT_BYTES));
+                return Err(failure::too_large(
+                    "ignore file",
+                    &path,
+                    DOCKERFILE_LIMIT_BYTES,
+                ));
             }
             Ok(_) => return read_ignore_file(&path, options),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -296,16 +332,23 @@ fn read_ignore_file(path: &Path, options: &BuildOptions) -> Result<Vec<String>, 
         let root = rootfs::Root::open(parent)?;
         let name = rootfs::RootPath::lexical(name.as_encoded_bytes())
             .unwrap_or_else(|_| rootfs::RootPath::root());
-        Ok(root.read_to_end_limited(&name, DOCKERFILE_LIMIT_BYTES)?.unwrap_or_default())
+        Ok(root
+            .read_to_end_limited(&name, DOCKERFILE_LIMIT_BYTES)?
+            .unwrap_or_default())
     };
     let bytes = read().map_err(|error| {
-        Box::new(Report::new(Kind::User, &failure::Unreadable::ignore_file(path, error)))
+        Box::new(Report::new(
+            Kind::User,
+            &failure::Unreadable::ignore_file(path, error),
+        ))
     })?;
     let text = String::from_utf8_lossy(&bytes);
     // What is malformed is told here, with the file; the patterns themselves are part of the graph.
     dockerfile::ignore::parse_ignore_file(&text).map_err(|error| {
         let mut report = Report::new(Kind::User, &error);
-        report.notes.push(format!("ignore file: {}", shown(path, options)));
+        report
+            .notes
+            .push(format!("ignore file: {}", shown(path, options)));
         Box::new(report)
     })?;
     Ok(dockerfile::ignore::patterns(&text))

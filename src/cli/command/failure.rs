@@ -27,7 +27,11 @@ pub(crate) struct Unreadable {
 impl Unreadable {
     /// Makes the error of an ignore file.
     pub(crate) fn ignore_file(path: &Path, source: rootfs::FsError) -> Self {
-        Self { what: "ignore file", path: path.to_owned(), source: source.into() }
+        Self {
+            what: "ignore file",
+            path: path.to_owned(),
+            source: source.into(),
+        }
     }
 }
 
@@ -58,8 +62,14 @@ pub(crate) fn unreadable(
     options: &BuildOptions,
 ) -> Box<Report> {
     let source = io::Error::new(error.kind(), error.to_string()).into();
-    let mut report =
-        Report::new(Kind::User, &Unreadable { what, path: path.to_owned(), source });
+    let mut report = Report::new(
+        Kind::User,
+        &Unreadable {
+            what,
+            path: path.to_owned(),
+            source,
+        },
+    );
     if options.file.is_none() && error.kind() == io::ErrorKind::NotFound {
         report.help = Some("`-f PATH` names another file".to_owned());
     }
@@ -68,7 +78,14 @@ pub(crate) fn unreadable(
 
 /// Reports a file of the user's that is too large.
 pub(crate) fn too_large(what: &'static str, path: &Path, limit_bytes: u64) -> Box<Report> {
-    Box::new(Report::new(Kind::User, &TooLarge { what, path: path.to_owned(), limit_bytes }))
+    Box::new(Report::new(
+        Kind::User,
+        &TooLarge {
+            what,
+            path: path.to_owned(),
+            limit_bytes,
+        },
+    ))
 }
 
 /// SIGINT, by which a person interrupts (signal(7)).
@@ -96,7 +113,7 @@ pub(crate) fn of_base(
     let mut label = String::new();
     match error {
         BaseError::NotFound { .. } => {
-            label = "not in the store".to_owned();
+            label.push_str("not in the store");
             report.notes.push(
                 "images are not pulled from registries yet: a base comes from the store or a layout"
                     .to_owned(),
@@ -110,13 +127,17 @@ pub(crate) fn of_base(
             });
         }
         BaseError::NoPlatform { available, .. } => {
-            label = format!("asked for {}", request.platform);
+            label = ["asked for ", &request.platform.to_string()].concat();
             let names: Vec<_> = available.iter().map(ToString::to_string).collect();
             report.notes.push(format!("it has {}", names.join(", ")));
         }
         _ => {}
     }
-    report.place = Some(Place { source: source.clone(), span: request.span, label });
+    report.place = Some(Place {
+        source: source.clone(),
+        span: request.span,
+        label,
+    });
     Box::new(report)
 }
 
@@ -166,7 +187,8 @@ fn of_step(error: &StepError, options: &BuildOptions) -> Report {
         StepError::Emulation(failure) => {
             let mut report = Report::new(Kind::Host, failure);
             if let EmulationError::NotFound { .. } = failure {
-                report.help = Some("apt-get install --no-install-recommends qemu-user-static".to_owned());
+                report.help =
+                    Some("apt-get install --no-install-recommends qemu-user-static".to_owned());
             }
             report
         }
@@ -176,7 +198,9 @@ fn of_step(error: &StepError, options: &BuildOptions) -> Report {
         StepError::MissingInput { .. } => Report::new(Kind::Internal, error),
         StepError::Context(_) => {
             let mut report = Report::new(Kind::User, error);
-            report.notes.push(format!("build context: {}", options.context.display()));
+            report
+                .notes
+                .push(format!("build context: {}", options.context.display()));
             report
         }
         _ => Report::new(Kind::User, error),
@@ -186,10 +210,14 @@ fn of_step(error: &StepError, options: &BuildOptions) -> Report {
 fn of_command(failure: &CommandFailure) -> Report {
     let mut report = Report::new(Kind::User, failure);
     if !failure.last_output.is_empty() {
-        report.notes.push(format!("last output:\n{}", failure.last_output.join("\n")));
+        report
+            .notes
+            .push(format!("last output:\n{}", failure.last_output.join("\n")));
     }
     if let Some(emulator) = &failure.emulator {
-        report.notes.push(format!("this step ran under emulation ({emulator})"));
+        report
+            .notes
+            .push(format!("this step ran under emulation ({emulator})"));
     }
     report
 }
@@ -230,7 +258,10 @@ fn place_label(error: &StepError) -> Option<String> {
 }
 
 fn step_text(label: &graph::StepLabel) -> String {
-    let platform = label.platform.as_deref().map(|platform| format!(" {platform}"));
+    let platform = label
+        .platform
+        .as_deref()
+        .map(|platform| format!(" {platform}"));
     format!(
         "step {}/{} [{}{}]",
         label.index,
@@ -244,17 +275,28 @@ fn step_text(label: &graph::StepLabel) -> String {
 fn instruction_span(source: &SourceFile, line: usize) -> Span {
     let parsed = dockerfile::parse::parse(source);
     let begins = |instruction: &&dockerfile::ast::Instruction| instruction.lines.first == line;
-    let found = parsed.ast.instructions.iter().find(begins).map(|instruction| instruction.span);
+    let found = parsed
+        .ast
+        .instructions
+        .iter()
+        .find(begins)
+        .map(|instruction| instruction.span);
     found.unwrap_or_else(|| source.line_span(line))
 }
 
 fn first_line(source: &SourceFile, span: Span) -> Span {
     let text = source.slice(span);
     let length = text.find('\n').unwrap_or(text.len());
-    Span { start: span.start, end: span.start + length }
+    Span {
+        start: span.start,
+        end: span.start + length,
+    }
 }
 
 fn find_word(source: &SourceFile, span: Span, word: &str) -> Option<Span> {
     let start = span.start + source.slice(span).find(word)?;
-    Some(Span { start, end: start + word.len() })
+    Some(Span {
+        start,
+        end: start + word.len(),
+    })
 }

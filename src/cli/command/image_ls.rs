@@ -2,9 +2,9 @@
 
 use std::io::{self, Write as _};
 
+use oci::Reference;
 use oci::check;
 use oci::descriptor::{self, Descriptor};
-use oci::Reference;
 use store::{BlobSource as _, Store};
 
 use crate::exit;
@@ -24,8 +24,14 @@ struct Row {
 /// Runs `image ls` in the builder.
 pub(crate) fn run(builder: &runtime::Builder, places: &Places) -> Outcome {
     let store = workshop::open_store(builder, places)?;
-    let tags = store.content().tags().map_err(|error| Report::new(Kind::User, &error))?;
-    let rows: Vec<_> = tags.iter().map(|(name, top)| row(&store, name, top)).collect();
+    let tags = store
+        .content()
+        .tags()
+        .map_err(|error| Report::new(Kind::User, &error))?;
+    let rows: Vec<_> = tags
+        .iter()
+        .map(|(name, top)| row(&store, name, top))
+        .collect();
     // Whoever closes our output has read what they wanted.
     drop(write(&rows));
     Ok(exit::DONE)
@@ -44,31 +50,47 @@ fn row(store: &Store, name: &Reference, top: &Descriptor) -> Row {
 fn platforms(store: &Store, top: &Descriptor) -> String {
     let read = || {
         let digest = descriptor::digest_of(top).ok()?;
-        let bytes = store.content().read_blob(&digest, oci::limits::MANIFEST_MAX_BYTES).ok()?;
+        let bytes = store
+            .content()
+            .read_blob(&digest, oci::limits::MANIFEST_MAX_BYTES)
+            .ok()?;
         if check::is_index(&bytes) {
             return Some(check::platforms_of(&check::parse_index(&bytes).ok()?));
         }
         let manifest = check::parse_manifest(&bytes).ok()?;
         let digest = descriptor::digest_of(manifest.config()).ok()?;
-        let config = store.content().read_blob(&digest, oci::limits::CONFIG_MAX_BYTES).ok()?;
+        let config = store
+            .content()
+            .read_blob(&digest, oci::limits::CONFIG_MAX_BYTES)
+            .ok()?;
         Some(vec![oci::ImageConfig::parse(&config).ok()?.platform()])
     };
     match read() {
-        Some(platforms) => {
-            platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        }
+        Some(platforms) => platforms
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
         None => "damaged".to_owned(),
     }
 }
 
 fn write(rows: &[Row]) -> io::Result<()> {
     let width = |of: fn(&Row) -> &str, title: &str| {
-        rows.iter().map(|row| of(row).len()).max().unwrap_or(0).max(title.len())
+        rows.iter()
+            .map(|row| of(row).len())
+            .max()
+            .unwrap_or(0)
+            .max(title.len())
     };
     let repository = width(|row| &row.repository, "REPOSITORY");
     let tag = width(|row| &row.tag, "TAG");
     let mut out = io::stdout().lock();
-    writeln!(out, "{:repository$}   {:tag$}   {:19}   PLATFORMS", "REPOSITORY", "TAG", "DIGEST")?;
+    writeln!(
+        out,
+        "{:repository$}   {:tag$}   {:19}   PLATFORMS",
+        "REPOSITORY", "TAG", "DIGEST"
+    )?;
     for row in rows {
         let short: String = row.digest.chars().take(19).collect();
         writeln!(

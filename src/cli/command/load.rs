@@ -38,7 +38,9 @@ enum LoadError {
     Archive(#[from] ArchiveError),
     #[error("the archive is no OCI image layout: it has no `{missing}`")]
     NoLayout { missing: &'static str },
-    #[error("the archive is one of `docker save` without an OCI image layout in it, which is not supported yet")]
+    #[error(
+        "the archive is one of `docker save` without an OCI image layout in it, which is not supported yet"
+    )]
     DockerArchive,
     #[error("`{name}` of the archive is malformed")]
     Document { name: String, source: DocumentError },
@@ -66,7 +68,9 @@ pub(crate) fn run(
     env: &Environment,
 ) -> Outcome {
     let store = workshop::open_store(builder, places)?;
-    let lease = store.lease().map_err(|error| Report::new(Kind::Host, &error))?;
+    let lease = store
+        .lease()
+        .map_err(|error| Report::new(Kind::Host, &error))?;
     let load = || -> Result<Vec<(Option<Reference>, Digest)>, LoadError> {
         let input = open(arguments, env)?;
         let documents = read(&store, &lease, input)?;
@@ -84,11 +88,12 @@ pub(crate) fn run(
     Ok(exit::DONE)
 }
 
-fn open(
-    arguments: &LoadArguments,
-    env: &Environment,
-) -> Result<Box<dyn Read + Send>, LoadError> {
-    let Some(path) = arguments.input.as_ref().filter(|path| path.as_os_str() != "-") else {
+fn open(arguments: &LoadArguments, env: &Environment) -> Result<Box<dyn Read + Send>, LoadError> {
+    let Some(path) = arguments
+        .input
+        .as_ref()
+        .filter(|path| path.as_os_str() != "-")
+    else {
         return Ok(Box::new(io::stdin()));
     };
     let path = env.current_directory.join(path);
@@ -116,7 +121,9 @@ fn read(store: &Store, lease: &Lease, input: Box<dyn Read + Send>) -> Result<Doc
             "manifest.json" => documents.is_docker = true,
             path => {
                 // What is not named as a blob is no part of a layout.
-                let Some(digest) = blob_digest(path) else { continue };
+                let Some(digest) = blob_digest(path) else {
+                    continue;
+                };
                 let size_bytes = file.size_bytes;
                 store
                     .content()
@@ -131,9 +138,14 @@ fn read(store: &Store, lease: &Lease, input: Box<dyn Read + Send>) -> Result<Doc
 fn document(name: &str, file: &mut impl Read) -> Result<Vec<u8>, LoadError> {
     let limit_bytes = oci::limits::MANIFEST_MAX_BYTES;
     let mut bytes = Vec::new();
-    file.take(limit_bytes + 1).read_to_end(&mut bytes).map_err(LoadError::Read)?;
+    file.take(limit_bytes + 1)
+        .read_to_end(&mut bytes)
+        .map_err(LoadError::Read)?;
     if bytes.len() as u64 > limit_bytes {
-        return Err(LoadError::TooLarge { name: name.to_owned(), limit_bytes });
+        return Err(LoadError::TooLarge {
+            name: name.to_owned(),
+            limit_bytes,
+        });
     }
     Ok(bytes)
 }
@@ -155,10 +167,14 @@ fn name_images(
     let layout = documents.layout.as_ref().ok_or(if documents.is_docker {
         LoadError::DockerArchive
     } else {
-        LoadError::NoLayout { missing: "oci-layout" }
+        LoadError::NoLayout {
+            missing: "oci-layout",
+        }
     })?;
     check::parse_layout(layout).map_err(malformed("oci-layout"))?;
-    let index = documents.index.as_ref().ok_or(LoadError::NoLayout { missing: "index.json" })?;
+    let index = documents.index.as_ref().ok_or(LoadError::NoLayout {
+        missing: "index.json",
+    })?;
     let index = check::parse_index(index).map_err(malformed("index.json"))?;
     let mut images = Vec::new();
     for entry in index.manifests() {
@@ -179,12 +195,17 @@ fn check_complete(store: &Store, entry: &Descriptor, depth: usize) -> Result<(),
     }
     let digest = descriptor::digest_of(entry)?;
     check_there(store, &digest)?;
-    let bytes = store.content().read_blob(&digest, oci::limits::MANIFEST_MAX_BYTES)?;
-    let malformed = |source| LoadError::Document { name: digest.to_string(), source };
+    let bytes = store
+        .content()
+        .read_blob(&digest, oci::limits::MANIFEST_MAX_BYTES)?;
+    let malformed = |source| LoadError::Document {
+        name: digest.to_string(),
+        source,
+    };
     if check::is_index(&bytes) {
         let index = check::parse_index(&bytes).map_err(malformed)?;
-        let entries = index.manifests().iter();
-        return entries.map(|entry| check_complete(store, entry, depth + 1)).collect();
+        let mut entries = index.manifests().iter();
+        return entries.try_for_each(|entry| check_complete(store, entry, depth + 1));
     }
     let manifest = check::parse_manifest(&bytes).map_err(malformed)?;
     let parts = std::iter::once(manifest.config()).chain(manifest.layers());
@@ -197,7 +218,9 @@ fn check_complete(store: &Store, entry: &Descriptor, depth: usize) -> Result<(),
 fn check_there(store: &Store, digest: &Digest) -> Result<(), LoadError> {
     match store.content().has(digest)? {
         Some(_) => Ok(()),
-        None => Err(LoadError::Missing { digest: digest.clone() }),
+        None => Err(LoadError::Missing {
+            digest: digest.clone(),
+        }),
     }
 }
 
@@ -209,7 +232,9 @@ fn name_of(entry: &Descriptor) -> Option<Reference> {
     }
     let name = descriptor::annotation_of(entry, ANNOTATION_REF_NAME)?;
     let is_reference = name.contains([':', '/']);
-    is_reference.then(|| Reference::parse_docker_ref(name).ok()).flatten()
+    is_reference
+        .then(|| Reference::parse_docker_ref(name).ok())
+        .flatten()
 }
 
 #[cfg(test)]
@@ -220,7 +245,12 @@ mod tests {
     fn only_what_is_named_as_a_blob_is_one() {
         let hex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert!(blob_digest(&format!("blobs/sha256/{hex}")).is_some());
-        for path in ["blobs/sha256/../x", "blobs/sha256/x", "x", &format!("blobs/{hex}")] {
+        for path in [
+            "blobs/sha256/../x",
+            "blobs/sha256/x",
+            "x",
+            &format!("blobs/{hex}"),
+        ] {
             assert_eq!(blob_digest(path), None, "{path}");
         }
     }

@@ -69,7 +69,11 @@ impl Plain {
 
     fn meet(&mut self, step: &StepId, name: &str, at: Duration) {
         let number = self.steps.len() + 1;
-        let new = || Step { number, name: name.to_owned(), started: at };
+        let new = || Step {
+            number,
+            name: name.to_owned(),
+            started: at,
+        };
         self.steps.entry(step.clone()).or_insert_with(new);
     }
 
@@ -149,14 +153,20 @@ mod tests {
         let mut plain = Plain::new();
         let mut out = Vec::new();
         for (at, event) in events {
-            let timed = TimedEvent { at: Duration::from_millis(*at), event: event.clone() };
+            let timed = TimedEvent {
+                at: Duration::from_millis(*at),
+                event: event.clone(),
+            };
             plain.render(&timed, &mut out).unwrap();
         }
         String::from_utf8(out).unwrap()
     }
 
     fn started(step: &str) -> Event {
-        Event::Started { step: StepId(step.to_owned()), name: format!("[{step} 1/1] RUN x") }
+        Event::Started {
+            step: StepId(step.to_owned()),
+            name: format!("[{step} 1/1] RUN x"),
+        }
     }
 
     fn output(step: &str, line: &str) -> Event {
@@ -169,7 +179,11 @@ mod tests {
 
     fn finished(step: &str, origin: Origin) -> Event {
         let name = format!("[{step} 1/1] RUN x");
-        Event::Finished { step: StepId(step.to_owned()), name, origin }
+        Event::Finished {
+            step: StepId(step.to_owned()),
+            name,
+            origin,
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ use store::SnapshotId;
 
 pub use collect::{Collected, Found, FoundEntry};
 pub use error::CopyError;
-pub(crate) use plan::directory_node;
+pub(crate) use plan::{directory_node, with_ancestors};
 
 use crate::cache;
 use crate::error::StepError;
@@ -71,11 +71,18 @@ pub(crate) fn recipe(
 ) -> Result<StackLayer, StepError> {
     let id = SnapshotId::from_digest(kind, key.digest())?;
     let created = Some(step.workshop.clock.now());
-    Ok(StackLayer { id, held: Held::Recipe(Arc::new(changes)), created })
+    Ok(StackLayer {
+        id,
+        held: Held::Recipe(Arc::new(changes)),
+        created,
+    })
 }
 
 /// Returns the time that new files get.
 pub(crate) fn file_time(clock: &Clock) -> FileTime {
     let now = clock.now();
-    FileTime { seconds: now.seconds(), nanos: now.nanos() }
+    FileTime {
+        seconds: now.seconds(),
+        nanos: now.nanos(),
+    }
 }

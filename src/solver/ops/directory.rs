@@ -34,14 +34,20 @@ fn plan(
     view: &realise::View,
     action: &MakeDirectory,
 ) -> Result<ChangeSet, StepError> {
-    let wanted = RootPath::lexical(&action.path)
-        .map_err(|source| CopyError::Path { path: action.path.clone(), source })?;
+    let wanted = RootPath::lexical(&action.path).map_err(|source| CopyError::Path {
+        path: action.path.clone(),
+        source,
+    })?;
     let target = view.resolve(&wanted)?;
     let there = |path: &RootPath| view.directory(path).map_err(CopyError::from);
     if there(&target)?.is_some() || target.is_root() {
         return Ok(ChangeSet::default());
     }
-    let owner = action.owner.as_deref().map(|owner| view.resolve_user(owner)).transpose()?;
+    let owner = action
+        .owner
+        .as_deref()
+        .map(|owner| view.resolve_user(owner))
+        .transpose()?;
     let made = Attributes {
         uid: owner.as_ref().map_or(0, |owner| owner.uid),
         gid: owner.as_ref().map_or(0, |owner| owner.gid),
@@ -49,16 +55,20 @@ fn plan(
         mtime: copy::file_time(&step.workshop.clock),
         xattrs: BTreeMap::new(),
     };
-    let mut chain: Vec<_> = target.ancestors().filter(|path| !path.is_root()).collect();
-    chain.sort_unstable();
     let mut changes = Vec::new();
-    for path in chain {
+    for path in copy::with_ancestors(&target) {
         let found = there(&path)?;
         if found.is_none() && view.metadata(&path)?.is_some() {
-            return Err(CopyError::NotADirectory { path: path.to_string() }.into());
+            return Err(CopyError::NotADirectory {
+                path: path.to_string(),
+            }
+            .into());
         }
         let node = copy::directory_node(found.unwrap_or_else(|| made.clone()));
-        changes.push(Change { path, kind: ChangeKind::Put(node) });
+        changes.push(Change {
+            path,
+            kind: ChangeKind::Put(node),
+        });
     }
     Ok(ChangeSet::new(changes))
 }

@@ -21,6 +21,7 @@ use crate::host_files::Prepared;
 use crate::owners;
 use crate::realise;
 use crate::result::{Held, Output, StackLayer};
+use crate::state::Reuse;
 use crate::worker::{Making, Step};
 
 /// How many of a failed command's last lines its error repeats.
@@ -71,14 +72,17 @@ pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: Making) -> Result<Output
     let claims = step.workshop.store.claims();
     let claim = claims.exclusive_or(ClaimName::Key(key.digest()), &cancelled)?;
     let _claim: Claim = claim.ok_or(StepError::Cancelled)?;
-    if step.job.options.reuse == crate::state::Reuse::Yes {
-        if let Some(layer) = cache::find(step.workshop, &key)? {
-            return Ok(Output::Files(below.with(layer)));
-        }
+    let may_reuse = step.job.options.reuse == Reuse::Yes;
+    if may_reuse && let Some(layer) = cache::find(step.workshop, &key)? {
+        return Ok(Output::Files(below.with(layer)));
     }
     let emulator = step.workshop.emulation.require(&step.vertex.platform)?;
     let id = execute(step, op, &key, emulator.as_ref())?;
-    let layer = StackLayer { id, held: Held::Stored, created: Some(step.workshop.clock.now()) };
+    let layer = StackLayer {
+        id,
+        held: Held::Stored,
+        created: Some(step.workshop.clock.now()),
+    };
     cache::remember(step.workshop, &key, &layer)?;
     Ok(Output::Files(below.with(Arc::new(layer))))
 }
@@ -93,7 +97,9 @@ fn execute(
     let workshop = step.workshop;
     let lowers = realise::lowers(workshop, step.step_id(), step.below()?)?;
     let active = workshop.store.snapshots().prepare(&workshop.lease)?;
-    let host_files = workshop.host_files.prepare(&workshop.store, &workshop.lease)?;
+    let host_files = workshop
+        .host_files
+        .prepare(&workshop.store, &workshop.lease)?;
     owners::inherit_top(workshop, active.fs(), lowers.last())?;
     let root = mount_root(step, &host_files, &lowers, &active)?;
     let view = Root::from_fd(root.try_clone().map_err(StepError::Descriptor)?, "/");
@@ -142,7 +148,13 @@ fn failure(
     emulator: Option<&Emulator>,
 ) -> CommandFailure {
     CommandFailure {
-        command: op.argv.iter().take(2).cloned().collect::<Vec<_>>().join(" "),
+        command: op
+            .argv
+            .iter()
+            .take(2)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(" "),
         status,
         last_output: lines.last.into(),
         emulator: emulator.map(|emulator| emulator.name.clone()),
@@ -158,16 +170,27 @@ fn mount_root(
 ) -> Result<OwnedFd, StepError> {
     let mut layers: Vec<_> = lowers.iter().rev().map(|root| root.as_fd()).collect();
     layers.push(host_files.stubs().as_fd());
-    let upper = Some(Upper { upper: active.fs().as_fd(), work: active.work().as_fd() });
+    let upper = Some(Upper {
+        upper: active.fs().as_fd(),
+        work: active.work().as_fd(),
+    });
     // Whoever dies before the commit leaves nothing that is used: the kernel need not sync.
     let options = OverlayOptions { volatile: true };
-    Ok(runtime::mount_overlay(&layers, upper, options, &step.workshop.features)?)
+    Ok(runtime::mount_overlay(
+        &layers,
+        upper,
+        options,
+        &step.workshop.features,
+    )?)
 }
 
 /// Makes the working directory if the image does not have it, as BuildKit does.
 fn make_working_directory(step: &Step<'_>, view: &Root, op: &ExecOp) -> Result<(), StepError> {
     let wanted = RootPath::lexical(&op.working_directory).map_err(|source| {
-        crate::ops::copy::CopyError::Path { path: op.working_directory.clone(), source }
+        crate::ops::copy::CopyError::Path {
+            path: op.working_directory.clone(),
+            source,
+        }
     })?;
     let target = view.resolve(&wanted)?;
     if view.metadata(&target)?.is_some() {
@@ -183,17 +206,19 @@ fn make_working_directory(step: &Step<'_>, view: &Root, op: &ExecOp) -> Result<(
 }
 
 /// Returns the mounts of a command and their descriptors.
-fn mounts(
-    host_files: &Prepared,
-    op: &ExecOp,
-) -> Result<(Vec<MountSpec>, Vec<OwnedFd>), StepError> {
+fn mounts(host_files: &Prepared, op: &ExecOp) -> Result<(Vec<MountSpec>, Vec<OwnedFd>), StepError> {
     let mut specs = Vec::new();
     let mut files = Vec::new();
     for (target, file) in host_files.mounts(&op.hostname)? {
         specs.push(file_mount(target, files.len()));
         files.push(file);
     }
-    for ExecFile { target, content, mode } in &op.files {
+    for ExecFile {
+        target,
+        content,
+        mode,
+    } in &op.files
+    {
         specs.push(file_mount(target, files.len()));
         files.push(host_files.file(content.as_bytes(), Mode::new(*mode))?);
     }
@@ -209,15 +234,18 @@ fn file_mount(target: &str, index: usize) -> MountSpec {
     }
 }
 
-fn spec(
-    step: &Step<'_>,
-    op: &ExecOp,
-    user: &ResolvedUser,
-    mounts: Vec<MountSpec>,
-) -> SandboxSpec {
-    let mut env: Vec<Vec<u8>> = op.env.iter().map(|entry| entry.clone().into_bytes()).collect();
+fn spec(step: &Step<'_>, op: &ExecOp, user: &ResolvedUser, mounts: Vec<MountSpec>) -> SandboxSpec {
+    let mut env: Vec<Vec<u8>> = op
+        .env
+        .iter()
+        .map(|entry| entry.clone().into_bytes())
+        .collect();
     let untracked = step.job.options.untracked_env.iter();
-    let is_set = |name: &str| op.env.iter().any(|entry| entry.split('=').next() == Some(name));
+    let is_set = |name: &str| {
+        op.env
+            .iter()
+            .any(|entry| entry.split('=').next() == Some(name))
+    };
     let added = untracked.filter(|entry| !is_set(entry.split('=').next().unwrap_or_default()));
     env.extend(added.map(|entry| entry.clone().into_bytes()));
     if !is_set("HOME") {
@@ -233,7 +261,11 @@ fn spec(
         arguments: op.argv.iter().map(|arg| arg.clone().into_bytes()).collect(),
         environment: env,
         working_directory: op.working_directory.clone().into_bytes(),
-        user: SandboxUser { uid: user.uid, gid: user.gid, groups: user.groups.clone() },
+        user: SandboxUser {
+            uid: user.uid,
+            gid: user.gid,
+            groups: user.groups.clone(),
+        },
         hostname: op.hostname.clone(),
         network,
         mounts,
@@ -250,7 +282,12 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     fn new(step: &'a Step<'a>) -> Self {
-        Self { step, stdout: Vec::new(), stderr: Vec::new(), last: VecDeque::new() }
+        Self {
+            step,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            last: VecDeque::new(),
+        }
     }
 
     fn take(&mut self, stream: Stream, bytes: &[u8]) {
@@ -280,17 +317,25 @@ impl<'a> Lines<'a> {
     }
 
     fn tell(&mut self, stream: Stream, text: Vec<u8>) {
-        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        for line in text
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
             if self.last.len() == LAST_LINES {
                 self.last.pop_front();
             }
-            self.last.push_back(String::from_utf8_lossy(line).into_owned());
+            self.last
+                .push_back(String::from_utf8_lossy(line).into_owned());
         }
         let stream = match stream {
             Stream::Stdout => OutputStream::Stdout,
             Stream::Stderr => OutputStream::Stderr,
         };
-        let event = Event::Output { step: self.step.step_id(), stream, text };
+        let event = Event::Output {
+            step: self.step.step_id(),
+            stream,
+            text,
+        };
         self.step.workshop.events.emit(event);
     }
 }

@@ -20,7 +20,9 @@ pub(crate) fn run(step: &Step<'_>, source: &ImageSource) -> Result<Output, StepE
     for (descriptor, diff_id) in image.layers {
         let next = ChainId::extend(chain.as_ref(), &diff_id);
         let id = SnapshotId::from_digest("chain", next.digest())?;
-        step.workshop.lease.add(&ObjectId::Blob(descriptor.digest.clone()))?;
+        step.workshop
+            .lease
+            .add(&ObjectId::Blob(descriptor.digest.clone()))?;
         let held = Held::Base(BaseLayer {
             image: Arc::clone(&source),
             digest: descriptor.digest,
@@ -29,7 +31,11 @@ pub(crate) fn run(step: &Step<'_>, source: &ImageSource) -> Result<Output, StepE
             diff_id,
         });
         chain = Some(next);
-        layers.push(Arc::new(StackLayer { id, held, created: None }));
+        layers.push(Arc::new(StackLayer {
+            id,
+            held,
+            created: None,
+        }));
     }
     Ok(Output::Files(Stack::from_iter(layers)))
 }

@@ -12,6 +12,7 @@ use rootfs::{Entry, FileKind, Metadata, Mode, Root, RootPath};
 
 use super::error::CopyError;
 use super::file_time;
+use super::plan::with_ancestors;
 use super::source::SourceTree;
 
 /// What a copy copies.
@@ -65,7 +66,10 @@ pub(crate) fn collect(
                 sources.push(inline(name, content, clock));
             }
             CopySource::Path(path) => {
-                let reader = Reader { tree, exclude: exclude.as_ref() };
+                let reader = Reader {
+                    tree,
+                    exclude: exclude.as_ref(),
+                };
                 sources.extend(reader.read(path)?);
             }
         }
@@ -79,21 +83,35 @@ fn patterns(texts: &[String]) -> Result<Option<PatternSet>, CopyError> {
     if texts.is_empty() {
         return Ok(None);
     }
-    let set = PatternSet::new(texts)
-        .map_err(|source| CopyError::Pattern { pattern: texts.join(" "), source })?;
+    let set = PatternSet::new(texts).map_err(|source| CopyError::Pattern {
+        pattern: texts.join(" "),
+        source,
+    })?;
     Ok(Some(set))
 }
 
 /// A file whose text stands in the Dockerfile: mode 0644, owned by root.
 fn inline(name: &str, content: &str, clock: &Clock) -> Found {
-    let attributes =
-        Attributes { uid: 0, gid: 0, mode: Mode::new(0o644), mtime: file_time(clock), xattrs: BTreeMap::new() };
+    let attributes = Attributes {
+        uid: 0,
+        gid: 0,
+        mode: Mode::new(0o644),
+        mtime: file_time(clock),
+        xattrs: BTreeMap::new(),
+    };
     let kind = NodeKind::File {
         size: content.len() as u64,
         content: Content::Bytes(Arc::from(content.as_bytes())),
     };
-    let entry = FoundEntry { tail: RootPath::root(), node: Node { attributes, kind }, inode: None };
-    Found { name: name.as_bytes().to_vec(), entries: vec![entry] }
+    let entry = FoundEntry {
+        tail: RootPath::root(),
+        node: Node { attributes, kind },
+        inode: None,
+    };
+    Found {
+        name: name.as_bytes().to_vec(),
+        entries: vec![entry],
+    }
 }
 
 struct Reader<'a> {
@@ -116,10 +134,18 @@ impl Reader<'_> {
             return Ok(vec![self.read_one(root, path, &named)?]);
         }
         let matches = self.expand(root, path)?;
-        matches.iter().map(|named| self.read_one(root, path, named)).collect()
+        matches
+            .iter()
+            .map(|named| self.read_one(root, path, named))
+            .collect()
     }
 
-    fn read_one(&self, root: &Arc<Root>, shown: &str, named: &RootPath) -> Result<Found, CopyError> {
+    fn read_one(
+        &self,
+        root: &Arc<Root>,
+        shown: &str,
+        named: &RootPath,
+    ) -> Result<Found, CopyError> {
         // Links in the path of a source are followed, links inside a source are not.
         let real = root.resolve(named)?;
         let Some(metadata) = root.metadata(&real)? else {
@@ -127,7 +153,10 @@ impl Reader<'_> {
         };
         let is_directory = metadata.kind == FileKind::Directory;
         if !real.is_root() && !self.sees(&real, is_directory) {
-            return Err(CopyError::Ignored { path: shown.to_owned(), place: self.tree.place() });
+            return Err(CopyError::Ignored {
+                path: shown.to_owned(),
+                place: self.tree.place(),
+            });
         }
         let mut entries = Vec::new();
         if is_directory {
@@ -185,14 +214,26 @@ impl Reader<'_> {
             SourceTree::Stage(view) => layer::stored_node(root, entry, view.owners())?,
             SourceTree::Local(_) | SourceTree::Empty => layer::local_node(root, entry)?,
         };
-        let Metadata { kind, nlink, dev, ino, .. } = entry.metadata;
+        let Metadata {
+            kind,
+            nlink,
+            dev,
+            ino,
+            ..
+        } = entry.metadata;
         let has_names = kind == FileKind::File && nlink > 1;
-        Ok(node.map(|node| FoundEntry { tail, node, inode: has_names.then_some((dev, ino)) }))
+        Ok(node.map(|node| FoundEntry {
+            tail,
+            node,
+            inode: has_names.then_some((dev, ino)),
+        }))
     }
 
     /// Tells whether a path that the instruction names is one that the build sees.
     fn sees(&self, path: &RootPath, is_directory: bool) -> bool {
-        let Some(ignore) = self.tree.ignore() else { return true };
+        let Some(ignore) = self.tree.ignore() else {
+            return true;
+        };
         let path = text(path);
         !ignore.matches(&path) || (is_directory && ignore.may_take_back_below(&path))
     }
@@ -210,9 +251,16 @@ impl Reader<'_> {
         let mut walk = root.walk_below(&base)?;
         while let Some(entry) = walk.next() {
             let entry = entry?;
-            let tail = entry.path.strip_prefix(&base).unwrap_or_else(RootPath::root);
-            let matches = pattern::glob_match(&wildcard, &text(&tail))
-                .map_err(|source| CopyError::Wildcard { pattern: named.to_owned(), source })?;
+            let tail = entry
+                .path
+                .strip_prefix(&base)
+                .unwrap_or_else(RootPath::root);
+            let matches = pattern::glob_match(&wildcard, &text(&tail)).map_err(|source| {
+                CopyError::Wildcard {
+                    pattern: named.to_owned(),
+                    source,
+                }
+            })?;
             let is_directory = entry.metadata.kind == FileKind::Directory;
             if is_directory && (matches || tail.components().count() > depth) {
                 walk.skip_directory();
@@ -225,7 +273,11 @@ impl Reader<'_> {
     }
 
     fn not_found(&self, path: &str, similar: Option<String>) -> CopyError {
-        CopyError::NotFound { path: path.to_owned(), place: self.tree.place(), similar }
+        CopyError::NotFound {
+            path: path.to_owned(),
+            place: self.tree.place(),
+            similar,
+        }
     }
 }
 
@@ -252,20 +304,29 @@ struct Matcher<'a> {
 impl<'a> Matcher<'a> {
     /// Starts at a directory of the patterns' own root.
     fn new(set: &'a PatternSet, start: &RootPath) -> Self {
-        let mut matcher = Self { set, parents: Vec::new() };
-        let mut above: Vec<_> = start.ancestors().filter(|path| !path.is_root()).collect();
-        above.sort_unstable();
-        for path in above {
+        let mut matcher = Self {
+            set,
+            parents: Vec::new(),
+        };
+        for path in with_ancestors(start) {
             matcher.matches(&path, true);
         }
         matcher
     }
 
     fn matches(&mut self, path: &RootPath, is_directory: bool) -> bool {
-        while self.parents.last().is_some_and(|(parent, _)| !path.starts_with(parent)) {
+        while self
+            .parents
+            .last()
+            .is_some_and(|(parent, _)| !path.starts_with(parent))
+        {
             self.parents.pop();
         }
-        let above = self.parents.last().map(|(_, state)| *state).unwrap_or_default();
+        let above = self
+            .parents
+            .last()
+            .map(|(_, state)| *state)
+            .unwrap_or_default();
         let (matches, state) = self.set.match_with_parent(&text(path), &above);
         if is_directory {
             self.parents.push((path.clone(), state));
@@ -315,7 +376,10 @@ fn text(path: &RootPath) -> Cow<'_, str> {
 }
 
 fn root_path(path: &str) -> Result<RootPath, CopyError> {
-    RootPath::lexical(path).map_err(|source| CopyError::Path { path: path.to_owned(), source })
+    RootPath::lexical(path).map_err(|source| CopyError::Path {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Takes the escapes out of a path that has no wildcard.
@@ -323,7 +387,11 @@ fn unescaped(path: &str) -> String {
     let mut text = String::with_capacity(path.len());
     let mut chars = path.chars();
     while let Some(c) = chars.next() {
-        let c = if c == '\\' { chars.next().unwrap_or(c) } else { c };
+        let c = if c == '\\' {
+            chars.next().unwrap_or(c)
+        } else {
+            c
+        };
         text.push(c);
     }
     text
@@ -331,8 +399,13 @@ fn unescaped(path: &str) -> String {
 
 /// Splits a path before its first component with a wildcard. `..` counts from the root.
 fn split_wildcard(path: &str) -> (String, String) {
-    let components: Vec<_> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
-    let first = components.iter().position(|part| CopySource::is_wildcard(part));
+    let components: Vec<_> = path
+        .split('/')
+        .filter(|part| !matches!(*part, "" | "."))
+        .collect();
+    let first = components
+        .iter()
+        .position(|part| CopySource::is_wildcard(part));
     let (prefix, rest) = components.split_at(first.unwrap_or(components.len()));
     (prefix.join("/"), rest.join("/"))
 }
@@ -342,7 +415,9 @@ fn similar(root: &Root, missing: &RootPath) -> Option<String> {
     let wanted = String::from_utf8_lossy(missing.file_name()?).into_owned();
     let parent = root.open_dir(&missing.parent()?).ok()?;
     let names = parent.names().ok()?;
-    let names = names.iter().map(|name| String::from_utf8_lossy(name).into_owned());
+    let names = names
+        .iter()
+        .map(|name| String::from_utf8_lossy(name).into_owned());
     let limit = wanted.chars().count() / 3 + 1;
     let near = names.map(|name| (distance(&wanted, &name), name));
     let (_, name) = near.filter(|(distance, _)| *distance <= limit).min()?;
@@ -371,15 +446,20 @@ fn hash_contents(sources: &mut [Found]) -> Result<(), CopyError> {
     let entries = || sources.iter().flat_map(|found| &found.entries);
     let files: Vec<_> = entries()
         .filter_map(|entry| match &entry.node.kind {
-            NodeKind::File { content: Content::File { root, path, .. }, .. } => {
-                Some((Arc::clone(root), path.clone()))
-            }
+            NodeKind::File {
+                content: Content::File { root, path, .. },
+                ..
+            } => Some((Arc::clone(root), path.clone())),
             _ => None,
         })
         .collect();
     let mut digests = layer::hash_files(&files)?.into_iter();
     for entry in sources.iter_mut().flat_map(|found| &mut found.entries) {
-        if let NodeKind::File { content: Content::File { expected, .. }, .. } = &mut entry.node.kind {
+        if let NodeKind::File {
+            content: Content::File { expected, .. },
+            ..
+        } = &mut entry.node.kind
+        {
             *expected = digests.next();
         }
     }
@@ -393,7 +473,10 @@ fn digest(sources: &[Found]) -> Result<Digest, CopyError> {
         hasher.update(&found.name);
         let changes = found.entries.iter().map(|entry| {
             let kind = ChangeKind::Put(entry.node.clone());
-            Ok(Change { path: entry.tail.clone(), kind })
+            Ok(Change {
+                path: entry.tail.clone(),
+                kind,
+            })
         });
         hasher.update(layer::digest_changes(changes)?.as_str().as_bytes());
     }
@@ -412,13 +495,21 @@ mod tests {
             ("./a//b/x?", "a/b", "x?"),
             ("/a/[b]", "a", "[b]"),
         ] {
-            assert_eq!(split_wildcard(path), (prefix.to_owned(), rest.to_owned()), "{path}");
+            assert_eq!(
+                split_wildcard(path),
+                (prefix.to_owned(), rest.to_owned()),
+                "{path}"
+            );
         }
     }
 
     #[test]
     fn distance_counts_the_edits() {
-        for (a, b, expected) in [("", "abc", 3), ("kitten", "sitting", 3), ("same", "same", 0)] {
+        for (a, b, expected) in [
+            ("", "abc", 3),
+            ("kitten", "sitting", 3),
+            ("same", "same", 0),
+        ] {
             assert_eq!(distance(a, b), expected, "{a} {b}");
         }
     }

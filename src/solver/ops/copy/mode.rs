@@ -32,7 +32,11 @@ enum Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Permissions {
     /// Letters: `rwx` for every class (0777), the special bits, and `X`.
-    Letters { bits: u32, special: u32, conditional_execute: bool },
+    Letters {
+        bits: u32,
+        special: u32,
+        conditional_execute: bool,
+    },
     /// The bits of another class: shift of that class.
     Class(u32),
 }
@@ -40,10 +44,16 @@ enum Permissions {
 impl ModeChange {
     /// Reads an octal number from 0 to 07777 or a symbolic mode.
     pub(crate) fn parse(text: &str) -> Result<Self, CopyError> {
-        let refuse = || CopyError::Mode { mode: text.to_owned() };
+        let refuse = || CopyError::Mode {
+            mode: text.to_owned(),
+        };
         if text.starts_with(|c: char| c.is_ascii_digit()) {
-            let bits = u32::from_str_radix(text, 8).ok().filter(|bits| *bits <= 0o7777);
-            return bits.map(|bits| Self::Exact(Mode::new(bits))).ok_or_else(refuse);
+            let bits = u32::from_str_radix(text, 8)
+                .ok()
+                .filter(|bits| *bits <= 0o7777);
+            return bits
+                .map(|bits| Self::Exact(Mode::new(bits)))
+                .ok_or_else(refuse);
         }
         let clauses: Option<Vec<_>> = text.split(',').map(clauses_of).collect();
         let clauses: Vec<_> = clauses.ok_or_else(refuse)?.into_iter().flatten().collect();
@@ -55,7 +65,9 @@ impl ModeChange {
         match self {
             Self::Exact(mode) => *mode,
             Self::Symbolic(clauses) => {
-                let bits = clauses.iter().fold(mode.bits(), |bits, clause| clause.apply(bits, is_directory));
+                let bits = clauses
+                    .iter()
+                    .fold(mode.bits(), |bits, clause| clause.apply(bits, is_directory));
                 Mode::new(bits)
             }
         }
@@ -75,7 +87,11 @@ impl Clause {
 
     fn bits(&self, mode: u32, is_directory: bool) -> (u32, u32) {
         match self.permissions {
-            Permissions::Letters { bits, special, conditional_execute } => {
+            Permissions::Letters {
+                bits,
+                special,
+                conditional_execute,
+            } => {
                 let execute = conditional_execute && (is_directory || mode & 0o111 != 0);
                 (bits | if execute { 0o111 } else { 0 }, special)
             }
@@ -110,7 +126,11 @@ fn clauses_of(text: &str) -> Option<Vec<Clause>> {
         let after = rest.strip_prefix(sign)?;
         let end = after.find(['+', '-', '=']).unwrap_or(after.len());
         let (letters, next) = after.split_at(end);
-        clauses.push(Clause { who, action, permissions: permissions(letters)? });
+        clauses.push(Clause {
+            who,
+            action,
+            permissions: permissions(letters)?,
+        });
         rest = next;
     }
     Some(clauses)
@@ -122,13 +142,15 @@ fn classes(text: &str) -> Option<u32> {
         return Some(0o777);
     }
     text.chars().try_fold(0, |who, letter| {
-        Some(who | match letter {
-            'u' => 0o700,
-            'g' => 0o070,
-            'o' => 0o007,
-            'a' => 0o777,
-            _ => return None,
-        })
+        Some(
+            who | match letter {
+                'u' => 0o700,
+                'g' => 0o070,
+                'o' => 0o007,
+                'a' => 0o777,
+                _ => return None,
+            },
+        )
     })
 }
 
@@ -151,7 +173,11 @@ fn permissions(text: &str) -> Option<Permissions> {
             _ => return None,
         }
     }
-    Some(Permissions::Letters { bits, special, conditional_execute })
+    Some(Permissions::Letters {
+        bits,
+        special,
+        conditional_execute,
+    })
 }
 
 #[cfg(test)]
@@ -159,7 +185,10 @@ mod tests {
     use super::*;
 
     fn applied(change: &str, mode: u32, is_directory: bool) -> u32 {
-        ModeChange::parse(change).unwrap().apply(Mode::new(mode), is_directory).bits()
+        ModeChange::parse(change)
+            .unwrap()
+            .apply(Mode::new(mode), is_directory)
+            .bits()
     }
 
     #[test]

@@ -9,8 +9,8 @@ use rootfs::{FileKind, FileTime, Mode, RootPath};
 
 use super::collect::{Collected, Found, FoundEntry};
 use super::error::CopyError;
-use super::mode::ModeChange;
 use super::file_time;
+use super::mode::ModeChange;
 use crate::realise::View;
 
 /// Makes the change set that a copy is.
@@ -21,8 +21,18 @@ pub(crate) fn plan(
     clock: &Clock,
 ) -> Result<ChangeSet, CopyError> {
     let mode = action.mode.as_deref().map(ModeChange::parse).transpose()?;
-    let owner = action.owner.as_deref().map(|owner| owner_of(view, owner)).transpose()?;
-    let mut plan = Plan { view, mode, owner, now: file_time(clock), changes: BTreeMap::new() };
+    let owner = action
+        .owner
+        .as_deref()
+        .map(|owner| owner_of(view, owner))
+        .transpose()?;
+    let mut plan = Plan {
+        view,
+        mode,
+        owner,
+        now: file_time(clock),
+        changes: BTreeMap::new(),
+    };
     plan.check_count(collected, &action.destination)?;
     for found in &collected.sources {
         plan.place(found, &action.destination)?;
@@ -39,11 +49,21 @@ pub(crate) struct Owner {
 
 /// Looks an owner up in the image. Of a bare number the group is the same number.
 pub(crate) fn owner_of(view: &View, owner: &str) -> Result<Owner, CopyError> {
-    let refuse = |source| CopyError::Owner { owner: owner.to_owned(), source };
+    let refuse = |source| CopyError::Owner {
+        owner: owner.to_owned(),
+        source,
+    };
     let resolved = view.resolve_user(owner).map_err(refuse)?;
     let is_number = owner.bytes().all(|b| b.is_ascii_digit());
-    let gid = if is_number { resolved.uid } else { resolved.gid };
-    Ok(Owner { uid: resolved.uid, gid })
+    let gid = if is_number {
+        resolved.uid
+    } else {
+        resolved.gid
+    };
+    Ok(Owner {
+        uid: resolved.uid,
+        gid,
+    })
 }
 
 struct Plan<'a> {
@@ -57,7 +77,11 @@ struct Plan<'a> {
 impl Plan<'_> {
     /// Several files need a directory: onto one file each would overwrite the one before.
     fn check_count(&self, collected: &Collected, destination: &str) -> Result<(), CopyError> {
-        let count = collected.sources.iter().filter(|found| !found.is_directory()).count();
+        let count = collected
+            .sources
+            .iter()
+            .filter(|found| !found.is_directory())
+            .count();
         let wanted = destination_path(destination)?;
         let is_directory = names_directory(destination)
             || self.kind_at(&self.resolve(&wanted)?)? == Some(FileKind::Directory)
@@ -65,7 +89,10 @@ impl Plan<'_> {
         if count < 2 || is_directory {
             return Ok(());
         }
-        Err(CopyError::SeveralOntoOne { count, destination: destination.to_owned() })
+        Err(CopyError::SeveralOntoOne {
+            count,
+            destination: destination.to_owned(),
+        })
     }
 
     fn place(&mut self, found: &Found, destination: &str) -> Result<(), CopyError> {
@@ -92,9 +119,10 @@ impl Plan<'_> {
     fn place_contents(&mut self, found: &Found, target: &RootPath) -> Result<(), CopyError> {
         let mut names = BTreeMap::new();
         for entry in found.entries.iter().filter(|entry| !entry.tail.is_root()) {
-            let path = target
-                .join(&entry.tail)
-                .map_err(|source| CopyError::Path { path: entry.tail.to_string(), source })?;
+            let path = target.join(&entry.tail).map_err(|source| CopyError::Path {
+                path: entry.tail.to_string(),
+                source,
+            })?;
             self.put(entry, path, &mut names)?;
         }
         Ok(())
@@ -109,16 +137,24 @@ impl Plan<'_> {
         let is_directory = matches!(entry.node.kind, NodeKind::Directory { .. });
         match (self.kind_at(&path)?, is_directory) {
             (Some(FileKind::Directory), false) => {
-                return Err(CopyError::IsADirectory { path: path.to_string() });
+                return Err(CopyError::IsADirectory {
+                    path: path.to_string(),
+                });
             }
             (None | Some(FileKind::Directory), _) | (Some(_), false) => {}
-            (Some(_), true) => return Err(CopyError::NotADirectory { path: path.to_string() }),
+            (Some(_), true) => {
+                return Err(CopyError::NotADirectory {
+                    path: path.to_string(),
+                });
+            }
         }
         let mut node = self.changed(&entry.node);
         if let Some(inode) = entry.inode {
             let first = names.entry(inode).or_insert_with(|| path.clone());
             if *first != path {
-                node.kind = NodeKind::HardLink { target: first.clone() };
+                node.kind = NodeKind::HardLink {
+                    target: first.clone(),
+                };
             }
         }
         self.changes.insert(path, node);
@@ -134,8 +170,7 @@ impl Plan<'_> {
         let is_link = matches!(node.kind, NodeKind::Symlink { .. });
         if let (Some(change), false) = (&self.mode, is_link) {
             let is_directory = matches!(node.kind, NodeKind::Directory { .. });
-            node.attributes.mode =
-                change.apply(node.attributes.mode, is_directory);
+            node.attributes.mode = change.apply(node.attributes.mode, is_directory);
         }
         node
     }
@@ -161,19 +196,21 @@ impl Plan<'_> {
     /// Makes sure that a directory and its parents are in the change set: those that are there with
     /// their attributes, the others with mode 0755.
     fn make_directories(&mut self, path: &RootPath) -> Result<(), CopyError> {
-        let mut chain: Vec<_> = path.ancestors().filter(|path| !path.is_root()).collect();
-        chain.sort_unstable();
-        for directory in chain {
+        for directory in with_ancestors(path) {
             if let Some(node) = self.changes.get(&directory) {
                 if matches!(node.kind, NodeKind::Directory { .. }) {
                     continue;
                 }
-                return Err(CopyError::NotADirectory { path: directory.to_string() });
+                return Err(CopyError::NotADirectory {
+                    path: directory.to_string(),
+                });
             }
             let node = match self.view.directory(&directory)? {
                 Some(attributes) => directory_node(attributes),
                 None if self.view.metadata(&directory)?.is_some() => {
-                    return Err(CopyError::NotADirectory { path: directory.to_string() });
+                    return Err(CopyError::NotADirectory {
+                        path: directory.to_string(),
+                    });
                 }
                 None => directory_node(self.new_directory()),
             };
@@ -206,9 +243,18 @@ impl Plan<'_> {
 
     fn finish(self) -> ChangeSet {
         let changes = self.changes.into_iter();
-        let put = |(path, node)| Change { path, kind: ChangeKind::Put(node) };
+        let put = |(path, node)| Change {
+            path,
+            kind: ChangeKind::Put(node),
+        };
         ChangeSet::new(changes.map(put).collect())
     }
+}
+
+/// Returns a path and those above it without the root, from the first component downwards.
+pub(crate) fn with_ancestors(path: &RootPath) -> impl Iterator<Item = RootPath> {
+    let own = (!path.is_root()).then(|| path.clone());
+    path.ancestors().chain(own)
 }
 
 fn names_directory(destination: &str) -> bool {
@@ -216,13 +262,18 @@ fn names_directory(destination: &str) -> bool {
 }
 
 fn destination_path(destination: &str) -> Result<RootPath, CopyError> {
-    RootPath::lexical(destination)
-        .map_err(|source| CopyError::Path { path: destination.to_owned(), source })
+    RootPath::lexical(destination).map_err(|source| CopyError::Path {
+        path: destination.to_owned(),
+        source,
+    })
 }
 
 /// Returns the change of one directory that is there or is made.
 pub(crate) fn directory_node(attributes: Attributes) -> Node {
-    Node { attributes, kind: NodeKind::Directory { opaque: false } }
+    Node {
+        attributes,
+        kind: NodeKind::Directory { opaque: false },
+    }
 }
 
 fn kind_of(node: &Node) -> FileKind {
@@ -242,5 +293,8 @@ fn parent(path: &RootPath) -> RootPath {
 
 fn child(path: &RootPath, name: &[u8]) -> Result<RootPath, CopyError> {
     let shown = || String::from_utf8_lossy(name).into_owned();
-    path.child(name).map_err(|source| CopyError::Path { path: shown(), source })
+    path.child(name).map_err(|source| CopyError::Path {
+        path: shown(),
+        source,
+    })
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::support::{Place, Says, Tar, assert_archive_error, ids, says};
 use crate::tarread::TarError;
-use crate::{ApplyError, ApplyOptions, Limits, apply, decompressor};
+use crate::{ApplyError, ApplyOptions, ArchiveReader, Limits, apply, decompressor};
 
 #[test]
 fn t_a13_bombs_of_metadata_cost_little() {
@@ -299,4 +299,50 @@ impl io::Read for Broken {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         Err(io::Error::other("the disk is gone"))
     }
+}
+
+#[test]
+fn the_files_of_an_archive_are_read_one_by_one() {
+    let hole: [(&str, &[u8]); 2] = [("GNU.sparse.map", b"0,1"), ("GNU.sparse.size", b"9")];
+    let tar = Tar::new()
+        .dir("blobs")
+        .file("blobs/one", "first")
+        .symlink("blobs/link", "/etc/passwd")
+        .file("blobs/passed-over", &"x".repeat(2000))
+        .pax(&hole)
+        .file("blobs/holes", "x")
+        .link("blobs/hard", "blobs/one")
+        .file("empty", "")
+        .file("last", "end");
+    let bytes = tar.bytes();
+    let mut archive = ArchiveReader::new(bytes.as_slice(), Limits::default());
+    let mut found = Vec::new();
+    while let Some(mut file) = archive.next_file().unwrap() {
+        let (name, size) = (
+            String::from_utf8(file.name.clone()).unwrap(),
+            file.size_bytes,
+        );
+        // One is left unread, and the next is found nevertheless.
+        let text = if size > 1000 {
+            String::new()
+        } else {
+            io::read_to_string(&mut file).unwrap()
+        };
+        found.push((name, size, text));
+    }
+    let expected = [
+        ("blobs/one", 5, "first"),
+        ("blobs/passed-over", 2000, ""),
+        ("empty", 0, ""),
+        ("last", 3, "end"),
+    ];
+    assert_eq!(
+        found,
+        expected.map(|(name, size, text)| (name.to_owned(), size, text.to_owned()))
+    );
+
+    let cut = &bytes[..700];
+    let mut archive = ArchiveReader::new(cut, Limits::default());
+    let error = archive.next_file().unwrap_err();
+    assert_eq!(error.to_string(), "read the archive");
 }

@@ -125,6 +125,9 @@ fn zstd_is_the_same_for_any_number_of_workers() {
     for workers in [1, 3] {
         let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
         encoder.multithread(workers).unwrap();
+        encoder
+            .set_parameter(zstd::zstd_safe::CParameter::JobSize(2 * 1024 * 1024))
+            .unwrap();
         for piece in tar_of(&set).chunks(12_345) {
             encoder.write_all(piece).unwrap();
         }

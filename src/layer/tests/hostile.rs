@@ -109,13 +109,11 @@ fn t_a04_a_swapper_beside_the_apply_gets_nothing_out() {
                 drop(fs::rename(place.inside("aside/d"), place.inside("d")));
             }
         });
-        let mut outcomes = 0;
         for _ in 0..20 {
-            // An error is as good as none: what counts is where the files are.
-            outcomes += usize::from(place.apply(&tar).is_ok());
+            // It may fail or not: what counts is where the files are.
+            drop(place.apply(&tar));
         }
         stop.store(true, Ordering::Relaxed);
-        assert!(outcomes <= 20);
     });
     place.assert_victim_untouched();
 }

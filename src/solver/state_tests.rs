@@ -1,0 +1,267 @@
+//! The machine on small graphs by hand, and on random graphs in random orders of completion.
+
+use graph::{
+    Archives, CopyAction, CopySource, DefinitionBuilder, ExecOp, FileAction, FileOp, LocalSource,
+    NetworkMode, StepLabel, Vertex,
+};
+use oci::{Digest, Platform};
+use proptest::prelude::*;
+
+use super::*;
+
+fn vertex(op: Op, inputs: Vec<Input>) -> Vertex {
+    let platform = Platform::new("linux", "amd64");
+    Vertex {
+        op,
+        inputs,
+        platform,
+        label: StepLabel::default(),
+    }
+}
+
+fn exec(name: &str, input: Input) -> Vertex {
+    let op = ExecOp {
+        argv: vec![name.to_owned()],
+        env: Vec::new(),
+        working_directory: "/".to_owned(),
+        user: String::new(),
+        hostname: String::new(),
+        network: NetworkMode::Default,
+        files: Vec::new(),
+    };
+    vertex(Op::Exec(op), vec![input])
+}
+
+fn copy(name: &str, below: Input, source: Input) -> Vertex {
+    let action = CopyAction {
+        sources: vec![CopySource::Path(name.to_owned())],
+        destination: "/".to_owned(),
+        owner: None,
+        mode: None,
+        exclude: Vec::new(),
+        archives: Archives::Keep,
+    };
+    vertex(
+        Op::File(FileOp {
+            action: FileAction::Copy(action),
+        }),
+        vec![below, source],
+    )
+}
+
+fn local() -> Vertex {
+    let source = LocalSource {
+        name: "context".to_owned(),
+        ignore: Vec::new(),
+    };
+    vertex(Op::Source(SourceOp::Local(source)), Vec::new())
+}
+
+fn content_key(name: &str) -> CacheKey {
+    let vertex = exec(name, Input::Scratch);
+    let map = CacheMap::of(&vertex).expect("a command has a key");
+    map.key(&[KeyInput::Content(Digest::of(name.as_bytes()))])
+}
+
+/// Answers an action as a cache would that knows nothing.
+fn miss(action: &Action) -> Verdict {
+    match action {
+        Action::FindAlias { .. } => Verdict::AliasUnknown,
+        Action::Check { vertex } => Verdict::Checked(content_key(&vertex.index().to_string())),
+        Action::LookUp { .. } => Verdict::Miss,
+        Action::Take { .. } | Action::Run { .. } => Verdict::Finished,
+    }
+}
+
+/// Answers an action as a cache would that knows everything.
+fn hit(action: &Action) -> Verdict {
+    match action {
+        Action::FindAlias { vertex, .. } => {
+            Verdict::AliasFound(content_key(&vertex.index().to_string()))
+        }
+        Action::LookUp { .. } => Verdict::Hit,
+        Action::Check { .. } | Action::Take { .. } | Action::Run { .. } => miss(action),
+    }
+}
+
+/// Carries actions out, the one that `order` picks first; returns them in that order.
+fn play(
+    machine: &mut Machine<'_>,
+    mut waiting: Vec<Action>,
+    mut answer: impl FnMut(&Action) -> Verdict,
+    mut order: impl FnMut(usize) -> usize,
+) -> Vec<Action> {
+    let mut done = Vec::new();
+    while !waiting.is_empty() {
+        let action = waiting.swap_remove(order(waiting.len()));
+        waiting.extend(machine.step(action.vertex(), answer(&action)));
+        done.push(action);
+    }
+    done
+}
+
+fn runs(actions: &[Action]) -> Vec<usize> {
+    let is_run = |action: &&Action| matches!(action, Action::Run { .. });
+    let mut ids: Vec<_> = actions
+        .iter()
+        .filter(is_run)
+        .map(|run| run.vertex().index())
+        .collect();
+    ids.sort_unstable();
+    ids
+}
+
+/// `context ─► copy ─► run`, and a stage that nothing needs.
+fn small_graph() -> (Definition, VertexId) {
+    let mut builder = DefinitionBuilder::new();
+    let context = builder.add(local()).expect("the graph is in order");
+    let from_context = copy("a", Input::Scratch, Input::Vertex(context));
+    let copied = builder.add(from_context).expect("the graph is in order");
+    builder
+        .add(exec("unused", Input::Scratch))
+        .expect("the graph is in order");
+    let target = builder
+        .add(exec("make", Input::Vertex(copied)))
+        .expect("the graph is in order");
+    (builder.finish(), target)
+}
+
+#[test]
+fn what_the_target_does_not_need_is_not_touched() {
+    let (definition, target) = small_graph();
+    let mut machine = Machine::new(&definition, Reuse::Yes);
+    let first = machine.start(&[target]);
+    let done = play(&mut machine, first, miss, |_| 0);
+    assert_eq!(runs(&done), [0, 1, 3]);
+    assert_eq!(*machine.phase(VertexId::new(2)), Phase::Unkeyed);
+    assert_eq!(machine.stalled(), []);
+}
+
+#[test]
+fn a_known_graph_runs_nothing_but_what_reads_the_context() {
+    let (definition, target) = small_graph();
+    let mut machine = Machine::new(&definition, Reuse::Yes);
+    let first = machine.start(&[target]);
+    let done = play(&mut machine, first, hit, |_| 0);
+    assert_eq!(runs(&done), [0]);
+    assert!(matches!(machine.phase(target), Phase::Done { .. }));
+}
+
+#[test]
+fn without_reuse_the_cache_is_not_asked() {
+    let (definition, target) = small_graph();
+    let mut machine = Machine::new(&definition, Reuse::No);
+    let first = machine.start(&[target]);
+    let done = play(&mut machine, first, hit, |_| 0);
+    assert_eq!(runs(&done), [0, 1, 3]);
+    let asks = |action: &Action| matches!(action, Action::LookUp { .. } | Action::FindAlias { .. });
+    assert!(!done.iter().any(asks));
+}
+
+/// `one ─► two ─► copy --from=two`: the source of a copy whose definition is known is not made.
+#[test]
+fn the_source_of_a_known_copy_is_not_made() {
+    let mut builder = DefinitionBuilder::new();
+    let one = builder
+        .add(exec("one", Input::Scratch))
+        .expect("the graph is in order");
+    let two = builder
+        .add(exec("two", Input::Vertex(one)))
+        .expect("the graph is in order");
+    let from_two = copy("x", Input::Scratch, Input::Vertex(two));
+    let target = builder.add(from_two).expect("the graph is in order");
+    let definition = builder.finish();
+    let mut machine = Machine::new(&definition, Reuse::Yes);
+    let first = machine.start(&[target]);
+    let done = play(&mut machine, first, hit, |_| 0);
+    assert_eq!(runs(&done), Vec::<usize>::new());
+    assert!(done.iter().all(|action| action.vertex() == target));
+}
+
+#[test]
+fn a_failure_cancels_what_depends_on_it_and_starts_nothing_new() {
+    let (definition, target) = small_graph();
+    let mut machine = Machine::new(&definition, Reuse::Yes);
+    let first = machine.start(&[target]);
+    let fail = |action: &Action| {
+        let is_copy = matches!(action, Action::Run { vertex, .. } if vertex.index() == 1);
+        if is_copy { Verdict::Failed } else { miss(action) }
+    };
+    let done = play(&mut machine, first, fail, |_| 0);
+    assert_eq!(runs(&done), [0, 1]);
+    assert_eq!(*machine.phase(VertexId::new(1)), Phase::Failed);
+    assert_eq!(*machine.phase(target), Phase::Cancelled);
+    assert_eq!(machine.stalled(), []);
+}
+
+#[test]
+fn a_verdict_that_does_not_fit_fails_the_vertex() {
+    let (definition, target) = small_graph();
+    let mut machine = Machine::new(&definition, Reuse::Yes);
+    let actions = machine.start(&[target]);
+    let action = actions.first().expect("something is to be done");
+    machine.step(action.vertex(), Verdict::Hit);
+    assert_eq!(*machine.phase(action.vertex()), Phase::Failed);
+}
+
+/// One vertex of a random graph: which kind, and from which earlier ones.
+type Shape = (u8, prop::sample::Index, prop::sample::Index);
+
+fn random_graph(shapes: &[Shape]) -> Definition {
+    let mut builder = DefinitionBuilder::new();
+    let mut files = vec![Input::Scratch];
+    let context = builder.add(local()).expect("the graph is in order");
+    for (number, (kind, below, source)) in shapes.iter().enumerate() {
+        let below = *below.get(&files);
+        let name = number.to_string();
+        let made = match kind % 3 {
+            0 => exec(&name, below),
+            1 => copy(&name, below, Input::Vertex(context)),
+            _ => copy(&name, below, *source.get(&files)),
+        };
+        files.push(Input::Vertex(
+            builder.add(made).expect("the graph is in order"),
+        ));
+    }
+    builder.finish()
+}
+
+proptest! {
+    /// Any graph, with any answers in any order of completion, ends; no vertex runs twice, and what a
+    /// vertex needs is done before it runs.
+    #[test]
+    fn any_graph_ends_in_any_order(
+        shapes in prop::collection::vec(any::<Shape>(), 1..25),
+        choices in prop::collection::vec(any::<(u16, u8)>(), 1..200),
+        targets in prop::collection::vec(any::<prop::sample::Index>(), 1..3),
+    ) {
+        let definition = random_graph(&shapes);
+        let ids: Vec<_> = definition.ids().collect();
+        let targets: Vec<_> = targets.iter().map(|target| *target.get(&ids)).collect();
+        let mut machine = Machine::new(&definition, Reuse::Yes);
+        let mut waiting = machine.start(&targets);
+        let mut choices = choices.iter().cycle();
+        let mut ran = vec![0; definition.len()];
+        while !waiting.is_empty() {
+            let (place, chance) = choices.next().copied().unwrap_or_default();
+            let action = waiting.swap_remove(usize::from(place) % waiting.len());
+            let id = action.vertex();
+            if let Action::Run { .. } = action {
+                ran[id.index()] += 1;
+                for input in definition.input_ids(id) {
+                    let is_done = matches!(machine.phase(input), Phase::Done { .. });
+                    prop_assert!(is_done, "{input:?} before {id:?}");
+                }
+            }
+            let verdict = match chance {
+                0..8 => Verdict::Failed,
+                8..128 => hit(&action),
+                _ => miss(&action),
+            };
+            waiting.extend(machine.step(id, verdict));
+            prop_assert_eq!(machine.outstanding(), waiting.len());
+        }
+        prop_assert_eq!(machine.stalled(), vec![]);
+        prop_assert!(ran.iter().all(|count| *count <= 1));
+    }
+}

@@ -1,0 +1,4 @@
+//! The commands beside `build`.
+
+mod image_ls;
+mod load;

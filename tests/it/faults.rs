@@ -1,0 +1,4 @@
+//! What is left when a build is ended.
+
+mod interrupt;
+mod kill;

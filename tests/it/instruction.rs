@@ -1,0 +1,11 @@
+//! What each instruction makes.
+
+mod add;
+mod arg;
+mod config;
+mod copy;
+mod copy_destination;
+mod copy_owner;
+mod ignore;
+mod run;
+mod workdir;

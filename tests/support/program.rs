@@ -1,0 +1,275 @@
+//! Runs careen, and reads what it says.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "careen is run as its users run it, as a program"
+)]
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::{fail, process};
+
+/// How long anything may take before the test says that it hangs.
+pub const PATIENCE: Duration = Duration::from_mins(2);
+
+/// One run of careen, to be started.
+#[derive(Debug)]
+pub struct Invocation {
+    command: Command,
+    /// What is replaced by `$BENCH` in what careen says.
+    bench: String,
+}
+
+impl Invocation {
+    /// Makes a run with nothing in its environment.
+    pub(crate) fn new(program: &Path, bench: &Path) -> Self {
+        let mut command = Command::new(program);
+        command.env_clear().current_dir(bench).stdin(Stdio::null());
+        // Away from the terminal's foreground: a test's signals are for careen alone.
+        command.process_group(0);
+        Self {
+            command,
+            bench: bench.display().to_string(),
+        }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg<S: AsRef<OsStr>>(mut self, argument: S) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<S: AsRef<OsStr>>(mut self, arguments: &[S]) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn env<S: AsRef<OsStr>>(mut self, name: &str, value: S) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Sets the working directory.
+    #[must_use]
+    pub fn current_dir(mut self, directory: &Path) -> Self {
+        self.command.current_dir(directory);
+        self
+    }
+
+    /// Gives it a file as its standard input.
+    #[must_use]
+    pub fn stdin(mut self, file: std::fs::File) -> Self {
+        self.command.stdin(file);
+        self
+    }
+
+    /// Runs it to its end.
+    pub fn run(self) -> Finished {
+        self.start().finish()
+    }
+
+    /// Starts it.
+    pub fn start(mut self) -> Running {
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().expect("careen can be started");
+        let mut stdout = child.stdout.take().expect("standard output is a pipe");
+        let stderr = child.stderr.take().expect("standard error is a pipe");
+        let stdout = thread::spawn(move || {
+            let mut bytes = Vec::new();
+            stdout.read_to_end(&mut bytes).map(|_| bytes)
+        });
+        let (sender, lines) = mpsc::channel();
+        let reader = thread::spawn(move || {
+            for line in BufReader::new(stderr).split(b'\n') {
+                let line = String::from_utf8_lossy(&line?).into_owned();
+                // The test may have ended without reading all.
+                drop(sender.send(line));
+            }
+            Ok(())
+        });
+        Running {
+            child,
+            stdout,
+            reader,
+            lines,
+            said: Vec::new(),
+            bench: self.bench,
+        }
+    }
+}
+
+/// A run of careen that goes on.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    stdout: JoinHandle<io::Result<Vec<u8>>>,
+    reader: JoinHandle<io::Result<()>>,
+    lines: Receiver<String>,
+    said: Vec<String>,
+    bench: String,
+}
+
+impl Running {
+    /// Returns the number of the first process.
+    pub fn id(&self) -> process::Id {
+        process::Id::of_child(&self.child)
+    }
+
+    /// Waits for a line of standard error that ends with `text`.
+    pub fn wait_for(&mut self, text: &str) {
+        while !self.said.last().is_some_and(|line| line.ends_with(text)) {
+            assert!(
+                self.hear(),
+                "careen ended without `{text}`:\n{}",
+                self.said.join("\n")
+            );
+        }
+    }
+
+    /// Waits for one more line; says whether there was one.
+    fn hear(&mut self) -> bool {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => self.said.push(line),
+            Err(RecvTimeoutError::Disconnected) => return false,
+            Err(RecvTimeoutError::Timeout) => {
+                process::kill_tree(self.id());
+                fail(&format!("careen hangs; it said:\n{}", self.said.join("\n")));
+            }
+        }
+        true
+    }
+
+    /// Waits for its end.
+    pub fn finish(mut self) -> Finished {
+        while self.hear() {}
+        let status = self.child.wait().expect("careen can be waited for");
+        let stdout = self.stdout.join().expect("the reader does not panic");
+        let read = self.reader.join().expect("the reader does not panic");
+        read.expect("standard error can be read");
+        Finished {
+            status,
+            stdout: stdout.expect("standard output can be read"),
+            stderr: self.said.join("\n").replace(&self.bench, "$BENCH"),
+        }
+    }
+}
+
+/// A run of careen that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    status: ExitStatus,
+    /// What was on standard output.
+    pub stdout: Vec<u8>,
+    /// What was on standard error, with `$BENCH` for the directory of the test.
+    pub stderr: String,
+}
+
+/// How a step ended, as the progress shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was carried out.
+    Done,
+    /// It was known already.
+    Cached,
+    /// It failed.
+    Failed,
+}
+
+impl Finished {
+    /// Returns the exit code; of a process that a signal ended, the shell's.
+    pub fn code(&self) -> i32 {
+        let signal = || self.status.signal().map(|signal| 128 + signal);
+        self.status
+            .code()
+            .or_else(signal)
+            .expect("a process exits or is ended by a signal")
+    }
+
+    /// Makes sure that it succeeded.
+    #[must_use]
+    pub fn success(self) -> Self {
+        assert_eq!(self.code(), 0, "careen failed:\n{}", self.stderr);
+        self
+    }
+
+    /// Returns standard output as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.stdout).expect("what careen prints is text")
+    }
+
+    /// Makes sure that it failed with this exit code, and returns what it said about that: all from the first
+    /// line that begins with `error:` on.
+    pub fn error(&self, code: i32) -> &str {
+        assert_eq!(self.code(), code, "it said:\n{}", self.stderr);
+        let starts = ["error:", "internal error:"];
+        let is_start = |line: &&str| starts.iter().any(|start| line.starts_with(start));
+        let first = self.stderr.lines().find(is_start);
+        let at = first.and_then(|first| self.stderr.find(&format!("\n{first}")).map(|at| at + 1));
+        self.stderr.get(at.unwrap_or(0)..).unwrap_or_default()
+    }
+
+    /// Returns the steps that were shown, with the word each ended with: `RUN make`, [`Outcome::Done`].
+    ///
+    /// The place (`[build 2/3]`) is left out, and so are the steps of the export.
+    pub fn steps(&self) -> BTreeMap<String, Outcome> {
+        let mut names: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut steps = BTreeMap::new();
+        for line in self.stderr.lines() {
+            let Some((number, rest)) = line.strip_prefix('#').and_then(|line| line.split_once(' '))
+            else {
+                continue;
+            };
+            if let Some((_, name)) = rest
+                .strip_prefix('[')
+                .and_then(|rest| rest.split_once("] "))
+            {
+                names.insert(number, name);
+            }
+            let outcome = match rest.split(' ').next() {
+                Some("CACHED") => Outcome::Cached,
+                Some("DONE") => Outcome::Done,
+                Some("ERROR:") => Outcome::Failed,
+                _ => continue,
+            };
+            if let Some(name) = names.get(number) {
+                steps.insert((*name).to_owned(), outcome);
+            }
+        }
+        steps
+    }
+
+    /// Returns how a step ended; none if it was not shown.
+    pub fn outcome(&self, name: &str) -> Option<Outcome> {
+        self.steps().get(name).copied()
+    }
+
+    /// Returns the lines that commands wrote, without what the progress puts before them.
+    pub fn output(&self) -> Vec<&str> {
+        let is_time = |word: &str| {
+            word.split_once('.').is_some_and(|(whole, part)| {
+                part.len() == 3
+                    && (whole.to_owned() + part)
+                        .bytes()
+                        .all(|b| b.is_ascii_digit())
+            })
+        };
+        let line = |line| {
+            let (_, rest) = str::strip_prefix(line, "#")?.split_once(' ')?;
+            let (time, text) = rest.split_once(' ')?;
+            is_time(time).then_some(text)
+        };
+        self.stderr.lines().filter_map(line).collect()
+    }
+}
