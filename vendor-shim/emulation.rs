@@ -1,9 +1,10 @@
 //! Foreign processors: their names, their ELF headers, QEMU's user emulators, `binfmt_misc`.
 //!
-//! The kernel hands an executable file to an interpreter when the file's first bytes match a handler
-//! (`Documentation/admin-guide/binfmt-misc.rst`). The handler of a processor is made from three numbers of
-//! its ELF header: class, byte order and machine ([`Architecture::elf`]). This module makes handlers, finds
-//! interpreters for them, and reads which ones the host has; the mounting is `runtime`'s.
+//! The kernel hands an executable file to an interpreter when the file's first bytes match a
+//! handler (`Documentation/admin-guide/binfmt-misc.rst`). The handler of a processor is made from
+//! three numbers of its ELF header: class, byte order and machine ([`Architecture::elf`]). This
+//! module makes handlers, finds interpreters for them, and reads which ones the host has; the
+//! mounting is `runtime`'s.
 
 mod elf;
 mod host;
@@ -181,8 +182,8 @@ pub struct SystemEmulators {
 }
 
 impl SystemEmulators {
-    /// Looks for emulators in `directories`, in their order, and for the host's handlers where the kernel
-    /// shows them.
+    /// Looks for emulators in `directories`, in their order, and for the host's handlers where the
+    /// kernel shows them.
     pub fn new(directories: Vec<PathBuf>) -> Self {
         Self {
             directories,
@@ -242,7 +243,8 @@ pub struct HandlerFlags {
 }
 
 impl HandlerFlags {
-    /// All of them: what a sandbox needs for set-user-id programs, `argv[0]` and its own root directory.
+    /// All of them: what a sandbox needs for set-user-id programs, `argv[0]` and its own root
+    /// directory.
     pub const ALL: Self = Self {
         preserve_argv0: true,
         open_binary: true,

@@ -1,10 +1,10 @@
 //! Ranges of user and group ids: who may use which, and who writes them into a user namespace.
 //!
-//! `/etc/subuid` and `/etc/subgid` give a user ranges of ids beside the own one (subuid(5)). The kernel
-//! lets an ordinary user map nothing but the own id, so `newuidmap` and `newgidmap`, which are installed
-//! with the right to do more, check the tables and write the map ([`NewIdMap`]). A caller that has the
-//! right itself writes it directly ([`DirectIdMap`]); `user_namespaces(7)`, "Defining user and group ID
-//! mappings".
+//! `/etc/subuid` and `/etc/subgid` give a user ranges of ids beside the own one (subuid(5)). The
+//! kernel lets an ordinary user map nothing but the own id, so `newuidmap` and `newgidmap`, which
+//! are installed with the right to do more, check the tables and write the map ([`NewIdMap`]). A
+//! caller that has the right itself writes it directly ([`DirectIdMap`]); `user_namespaces(7)`,
+//! "Defining user and group ID mappings".
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -16,7 +16,8 @@ use thiserror::Error;
 
 use crate::program::{Program, ProgramError, ProgramNotFound};
 
-/// How long `newuidmap` and `newgidmap` may take. They ask the user database, which may be on a network.
+/// How long `newuidmap` and `newgidmap` may take. They ask the user database, which may be on a
+/// network.
 const HELPER_LIMIT: Duration = Duration::from_secs(30);
 
 /// Consecutive ids: `start` and the `count - 1` after it.
@@ -54,8 +55,8 @@ pub trait IdMapper: fmt::Debug {
     ///
     /// # Errors
     ///
-    /// Fails when the kernel or the helper refuses a map. A namespace whose maps could not be written is
-    /// of no use; the process in it is to be ended.
+    /// Fails when the kernel or the helper refuses a map. A namespace whose maps could not be
+    /// written is of no use; the process in it is to be ended.
     fn map(&self, pid: u32, uids: &[IdMapping], gids: &[IdMapping]) -> Result<(), IdMapError>;
 }
 
@@ -136,14 +137,14 @@ impl IdMapper for NewIdMap {
 
 /// Maps by writing to `/proc` ourselves.
 ///
-/// The kernel allows it to whoever has `CAP_SETUID` and `CAP_SETGID` in the parent namespace, and to
-/// everybody for one line that maps the own id alone.
+/// The kernel allows it to whoever has `CAP_SETUID` and `CAP_SETGID` in the parent namespace, and
+/// to everybody for one line that maps the own id alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DirectIdMap {
     /// Leaves `setgroups` allowed in the namespace. Needs `CAP_SETGID`.
     AllowSetgroups,
-    /// Forbids `setgroups` in the namespace for good, without which an unprivileged group map is refused
-    /// (`user_namespaces(7)`, "The /proc/pid/setgroups file").
+    /// Forbids `setgroups` in the namespace for good, without which an unprivileged group map is
+    /// refused (`user_namespaces(7)`, "The /proc/pid/setgroups file").
     DenySetgroups,
 }
 
@@ -196,9 +197,9 @@ pub fn parse_map(text: &str) -> Vec<IdMapping> {
 
 /// Returns the ranges that the text of `/etc/subuid` or `/etc/subgid` gives to a user.
 ///
-/// A line is `user:start:count`, with the user's name or number. Lines of another form are passed over, as
-/// the helpers do; so is a line without ids, and one that goes beyond the largest id. Ids named twice are
-/// returned once: the kernel refuses a map that has an id twice.
+/// A line is `user:start:count`, with the user's name or number. Lines of another form are passed
+/// over, as the helpers do; so is a line without ids, and one that goes beyond the largest id. Ids
+/// named twice are returned once: the kernel refuses a map that has an id twice.
 pub fn subordinate_ranges(text: &str, name: Option<&str>, uid: u32) -> Vec<IdRange> {
     let number = uid.to_string();
     let mut ranges: Vec<IdRange> = Vec::new();

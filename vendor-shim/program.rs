@@ -1,7 +1,8 @@
 //! Someone else's executable: found once, started with a clean environment, given a time limit.
 //!
-//! A helper inherits nothing from us but its arguments: its environment is [`CLEAN_ENVIRONMENT`], its
-//! standard input is empty, and no descriptor of ours is open in it. What it prints is collected up to
+//! A helper inherits nothing from us but its arguments: its environment is [`CLEAN_ENVIRONMENT`],
+//! its standard input is empty, and no descriptor of ours is open in it. What it prints is
+//! collected up to
 //! [`OUTPUT_LIMIT_BYTES`]; of its standard error the end is kept, its *last words*, because that is where
 //! programs say why they failed.
 
@@ -100,7 +101,8 @@ pub enum ProgramError {
 }
 
 impl Program {
-    /// Returns the first executable file called `name` in `search_path`, a list like that of `PATH`.
+    /// Returns the first executable file called `name` in `search_path`, a list like that of
+    /// `PATH`.
     ///
     /// Empty and relative entries of the list are passed over: they name a directory by accident of
     /// where we were started.
@@ -137,11 +139,13 @@ impl Program {
 
     /// Runs the program to its end, for no longer than `limit`.
     ///
-    /// Only the program itself is waited for; what it may leave running does not hold the caller up.
+    /// Only the program itself is waited for; what it may leave running does not hold the caller
+    /// up.
     ///
     /// # Errors
     ///
-    /// Fails when it cannot be started, ends with a status other than 0, or takes longer than `limit`.
+    /// Fails when it cannot be started, ends with a status other than 0, or takes longer than
+    /// `limit`.
     pub fn run(
         &self,
         arguments: &[OsString],
@@ -231,8 +235,8 @@ fn wait(child: &mut Child, heard: &mut Heard, limit: Duration) -> io::Result<Opt
     let started = Instant::now();
     let mut stdout = child.stdout.take();
     let mut stderr = child.stderr.take();
-    // A program's streams end a moment before the program does. The wait between two looks starts short
-    // for that case and grows for a program that closed its streams and goes on.
+    // A program's streams end a moment before the program does. The wait between two looks starts
+    // short for that case and grows for a program that closed its streams and goes on.
     let mut pause = Duration::from_micros(100);
     loop {
         let exited = child.try_wait()?;

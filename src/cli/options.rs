@@ -65,6 +65,12 @@ pub enum UsageError {
         /// The scheme.
         scheme: String,
     },
+    /// The Dockerfile comes from where it is not read from yet.
+    #[error("`--file {text}` is not supported yet: a path is")]
+    Dockerfile {
+        /// The text.
+        text: String,
+    },
     /// The digest of an image in a layout is malformed.
     #[error("`--build-context {text}` names no image of a layout")]
     Layout {
@@ -251,6 +257,22 @@ fn context(path: &Path, env: &Environment) -> Result<PathBuf, UsageError> {
         });
     }
     Ok(env.current_directory.join(path))
+}
+
+fn dockerfile(
+    arguments: &BuildArguments,
+    env: &Environment,
+) -> Result<Option<PathBuf>, UsageError> {
+    let Some(file) = &arguments.file else {
+        return Ok(None);
+    };
+    let text = file.to_string_lossy();
+    if text == "-" || text.starts_with("http://") || text.starts_with("https://") {
+        return Err(UsageError::Dockerfile {
+            text: text.into_owned(),
+        });
+    }
+    Ok(Some(env.current_directory.join(file)))
 }
 
 fn build_args(

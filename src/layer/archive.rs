@@ -3,8 +3,12 @@
 //! Nothing is written: names and bytes are handed to the caller. Links, devices and files with holes mean
 //! nothing in such an archive and are passed over.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek as _};
 
+use rootfs::File;
+
+use crate::decompress::{ArchiveFormat, decompressor, sniff};
+use crate::header::{self, BLOCK_BYTES};
 use crate::limits::Limits;
 use crate::tarread::{EntryKind, TarError, TarReader};
 
@@ -12,6 +16,41 @@ use crate::tarread::{EntryKind, TarError, TarReader};
 #[derive(Debug)]
 pub struct ArchiveReader<R> {
     reader: TarReader<R>,
+}
+
+/// Tells whether a file begins as a tar does, compressed or not: by its content, whatever its name.
+///
+/// # Errors
+///
+/// Fails when the file cannot be read. What cannot be decompressed is no archive.
+pub fn is_archive(mut file: &File) -> io::Result<bool> {
+    let mut start = [0; BLOCK_BYTES];
+    let found = read_up_to(&mut file, &mut start)?;
+    file.rewind()?;
+    if sniff(&start[..found]) == ArchiveFormat::Plain {
+        return Ok(found == BLOCK_BYTES && is_header(&start));
+    }
+    let mut block = [0; BLOCK_BYTES];
+    let read = decompressor(file).and_then(|mut tar| read_up_to(&mut tar, &mut block));
+    file.rewind()?;
+    Ok(read.is_ok_and(|count| count == BLOCK_BYTES) && is_header(&block))
+}
+
+fn is_header(block: &[u8; BLOCK_BYTES]) -> bool {
+    header::parse(block).is_ok()
+}
+
+fn read_up_to(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut count = 0;
+    while count < buffer.len() {
+        match reader.read(&mut buffer[count..]) {
+            Ok(0) => break,
+            Ok(read) => count += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(count)
 }
 
 /// One file of an archive; reading gives its bytes.

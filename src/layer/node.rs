@@ -57,17 +57,16 @@ pub fn stored_node(
 /// Reads an entry of a tree of the user's: owners of this machine mean nothing in an image, and all is
 /// root's.
 ///
-/// Returns `None` for a socket and for a device node.
+/// Returns `None` for a device node. A socket becomes an empty file, as it does for `BuildKit`.
 ///
 /// # Errors
 ///
 /// Fails when the entry cannot be read.
 pub fn local_node(root: &Arc<Root>, entry: &Entry) -> Result<Option<Node>, DiffError> {
-    let is_left_out = matches!(
+    if matches!(
         entry.metadata.kind,
-        FileKind::Socket | FileKind::CharDevice | FileKind::BlockDevice
-    );
-    if is_left_out {
+        FileKind::CharDevice | FileKind::BlockDevice
+    ) {
         return Ok(None);
     }
     let read = |source| DiffError::Read {
@@ -131,6 +130,10 @@ fn plain_kind(root: &Arc<Root>, entry: &Entry, opaque: bool) -> Result<NodeKind,
             target: entry.read_link()?,
         },
         FileKind::Fifo => NodeKind::Fifo,
+        FileKind::Socket => NodeKind::File {
+            size: 0,
+            content: Content::Bytes(Arc::from([])),
+        },
         _ => NodeKind::File {
             size: entry.metadata.size,
             content: Content::File {

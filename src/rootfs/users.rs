@@ -131,7 +131,6 @@ fn resolve(root: Option<&Root>, user: &str) -> Result<ResolvedUser, UserError> {
     };
     let (gid, groups) = match group.filter(|group| !group.is_empty()) {
         Some(group) => (resolve_group(root, group)?, Vec::new()),
-        None if user.is_empty() => (0, Vec::new()),
         None => match &entry {
             Some(entry) => (
                 entry.gid,

@@ -94,6 +94,20 @@ pub enum BaseError {
         /// Why.
         source: DigestError,
     },
+    /// A document is not as long as its descriptor says.
+    #[error(
+        "`{digest}` of `{name}` has {found_bytes} bytes, and its descriptor says {expected_bytes}"
+    )]
+    Size {
+        /// The name.
+        name: String,
+        /// The document.
+        digest: Digest,
+        /// What the descriptor says.
+        expected_bytes: u64,
+        /// What was found.
+        found_bytes: u64,
+    },
     /// A blob of the image cannot be read.
     #[error("cannot read `{name}`")]
     Blob {
@@ -370,8 +384,7 @@ impl Reader<'_> {
     ) -> Result<(Digest, ImageManifest, Option<Platform>), BaseError> {
         let mut current = top;
         for _ in 0..=INDEX_DEPTH_LIMIT {
-            let digest = self.digest_of(&current)?;
-            let bytes = self.document(&digest, oci::limits::MANIFEST_MAX_BYTES)?;
+            let (digest, bytes) = self.described(&current, oci::limits::MANIFEST_MAX_BYTES)?;
             if !check::is_index(&bytes) {
                 let manifest = check::parse_manifest(&bytes).map_err(|e| self.malformed(e))?;
                 return Ok((digest, manifest, descriptor::platform_of(&current)));
@@ -390,8 +403,7 @@ impl Reader<'_> {
     }
 
     fn config(&self, manifest: &ImageManifest) -> Result<ImageConfig, BaseError> {
-        let digest = self.digest_of(manifest.config())?;
-        let bytes = self.document(&digest, oci::limits::CONFIG_MAX_BYTES)?;
+        let (_, bytes) = self.described(manifest.config(), oci::limits::CONFIG_MAX_BYTES)?;
         ImageConfig::parse(&bytes).map_err(|source| BaseError::Config {
             name: self.name.to_owned(),
             source,
@@ -424,6 +436,27 @@ impl Reader<'_> {
                 Ok((blob, diff_id.clone()))
             });
         layers.collect()
+    }
+
+    /// Reads the document that a descriptor names; its size must be the one that it says.
+    fn described(
+        &self,
+        descriptor: &Descriptor,
+        limit_bytes: u64,
+    ) -> Result<(Digest, Vec<u8>), BaseError> {
+        let digest = self.digest_of(descriptor)?;
+        let bytes = self.document(&digest, limit_bytes)?;
+        let (expected_bytes, found_bytes) = (descriptor.size(), bytes.len() as u64);
+        if expected_bytes == found_bytes {
+            return Ok((digest, bytes));
+        }
+        let name = self.name.to_owned();
+        Err(BaseError::Size {
+            name,
+            digest,
+            expected_bytes,
+            found_bytes,
+        })
     }
 
     fn document(&self, digest: &Digest, limit_bytes: u64) -> Result<Vec<u8>, BaseError> {

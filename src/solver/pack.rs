@@ -29,7 +29,10 @@ pub struct PackPlan {
 }
 
 /// The field as serde hands it over: by reference.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
 fn compression_text<S: serde::Serializer>(
     compression: &Compression,
     serializer: S,

@@ -168,6 +168,14 @@ pub(crate) struct View {
 }
 
 impl View {
+    /// Makes a view of one directory of the store.
+    pub(crate) fn of_directory(root: Arc<Root>, owners: Owners) -> Self {
+        Self {
+            root: Some(root),
+            owners,
+        }
+    }
+
     /// Returns the file system; none if it is empty.
     pub(crate) fn root(&self) -> Option<&Arc<Root>> {
         self.root.as_ref()

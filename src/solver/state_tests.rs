@@ -185,7 +185,11 @@ fn a_failure_cancels_what_depends_on_it_and_starts_nothing_new() {
     let first = machine.start(&[target]);
     let fail = |action: &Action| {
         let is_copy = matches!(action, Action::Run { vertex, .. } if vertex.index() == 1);
-        if is_copy { Verdict::Failed } else { miss(action) }
+        if is_copy {
+            Verdict::Failed
+        } else {
+            miss(action)
+        }
     };
     let done = play(&mut machine, first, fail, |_| 0);
     assert_eq!(runs(&done), [0, 1]);

@@ -5,15 +5,14 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
 use oci::check::{self, BlobSource, CheckedImage};
 use oci::descriptor::{self, Descriptor};
 use oci::digest::{DiffId, Digest};
-use oci::media_type::{LayerCompression, MediaType};
+use oci::media_type::MediaType;
 use oci::{ImageConfig, ImageIndex};
 
-use crate::fail;
 use crate::tarball::{self, Entry, Kind};
+use crate::{compress, fail};
 
 /// An OCI image layout, read from an archive or a directory.
 #[derive(Debug)]
@@ -270,18 +269,6 @@ fn remove(tree: &mut BTreeMap<&str, &Entry>, path: &str, itself: bool) {
 
 fn decompress(layer: &Descriptor, blob: &[u8]) -> Vec<u8> {
     let media_type = MediaType::parse(layer.media_type().as_ref());
-    let mut tar = Vec::new();
-    match media_type
-        .layer_compression()
-        .expect("it is the media type of a layer")
-    {
-        LayerCompression::None => tar.extend_from_slice(blob),
-        LayerCompression::Gzip => {
-            MultiGzDecoder::new(blob)
-                .read_to_end(&mut tar)
-                .expect("the layer is gzip");
-        }
-        LayerCompression::Zstd => tar = zstd::decode_all(blob).expect("the layer is zstd"),
-    }
-    tar
+    let compression = media_type.layer_compression();
+    compress::decompress(compression.expect("it is the media type of a layer"), blob)
 }

@@ -120,19 +120,22 @@ impl Bench {
     }
 
     /// Returns a run of careen with these arguments, in the directory of the bench.
-    pub fn careen<S: AsRef<std::ffi::OsStr>>(&self, arguments: &[S]) -> Invocation {
-        Invocation::new(&self.program, self.directory.path())
-            .env("HOME", self.path("home"))
-            .env("PATH", SEARCH_PATH)
-            .env("SOURCE_DATE_EPOCH", EPOCH)
-            .args(arguments)
+    pub fn careen(&self, arguments: &[&str]) -> Invocation {
+        self.run(&self.program).args(arguments)
     }
 
     /// Returns a run of `careen build` with these arguments; what the bench has is given with them.
     pub fn careen_build(&self, arguments: &[&str]) -> Invocation {
-        let run = self
-            .careen(&["build", "--progress", "plain"])
-            .args(arguments);
+        self.careen_build_under(&[], arguments)
+    }
+
+    /// Returns a run of `careen build` by another program, which finds it at the end of its arguments.
+    pub fn careen_build_under(&self, wrapper: &[&str], arguments: &[&str]) -> Invocation {
+        let run = match wrapper {
+            [] => self.run(&self.program),
+            [first, rest @ ..] => self.run(Path::new(first)).args(rest).arg(&self.program),
+        };
+        let run = run.args(&["build", "--progress", "plain"]).args(arguments);
         let base = self.path("base");
         let run = if fs::exists(&base).expect("the bench can be looked into") {
             run.arg("--build-context")
@@ -141,6 +144,14 @@ impl Bench {
             run
         };
         run.arg("context")
+    }
+
+    /// Returns a run of a program in a user's environment.
+    fn run(&self, program: &Path) -> Invocation {
+        Invocation::new(program, self.directory.path())
+            .env("HOME", self.path("home"))
+            .env("PATH", SEARCH_PATH)
+            .env("SOURCE_DATE_EPOCH", EPOCH)
     }
 
     /// Builds, reads what was built and checks it. An `--output` that goes to `out.tar` is added.

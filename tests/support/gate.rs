@@ -26,7 +26,10 @@ impl Gate {
     /// Opens a gate on a port that nobody else has.
     pub fn open() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        let port = listener.local_addr().expect("the listener has an address").port();
+        let port = listener
+            .local_addr()
+            .expect("the listener has an address")
+            .port();
         let (sender, arrivals) = mpsc::channel();
         // The thread ends with the program: nothing would wake it up before.
         thread::spawn(move || {
@@ -47,11 +50,16 @@ impl Gate {
     /// Waits for a command to stop here.
     pub fn wait(&self) -> Stopped {
         let stream = self.arrivals.recv_timeout(PATIENCE);
-        Stopped { _stream: stream.expect("a command comes to the gate") }
+        Stopped {
+            _stream: stream.expect("a command comes to the gate"),
+        }
     }
 
     /// Tells whether nobody else has come here.
     pub fn is_quiet(&self) -> bool {
-        matches!(self.arrivals.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout))
+        matches!(
+            self.arrivals.recv_timeout(Duration::ZERO),
+            Err(RecvTimeoutError::Timeout)
+        )
     }
 }

@@ -17,6 +17,7 @@
 
 pub mod archive;
 pub mod bench;
+pub mod compress;
 pub mod gate;
 pub mod layout;
 pub mod needs;

@@ -59,7 +59,7 @@ impl Id {
     }
 
     /// Sends it a signal; one that has ended is past that.
-    pub fn signal(self, signal: Signal) {
+    fn signal(self, signal: Signal) {
         if self.is_alive()
             && let Some(pid) = Pid::from_raw(self.number)
         {
@@ -76,6 +76,11 @@ impl Id {
     /// Asks it to end, as Ctrl-C does.
     pub fn interrupt(self) {
         self.signal(Signal::INT);
+    }
+
+    /// Asks it to end, as a service manager does.
+    pub fn terminate(self) {
+        self.signal(Signal::TERM);
     }
 
     fn role(self) -> Role {

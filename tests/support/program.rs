@@ -198,7 +198,7 @@ impl Finished {
     }
 
     /// Makes sure that it succeeded.
-    #[must_use]
+    #[expect(clippy::return_self_not_must_use, reason = "it is called for its assertion too")]
     pub fn success(self) -> Self {
         assert_eq!(self.code(), 0, "careen failed:\n{}", self.stderr);
         self

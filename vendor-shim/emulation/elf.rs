@@ -13,7 +13,8 @@ const OS_ABI: usize = 7;
 const TYPE: usize = 16;
 /// How much of a header a handler looks at, in bytes.
 const SIGNATURE_BYTES: usize = 20;
-/// `ET_EXEC`. `ET_DYN`, a program that may be loaded anywhere, is 3 and differs in the lowest bit alone.
+/// `ET_EXEC`. `ET_DYN`, a program that may be loaded anywhere, is 3 and differs in the lowest bit
+/// alone.
 const EXECUTABLE: u16 = 2;
 /// `PT_INTERP`: the file names a dynamic linker.
 const INTERPRETER_SEGMENT: u32 = 3;
@@ -95,8 +96,8 @@ impl Architecture {
 impl ElfIdentity {
     /// Returns what a handler of `binfmt_misc` compares.
     ///
-    /// The ABI of the operating system does not count (programs are marked as System V's or as GNU's), nor
-    /// does the lowest bit of the type, so that both kinds of executables match.
+    /// The ABI of the operating system does not count (programs are marked as System V's or as
+    /// GNU's), nor does the lowest bit of the type, so that both kinds of executables match.
     pub fn signature(self) -> Signature {
         let mut mask = vec![0xff; SIGNATURE_BYTES];
         let low_byte_of_type = match self.byte_order {
@@ -155,8 +156,8 @@ pub(super) fn linkage(path: &Path) -> io::Result<Linkage> {
 
 /// Returns the type of each program header; `None` where the file is no ELF file of a host's kind.
 ///
-/// An emulator is a program of this machine, and both of those that it may be compiled for are little
-/// endian where QEMU is packaged; the header is read in its own byte order all the same.
+/// An emulator is a program of this machine, and both of those that it may be compiled for are
+/// little endian where QEMU is packaged; the header is read in its own byte order all the same.
 fn program_header_types(file: &File) -> io::Result<Option<Vec<u32>>> {
     let mut header = [0; 64];
     file.read_exact_at(&mut header, 0)?;

@@ -48,8 +48,8 @@ impl HostRegistrations {
     ///
     /// # Errors
     ///
-    /// Fails when the directory is there and cannot be read. A single handler that cannot be read or
-    /// understood is passed over: it may just have been removed.
+    /// Fails when the directory is there and cannot be read. A single handler that cannot be read
+    /// or understood is passed over: it may just have been removed.
     pub fn read(directory: &Path) -> io::Result<Self> {
         let entries = match std::fs::read_dir(directory) {
             Ok(entries) => entries,
@@ -73,8 +73,8 @@ impl HostRegistrations {
         Ok(Self { handlers })
     }
 
-    /// Returns the handler that would start the programs of `architecture` in a root directory of their
-    /// own: one that is switched on and holds its interpreter open.
+    /// Returns the handler that would start the programs of `architecture` in a root directory of
+    /// their own: one that is switched on and holds its interpreter open.
     pub fn usable(&self, architecture: Architecture) -> Option<&HostRegistration> {
         self.handlers.iter().find(|handler| {
             handler.enabled && handler.flags.fix_binary && handler.starts(architecture)
@@ -83,7 +83,8 @@ impl HostRegistrations {
 }
 
 impl HostRegistration {
-    /// Reads the file of one handler; `None` for one that goes by file name, or that makes no sense.
+    /// Reads the file of one handler; `None` for one that goes by file name, or that makes no
+    /// sense.
     pub fn parse(name: &str, text: &str) -> Option<Self> {
         let field = |key: &str| {
             text.lines()
@@ -110,7 +111,8 @@ impl HostRegistration {
         let header = architecture.elf().header();
         let Signature { magic, mask } = &self.signature;
         let place = header.iter().skip(self.offset);
-        // A longer signature looks at more than the processor, such as flags: it cannot be relied on.
+        // A longer signature looks at more than the processor, such as flags: it cannot be relied
+        // on.
         self.offset + magic.len() <= header.len()
             && magic
                 .iter()

@@ -13,7 +13,8 @@ fn hex(bytes: &[u8]) -> String {
 const LITTLE: &str = "ffffffffffffff00fffffffffffffffffeffffff";
 const BIG: &str = "ffffffffffffff00fffffffffffffffffffeffff";
 
-/// Name, magic and mask, with the numbers of the ELF registry and of each processor's ABI supplement.
+/// Name, magic and mask, with the numbers of the ELF registry and of each processor's ABI
+/// supplement.
 const SIGNATURES: [(&str, &str, &str); 10] = [
     ("amd64", "7f454c4602010100000000000000000002003e00", LITTLE),
     ("arm64", "7f454c460201010000000000000000000200b700", LITTLE),

@@ -55,15 +55,15 @@ pub(crate) fn run(
     });
     let built = build(&options, &workshop, &source, &parsed, ignore);
     // The display ends when nobody can tell it anything any more.
-    let was_cancelled = workshop.cancel.is_cancelled();
+    let cancelled = workshop.cancel.reason();
     drop(workshop);
     if let Err(panic) = display.join() {
         std::panic::resume_unwind(panic);
     }
-    match built {
-        Err(_) if was_cancelled => Err(failure::interrupted()),
-        Err(report) => Err(report),
-        Ok(exported) => {
+    match (built, cancelled) {
+        (Err(_), Some(reason)) => Err(failure::interrupted(reason)),
+        (Err(report), None) => Err(report),
+        (Ok(exported), _) => {
             tell_result(exported.as_ref());
             Ok(exit::DONE)
         }

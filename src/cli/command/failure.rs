@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use dockerfile::source::{SourceFile, Span};
 use dockerfile::stage::BaseRequest;
 use export::ExportError;
+use runtime::{CancelReason, ExecError};
 use solver::base::BaseError;
 use solver::emulation::EmulationError;
 use solver::ops::copy::CopyError;
@@ -88,14 +89,21 @@ pub(crate) fn too_large(what: &'static str, path: &Path, limit_bytes: u64) -> Bo
     ))
 }
 
-/// SIGINT, by which a person interrupts (signal(7)).
-const INTERRUPT: u8 = 2;
+/// What ends the processes of a terminal that is gone (signal(7)).
+const SIGHUP: i32 = 1;
 
 /// Reports that the build was interrupted, whatever failed because of that.
-pub(crate) fn interrupted() -> Box<Report> {
+pub(crate) fn interrupted(reason: CancelReason) -> Box<Report> {
+    let (signal, title) = match reason {
+        CancelReason::Signal(signal) => (signal as i32, format!("interrupted by {signal}")),
+        CancelReason::Orphaned | CancelReason::Abandoned => (
+            SIGHUP,
+            "the process that started the build is gone".to_owned(),
+        ),
+    };
     Box::new(Report {
-        kind: Kind::Interrupted(INTERRUPT),
-        title: "the build was interrupted".to_owned(),
+        kind: Kind::Interrupted(u8::try_from(signal).unwrap_or_default()),
+        title,
         place: None,
         causes: Vec::new(),
         notes: Vec::new(),
@@ -192,9 +200,8 @@ fn of_step(error: &StepError, options: &BuildOptions) -> Report {
             }
             report
         }
-        StepError::Exec(_) | StepError::Overlay(_) | StepError::HostFiles(_) => {
-            Report::new(Kind::Host, error)
-        }
+        StepError::Exec(failure) => of_exec(failure),
+        StepError::Overlay(_) | StepError::HostFiles(_) => Report::new(Kind::Host, error),
         StepError::MissingInput { .. } => Report::new(Kind::Internal, error),
         StepError::Context(_) => {
             let mut report = Report::new(Kind::User, error);
@@ -204,6 +211,26 @@ fn of_step(error: &StepError, options: &BuildOptions) -> Report {
             report
         }
         _ => Report::new(Kind::User, error),
+    }
+}
+
+fn of_exec(failure: &ExecError) -> Report {
+    match failure {
+        ExecError::CommandNotFound { command, .. } => {
+            let mut report = Report::new(Kind::User, failure);
+            report.title = format!("RUN failed: the image has no `{command}`");
+            report
+        }
+        ExecError::CommandNotExecutable { .. }
+        | ExecError::Specification(_)
+        | ExecError::Lost
+        | ExecError::Talk(_)
+        | ExecError::Cancelled => Report::new(Kind::User, failure),
+        ExecError::Namespace(_)
+        | ExecError::Start(_)
+        | ExecError::Watch(_)
+        | ExecError::CleanUp(_)
+        | ExecError::Setup { .. } => Report::new(Kind::Host, failure),
     }
 }
 
@@ -257,18 +284,16 @@ fn place_label(error: &StepError) -> Option<String> {
     }
 }
 
+/// Names a step: `step 2/3 [build linux/arm64]`.
 fn step_text(label: &graph::StepLabel) -> String {
-    let platform = label
-        .platform
-        .as_deref()
-        .map(|platform| format!(" {platform}"));
-    format!(
-        "step {}/{} [{}{}]",
-        label.index,
-        label.count,
-        label.stage,
-        platform.unwrap_or_default()
-    )
+    let stage = (!label.stage.is_empty()).then_some(label.stage.as_str());
+    let words: Vec<_> = stage.into_iter().chain(label.platform.as_deref()).collect();
+    let step = format!("step {}/{}", label.index, label.count);
+    if words.is_empty() {
+        step
+    } else {
+        format!("{step} [{}]", words.join(" "))
+    }
 }
 
 /// Returns the span of the instruction that begins on a line, with its continuation lines.

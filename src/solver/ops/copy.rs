@@ -10,6 +10,7 @@
 //! that are missing on the way are made with mode 0755 and the owner of the copy; a directory that is
 //! there keeps its attributes if it is the destination itself, and takes those of the source below it.
 
+mod archive;
 mod collect;
 mod error;
 mod mode;
@@ -18,7 +19,7 @@ mod source;
 
 use std::sync::Arc;
 
-use graph::CopyAction;
+use graph::{Archives, CopyAction};
 use layer::ChangeSet;
 use oci::time::Clock;
 use rootfs::FileTime;
@@ -37,7 +38,11 @@ use crate::worker::{Making, Step};
 /// Reads what a copy copies.
 pub(crate) fn collect(step: &Step<'_>, action: &CopyAction) -> Result<Collected, StepError> {
     let tree = source::open(step)?;
-    Ok(collect::collect(&tree, action, &step.workshop.clock)?)
+    let collected = collect::collect(&tree, action, &step.workshop.clock)?;
+    match action.archives {
+        Archives::Keep => Ok(collected),
+        Archives::Unpack => archive::unpack_all(step.workshop, collected),
+    }
 }
 
 /// Makes the change set of a copy.

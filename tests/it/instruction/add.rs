@@ -1,9 +1,7 @@
 //! `ADD`.
 
-use std::io::Write as _;
-
 use insta::assert_snapshot;
-use support::{Entry, tarball};
+use support::{Entry, compress, tarball};
 
 use crate::bench;
 
@@ -11,18 +9,22 @@ use crate::bench;
 fn archive() -> Vec<u8> {
     tarball::write(&[
         Entry::directory("in").mode(0o750).owner(3, 4),
-        Entry::file("in/file", "packed\n").owner(3, 4).mtime(1_000_000),
+        Entry::file("in/file", "packed\n")
+            .owner(3, 4)
+            .mtime(1_000_000),
     ])
 }
 
 #[test]
 fn a_local_archive_is_unpacked_whatever_it_is_compressed_with() {
     let bench = bench();
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(&archive()).unwrap();
-    let gzip = gzip.finish().unwrap();
-    let zstd = zstd::encode_all(archive().as_slice(), 1).unwrap();
-    for (name, content) in [("plain", archive()), ("a.tar.gz", gzip), ("a.tar.zst", zstd)] {
+    let gzip = compress::gzip(&archive());
+    let zstd = compress::zstd(&archive());
+    for (name, content) in [
+        ("plain", archive()),
+        ("a.tar.gz", gzip),
+        ("a.tar.zst", zstd),
+    ] {
         bench.file(name, content);
         bench.dockerfile(&format!("FROM scratch\nADD {name} /out/\n"));
         let built = bench.build(&[]);
@@ -43,7 +45,10 @@ fn other_files_are_copied() {
     bench.dockerfile("FROM scratch\nADD notes.tar /\nADD --unpack=false real.tar /\n");
     let built = bench.build(&[]);
     assert_eq!(built.image().text("notes.tar"), "no archive\n");
-    assert_eq!(built.image().entry("real.tar").kind, support::Kind::File(archive()));
+    assert_eq!(
+        built.image().entry("real.tar").kind,
+        support::Kind::File(archive())
+    );
 }
 
 #[test]

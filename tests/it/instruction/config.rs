@@ -45,7 +45,7 @@ fn every_instruction_has_its_field() {
     assert_eq!(run.on_build, words(&["RUN echo later"]));
     let check = run.healthcheck.as_ref().unwrap();
     assert_eq!(check.test, words(&["CMD-SHELL", "test -e /up"]));
-    assert_eq!((check.interval, check.retries), (5_000_000_000, 2));
+    assert_eq!((check.interval_ns, check.retries), (5_000_000_000, 2));
 }
 
 #[test]
@@ -76,14 +76,19 @@ fn the_history_says_what_made_each_layer() {
     let created = built.image().config.history.last().unwrap();
     assert_eq!(created.comment.as_deref(), Some("buildkit.dockerfile.v0"));
     assert_eq!(created.created.unwrap().seconds(), 1_700_000_000);
-    assert_eq!(built.image().config.created.unwrap().seconds(), 1_700_000_000);
+    assert_eq!(
+        built.image().config.created.unwrap().seconds(),
+        1_700_000_000
+    );
 }
 
 #[test]
 fn what_the_image_runs_is_the_last_that_was_said() {
     needs!(Feature::Busybox);
     let bench = bench().with_busybox();
-    bench.dockerfile("FROM base AS first\nCMD one\nENTRYPOINT two\nFROM first\nENTRYPOINT [\"three\"]\n");
+    bench.dockerfile(
+        "FROM base AS first\nCMD one\nENTRYPOINT two\nFROM first\nENTRYPOINT [\"three\"]\n",
+    );
     let built = bench.build(&[]);
     let run = &built.image().config.config;
     assert_eq!(run.entrypoint, words(&["three"]));

@@ -16,8 +16,14 @@ fn a_file_keeps_its_content_its_mode_and_its_time() {
     let built = bench.build(&[]);
     let tool = built.image().entry("tool");
     assert_eq!((tool.text(), tool.mode), ("#!/bin/sh\n", 0o751));
-    let time = fs::metadata(bench.path("context/tool")).unwrap().modified().unwrap();
-    let seconds = time.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let time = fs::metadata(bench.path("context/tool"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    let seconds = time
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
     assert_eq!(tool.mtime.unsigned_abs(), seconds);
 }
 
@@ -32,7 +38,14 @@ fn wildcards_stand_for_the_names_that_match() {
     let tree = built.image().tree();
     let paths: Vec<_> = tree.keys().copied().collect();
     let expected = [
-        "below", "below/d.txt", "below/e.md", "one", "one/c.md", "top", "top/a.txt", "top/b.txt",
+        "below",
+        "below/d.txt",
+        "below/e.md",
+        "one",
+        "one/c.md",
+        "top",
+        "top/a.txt",
+        "top/b.txt",
     ];
     assert_eq!(paths, expected);
 }
@@ -55,8 +68,14 @@ fn directories_are_merged() {
     assert_eq!(image.layers.len(), 1);
     let tree = image.tree();
     let paths: Vec<_> = tree.keys().copied().collect();
-    let expected =
-        ["all", "all/both", "all/deep", "all/deep/first", "all/deep/second", "all/first"];
+    let expected = [
+        "all",
+        "all/both",
+        "all/deep",
+        "all/deep/first",
+        "all/deep/second",
+        "all/first",
+    ];
     assert_eq!(paths, expected);
     assert_eq!(image.text("all/both"), "2");
 }
@@ -70,7 +89,10 @@ fn copy_keeps_hard_links_within_one_instruction() {
     let built = bench.build(&[]);
     let image = built.image();
     assert_eq!(image.text("d/one"), "same\n");
-    assert_eq!(image.entry("d/two").kind, Kind::HardLink("d/one".to_owned()));
+    assert_eq!(
+        image.entry("d/two").kind,
+        Kind::HardLink("d/one".to_owned())
+    );
 }
 
 #[test]
@@ -84,7 +106,10 @@ fn a_link_below_the_source_stays_one_and_the_source_itself_is_followed() {
     let built = bench.build(&[]);
     let image = built.image();
     assert_eq!(image.entry("d/link").kind, Kind::Symlink("file".to_owned()));
-    assert_eq!(image.entry("d/dangling").kind, Kind::Symlink("/no/such".to_owned()));
+    assert_eq!(
+        image.entry("d/dangling").kind,
+        Kind::Symlink("/no/such".to_owned())
+    );
     assert_eq!(image.text("followed"), "content\n");
 }
 
@@ -114,7 +139,10 @@ fn heredocs_are_files() {
     let image = built.image();
     assert_eq!(image.text("etc/a"), "hello world\n");
     assert_eq!(image.text("etc/b"), "hello $who\n");
-    assert_eq!((image.text("run.sh"), image.entry("run.sh").mode), ("#!/bin/sh\n", 0o755));
+    assert_eq!(
+        (image.text("run.sh"), image.entry("run.sh").mode),
+        ("#!/bin/sh\n", 0o755)
+    );
 }
 
 #[test]

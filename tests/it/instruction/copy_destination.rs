@@ -39,7 +39,11 @@ fn a_destination_is_a_directory_if_it_is_one_or_ends_with_a_slash() {
     ];
     for (before, words, expected) in cases {
         bench.dockerfile(&format!("FROM base\n{before}COPY {words}\n"));
-        assert_eq!(bench.build(&[]).image().top_paths(), expected, "COPY {words}");
+        assert_eq!(
+            bench.build(&[]).image().top_paths(),
+            expected,
+            "COPY {words}"
+        );
     }
 }
 
@@ -51,7 +55,10 @@ fn what_is_there_stays_and_keeps_its_attributes() {
     let built = bench.build(&[]);
     let image = built.image();
     let dir = image.entry("dir");
-    assert_eq!((&dir.kind, dir.mode, dir.owner), (&Kind::Directory, 0o711, (5, 6)));
+    assert_eq!(
+        (&dir.kind, dir.mode, dir.owner),
+        (&Kind::Directory, 0o711, (5, 6))
+    );
     assert_eq!(image.text("dir/old"), "old\n");
     assert_eq!(image.text("dir/leaf"), "leaf\n");
 }
@@ -64,7 +71,11 @@ fn directories_on_the_way_are_made_for_root_and_everybody() {
     let built = bench.build(&[]);
     let image = built.image();
     for (path, mode) in [("a", 0o755), ("a/b", 0o755), ("a/b/c", 0o644)] {
-        assert_eq!((image.entry(path).mode, image.entry(path).owner), (mode, (5, 6)), "{path}");
+        assert_eq!(
+            (image.entry(path).mode, image.entry(path).owner),
+            (mode, (5, 6)),
+            "{path}"
+        );
     }
 }
 
@@ -76,7 +87,10 @@ fn links_in_the_destination_are_followed_inside_the_image() {
         bench.dockerfile(&format!("FROM base\nCOPY new /{link}/\n"));
         let built = bench.build(&[]);
         assert_eq!(built.image().top_paths(), ["real", "real/new"], "{link}");
-        assert!(matches!(built.image().entry(link).kind, Kind::Symlink(_)), "{link}");
+        assert!(
+            matches!(built.image().entry(link).kind, Kind::Symlink(_)),
+            "{link}"
+        );
     }
 }
 

@@ -12,7 +12,9 @@ fn bench_with_users() -> Bench {
         Entry::file("etc/passwd", "root:x:0:0::/:/\nana:x:1000:1001::/:/\n"),
         Entry::file("etc/group", "root:x:0:\nstaff:x:50:ana\n"),
         Entry::directory("theirs").mode(0o2775).owner(1000, 50),
-        Entry::file("theirs/setuid", "").mode(0o4755).owner(1000, 1001),
+        Entry::file("theirs/setuid", "")
+            .mode(0o4755)
+            .owner(1000, 1001),
         Entry::file("theirs/capable", "").xattr("security.capability", &CAPABILITY),
         Entry::character("theirs/device", 1, 3).owner(0, 6),
         Entry::symlink("theirs/link", "setuid").owner(1000, 1000),
@@ -48,7 +50,11 @@ fn chown_takes_names_and_numbers() {
     ];
     for (owner, expected) in cases {
         bench.dockerfile(&format!("FROM base\nCOPY --chown={owner} file /file\n"));
-        assert_eq!(bench.build(&[]).image().entry("file").owner, expected, "{owner}");
+        assert_eq!(
+            bench.build(&[]).image().entry("file").owner,
+            expected,
+            "{owner}"
+        );
     }
 }
 
@@ -56,10 +62,19 @@ fn chown_takes_names_and_numbers() {
 fn chmod_takes_numbers_and_letters() {
     let bench = bench_with_users();
     bench.file("file", "");
-    let cases = [("600", 0o600), ("4755", 0o4755), ("u+x,go=", 0o700), ("a=rX", 0o444)];
+    let cases = [
+        ("600", 0o600),
+        ("4755", 0o4755),
+        ("u+x,go=", 0o700),
+        ("a=rX", 0o444),
+    ];
     for (mode, expected) in cases {
         bench.dockerfile(&format!("FROM base\nCOPY --chmod={mode} file /file\n"));
-        assert_eq!(bench.build(&[]).image().entry("file").mode, expected, "{mode}");
+        assert_eq!(
+            bench.build(&[]).image().entry("file").mode,
+            expected,
+            "{mode}"
+        );
     }
 }
 
@@ -78,7 +93,10 @@ fn files_of_an_image_keep_their_owners_bits_attributes_and_devices() {
     assert_eq!(image.entry("copied/device").kind, Kind::Character(1, 3));
     assert_eq!(found("copied/device").1, (0, 6));
     let xattrs = &image.entry("copied/capable").xattrs;
-    assert_eq!(xattrs.get("security.capability").map(Vec::as_slice), Some(&CAPABILITY[..]));
+    assert_eq!(
+        xattrs.get("security.capability").map(Vec::as_slice),
+        Some(&CAPABILITY[..])
+    );
 }
 
 #[test]

@@ -8,7 +8,14 @@ use crate::bench;
 /// Makes a bench with some files and an ignore file.
 fn bench_with(ignore_file: &str, ignore: &str) -> Bench {
     let bench = bench();
-    for name in ["a.log", "keep.log", "src/b.log", "src/main.rs", "target/debug/x", "target/keep"] {
+    for name in [
+        "a.log",
+        "keep.log",
+        "src/b.log",
+        "src/main.rs",
+        "target/debug/x",
+        "target/keep",
+    ] {
         bench.file(name, "");
     }
     bench.file(ignore_file, ignore);
@@ -17,7 +24,12 @@ fn bench_with(ignore_file: &str, ignore: &str) -> Bench {
 
 fn paths(bench: &Bench) -> Vec<String> {
     let built = bench.build(&[]);
-    built.image().tree().keys().map(|path| (*path).to_owned()).collect()
+    built
+        .image()
+        .tree()
+        .keys()
+        .map(|path| (*path).to_owned())
+        .collect()
 }
 
 #[test]
@@ -25,7 +37,10 @@ fn what_is_ignored_is_not_in_the_context_but_for_exceptions() {
     let ignore = "# logs\n**/*.log\n!keep.log\ntarget\n!target/keep\nDockerfile\n.dockerignore\n";
     let bench = bench_with(".dockerignore", ignore);
     bench.dockerfile("FROM scratch\nCOPY . /\n");
-    assert_eq!(paths(&bench), ["keep.log", "src", "src/main.rs", "target", "target/keep"]);
+    assert_eq!(
+        paths(&bench),
+        ["keep.log", "src", "src/main.rs", "target", "target/keep"]
+    );
 }
 
 #[test]

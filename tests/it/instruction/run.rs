@@ -14,9 +14,15 @@ fn a_command_leaves_what_it_changed_and_nothing_else() {
     let image = built.image();
     assert_eq!(image.layers.len(), 2);
     // The stubs of the sandbox's mounts, `/etc/resolv.conf` among them, are no part of the layer.
-    assert_eq!(image.top_paths(), ["etc", "etc/.wh.group", "greeting", "made"]);
+    assert_eq!(
+        image.top_paths(),
+        ["etc", "etc/.wh.group", "greeting", "made"]
+    );
     assert_eq!(image.text("greeting"), "hi\n");
-    assert_eq!((image.entry("made").mode, image.entry("made").owner), (0o700, (0, 0)));
+    assert_eq!(
+        (image.entry("made").mode, image.entry("made").owner),
+        (0o700, (0, 0))
+    );
     assert!(!image.has("etc/group"));
 }
 
@@ -24,7 +30,9 @@ fn a_command_leaves_what_it_changed_and_nothing_else() {
 fn a_directory_that_is_made_again_hides_what_was_in_it() {
     needs!(Feature::Busybox);
     let bench = bench().with_busybox();
-    bench.dockerfile("FROM base\nRUN mkdir /d && touch /d/old\nRUN rm -r /d && mkdir /d && touch /d/new\n");
+    bench.dockerfile(
+        "FROM base\nRUN mkdir /d && touch /d/old\nRUN rm -r /d && mkdir /d && touch /d/new\n",
+    );
     let built = bench.build(&[]);
     assert!(built.image().has("d/new"));
     assert!(!built.image().has("d/old"));
@@ -37,7 +45,10 @@ fn a_command_that_changes_nothing_leaves_an_empty_layer() {
     bench.dockerfile("FROM base\nRUN true\n");
     let built = bench.build(&[]);
     assert_eq!(built.image().top_layer(), []);
-    assert_eq!(built.image().history(), ["a test", "RUN /bin/sh -c true # buildkit"]);
+    assert_eq!(
+        built.image().history(),
+        ["a test", "RUN /bin/sh -c true # buildkit"]
+    );
 }
 
 #[test]
@@ -82,7 +93,16 @@ fn a_command_has_the_user_the_directory_and_the_environment_of_its_stage() {
          RUN id -u; id -g; id -G\n",
     );
     let built = bench.build(&[]);
-    let expected = ["1000", "1000", "1000 50", "/home/app", "/home/app blue large", "7", "8", "8"];
+    let expected = [
+        "1000",
+        "1000",
+        "1000 50",
+        "/home/app",
+        "/home/app blue large",
+        "7",
+        "8",
+        "8",
+    ];
     assert_eq!(built.log.output(), expected);
     assert_eq!(built.image().entry("home/app/mine").owner, (1000, 1000));
 }
@@ -100,7 +120,9 @@ fn the_sandbox_has_its_own_name_and_an_empty_input() {
 fn the_resolver_is_the_machines_and_no_part_of_the_image() {
     needs!(Feature::Busybox);
     let bench = bench().with_busybox();
-    bench.dockerfile("FROM base\nRUN grep -c localhost /etc/hosts > /seen && test -e /etc/resolv.conf\n");
+    bench.dockerfile(
+        "FROM base\nRUN grep -c localhost /etc/hosts > /seen && test -e /etc/resolv.conf\n",
+    );
     assert_eq!(bench.build(&[]).image().top_paths(), ["seen"]);
 }
 
@@ -128,7 +150,8 @@ fn what_a_command_leaves_running_ends_with_it() {
 fn more_layers_than_a_page_of_mount_options_holds_can_be_run_on() {
     needs!(Feature::Busybox);
     let mut base = BaseImage::busybox();
-    base.layers.extend((0..120).map(|number| vec![Entry::file(&format!("many-{number}"), "")]));
+    base.layers
+        .extend((0..120).map(|number| vec![Entry::file(&format!("many-{number}"), "")]));
     let bench = bench().with_base(&[base]);
     bench.dockerfile("FROM base\nRUN ls / | grep -c many-\n");
     let built = bench.build(&[]);
@@ -148,7 +171,10 @@ fn owners_bits_and_special_files_are_kept() {
     let image = built.image();
     assert_eq!(image.top_paths(), ["a", "b", "c", "d"]);
     let (a, d) = (image.entry("a"), image.entry("d"));
-    assert_eq!((&a.kind, a.mode, a.owner), (&Kind::File(Vec::new()), 0o4750, (1000, 50)));
+    assert_eq!(
+        (&a.kind, a.mode, a.owner),
+        (&Kind::File(Vec::new()), 0o4750, (1000, 50))
+    );
     assert_eq!(image.entry("b").kind, Kind::HardLink("a".to_owned()));
     assert_eq!(image.entry("c").kind, Kind::Symlink("a".to_owned()));
     assert_eq!((&d.kind, d.mode), (&Kind::Fifo, 0o644));
@@ -158,7 +184,9 @@ fn owners_bits_and_special_files_are_kept() {
 fn a_command_that_fails_is_shown_with_its_place_and_its_last_words() {
     needs!(Feature::Busybox);
     let bench = bench().with_busybox();
-    bench.dockerfile("FROM base\nRUN true\nRUN echo going; \\\n    echo wrong >&2; \\\n    exit 7\n");
+    bench.dockerfile(
+        "FROM base\nRUN true\nRUN echo going; \\\n    echo wrong >&2; \\\n    exit 7\n",
+    );
     assert_snapshot!(bench.refusal(&[]), @"");
 }
 

@@ -10,12 +10,20 @@ fn directories_are_made_and_relative_ones_go_on_from_the_last() {
     bench.dockerfile("FROM scratch\nENV D=two\nWORKDIR /one\nWORKDIR $D/../three\n");
     let built = bench.build(&[]);
     let image = built.image();
-    assert_eq!(image.config.config.working_dir.as_deref(), Some("/one/three"));
+    assert_eq!(
+        image.config.config.working_dir.as_deref(),
+        Some("/one/three")
+    );
     assert_eq!(image.history(), ["WORKDIR /one", "WORKDIR /one/three"]);
     let tree = image.tree();
-    let directories: Vec<_> =
-        tree.iter().map(|(path, entry)| (*path, entry.mode, entry.owner)).collect();
-    assert_eq!(directories, [("one", 0o755, (0, 0)), ("one/three", 0o755, (0, 0))]);
+    let directories: Vec<_> = tree
+        .iter()
+        .map(|(path, entry)| (*path, entry.mode, entry.owner))
+        .collect();
+    assert_eq!(
+        directories,
+        [("one", 0o755, (0, 0)), ("one/three", 0o755, (0, 0))]
+    );
 }
 
 #[test]

@@ -44,6 +44,14 @@ pub struct FoundEntry {
     pub inode: Option<(u64, u64)>,
 }
 
+impl Collected {
+    /// Digests sources whose files were digested.
+    pub(crate) fn new(sources: Vec<Found>) -> Result<Self, CopyError> {
+        let digest = digest(&sources)?;
+        Ok(Self { sources, digest })
+    }
+}
+
 impl Found {
     /// Tells whether the source is a directory, whose contents are copied.
     pub fn is_directory(&self) -> bool {
@@ -75,8 +83,22 @@ pub(crate) fn collect(
         }
     }
     hash_contents(&mut sources)?;
-    let digest = digest(&sources)?;
-    Ok(Collected { sources, digest })
+    Collected::new(sources)
+}
+
+/// Reads a whole tree as one source, whose contents are copied.
+pub(crate) fn whole(tree: &SourceTree) -> Result<Found, CopyError> {
+    let mut found = Reader {
+        tree,
+        exclude: None,
+    }
+    .read("/")?;
+    hash_contents(&mut found)?;
+    found.pop().ok_or_else(|| CopyError::NotFound {
+        path: "/".to_owned(),
+        place: tree.place(),
+        similar: None,
+    })
 }
 
 fn patterns(texts: &[String]) -> Result<Option<PatternSet>, CopyError> {
@@ -123,11 +145,7 @@ impl Reader<'_> {
     /// Reads the sources that a path or a wildcard names.
     fn read(&self, path: &str) -> Result<Vec<Found>, CopyError> {
         let Some(root) = self.tree.root() else {
-            return if CopySource::is_wildcard(path) {
-                Ok(Vec::new())
-            } else {
-                Err(self.not_found(path, None))
-            };
+            return self.read_nothing(path);
         };
         if !CopySource::is_wildcard(path) {
             let named = root_path(&unescaped(path))?;
@@ -138,6 +156,30 @@ impl Reader<'_> {
             .iter()
             .map(|named| self.read_one(root, path, named))
             .collect()
+    }
+
+    /// Reads an empty file system: its top is there, and nothing else.
+    fn read_nothing(&self, path: &str) -> Result<Vec<Found>, CopyError> {
+        if CopySource::is_wildcard(path) {
+            return Ok(Vec::new());
+        }
+        if !root_path(path)?.is_root() {
+            return Err(self.not_found(path, None));
+        }
+        let kind = NodeKind::Directory { opaque: false };
+        let node = Node {
+            attributes: Attributes::default(),
+            kind,
+        };
+        let top = FoundEntry {
+            tail: RootPath::root(),
+            node,
+            inode: None,
+        };
+        Ok(vec![Found {
+            name: Vec::new(),
+            entries: vec![top],
+        }])
     }
 
     fn read_one(
@@ -152,11 +194,12 @@ impl Reader<'_> {
             return Err(self.not_found(shown, similar(root, &real)));
         };
         let is_directory = metadata.kind == FileKind::Directory;
+        let ignored = || CopyError::Ignored {
+            path: shown.to_owned(),
+            place: self.tree.place(),
+        };
         if !real.is_root() && !self.sees(&real, is_directory) {
-            return Err(CopyError::Ignored {
-                path: shown.to_owned(),
-                place: self.tree.place(),
-            });
+            return Err(ignored());
         }
         let mut entries = Vec::new();
         if is_directory {
@@ -164,6 +207,10 @@ impl Reader<'_> {
         } else {
             let entry = root.entry(&real)?;
             entries.extend(self.entry(root, &entry, RootPath::root())?);
+        }
+        // A directory that is ignored is there only for what a later pattern brings back below it.
+        if entries.len() == 1 && !real.is_root() && self.hides(&real) {
+            return Err(ignored());
         }
         let name = named.file_name().unwrap_or_default().to_vec();
         Ok(Found { name, entries })
@@ -227,6 +274,13 @@ impl Reader<'_> {
             node,
             inode: has_names.then_some((dev, ino)),
         }))
+    }
+
+    /// Tells whether the ignore file matches a path.
+    fn hides(&self, path: &RootPath) -> bool {
+        self.tree
+            .ignore()
+            .is_some_and(|ignore| ignore.matches(&text(path)))
     }
 
     /// Tells whether a path that the instruction names is one that the build sees.

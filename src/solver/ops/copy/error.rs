@@ -1,8 +1,10 @@
 //! Why files cannot be copied.
 
 use graph::pattern::{BadPattern, PatternError};
-use layer::{ChecksumError, DiffError};
+use layer::{ApplyError, ChecksumError, DiffError};
 use rootfs::{FsError, PathError, UserError};
+
+use crate::owners::OwnersError;
 
 /// Why files cannot be copied.
 #[derive(Debug, thiserror::Error)]
@@ -49,14 +51,6 @@ pub enum CopyError {
         /// Why.
         source: BadPattern,
     },
-    /// Several files and no directory to put them into.
-    #[error("cannot copy {count} files onto `{destination}`, which is not a directory")]
-    SeveralOntoOne {
-        /// How many.
-        count: usize,
-        /// The destination as the Dockerfile has it.
-        destination: String,
-    },
     /// A file stands where a directory is needed.
     #[error("cannot copy a directory onto `/{path}`, which is not a directory")]
     NotADirectory {
@@ -83,6 +77,33 @@ pub enum CopyError {
         /// The mode as the Dockerfile has it.
         mode: String,
     },
+    /// A file that may be an archive cannot be read.
+    #[error("cannot read the archive `{path}`")]
+    Archive {
+        /// The archive.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// An archive cannot be unpacked.
+    #[error("cannot unpack the archive `{path}`")]
+    Unpack {
+        /// The archive.
+        path: String,
+        /// Why.
+        source: ApplyError,
+    },
+    /// A hard link of an archive leads out of the archive.
+    #[error("the archive `{path}` has a hard link to `{target}`, which it does not have")]
+    ArchiveLink {
+        /// The archive.
+        path: String,
+        /// What the link is to.
+        target: String,
+    },
+    /// The owners of what an archive had cannot be kept.
+    #[error(transparent)]
+    Owners(OwnersError),
     /// A file could not be read.
     #[error("cannot read what is copied")]
     Read(#[from] FsError),

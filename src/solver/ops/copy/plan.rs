@@ -33,7 +33,6 @@ pub(crate) fn plan(
         now: file_time(clock),
         changes: BTreeMap::new(),
     };
-    plan.check_count(collected, &action.destination)?;
     for found in &collected.sources {
         plan.place(found, &action.destination)?;
     }
@@ -75,39 +74,14 @@ struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    /// Several files need a directory: onto one file each would overwrite the one before.
-    fn check_count(&self, collected: &Collected, destination: &str) -> Result<(), CopyError> {
-        let count = collected
-            .sources
-            .iter()
-            .filter(|found| !found.is_directory())
-            .count();
-        let wanted = destination_path(destination)?;
-        let is_directory = names_directory(destination)
-            || self.kind_at(&self.resolve(&wanted)?)? == Some(FileKind::Directory)
-            || collected.sources.iter().any(Found::is_directory);
-        if count < 2 || is_directory {
-            return Ok(());
-        }
-        Err(CopyError::SeveralOntoOne {
-            count,
-            destination: destination.to_owned(),
-        })
-    }
-
     fn place(&mut self, found: &Found, destination: &str) -> Result<(), CopyError> {
         let wanted = destination_path(destination)?;
-        let mut target = self.resolve(&wanted)?;
         if found.is_directory() {
+            let target = self.view.resolve(&wanted)?;
             self.make_directories(&target)?;
             return self.place_contents(found, &target);
         }
-        if names_directory(destination) || self.kind_at(&target)? == Some(FileKind::Directory) {
-            self.make_directories(&target)?;
-            target = child(&target, &found.name)?;
-        } else {
-            self.make_directories(&parent(&target))?;
-        }
+        let target = self.file_target(found, &wanted, destination)?;
         let mut names = BTreeMap::new();
         for entry in &found.entries {
             self.put(entry, target.clone(), &mut names)?;
@@ -175,22 +149,28 @@ impl Plan<'_> {
         node
     }
 
-    /// Follows the links of a destination, also through what this copy makes.
-    fn resolve(&self, wanted: &RootPath) -> Result<RootPath, CopyError> {
-        let resolved = self.view.resolve(wanted)?;
-        if self.changes.contains_key(&resolved) {
-            return Ok(resolved);
+    /// Returns where a file goes, with the directories on the way made: into the destination if that is
+    /// a directory or is called one, else onto it.
+    fn file_target(
+        &mut self,
+        found: &Found,
+        wanted: &RootPath,
+        destination: &str,
+    ) -> Result<RootPath, CopyError> {
+        if names_directory(destination) || self.is_directory(wanted)? {
+            let directory = self.view.resolve(wanted)?;
+            self.make_directories(&directory)?;
+            return child(&directory, &found.name);
         }
-        // A link to a file is replaced, not written through; one to a directory is followed.
-        let is_directory = self.kind_at(&resolved)? == Some(FileKind::Directory);
-        if is_directory || *wanted == resolved {
-            return Ok(resolved);
-        }
-        let parent = self.view.resolve(&parent(wanted))?;
-        match wanted.file_name() {
-            Some(name) => child(&parent, name),
-            None => Ok(parent),
-        }
+        // A link to a file is replaced, not written through.
+        let directory = self.view.resolve(&parent(wanted))?;
+        self.make_directories(&directory)?;
+        child(&directory, wanted.file_name().unwrap_or(&found.name))
+    }
+
+    /// Tells whether a directory is at a path, whose links are followed.
+    fn is_directory(&self, path: &RootPath) -> Result<bool, CopyError> {
+        Ok(self.kind_at(&self.view.resolve(path)?)? == Some(FileKind::Directory))
     }
 
     /// Makes sure that a directory and its parents are in the change set: those that are there with
@@ -221,10 +201,15 @@ impl Plan<'_> {
 
     fn new_directory(&self) -> Attributes {
         let owner = self.owner.unwrap_or(Owner { uid: 0, gid: 0 });
+        let mode = Mode::new(0o755);
+        let mode = self
+            .mode
+            .as_ref()
+            .map_or(mode, |change| change.apply(mode, true));
         Attributes {
             uid: owner.uid,
             gid: owner.gid,
-            mode: Mode::new(0o755),
+            mode,
             mtime: self.now,
             xattrs: BTreeMap::new(),
         }

@@ -1,0 +1,116 @@
+//! `ADD` of local archives: what is a tar by its content is unpacked, and its contents are copied.
+//!
+//! An archive is unpacked once, into a snapshot that is named by the digest of the archive.
+
+use std::sync::Arc;
+
+use layer::{ApplyOptions, Content, Limits, NodeKind};
+use oci::Digest;
+use rootfs::{Root, RootPath};
+use store::{ClaimName, Snapshot, SnapshotId, SnapshotKind, SnapshotMeta};
+
+use super::collect::{self, Collected, Found};
+use super::error::CopyError;
+use super::source::SourceTree;
+use crate::error::StepError;
+use crate::job::Workshop;
+use crate::owners;
+use crate::realise::View;
+
+/// Puts what is in the archives into the place of the archives.
+pub(crate) fn unpack_all(
+    workshop: &Workshop,
+    collected: Collected,
+) -> Result<Collected, StepError> {
+    let mut sources = Vec::new();
+    for found in collected.sources {
+        sources.push(match archive_of(&found)? {
+            Some((root, path, digest)) => unpacked(workshop, &root, &path, &digest)?,
+            None => found,
+        });
+    }
+    Ok(Collected::new(sources)?)
+}
+
+/// Returns the file of a source that is an archive.
+fn archive_of(found: &Found) -> Result<Option<(Arc<Root>, RootPath, Digest)>, CopyError> {
+    let [entry] = found.entries.as_slice() else {
+        return Ok(None);
+    };
+    let NodeKind::File {
+        content:
+            Content::File {
+                root,
+                path,
+                expected: Some(digest),
+            },
+        ..
+    } = &entry.node.kind
+    else {
+        return Ok(None);
+    };
+    let file = root.open_file_nofollow(path)?;
+    let is_archive = layer::is_archive(&file).map_err(|source| CopyError::Archive {
+        path: path.to_string(),
+        source,
+    })?;
+    Ok(is_archive.then(|| (Arc::clone(root), path.clone(), digest.clone())))
+}
+
+fn unpacked(
+    workshop: &Workshop,
+    root: &Root,
+    path: &RootPath,
+    digest: &Digest,
+) -> Result<Found, StepError> {
+    let id = SnapshotId::from_digest("add", digest)?;
+    let snapshot = match workshop.store.snapshots().open(&workshop.lease, &id)? {
+        Some(snapshot) => snapshot,
+        None => unpack(workshop, root, path, &id)?,
+    };
+    let owners = owners::of_layer(workshop, &id).map_err(CopyError::Owners)?;
+    let tree = SourceTree::Stage(View::of_directory(Arc::new(snapshot.fs), owners));
+    Ok(collect::whole(&tree)?)
+}
+
+fn unpack(
+    workshop: &Workshop,
+    root: &Root,
+    path: &RootPath,
+    id: &SnapshotId,
+) -> Result<Snapshot, StepError> {
+    let cancelled = || workshop.cancel.is_cancelled();
+    let name = Digest::of(id.as_str().as_bytes());
+    let claim = workshop
+        .store
+        .claims()
+        .exclusive_or(ClaimName::Key(&name), &cancelled)?;
+    let _claim = claim.ok_or(StepError::Cancelled)?;
+    if let Some(snapshot) = workshop.store.snapshots().open(&workshop.lease, id)? {
+        return Ok(snapshot);
+    }
+    let unreadable = |source| CopyError::Archive {
+        path: path.to_string(),
+        source,
+    };
+    let refused = |source| CopyError::Unpack {
+        path: path.to_string(),
+        source,
+    };
+    let active = workshop.store.snapshots().prepare(&workshop.lease)?;
+    let mut tar = layer::decompressor(root.open_file_nofollow(path)?).map_err(unreadable)?;
+    let options = ApplyOptions {
+        ids: workshop.ids,
+        limits: Limits::default(),
+    };
+    let applied = layer::apply(&mut tar, active.fs(), &options).map_err(refused)?;
+    if let Some(link) = applied.unsettled.links.first() {
+        let (path, target) = (path.to_string(), link.target.to_string());
+        return Err(CopyError::ArchiveLink { path, target }.into());
+    }
+    if !applied.root_is_set {
+        owners::inherit_top(workshop, active.fs(), None)?;
+    }
+    owners::remember(workshop, id, &applied.owners).map_err(CopyError::Owners)?;
+    Ok(active.commit(id, SnapshotMeta::of(SnapshotKind::Files))?)
+}

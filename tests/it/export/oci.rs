@@ -1,0 +1,207 @@
+//! `type=oci`: archives and directories.
+
+use std::fs;
+
+use insta::assert_snapshot;
+use support::layout::host_platform;
+use support::{Archive, BaseImage, Bench, Entry};
+
+use crate::bench;
+
+const NAME: &str = "org.opencontainers.image.ref.name";
+const FULL_NAME: &str = "io.containerd.image.name";
+
+/// Makes a bench whose image has a layer of its base and one of its own.
+fn bench_with_image() -> Bench {
+    let base = BaseImage::new(&host_platform(), vec![Entry::file("base", "base\n")]);
+    let bench = bench().with_base(&[base]);
+    bench.file("file", "content\n");
+    bench.dockerfile("FROM base\nCOPY file /\n");
+    bench
+}
+
+/// Returns what is directly in a directory of the bench.
+fn names(bench: &Bench, directory: &str) -> Vec<String> {
+    let entries = fs::read_dir(bench.path(directory)).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn an_archive_has_an_index_with_the_image_of_each_platform() {
+    let bench = bench();
+    bench.dockerfile("FROM scratch\nCOPY Dockerfile /\n");
+    let built = bench.build(&["--platform", "linux/arm/v7,linux/amd64", "-t", "demo:1"]);
+    let archive = &built.archive;
+    assert_eq!(
+        archive.top_media_type(),
+        "application/vnd.oci.image.index.v1+json"
+    );
+    assert_eq!(archive.annotations(NAME), ["1"]);
+    assert_eq!(archive.annotations(FULL_NAME), ["docker.io/library/demo:1"]);
+    let platforms: Vec<_> = archive
+        .images
+        .iter()
+        .map(support::Image::platform)
+        .collect();
+    assert_eq!(platforms, ["linux/arm/v7", "linux/amd64"]);
+    // An index, and for each platform a manifest and a configuration; the layer is the same.
+    assert_eq!(archive.blobs().len(), 1 + 2 + 2 + 1);
+}
+
+#[test]
+fn an_image_has_as_many_names_as_it_was_given() {
+    let bench = bench_with_image();
+    let built = bench.build(&["-t", "one", "-t", "example.org/two:2"]);
+    let archive = &built.archive;
+    assert_eq!(archive.annotations(NAME), ["latest", "2"]);
+    let full = ["docker.io/library/one:latest", "example.org/two:2"];
+    assert_eq!(archive.annotations(FULL_NAME), full);
+    assert_eq!(archive.top_digests().len(), 1);
+}
+
+#[test]
+fn layers_are_compressed_as_asked_and_those_of_the_base_are_left_alone() {
+    let bench = bench_with_image();
+    let tar = "application/vnd.oci.image.layer.v1.tar";
+    let cases = [
+        ("", format!("{tar}+gzip")),
+        (
+            ",compression=gzip,compression-level=9",
+            format!("{tar}+gzip"),
+        ),
+        (",compression=zstd", format!("{tar}+zstd")),
+        (",compression=uncompressed", tar.to_owned()),
+    ];
+    for (asked, expected) in cases {
+        let built = bench.build_as(&[], &format!("type=oci,dest=out.tar{asked}"));
+        assert_eq!(built.image().media_types, [tar, &expected], "{asked}");
+        assert_eq!(built.image().text("file"), "content\n");
+    }
+}
+
+#[test]
+fn an_archive_goes_to_standard_output() {
+    let bench = bench_with_image();
+    let run = bench
+        .careen_build(&["-o", "type=oci,dest=-"])
+        .run()
+        .success();
+    let bytes = &run.stdout;
+    bench.build(&[]);
+    assert_eq!(*bytes, fs::read(bench.path("out.tar")).unwrap());
+}
+
+#[test]
+fn a_directory_is_a_layout_that_is_added_to() {
+    let bench = bench_with_image();
+    let output = "type=oci,dest=layout,tar=false";
+    bench
+        .careen_build(&["-t", "one", "-o", output])
+        .run()
+        .success();
+    let first = Archive::read_directory(&bench.path("layout"));
+    assert_eq!(
+        first.annotations(FULL_NAME),
+        ["docker.io/library/one:latest"]
+    );
+
+    bench.file("file", "another\n");
+    bench
+        .careen_build(&["-t", "two", "-o", output])
+        .run()
+        .success();
+    let both = Archive::read_directory(&bench.path("layout"));
+    let names = [
+        "docker.io/library/one:latest",
+        "docker.io/library/two:latest",
+    ];
+    assert_eq!(both.annotations(FULL_NAME), names);
+    let texts: Vec<_> = both.images.iter().map(|image| image.text("file")).collect();
+    assert_eq!(texts, ["content\n", "another\n"]);
+
+    bench
+        .careen_build(&["-t", "one", "-o", output])
+        .run()
+        .success();
+    let moved = Archive::read_directory(&bench.path("layout"));
+    assert_eq!(moved.top_digests(), [both.top_digests()[1].clone()]);
+    assert_eq!(names_of(&moved), names_of(&both));
+    assert_eq!(
+        self::names(&bench, "layout"),
+        ["blobs", "index.json", "oci-layout"]
+    );
+}
+
+fn names_of(archive: &Archive) -> Vec<&str> {
+    let mut names = archive.annotations(FULL_NAME);
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn an_archive_that_is_there_is_replaced() {
+    let bench = bench_with_image();
+    fs::write(bench.path("out.tar"), "something else").unwrap();
+    assert_eq!(bench.build(&[]).image().text("file"), "content\n");
+    fs::remove_file(bench.path("out.tar")).unwrap();
+    assert_eq!(bench.build(&[]).image().text("file"), "content\n");
+    fs::write(bench.path("out.tar"), "something else again").unwrap();
+    assert_eq!(bench.build(&[]).image().text("file"), "content\n");
+}
+
+#[test]
+fn a_build_that_fails_leaves_the_target_alone() {
+    let bench = bench_with_image();
+    fs::create_dir(bench.path("target")).unwrap();
+    fs::write(bench.path("target/out.tar"), "from before").unwrap();
+    bench.dockerfile("FROM base\nCOPY no-such-file /\n");
+    bench.refusal(&["-o", "type=oci,dest=target/out.tar"]);
+    assert_eq!(names(&bench, "target"), ["out.tar"]);
+    assert_eq!(
+        fs::read(bench.path("target/out.tar")).unwrap(),
+        b"from before"
+    );
+}
+
+#[test]
+fn an_export_that_fails_leaves_nothing_half_written() {
+    let bench = bench_with_image();
+    fs::create_dir_all(bench.path("target/out.tar/full")).unwrap();
+    assert_snapshot!(bench.refusal(&["-o", "type=oci,dest=target/out.tar"]), @"");
+    assert_eq!(names(&bench, "target"), ["out.tar"]);
+    assert_snapshot!(bench.refusal(&["-o", "type=oci,dest=no/such/out.tar"]), @"");
+    assert_eq!(names(&bench, "."), ["base", "context", "home", "target"]);
+}
+
+#[test]
+fn a_full_disk_is_told_in_the_systems_words() {
+    let bench = bench_with_image();
+    assert_snapshot!(bench.refusal(&["-o", "type=oci,dest=/dev/full"]), @"");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_fault() {
+    let bench = bench_with_image();
+    bench.file("large", vec![7; 4 << 20]);
+    bench.dockerfile("FROM scratch\nCOPY large /\n");
+    let script = "\"$@\" | true";
+    let run = bench.careen_build_under(
+        &["sh", "-c", script, "sh"],
+        &["-o", "type=oci,dest=-,compression=uncompressed"],
+    );
+    let log = run.run().success();
+    assert!(!log.stderr.contains("error:"), "{}", log.stderr);
+}
+
+#[test]
+fn a_build_without_an_output_says_so() {
+    let bench = bench_with_image();
+    let log = bench.careen_build(&[]).run().success();
+    let expected = "warning: no output was asked for: the result stays in the cache. \
+        `--output type=oci,dest=FILE` writes it";
+    assert_eq!(log.stderr.lines().last(), Some(expected));
+}

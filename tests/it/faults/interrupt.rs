@@ -1,0 +1,63 @@
+//! A build that is asked to end.
+
+use support::process::{self, Role};
+use support::{Feature, Gate, needs};
+
+use crate::bench;
+
+#[test]
+fn an_interrupt_ends_everything_at_once_and_leaves_the_store_whole() {
+    needs!(Feature::Busybox);
+    let (bench, gate) = (bench().with_busybox(), Gate::open());
+    bench.dockerfile(&format!(
+        "FROM base\nRUN echo kept > /kept\nRUN {}; echo made > /made\n",
+        gate.command()
+    ));
+    let running = bench.careen_build(&[]).start();
+    let stopped = gate.wait();
+    process::wait_for(running.id(), Role::Command);
+    let processes = process::tree(running.id());
+    running.id().interrupt();
+    let log = running.finish();
+    assert_eq!(log.error(130), "error: the build was interrupted");
+    process::wait_for_end(&processes);
+    drop(stopped);
+
+    let again = bench.careen_build(&[]).start();
+    drop(gate.wait());
+    let again = again.finish().success();
+    assert_eq!(
+        again.outcome("RUN echo kept > /kept"),
+        Some(support::Outcome::Cached)
+    );
+}
+
+#[test]
+fn a_request_to_end_is_heard_as_well() {
+    needs!(Feature::Busybox);
+    let (bench, gate) = (bench().with_busybox(), Gate::open());
+    bench.dockerfile(&format!("FROM base\nRUN {}\n", gate.command()));
+    let running = bench.careen_build(&[]).start();
+    let _stopped = gate.wait();
+    let processes = process::tree(running.id());
+    running.id().terminate();
+    assert_eq!(running.finish().code(), 128 + 15);
+    process::wait_for_end(&processes);
+}
+
+#[test]
+fn a_command_that_ignores_signals_ends_too() {
+    needs!(Feature::Busybox);
+    let (bench, gate) = (bench().with_busybox(), Gate::open());
+    let stop = gate.command();
+    bench.dockerfile(&format!(
+        "FROM base\nRUN trap '' INT TERM; {stop}; sleep 100000\n"
+    ));
+    let running = bench.careen_build(&[]).start();
+    let stopped = gate.wait();
+    let processes = process::tree(running.id());
+    running.id().interrupt();
+    assert_eq!(running.finish().code(), 130);
+    process::wait_for_end(&processes);
+    drop(stopped);
+}

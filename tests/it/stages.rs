@@ -1,0 +1,113 @@
+//! Several stages.
+
+use insta::assert_snapshot;
+use support::{Feature, Gate, Outcome, needs};
+
+use crate::bench;
+
+#[test]
+fn a_stage_that_the_target_does_not_need_is_not_built() {
+    needs!(Feature::Busybox);
+    let bench = bench().with_busybox();
+    bench.dockerfile(
+        "FROM base AS broken\nRUN exit 9\n\
+         FROM no-such-image AS missing\n\
+         FROM base AS wanted\nRUN echo wanted\n\
+         FROM broken\nCOPY --from=missing / /\n",
+    );
+    let log = bench.careen_build(&["--target", "wanted"]).run().success();
+    assert_eq!(log.outcome("RUN echo wanted"), Some(Outcome::Done));
+    assert_eq!(log.outcome("RUN exit 9"), None);
+}
+
+#[test]
+fn files_come_from_stages_by_name_by_number_and_from_images() {
+    needs!(Feature::Busybox);
+    let bench = bench().with_busybox();
+    bench.dockerfile(
+        "FROM base AS one\nRUN mkdir /out && echo 1 > /out/one\n\
+         FROM base\nRUN echo 2 > /two\n\
+         FROM scratch\n\
+         COPY --from=one /out /\n\
+         COPY --from=1 two /\n\
+         COPY --from=base etc/group /group\n",
+    );
+    let built = bench.build(&[]);
+    let image = built.image();
+    assert_eq!((image.text("one"), image.text("two")), ("1\n", "2\n"));
+    assert!(image.text("group").starts_with("root:x:0:"));
+    assert_eq!(image.tree().len(), 3);
+}
+
+#[test]
+fn a_stage_goes_on_from_another() {
+    needs!(Feature::Busybox);
+    let bench = bench().with_busybox();
+    bench.dockerfile(
+        "FROM base AS lower\nENV A=1\nRUN echo 1 > /one\nARG B=x\n\
+         FROM lower\nRUN echo $A${B-none} > /two\n",
+    );
+    let built = bench.build(&[]);
+    assert_eq!(built.image().text("one"), "1\n");
+    assert_eq!(built.image().text("two"), "1none\n");
+}
+
+#[test]
+fn stages_that_do_not_need_each_other_run_side_by_side() {
+    needs!(Feature::Busybox);
+    let (bench, gate) = (bench().with_busybox(), Gate::open());
+    let stop = gate.command();
+    bench.dockerfile(&format!(
+        "FROM base AS a\nRUN {stop}; echo a > /a\nFROM base AS b\nRUN {stop}; echo b > /b\n\
+         FROM scratch\nCOPY --from=a /a /\nCOPY --from=b /b /\n"
+    ));
+    let running = bench.careen_build(&["-j", "2"]).start();
+    // Both are at the gate before either may go on.
+    let both = [gate.wait(), gate.wait()];
+    drop(both);
+    assert_eq!(running.finish().code(), 0);
+}
+
+#[test]
+fn no_more_commands_run_at_once_than_jobs_were_asked_for() {
+    needs!(Feature::Busybox);
+    let (bench, gate) = (bench().with_busybox(), Gate::open());
+    let stop = gate.command();
+    bench.dockerfile(&format!(
+        "FROM base AS a\nRUN {stop}; echo a > /a\nFROM base AS b\nRUN echo quick > /b\n\
+         FROM scratch\nCOPY --from=a /a /\nCOPY --from=b /b /\n"
+    ));
+    let mut running = bench.careen_build(&["-j", "1"]).start();
+    // Whichever stage comes first, the other begins after its end.
+    drop(gate.wait());
+    running.wait_for("COPY --from=b /b /");
+    assert_eq!(running.finish().code(), 0);
+}
+
+#[test]
+fn what_fails_in_one_stage_ends_the_others() {
+    needs!(Feature::Busybox);
+    let (bench, gate) = (bench().with_busybox(), Gate::open());
+    let (stop, fail) = (gate.command(), gate.command());
+    bench.dockerfile(&format!(
+        "FROM base AS a\nRUN {stop}; sleep 100000\nFROM base AS b\nRUN {fail}; exit 3\n\
+         FROM scratch\nCOPY --from=a /a /\nCOPY --from=b /b /\n"
+    ));
+    let running = bench.careen_build(&["-j", "2"]).start();
+    drop([gate.wait(), gate.wait()]);
+    assert_eq!(running.finish().code(), 1);
+}
+
+#[test]
+fn a_target_that_is_not_there_is_shown_with_those_that_are() {
+    let bench = bench();
+    bench.dockerfile("FROM scratch AS build\nFROM scratch AS test\n");
+    assert_snapshot!(bench.refusal(&["--target", "bulid"]), @"");
+}
+
+#[test]
+fn a_stage_cannot_copy_from_a_later_one() {
+    let bench = bench();
+    bench.dockerfile("FROM scratch\nCOPY --from=later /a /a\nFROM scratch AS later\n");
+    assert_snapshot!(bench.refusal(&["--target", "0"]), @"");
+}
