@@ -1,13 +1,13 @@
-//! `binfmt_misc` in the builder's user namespace: programs of other processors, with nothing registered on the
-//! host.
+//! `binfmt_misc` in the builder's user namespace: programs of other processors, with nothing
+//! registered on the host.
 //!
 //! Since Linux 6.7 a user namespace can have handlers of its own
-//! (`Documentation/admin-guide/binfmt-misc.rst`); namespaces below it use them too. They last as long as the
-//! file system they were registered in, which a descriptor of its mount keeps. The mount is attached nowhere:
-//! no command can reach it, and it is gone with the builder.
+//! (`Documentation/admin-guide/binfmt-misc.rst`); namespaces below it use them too. They last as
+//! long as the file system they were registered in, which a descriptor of its mount keeps. The
+//! mount is attached nowhere: no command can reach it, and it is gone with the builder.
 //!
-//! An instance hides the host's handlers from the namespace, also when it has none of its own: it is mounted
-//! only by a build that needs an emulator.
+//! An instance hides the host's handlers from the namespace, also when it has none of its own: it
+//! is mounted only by a build that needs an emulator.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 
@@ -28,8 +28,8 @@ pub struct BinfmtInstance {
 /// Why there are no handlers of our own.
 #[derive(Debug, Error)]
 pub enum BinfmtError {
-    /// The kernel has none for user namespaces: it is older than 6.7, or lacks `binfmt_misc`. The host's
-    /// handlers may serve.
+    /// The kernel has none for user namespaces: it is older than 6.7, or lacks `binfmt_misc`. The
+    /// host's handlers may serve.
     #[error("mount binfmt_misc in a user namespace, which takes Linux 6.7")]
     Unsupported(#[source] CallError),
     /// The kernel refused a call.

@@ -1,7 +1,7 @@
 //! Bytes in messages: paths, arguments and variables need not be UTF-8.
 //!
-//! Each byte becomes the character of the same number, so that plain text stays as short as it is and
-//! readable in a log of messages.
+//! Each byte becomes the character of the same number, so that plain text stays as short as it is
+//! and readable in a log of messages.
 
 use std::borrow::Cow;
 

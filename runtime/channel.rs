@@ -1,7 +1,7 @@
 //! Typed messages over a stream socket between two processes of ours.
 //!
-//! A frame is its length in bytes, as four bytes with the lowest first, and then the message as JSON.
-//! Descriptors travel beside the length.
+//! A frame is its length in bytes, as four bytes with the lowest first, and then the message as
+//! JSON. Descriptors travel beside the length.
 
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,8 +15,8 @@ use thiserror::Error;
 use crate::cancel::CancelToken;
 use crate::sys::{CallError, Called as _, socket};
 
-/// The longest message, in bytes. The kernel takes arguments and environment of a quarter of the stack limit
-/// at most (`execve(2)`), which is 2 MiB as a rule.
+/// The longest message, in bytes. The kernel takes arguments and environment of a quarter of the
+/// stack limit at most (`execve(2)`), which is 2 MiB as a rule.
 pub(crate) const MESSAGE_LIMIT_BYTES: usize = 16 << 20;
 
 /// Why a message could not be exchanged.

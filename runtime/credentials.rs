@@ -10,7 +10,8 @@ use crate::spec::SandboxUser;
 use crate::sys::{CallError, Called as _};
 use crate::userns::IdMap;
 
-/// What root of a sandbox may do, all of it over its own user namespace alone. It is `BuildKit`'s set.
+/// What root of a sandbox may do, all of it over its own user namespace alone. It is `BuildKit`'s
+/// set.
 pub(crate) const SANDBOX_CAPABILITIES: [Capability; 14] = [
     Capability::CAP_CHOWN,
     Capability::CAP_DAC_OVERRIDE,
@@ -48,7 +49,8 @@ pub(crate) fn become_namespace_root(ids: IdMap) -> Result<(), CallError> {
 /// Takes the ids of `user`.
 pub(crate) fn become_user(user: &SandboxUser, ids: IdMap) -> Result<(), CallError> {
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
-    // A namespace with one id was made without the right to change groups: the caller's stay, as nobody's.
+    // A namespace with one id was made without the right to change groups: the caller's stay, as
+    // nobody's.
     if ids.mode() == ExecutorMode::UsernsMulti {
         let groups: Vec<Gid> = user.groups.iter().copied().map(Gid::from_raw).collect();
         setgroups(&groups).called(|| format!("setgroups({:?})", user.groups))?;

@@ -44,8 +44,8 @@ pub trait Executor: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// Fails when the sandbox cannot be set up, the command cannot be executed, or the wait was cancelled.
-    /// A command that ran and failed is no error: see [`StepOutcome::status`].
+    /// Fails when the sandbox cannot be set up, the command cannot be executed, or the wait was
+    /// cancelled. A command that ran and failed is no error: see [`StepOutcome::status`].
     fn run(&self, step: Step<'_>) -> Result<StepOutcome, ExecError>;
 }
 
@@ -229,8 +229,8 @@ impl ExecError {
         }
     }
 
-    /// Returns the code with which a shell would tell of this error: 127 for a command that was not found, 126
-    /// for one that is not executable, `None` for what is not the command's fault.
+    /// Returns the code with which a shell would tell of this error: 127 for a command that was not
+    /// found, 126 for one that is not executable, `None` for what is not the command's fault.
     pub fn exit_code(&self) -> Option<i32> {
         match self {
             Self::CommandNotFound { .. } => Some(127),

@@ -39,7 +39,8 @@ impl KernelFeatures {
     }
 }
 
-/// A kernel before 6.5 takes any parameter and complains in the end; 6.5 to 6.7 do not know this one.
+/// A kernel before 6.5 takes any parameter and complains in the end; 6.5 to 6.7 do not know this
+/// one.
 fn has_layer_by_layer() -> bool {
     let Ok(context) = mount::fsopen(c"overlay") else {
         return false;

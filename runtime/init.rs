@@ -29,16 +29,16 @@
 //!     execute the command
 //! ```
 //!
-//! Mounts that the step asks for come after those that every sandbox has, so that a step may put something of
-//! its own at `/dev/shm`. What is masked is masked last and by descriptors of the file systems that were
-//! mounted here, not by paths that the image or a mount decides about.
+//! Mounts that the step asks for come after those that every sandbox has, so that a step may put
+//! something of its own at `/dev/shm`. What is masked is masked last and by descriptors of the file
+//! systems that were mounted here, not by paths that the image or a mount decides about.
 //!
-//! The working directory is entered while capabilities are kept: a user may be put into a directory that he
-//! could not enter by himself, as under other builders. The filter comes while `CAP_SYS_ADMIN` is held, so
-//! that it needs no `no_new_privs` and `sudo` works.
+//! The working directory is entered while capabilities are kept: a user may be put into a directory
+//! that he could not enter by himself, as under other builders. The filter comes while
+//! `CAP_SYS_ADMIN` is held, so that it needs no `no_new_privs` and `sudo` works.
 //!
-//! There are three processes because a user namespace is joined by a process, a PID namespace is entered by
-//! its child, and PID 1 is to outlive the command. None has a second thread.
+//! There are three processes because a user namespace is joined by a process, a PID namespace is
+//! entered by its child, and PID 1 is to outlive the command. None has a second thread.
 
 mod command;
 mod devices;
@@ -51,7 +51,6 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::ExitCode;
 
 use nix::sched::CloneFlags;
-use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid};
 
 use crate::channel::{Channel, Received};
@@ -133,7 +132,7 @@ fn outlive(channel: &InitEnd, child: Pid) -> ExitCode {
     // A builder that is gone is noticed by PID 1 as well.
     let told = process::pidfd_open(child)
         .is_ok_and(|pidfd| channel.send(&FromInit::Isolated, &[pidfd.as_fd()]).is_ok());
-    match waitpid(child, None) {
+    match process::wait(child) {
         Ok(_) if told => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }

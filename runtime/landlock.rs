@@ -1,8 +1,9 @@
 //! Landlock: withholds the abstract sockets of the host from a sandbox that has the host's network.
 //!
-//! An abstract socket has no file and no permissions; whoever is in the network namespace may connect, and
-//! daemons have trusted that (CVE-2020-15257). Sockets that the sandbox itself makes stay usable in it.
-//! Nothing else is restricted, above all no file: `Documentation/userspace-api/landlock.rst`, "IPC scoping".
+//! An abstract socket has no file and no permissions; whoever is in the network namespace may
+//! connect, and daemons have trusted that (CVE-2020-15257). Sockets that the sandbox itself makes
+//! stay usable in it. Nothing else is restricted, above all no file:
+//! `Documentation/userspace-api/landlock.rst`, "IPC scoping".
 
 use std::os::fd::AsFd as _;
 

@@ -1,10 +1,10 @@
-//! The sandbox: namespaces, mounts, ids, system call filter, execution. The only crate with `unsafe` code,
-//! in `sys`.
+//! The sandbox: namespaces, mounts, ids, system call filter, execution. The only crate with
+//! `unsafe` code, in `sys`.
 //!
-//! A program that uses this crate asks [`role`] first thing in `main`. Without a role it is the first
-//! process and starts the builder with [`run_builder`]; as the builder it calls [`BuilderRole::enter`] and
-//! does its work; the other roles are filled by [`SandboxRole::take`]. See [`userns`] for the processes and
-//! who ends with whom.
+//! A program that uses this crate asks [`role()`] first thing in `main`. Without a role it is the
+//! first process and starts the builder with [`run_builder`]; as the builder it calls
+//! [`BuilderRole::enter`] and does its work; the other roles are filled by [`SandboxRole::take`].
+//! See [`userns`] for the processes and who ends with whom.
 //!
 //! In the builder, [`mount_overlay`] makes the root of a step, [`Namespaces`] runs its command, and
 //! [`binfmt::BinfmtInstance`] has programs of other processors started by their emulators. What to run on
@@ -19,7 +19,6 @@ mod executor;
 mod features;
 mod init;
 mod landlock;
-mod memory;
 mod mountpoint;
 mod namespaces;
 pub mod native;
@@ -41,7 +40,6 @@ pub use executor::{
     StepOutcome, Stream,
 };
 pub use features::KernelFeatures;
-pub use memory::mount_memory;
 pub use namespaces::Namespaces;
 pub use overlay::{
     LOWERS_LIMIT, OverlayError, OverlayOptions, Submounts, Upper, bind, mount_overlay,

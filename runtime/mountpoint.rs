@@ -1,9 +1,10 @@
 //! Finding the place for a mount inside a root, and making what is missing.
 //!
-//! The path is from a Dockerfile and leads through an image: a symbolic link may stand anywhere in it and
-//! point anywhere. The walk goes by descriptors, one name at a time and never through a link: a link is read
-//! and its words are walked in its stead, `..` goes back along the way that was come, and neither gets above
-//! the root. A directory that another sandbox swaps for a link meanwhile is therefore not followed out.
+//! The path is from a Dockerfile and leads through an image: a symbolic link may stand anywhere in
+//! it and point anywhere. The walk goes by descriptors, one name at a time and never through a
+//! link: a link is read and its words are walked in its stead, `..` goes back along the way that
+//! was come, and neither gets above the root. A directory that another sandbox swaps for a link
+//! meanwhile is therefore not followed out.
 
 use std::collections::VecDeque;
 use std::ffi::CString;
@@ -31,7 +32,8 @@ pub(crate) struct Stub {
     pub(crate) entry: OwnedFd,
 }
 
-/// Finds the place at `path` in `root`, and makes it and the directories on the way if they are missing.
+/// Finds the place at `path` in `root`, and makes it and the directories on the way if they are
+/// missing.
 ///
 /// What was made is added to `stubs`, outer ones first.
 pub(crate) fn find_or_make(

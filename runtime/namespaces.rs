@@ -27,8 +27,8 @@ pub struct Namespaces {
     ids: IdMap,
     open_files: OpenFiles,
     protections: Protections,
-    /// Made when the first command runs, because most builds run none. Guards that it is made once; steps
-    /// start in several threads.
+    /// Made when the first command runs, because most builds run none. Guards that it is made once;
+    /// steps start in several threads.
     namespace: Mutex<Option<Arc<CommandNamespace>>>,
 }
 

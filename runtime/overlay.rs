@@ -1,14 +1,15 @@
-//! Overlays and binds, as detached mounts: in no namespace, kept by a descriptor, moved into a sandbox.
+//! Overlays and binds, as detached mounts: in no namespace, kept by a descriptor, moved into a
+//! sandbox.
 //!
 //! | Kernel | How an overlay is made |
 //! | --- | --- |
 //! | 6.8 and later | `fsopen`, one `lowerdir+` a layer, `fsmount`; as many layers as overlayfs takes (500) |
 //! | before | `mount(2)` with all layers in one string, in a thread with a mount namespace of its own |
 //!
-//! Layers are named by descriptor (`/proc/self/fd/N`), never by path: the path of a store says nothing about
-//! what is behind it now, and the text is what a sandbox sees in its `mountinfo`. Attributes of overlayfs are
-//! those of the `user.` namespace, the only ones that a user namespace may write (`userxattr`,
-//! `Documentation/filesystems/overlayfs.rst`, "User xattr").
+//! Layers are named by descriptor (`/proc/self/fd/N`), never by path: the path of a store says
+//! nothing about what is behind it now, and the text is what a sandbox sees in its `mountinfo`.
+//! Attributes of overlayfs are those of the `user.` namespace, the only ones that a user namespace
+//! may write (`userxattr`, `Documentation/filesystems/overlayfs.rst`, "User xattr").
 
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
@@ -34,8 +35,8 @@ const OPTIONS_LIMIT_BYTES: usize = 4095;
 /// How an overlay is to behave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OverlayOptions {
-    /// Whether `sync` and its like do nothing for the upper directory. The one who keeps the upper directory
-    /// has to sync the file system that it is on.
+    /// Whether `sync` and its like do nothing for the upper directory. The one who keeps the upper
+    /// directory has to sync the file system that it is on.
     pub volatile: bool,
 }
 
@@ -83,10 +84,11 @@ pub enum OverlayError {
 
 /// Returns the detached mount of `lowers`, the topmost first, with `upper` over them.
 ///
-/// Without `upper` it cannot be written: a view. A view of one layer is an overlay too, so that whiteouts and
-/// opaque directories of that layer look like what they mean.
+/// Without `upper` it cannot be written: a view. A view of one layer is an overlay too, so that
+/// whiteouts and opaque directories of that layer look like what they mean.
 ///
-/// While the mount exists the kernel refuses the same upper and work directories to another overlay.
+/// While the mount exists the kernel refuses the same upper and work directories to another
+/// overlay.
 ///
 /// # Errors
 ///
@@ -118,7 +120,8 @@ pub fn mount_overlay(
 
 /// Returns a detached mount of the file or directory `source`.
 ///
-/// With [`Depth`] recursive, what is mounted below it comes along.
+/// It has neither devices nor set-user-id programs: those of the host have no business in a
+/// sandbox.
 ///
 /// # Errors
 ///
@@ -133,7 +136,6 @@ pub fn bind(
         Submounts::With => Depth::Recursive,
     };
     let mount = mount::open_tree(source, c"", depth)?;
-    // A device or a set-user-id file of the host has no business in a sandbox.
     let attributes = mount::NO_DEVICES | mount::NO_SUID;
     let attributes = match access {
         Access::ReadOnly => attributes | mount::READ_ONLY,
@@ -193,8 +195,9 @@ impl Layers<'_> {
         mount::fsmount(context.as_fd(), 0)
     }
 
-    /// In a thread of its own, because `mount(2)` puts the overlay at a path: there is none in the builder that
-    /// nobody else uses, but every path is free in a mount namespace that ends with the thread.
+    /// In a thread of its own, because `mount(2)` puts the overlay at a path: there is none in the
+    /// builder that nobody else uses, but every path is free in a mount namespace that ends with
+    /// the thread.
     fn by_string(&self) -> Result<OwnedFd, OverlayError> {
         let count = self.lowers.len();
         let mounted = thread::scope(|scope| {
@@ -215,8 +218,8 @@ impl Layers<'_> {
     fn by_string_in_own_namespace(&self) -> Result<OwnedFd, OverlayError> {
         let count = self.lowers.len();
         let failed = |source| OverlayError::Call { count, source };
-        // The kernel takes layers from mounts of the caller's namespace only, which descriptors from before do not
-        // refer to.
+        // The kernel takes layers from mounts of the caller's namespace only, which descriptors
+        // from before do not refer to.
         let places: Vec<Place<'_>> = self.directories().map(Place::of).collect();
         process::unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_FS).map_err(failed)?;
         mount::make_private().map_err(failed)?;

@@ -5,8 +5,8 @@
 //!    └──────────────┴────────────────┴── dropped: killed, and reaped
 //! ```
 //!
-//! A message out of order cannot be written. A sandbox that is dropped on the way, for an error or a panic, is
-//! killed with all its processes.
+//! A message out of order cannot be written. A sandbox that is dropped on the way, for an error or
+//! a panic, is killed with all its processes.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -32,7 +32,8 @@ use crate::userns::BuilderId;
 /// How much is read from a pipe at once, in bytes: what a pipe holds.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// How often a pipe is read after its sandbox is gone: enough for the largest pipe that a user can make, 1 MiB.
+/// How often a pipe is read after its sandbox is gone: enough for the largest pipe that a user can
+/// make, 1 MiB.
 const DRAIN_LIMIT_CHUNKS: usize = 16;
 
 type BuilderEnd = Channel<ToInit, FromInit>;
@@ -77,8 +78,8 @@ pub(crate) enum Proceeded {
 impl Spawned {
     /// Starts `init`, with output pipes that belong to the command's user.
     ///
-    /// Their owner matters to a command that opens `/dev/stdout`: that opens the pipe anew, with the permissions
-    /// of a file.
+    /// Their owner matters to a command that opens `/dev/stdout`: that opens the pipe anew, with
+    /// the permissions of a file.
     pub(crate) fn spawn(uid: BuilderId, gid: BuilderId) -> Result<Self, ExecError> {
         let (channel, control) = Channel::pair().map_err(ExecError::Watch)?;
         let [(stdout, stdout_writing), (stderr, stderr_writing)] =
@@ -306,8 +307,8 @@ impl Processes {
         })
     }
 
-    /// Kills PID 1, which takes its namespace along; `init` ends when PID 1 has. While there is no PID 1, kills
-    /// `init`; what it may just have made ends when our end of the socket closes.
+    /// Kills PID 1, which takes its namespace along; `init` ends when PID 1 has. While there is no
+    /// PID 1, kills `init`; what it may just have made ends when our end of the socket closes.
     fn kill(&self) {
         let target = self.first_in_namespace.as_ref().unwrap_or(&self.init);
         // It fails only if the process is gone already.
@@ -357,8 +358,8 @@ impl Streams {
         Ok(())
     }
 
-    /// Reads what is there and does not wait for more: a pipe can outlive the sandbox in a process outside that
-    /// was handed it over a socket, and that may go on writing for ever.
+    /// Reads what is there and does not wait for more: a pipe can outlive the sandbox in a process
+    /// outside that was handed it over a socket, and that may go on writing for ever.
     fn drain(&mut self, output: &mut dyn OutputSink) -> Result<(), ExecError> {
         for _ in 0..DRAIN_LIMIT_CHUNKS {
             self.pass_on([true; 2], output)?;

@@ -3,7 +3,7 @@
 //! ```text
 //! first process                         builder
 //!      │ ◄──────────── Unshared ──────────── │   it has a user namespace without ids
-//!      │ ───────────── Mapped(plan) ───────► │   the ids are there
+//!      │ ───────────── Mapped(ids) ────────► │   the ids are there
 //!      │ ───────────── Cancel(signal) ─────► │   as often as the user asks
 //!      ✕ closed: the other one is gone       ✕
 //!
@@ -17,8 +17,8 @@
 //!      ✕ closed: the other one is gone       ✕
 //! ```
 //!
-//! Descriptors of `Setup`: the root, the user namespace if there is one to join, then those of the mounts.
-//! Descriptors of `Started`: two for each stub, the directory it is in and the stub.
+//! Descriptors of `Setup`: the root, the user namespace if there is one to join, then those of the
+//! mounts. Descriptors of `Started`: two for each stub, the directory it is in and the stub.
 
 use std::fmt;
 
@@ -135,7 +135,8 @@ impl InitFailure {
 
 macro_rules! setup_steps {
     ($($(#[$documentation:meta])* $step:ident = $name:literal,)*) => {
-        /// The steps of setting a sandbox up, in their order, which the documentation of `init.rs` draws.
+        /// The steps of setting a sandbox up, in their order, which the documentation of `init.rs`
+        /// draws.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum SetupStep {
             $($(#[$documentation])* $step,)*
@@ -182,8 +183,8 @@ setup_steps! {
     Hostname = "set the host name",
     /// The command's process is made.
     Fork = "start a process",
-    /// The command's process leaves the terminal, gets an empty standard input, and has no signal blocked or
-    /// ignored.
+    /// The command's process leaves the terminal, gets an empty standard input, and has no signal
+    /// blocked or ignored.
     Session = "leave the terminal",
     /// Limits are those of the user.
     Limits = "set limits",

@@ -1,7 +1,8 @@
 //! The limit on open files: raised for the builder, given back to commands.
 //!
-//! The builder opens a directory for each layer of each running step. A command must not find the limit
-//! raised: programs go through all descriptors that they might have, and there can be a million.
+//! The builder opens a directory for each layer of each running step. A command must not find the
+//! limit raised: programs go through all descriptors that they might have, and there can be a
+//! million.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 

@@ -1,9 +1,9 @@
 //! Which of our processes this one is.
 //!
-//! The program starts itself again for everything that has to be done in another namespace, so that no code
-//! of ours runs in a copy of a process with threads (`ARCHITECTURE.md`, "Processes and privileges"). A
-//! private first argument names the role. It is no interface: whoever gives it by hand gets an error, and no
-//! right that the user does not have.
+//! The program starts itself again for everything that has to be done in another namespace, so that
+//! no code of ours runs in a copy of a process with threads (`ARCHITECTURE.md`, "Processes and
+//! privileges"). A private first argument names the role. It is no interface: whoever gives it by
+//! hand gets an error, and no right that the user does not have.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::RawFd;
@@ -11,6 +11,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
 use crate::init;
+use crate::sys::process;
 use crate::userns::nested;
 
 /// What a role argument begins with.
@@ -18,6 +19,9 @@ const PREFIX: &str = "--careen-role=";
 
 /// This program, whatever has become of its file since it was started.
 pub(crate) const THIS_PROGRAM: &std::ffi::CStr = c"/proc/self/exe";
+
+/// What the kernel is told that it is called.
+pub(crate) const PROGRAM_NAME: &std::ffi::CStr = c"careen";
 
 /// A process of ours other than the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,14 +80,17 @@ impl SandboxRole {
     ///
     /// Must be called before the process has a second thread.
     pub fn take(self) -> ExitCode {
+        if process::set_name(PROGRAM_NAME).is_err() {
+            return ExitCode::FAILURE;
+        }
         match self {
             Self::Userns => nested::serve(),
             Self::Init => init::serve(),
         }
     }
 
-    /// Returns the command that starts this program in this role, with no environment and in a process group
-    /// of its own: what the terminal sends to the foreground is not for it.
+    /// Returns the command that starts this program in this role, with no environment and in a
+    /// process group of its own: what the terminal sends to the foreground is not for it.
     pub(crate) fn command(self) -> Command {
         let name = match self {
             Self::Userns => "userns",

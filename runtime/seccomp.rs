@@ -1,7 +1,8 @@
 //! The filter of system calls: a table, compiled to a program for the kernel.
 //!
-//! What is allowed is the choice of Docker's default profile (`seccomp/profile.tsv`), so that what builds
-//! there builds here, and two requests of `ioctl` fewer. A call that is not in the table fails with `EPERM`.
+//! What is allowed is the choice of Docker's default profile (`seccomp/profile.tsv`), so that what
+//! builds there builds here, and two requests of `ioctl` fewer. A call that is not in the table
+//! fails with `EPERM`.
 //!
 //! | Rule | Fails when | Because |
 //! | --- | --- | --- |
@@ -11,11 +12,12 @@
 //! | `personality` | it is none of five harmless ones | some make faults easier to use |
 //! | `ioctl` | the request is `TIOCSTI` or `TIOCLINUX` | they type into the terminal of others (CVE-2017-5226) |
 //!
-//! A processor runs programs of two kinds, 64 and 32 bits, whose calls have different numbers: the program
-//! begins by looking which. The numbers of the x32 kind are in neither table, so those calls fail.
+//! A processor runs programs of two kinds, 64 and 32 bits, whose calls have different numbers: the
+//! program begins by looking which. The numbers of the x32 kind are in neither table, so those
+//! calls fail.
 //!
-//! Numbers are looked up by halving: the kernel tries the program for every number when it is installed, and
-//! remembers those that are always allowed.
+//! Numbers are looked up by halving: the kernel tries the program for every number when it is
+//! installed, and remembers those that are always allowed.
 
 mod assembler;
 
@@ -36,7 +38,8 @@ const NO_SUCH_CALL: u16 = 38;
 const NAMESPACE_FLAGS: u32 = 0x7e02_0000;
 /// `AF_ALG` and `AF_VSOCK`.
 const REFUSED_FAMILIES: &[u32] = &[38, 40];
-/// Linux, with 32-bit addresses or not, printing another version or not; and the question which it is.
+/// Linux, with 32-bit addresses or not, printing another version or not; and the question which it
+/// is.
 const PERSONALITIES: &[u32] = &[0x0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
 /// `TIOCSTI` and `TIOCLINUX`.
 const REFUSED_REQUESTS: &[u32] = &[0x5412, 0x541c];

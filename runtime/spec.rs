@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::bytes;
 
-/// The host name that a build has under `BuildKit`. It is the same everywhere, so that it can be part of no
-/// result.
+/// The host name that a build has under `BuildKit`. It is the same everywhere, so that it can be
+/// part of no result.
 pub const DEFAULT_HOSTNAME: &str = "buildkitsandbox";
 
 /// One command and what it sees.
@@ -41,16 +41,16 @@ pub struct SandboxUser {
     pub uid: u32,
     /// The group id.
     pub gid: u32,
-    /// Further groups. The group id is one of the groups whether it is named here or not: a process must not
-    /// leave its own group by a set-group-id program (CVE-2022-2990).
+    /// Further groups. The group id is one of the groups whether it is named here or not: a process
+    /// must not leave its own group by a set-group-id program (CVE-2022-2990).
     pub groups: Vec<u32>,
 }
 
 /// Which network a command has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NetworkMode {
-    /// That of this machine, without the right to configure it, and without its abstract sockets where the
-    /// kernel can withhold them.
+    /// That of this machine, without the right to configure it, and without its abstract sockets
+    /// where the kernel can withhold them.
     Host,
     /// A loopback interface and nothing else.
     None,
@@ -59,8 +59,8 @@ pub enum NetworkMode {
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MountSpec {
-    /// Where in the root. Symbolic links are followed inside the root; what is missing is made, and removed
-    /// after the command unless it put something there.
+    /// Where in the root. Symbolic links are followed inside the root; what is missing is made, and
+    /// removed after the command unless it put something there.
     #[serde(with = "bytes::one")]
     pub target: Vec<u8>,
     /// What is mounted.
@@ -104,8 +104,8 @@ pub enum Access {
 }
 
 impl SandboxSpec {
-    /// Returns a specification of `arguments` run as the sandbox's root in its root directory, with the host's
-    /// network, the default host name, and neither environment nor mounts.
+    /// Returns a specification of `arguments` run as the sandbox's root in its root directory, with
+    /// the host's network, the default host name, and neither environment nor mounts.
     pub fn new(arguments: Vec<Vec<u8>>) -> Self {
         Self {
             arguments,

@@ -1,13 +1,13 @@
 //! What mounts are mounted on: files and directories that are no part of a result.
 //!
-//! A root has the mount points of every sandbox in its lowest layer, which [`populate`] fills: nothing has to
-//! be made for them in the upper directory. An image can still hide one, by a whiteout or a link to
-//! elsewhere, and a step can mount wherever it likes: then `init` makes a stub, which is removed after the
-//! command as if it had never been there.
+//! A root has the mount points of every sandbox in its lowest layer, which [`populate`] fills:
+//! nothing has to be made for them in the upper directory. An image can still hide one, by a
+//! whiteout or a link to elsewhere, and a step can mount wherever it likes: then `init` makes a
+//! stub, which is removed after the command as if it had never been there.
 //!
-//! Removal goes by the descriptor of the directory that the stub was made in, never by a path that the
-//! command could have changed since (CVE-2024-23652), and only if the stub is still the one that was made and
-//! is still empty.
+//! Removal goes by the descriptor of the directory that the stub was made in, never by a path that
+//! the command could have changed since (CVE-2024-23652), and only if the stub is still the one
+//! that was made and is still empty.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -230,7 +230,8 @@ mod tests {
         assert_eq!(names(root), ["a", "b"]);
     }
 
-    /// T-C06: a command that replaces the stub or its directory does not get us to remove anything else.
+    /// T-C06: a command that replaces the stub or its directory does not get us to remove anything
+    /// else.
     #[test]
     fn what_is_not_the_stub_any_more_stays() {
         let directory = tempfile::tempdir().unwrap();

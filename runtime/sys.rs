@@ -1,7 +1,7 @@
 //! System calls without a safe wrapper elsewhere, one per function; the only `unsafe` code.
 //!
-//! What is called, and why, is decided one floor up. A call that fails says so as `strace` would: its
-//! name, its arguments and the path behind each descriptor ([`CallError`]).
+//! What is called, and why, is decided one floor up. A call that fails says so as `strace` would:
+//! its name, its arguments and the path behind each descriptor ([`CallError`]).
 
 mod fd;
 pub(crate) mod file;

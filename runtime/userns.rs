@@ -8,10 +8,11 @@
 //! …                         …                              …
 //! ```
 //!
-//! Container root is not the caller: a command that breaks out of its sandbox can neither read the caller's
-//! private files nor signal its processes. On disk an id of a container is a subuid; seen from the builder it
-//! is one more than in the container ([`IdMap`]). Where there is no range of ids ([`IdPlan::Single`]),
-//! container root is the builder's root and the caller, and there are no other ids.
+//! Container root is not the caller: a command that breaks out of its sandbox can neither read the
+//! caller's private files nor signal its processes. On disk an id of a container is a subuid; seen
+//! from the builder it is one more than in the container ([`IdMap`]). Where there is no range of
+//! ids ([`IdPlan::Single`]), container root is the builder's root and the caller, and there are no
+//! other ids.
 //!
 //! The **first process** ([`run_builder`]) keeps the caller's ids. It starts the **builder**
 //! ([`BuilderRole::enter`]), has its ids mapped, passes signals down and the exit status up.
@@ -21,7 +22,7 @@
 //! | first process | builder: its socket closes | cancels, and kills itself if that takes longer than [`ORPHAN_GRACE`] |
 //! | builder | first process: its child ends | returns the signal |
 //! | | each PID 1: its socket closes | ends, and the kernel kills its namespace |
-//! | `init` | builder: a pidfd | closes the socket: see above |
+//! | `init` | builder: a pidfd | kills PID 1; the step has failed |
 //! | PID 1 | the kernel | kills its namespace; `init` ends; the step has failed |
 //! | command | PID 1: its child ends | reports the status |
 //!

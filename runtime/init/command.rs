@@ -91,8 +91,8 @@ fn enter_working_directory(launch: &Launch<'_>) -> Result<(), CallError> {
         .map_err(|_zero| Errno::EINVAL)
         .called(describe)?;
     chdir(c_path.as_c_str()).called(describe)?;
-    // The kernel names a directory outside of the root so, which a descriptor left open could lead to
-    // (CVE-2024-21626).
+    // The kernel names a directory outside of the root so, which a descriptor left open could lead
+    // to (CVE-2024-21626).
     let here = getcwd().called(|| "getcwd()".to_owned())?;
     if here.is_absolute() {
         Ok(())
@@ -131,7 +131,8 @@ fn execute_command(launch: &Launch<'_>) -> Result<(), CallError> {
     }))
 }
 
-/// Returns the last `PATH` of the environment: what a program that sets variables one by one would have.
+/// Returns the last `PATH` of the environment: what a program that sets variables one by one would
+/// have.
 fn search_path(environment: &[Vec<u8>]) -> &[u8] {
     environment
         .iter()
@@ -140,15 +141,16 @@ fn search_path(environment: &[Vec<u8>]) -> &[u8] {
         .unwrap_or_default()
 }
 
-/// Returns where `command` may be. A relative directory is passed over: it is where the command happens to be
-/// started.
+/// Returns where `command` may be. A relative directory is passed over: it is where the command
+/// happens to be started.
 fn candidates(path: &[u8], command: &[u8]) -> impl Iterator<Item = CString> {
     path.split(|byte| *byte == b':')
         .filter(|directory| directory.first() == Some(&b'/'))
         .filter_map(move |directory| CString::new([directory, b"/", command].concat()).ok())
 }
 
-/// Tells a program that is missing from one whose interpreter is: the kernel has the same error for both.
+/// Tells a program that is missing from one whose interpreter is: the kernel has the same error for
+/// both.
 fn refused(path: &CString, errno: Errno) -> CallError {
     let there = || {
         faccessat(

@@ -1,7 +1,7 @@
 //! `/dev` of a sandbox: a file system in memory with the devices that every program may expect.
 //!
-//! A user namespace can make no device that works, so those of the host are bound. They are checked to be
-//! what they are called, because what hides other files is one of them (CVE-2025-31133).
+//! A user namespace can make no device that works, so those of the host are bound. They are checked
+//! to be what they are called, because what hides other files is one of them (CVE-2025-31133).
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -42,8 +42,8 @@ const TERMINAL_GROUP: u32 = 5;
 
 /// Mounts `/dev` and fills it.
 pub(super) fn mount_dev(scene: &mut Scene<'_>) -> Result<(), CallError> {
-    // Not writable by everybody: with a sticky 1777 the kernel keeps other users from writing to the devices
-    // (fs.protected_regular).
+    // Not writable by everybody: with a sticky 1777 the kernel keeps other users from writing to
+    // the devices (fs.protected_regular).
     let options = [(c"mode", c"755"), (c"size", c"65536k")];
     let dev = make(c"tmpfs", &options, NO_SUID | STRICT_ACCESS_TIME)?;
     fill(dev.as_fd())?;

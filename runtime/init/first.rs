@@ -1,5 +1,5 @@
-//! PID 1 of a sandbox: builds it, starts the command, reaps whatever ends, and goes when the command or the
-//! builder is gone. The kernel then kills what is left.
+//! PID 1 of a sandbox: builds it, starts the command, reaps whatever ends, and goes when the
+//! command or the builder is gone. The kernel then kills what is left.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -12,13 +12,13 @@ use nix::poll::{PollFd, PollFlags};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, pipe2, setsid};
 
 use super::{Handed, InitEnd, command, fail, root};
 use crate::channel::{Received, wait_for_any};
 use crate::mountpoint::Stub;
 use crate::protocol::{ExitStatus, FromInit, InitFailure, Setup, SetupStep, ToInit};
+use crate::sys::process::Ending;
 use crate::sys::{CallError, Called as _, process};
 
 /// Is PID 1 to its end.
@@ -70,7 +70,8 @@ fn start(channel: &InitEnd, setup: &Setup, handed: Handed) -> Result<Started, In
     }
 }
 
-/// Makes this process one that commands can neither trace nor look into, and that no terminal reaches.
+/// Makes this process one that commands can neither trace nor look into, and that no terminal
+/// reaches.
 fn protect() -> Result<(), CallError> {
     // It is root of the namespace, as commands are, and its /proc/1 is in theirs.
     prctl::set_dumpable(false).called(|| "prctl(PR_SET_DUMPABLE, 0)".to_owned())?;
@@ -144,18 +145,15 @@ fn watch(channel: &InitEnd, command: Pid, endings: &SignalFd) -> ExitCode {
 }
 
 /// Reaps every child that has ended, and returns how the command did if it is among them.
-fn reap(command: Pid) -> nix::Result<Option<ExitStatus>> {
+fn reap(command: Pid) -> Result<Option<ExitStatus>, CallError> {
     let mut found = None;
-    loop {
-        let status = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(found),
-            Ok(WaitStatus::Exited(pid, code)) => (pid, ExitStatus::Code(code)),
-            Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, ExitStatus::Signal(signal as i32)),
-            Ok(_) | Err(Errno::EINTR) => continue,
-            Err(errno) => return Err(errno),
-        };
-        if status.0 == command {
-            found = Some(status.1);
+    while let Some((pid, ending)) = process::reap_any()? {
+        if pid == command {
+            found = Some(match ending {
+                Ending::Exited(code) => ExitStatus::Code(code),
+                Ending::Signaled(number) => ExitStatus::Signal(number),
+            });
         }
     }
+    Ok(found)
 }

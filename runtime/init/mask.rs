@@ -1,7 +1,8 @@
 //! Files of the kernel that a command has no business with: hidden, or made read-only.
 //!
-//! The lists are those of other builders together. Each path is looked up below the file system that was
-//! mounted by us, without links and without leaving it; what the kernel does not have is passed over.
+//! The lists are those of other builders together. Each path is looked up below the file system
+//! that was mounted by us, without links and without leaving it; what the kernel does not have is
+//! passed over.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};

@@ -68,8 +68,8 @@ pub(crate) fn build(setup: &Setup, handed: Handed) -> Result<Scene<'_>, InitFail
 }
 
 impl Scene<'_> {
-    /// Mounts the root over the host's: a place that every host has. The host's stays this process's root
-    /// directory until the pivot, and its paths lead below the mount.
+    /// Mounts the root over the host's: a place that every host has. The host's stays this
+    /// process's root directory until the pivot, and its paths lead below the mount.
     fn mount_root(&mut self) -> Result<(), CallError> {
         let top = file::open(AT_FDCWD, c"/", OFlag::O_PATH | OFlag::O_DIRECTORY, 0)?;
         mount::move_mount(self.root.as_fd(), top.as_fd())
@@ -82,7 +82,8 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// The files below `/sys` tell of the network that the namespace has: the host's are not for a sandbox.
+    /// The files below `/sys` tell of the network that the namespace has: the host's are not for a
+    /// sandbox.
     fn mount_sys(&mut self) -> Result<(), CallError> {
         if self.setup.spec.network == NetworkMode::Host {
             return Ok(());

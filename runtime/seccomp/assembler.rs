@@ -7,8 +7,8 @@
 //! kill the process
 //! ```
 //!
-//! Jumps go forward only. A conditional one reaches 255 instructions; where a half of the tree is longer, an
-//! unconditional one follows it.
+//! Jumps go forward only. A conditional one reaches 255 instructions; where a half of the tree is
+//! longer, an unconditional one follows it.
 
 use crate::sys::security::Instruction;
 
@@ -53,8 +53,8 @@ pub(super) enum Action {
 
 /// A question about the low half of an argument.
 ///
-/// The kernel takes all of these as `int`, `unsigned int` or as flags below 2³². A comparison of all 64 bits,
-/// in which rubbish above them counts, can be got round.
+/// The kernel takes all of these as `int`, `unsigned int` or as flags below 2³². A comparison of
+/// all 64 bits, in which rubbish above them counts, can be got round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Check {
     /// Allows a value with none of these bits.
@@ -87,7 +87,8 @@ pub(super) struct SystemCalls {
     pub(super) segments: Vec<Segment>,
 }
 
-/// Returns the program that decides about the calls of these kinds, and kills programs of any other.
+/// Returns the program that decides about the calls of these kinds, and kills programs of any
+/// other.
 pub(super) fn assemble(kinds: &[SystemCalls]) -> Vec<Instruction> {
     let mut program = vec![statement(LOAD, KIND)];
     for kind in kinds {
@@ -144,15 +145,17 @@ fn leaf(action: Action) -> Vec<Instruction> {
     }
 }
 
-/// Returns code that goes on with `then` if the comparison holds, else with `otherwise`, which may be empty to go
-/// on behind it all. Neither of the two falls through to the other: each ends with a return.
+/// Returns code that goes on with `then` if the comparison holds, else with `otherwise`, which may
+/// be empty to go on behind it all. Neither of the two falls through to the other: each ends with a
+/// return.
 fn branch(
     comparison: u16,
     value: u32,
     then: Vec<Instruction>,
     otherwise: Vec<Instruction>,
 ) -> Vec<Instruction> {
-    // What is jumped over comes first when there is something else to do, so that the jump is the shorter.
+    // What is jumped over comes first when there is something else to do, so that the jump is the
+    // shorter.
     let (first, second, on_true) = if otherwise.is_empty() {
         (then, otherwise, false)
     } else {

@@ -18,7 +18,8 @@ fn names() -> BTreeMap<&'static str, Row> {
         .collect()
 }
 
-/// What a line of Docker's table says of a call whose first argument is `argument`, if it speaks of it.
+/// What a line of Docker's table says of a call whose first argument is `argument`, if it speaks of
+/// it.
 fn docker_rule(line: &str, machine: Architecture, argument: u64) -> Option<(&str, Verdict)> {
     let fields: Vec<&str> = line.split('\t').collect();
     let [name, action, condition, other] = fields.as_slice() else {

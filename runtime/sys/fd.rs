@@ -13,7 +13,8 @@ use nix::errno::Errno;
 ///
 /// # Safety
 ///
-/// `result` must be what a system call returned that makes a descriptor, and nobody else may own it.
+/// `result` must be what a system call returned that makes a descriptor, and nobody else may own
+/// it.
 pub(super) unsafe fn owned(result: c_long) -> nix::Result<OwnedFd> {
     let number = Errno::result(result)?;
     let number = RawFd::try_from(number).map_err(|_too_large| Errno::EBADF)?;

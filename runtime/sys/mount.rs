@@ -2,8 +2,9 @@
 #![expect(clippy::disallowed_methods, reason = "runtime is what mounts")]
 //! Mounts: the calls since Linux 5.2 that go by descriptor, and the older ones by path.
 //!
-//! `Documentation/filesystems/mount_api.rst` describes the file system context (`fsopen`, `fsconfig`,
-//! `fsmount`). A *detached* mount is one that is in no mount namespace yet; its descriptor keeps it.
+//! `Documentation/filesystems/mount_api.rst` describes the file system context (`fsopen`,
+//! `fsconfig`, `fsmount`). A *detached* mount is one that is in no mount namespace yet; its
+//! descriptor keeps it.
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
@@ -62,8 +63,8 @@ pub(crate) fn fsconfig(context: BorrowedFd<'_>, setting: Setting<'_>) -> Result<
         Setting::Flag(key) => (libc::FSCONFIG_SET_FLAG, key.as_ptr(), ptr::null()),
         Setting::Create => (libc::FSCONFIG_CMD_CREATE, ptr::null(), ptr::null()),
     };
-    // SAFETY: key and value are null where the command wants none, else C strings that outlive the call;
-    // the kernel copies them and writes to no memory of ours.
+    // SAFETY: key and value are null where the command wants none, else C strings that outlive the
+    // call; the kernel copies them and writes to no memory of ours.
     let result = unsafe {
         libc::syscall(
             libc::SYS_fsconfig,
@@ -100,7 +101,8 @@ pub(crate) fn fsmount(context: BorrowedFd<'_>, attributes: u64) -> Result<OwnedF
     unsafe { owned(result) }.called(describe)
 }
 
-/// Returns a detached copy of the mount at `path`, seen from `directory`, with that place as its root.
+/// Returns a detached copy of the mount at `path`, seen from `directory`, with that place as its
+/// root.
 ///
 /// An empty path means `directory` itself, which may be a file. Symbolic links are not followed.
 pub(crate) fn open_tree(
@@ -156,8 +158,8 @@ pub(crate) fn mount_setattr(
         propagation: 0,
         userns_fd: 0,
     };
-    // SAFETY: the path is an empty constant string, and `change` lives on our stack with the size that is
-    // given; the kernel reads both and writes to neither.
+    // SAFETY: the path is an empty constant string, and `change` lives on our stack with the size
+    // that is given; the kernel reads both and writes to neither.
     let result = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
@@ -173,7 +175,8 @@ pub(crate) fn mount_setattr(
         .called(|| format!("mount_setattr({}, {attributes:#x})", shown(mount)))
 }
 
-/// Makes every mount of this namespace private: nothing that is mounted here or there is seen by the other.
+/// Makes every mount of this namespace private: nothing that is mounted here or there is seen by
+/// the other.
 pub(crate) fn make_private() -> Result<(), CallError> {
     nix::mount::mount(
         None::<&CStr>,

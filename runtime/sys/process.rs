@@ -31,8 +31,8 @@ pub(crate) fn setns(namespace: BorrowedFd<'_>, flags: CloneFlags) -> Result<(), 
 
 /// Makes a copy of this process.
 ///
-/// Fails with `EINVAL` in a process that has a second thread: the copy would have the memory of both and
-/// the locks that the other held, for ever.
+/// Fails with `EINVAL` in a process that has a second thread: the copy would have the memory of
+/// both and the locks that the other held, for ever.
 pub(crate) fn fork() -> Result<ForkResult, CallError> {
     // The kernel grants this one only to a process with one thread, for which it changes nothing
     // (unshare(2), "CLONE_THREAD"). It costs less than to count threads in /proc.
@@ -86,10 +86,69 @@ pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: Signal) -> Result
         .called(|| format!("pidfd_send_signal({}, {signal})", shown(pidfd)))
 }
 
+/// How a process ended, as `waitpid(2)` tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// By itself, with this code.
+    Exited(i32),
+    /// By the signal of this number, which may be one without a name (`SIGRTMIN` and above).
+    Signaled(i32),
+}
+
+/// Waits for the end of `child` and reaps it.
+pub(crate) fn wait(child: Pid) -> Result<Ending, CallError> {
+    loop {
+        let mut status = 0;
+        // SAFETY: the status lives on our stack and is an int, which is what the call writes.
+        let result = unsafe { libc::waitpid(child.as_raw(), &raw mut status, 0) };
+        match Errno::result(result) {
+            // A stop and a continuation of this process interrupt it.
+            Err(Errno::EINTR) => {}
+            waited => {
+                return waited
+                    .map(|_| Ending::read(status))
+                    .called(|| format!("waitpid({child})"));
+            }
+        }
+    }
+}
+
+/// Reaps a child that has ended, if there is one.
+pub(crate) fn reap_any() -> Result<Option<(Pid, Ending)>, CallError> {
+    const ANY: libc::pid_t = -1;
+    let mut status = 0;
+    // SAFETY: the status lives on our stack and is an int, which is what the call writes.
+    let result = unsafe { libc::waitpid(ANY, &raw mut status, libc::WNOHANG) };
+    match Errno::result(result) {
+        Ok(0) | Err(Errno::ECHILD) => Ok(None),
+        waited => waited
+            .map(|pid| Some((Pid::from_raw(pid), Ending::read(status))))
+            .called(|| "waitpid(-1, WNOHANG)".to_owned()),
+    }
+}
+
+impl Ending {
+    /// Reads a status of `waitpid`. (nix's takes a signal without a name for an error.)
+    fn read(status: c_int) -> Self {
+        if libc::WIFSIGNALED(status) {
+            Self::Signaled(libc::WTERMSIG(status))
+        } else {
+            // Neither stops nor continuations were asked for: it exited.
+            Self::Exited(libc::WEXITSTATUS(status))
+        }
+    }
+}
+
+/// Gives this process the name that `ps` and `pkill` know it by. Started as `/proc/self/exe` it is
+/// called `exe`.
+pub(crate) fn set_name(name: &CStr) -> Result<(), CallError> {
+    nix::sys::prctl::set_name(name).called(|| format!("prctl(PR_SET_NAME, {name:?})"))
+}
+
 /// Takes over a descriptor that this process was started with, and marks it close-on-exec.
 ///
-/// Fails with `EBADF` for a number that is no open descriptor, and for the three standard streams, which
-/// others own.
+/// Fails with `EBADF` for a number that is no open descriptor, and for the three standard streams,
+/// which others own.
 pub(crate) fn adopt_descriptor(number: RawFd) -> Result<OwnedFd, CallError> {
     let describe = || format!("fcntl({number}, F_SETFD, FD_CLOEXEC)");
     if number <= libc::STDERR_FILENO {
@@ -98,8 +157,8 @@ pub(crate) fn adopt_descriptor(number: RawFd) -> Result<OwnedFd, CallError> {
     // SAFETY: only this call looks at the borrowed descriptor, and it fails if there is none.
     let inherited = unsafe { BorrowedFd::borrow_raw(number) };
     fcntl(inherited, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).called(describe)?;
-    // SAFETY: it is open, as fcntl has just shown. Whoever started us passed it for this purpose, and this
-    // function is called once, before anything else in the process opens descriptors.
+    // SAFETY: it is open, as fcntl has just shown. Whoever started us passed it for this purpose,
+    // and this function is called once, before anything else in the process opens descriptors.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 

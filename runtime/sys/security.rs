@@ -43,8 +43,8 @@ pub(crate) fn set_seccomp_filter(program: &[Instruction]) -> Result<(), CallErro
         len: length,
         filter: program.as_ptr().cast_mut(),
     };
-    // SAFETY: the program has the length that is given; the kernel copies it and writes to no memory of ours,
-    // though the C declaration has no `const`.
+    // SAFETY: the program has the length that is given; the kernel copies it and writes to no
+    // memory of ours, though the C declaration has no `const`.
     let result = unsafe {
         libc::syscall(
             libc::SYS_seccomp,
@@ -71,14 +71,16 @@ pub(crate) fn landlock_version() -> Result<c_long, CallError> {
         .called(|| "landlock_create_ruleset(LANDLOCK_CREATE_RULESET_VERSION)".to_owned())
 }
 
-/// Makes a set of rules that forbids what leaves the domain in the ways of `scoped`, and nothing else.
+/// Makes a set of rules that forbids what leaves the domain in the ways of `scoped`, and nothing
+/// else.
 pub(crate) fn landlock_ruleset(scoped: u64) -> Result<OwnedFd, CallError> {
     let attributes = RulesetAttributes {
         handled_access_fs: 0,
         handled_access_net: 0,
         scoped,
     };
-    // SAFETY: the attributes live on our stack with the size that is given; the kernel reads them only.
+    // SAFETY: the attributes live on our stack with the size that is given; the kernel reads them
+    // only.
     let result = unsafe {
         libc::syscall(
             libc::SYS_landlock_create_ruleset,

@@ -1,8 +1,9 @@
 #![expect(unsafe_code, reason = "system calls without a safe wrapper")]
 //! Signals: those that ask a process to end, turned into bytes of a pipe, and the way back.
 //!
-//! Handlers are used and not blocked signals with `signalfd`, because a blocked signal stays blocked in
-//! every program that this process starts, while `execve` sets a handler back to the default.
+//! Handlers are used and not blocked signals with `signalfd`, because a blocked signal stays
+//! blocked in every program that this process starts, while `execve` sets a handler back to the
+//! default.
 
 use std::os::fd::{BorrowedFd, IntoRawFd as _, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -23,8 +24,8 @@ pub(crate) const ENDING: [Signal; 4] = [
     Signal::SIGQUIT,
 ];
 
-/// Where [`note`] writes. The one piece of global state of this crate: the kernel hands a handler nothing
-/// but the number of the signal.
+/// Where [`note`] writes. The one piece of global state of this crate: the kernel hands a handler
+/// nothing but the number of the signal.
 static NOTES: AtomicI32 = AtomicI32::new(-1);
 
 /// Writes the number of the signal into the pipe.
@@ -40,8 +41,8 @@ extern "C" fn note(signal: c_int) {
 
 /// Has the signals of [`ENDING`] written into a pipe from now on, and returns its reading end.
 ///
-/// A signal that this process was started to ignore stays ignored (`nohup`, a shell's background job). Must
-/// be called once in a process: the pipe's writing end stays open for ever.
+/// A signal that this process was started to ignore stays ignored (`nohup`, a shell's background
+/// job). Must be called once in a process: the pipe's writing end stays open for ever.
 pub(crate) fn note_endings() -> Result<OwnedFd, CallError> {
     let (reading, writing) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
         .called(|| "pipe2(O_CLOEXEC|O_NONBLOCK)".to_owned())?;
@@ -60,7 +61,8 @@ pub(crate) fn note_endings() -> Result<OwnedFd, CallError> {
     Ok(reading)
 }
 
-/// Gives every signal its default action and unblocks all: what a program expects to be started with.
+/// Gives every signal its default action and unblocks all: what a program expects to be started
+/// with.
 pub(crate) fn reset() -> Result<(), CallError> {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     for signal in Signal::iterator() {
@@ -74,8 +76,8 @@ pub(crate) fn reset() -> Result<(), CallError> {
 }
 
 fn set_action(signal: Signal, action: &SigAction) -> Result<SigAction, CallError> {
-    // SAFETY: the handler is the default, the one that was there before, or `note`, which calls nothing but
-    // what a handler may.
+    // SAFETY: the handler is the default, the one that was there before, or `note`, which calls
+    // nothing but what a handler may.
     unsafe { sigaction(signal, action) }.called(|| format!("rt_sigaction({signal})"))
 }
 

@@ -72,7 +72,8 @@ pub(crate) fn receive(
     let mut descriptors = Vec::new();
     for control in message.cmsgs().called(describe)? {
         if let ControlMessageOwned::ScmRights(numbers) = control {
-            // SAFETY: the kernel has just put these descriptors into our table, and nobody else was told.
+            // SAFETY: the kernel has just put these descriptors into our table, and nobody else was
+            // told.
             descriptors.extend(
                 numbers
                     .into_iter()

@@ -12,8 +12,8 @@ use nix::unistd::Pid;
 
 use super::CallError;
 
-/// Starts the program at `path`, which gets this process's standard streams and `inherited` under the
-/// number that it has here.
+/// Starts the program at `path`, which gets this process's standard streams and `inherited` under
+/// the number that it has here.
 pub(crate) fn spawn(
     path: &CStr,
     arguments: &[CString],
@@ -24,8 +24,8 @@ pub(crate) fn spawn(
     let arguments = pointers(arguments);
     let environment = pointers(environment);
     let mut pid = 0;
-    // SAFETY: path, arguments and environment are C strings that outlive the call, both lists end with a null
-    // pointer, the actions were initialised, and the attributes may be null.
+    // SAFETY: path, arguments and environment are C strings that outlive the call, both lists end
+    // with a null pointer, the actions were initialised, and the attributes may be null.
     let result = unsafe {
         libc::posix_spawn(
             &raw mut pid,
@@ -52,7 +52,8 @@ impl FileActions {
         // SAFETY: the call before succeeded.
         let mut actions = Self(unsafe { actions.assume_init() });
         let number = descriptor.as_raw_fd();
-        // A descriptor that is put onto itself is only taken out of close-on-exec (posix_spawn, "dup2").
+        // A descriptor that is put onto itself is only taken out of close-on-exec (posix_spawn,
+        // "dup2").
         // SAFETY: the actions are initialised; the numbers are not looked at here.
         let result =
             unsafe { libc::posix_spawn_file_actions_adddup2(&raw mut actions.0, number, number) };
@@ -70,7 +71,8 @@ impl Drop for FileActions {
     }
 }
 
-/// `posix_spawn` writes to neither list; the C declaration has no `const` for the sake of old programs.
+/// `posix_spawn` writes to neither list; the C declaration has no `const` for the sake of old
+/// programs.
 fn pointers(strings: &[CString]) -> Vec<*mut c_char> {
     let pointers = strings.iter().map(|string| string.as_ptr().cast_mut());
     pointers.chain(std::iter::once(ptr::null_mut())).collect()

@@ -19,11 +19,11 @@ use crate::channel::{Channel, ChannelError, Received, wait_for_any};
 use crate::credentials;
 use crate::protocol::{OpenFiles, ToBuilder, ToFirst};
 use crate::rlimit;
-use crate::role::BuilderRole;
+use crate::role::{BuilderRole, PROGRAM_NAME};
 use crate::sys::{CallError, Called as _, mount, process, signal};
 
-/// How long a builder whose first process is gone may take to end in order. Nobody hears what it would say,
-/// and the store is whole whenever it stops.
+/// How long a builder whose first process is gone may take to end in order. Nobody hears what it
+/// would say, and the store is whole whenever it stops.
 pub const ORPHAN_GRACE: Duration = Duration::from_millis(400);
 
 type BuilderEnd = Channel<ToFirst, ToBuilder>;
@@ -77,18 +77,20 @@ pub struct WatchError(#[source] std::io::Error);
 impl BuilderRole {
     /// Becomes the builder: makes the namespaces, gets ids, and is their root.
     ///
-    /// Afterwards mounts are private, the mask of new files is 022 whatever the caller's is, and the limit on
-    /// open files is as high as the user may have it.
+    /// Afterwards mounts are private, the mask of new files is 022 whatever the caller's is, and
+    /// the limit on open files is as high as the user may have it.
     ///
-    /// Must be called before the process has a second thread: the kernel would refuse the namespace.
+    /// Must be called before the process has a second thread: the kernel would refuse the
+    /// namespace.
     ///
     /// # Errors
     ///
-    /// Fails when the kernel refuses one of these. The caller of the program is to be told, since the first
-    /// process only passes the exit code on.
+    /// Fails when the kernel refuses one of these. The caller of the program is to be told, since
+    /// the first process only passes the exit code on.
     pub fn enter(self) -> Result<Builder, EnterError> {
         let control = process::adopt_descriptor(self.control).map_err(EnterError::Control)?;
         let channel = BuilderEnd::over(control);
+        process::set_name(PROGRAM_NAME).map_err(EnterError::SetUp)?;
         let signals = signal::note_endings().map_err(EnterError::SetUp)?;
         let cancel = CancelToken::create().map_err(EnterError::SetUp)?;
         process::unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)

@@ -1,5 +1,5 @@
-//! The first process's side: it starts the builder, has its ids mapped, and stays to pass signals down and
-//! the exit status up.
+//! The first process's side: it starts the builder, has its ids mapped, and stays to pass signals
+//! down and the exit status up.
 
 use std::ffi::{CString, NulError, OsString};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
@@ -7,7 +7,6 @@ use std::os::unix::ffi::OsStringExt as _;
 
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use thiserror::Error;
 use tracing::debug;
@@ -17,12 +16,14 @@ use super::{Caller, IdPlan, MapWriter};
 use crate::channel::{Channel, ChannelError, Received, wait_for_any};
 use crate::protocol::{ToBuilder, ToFirst};
 use crate::role::{BuilderRole, THIS_PROGRAM};
-use crate::sys::{CallError, Called as _, process, signal, spawn};
+use crate::sys::process::Ending;
+use crate::sys::{CallError, process, signal, spawn};
 
 /// What the builder is started with.
 #[derive(Debug)]
 pub struct BuilderCommand<'c> {
-    /// The arguments that follow the role; the name of the program is the first of them and comes before it.
+    /// The arguments that follow the role; the name of the program is the first of them and comes
+    /// before it.
     pub arguments: &'c [OsString],
     /// The whole environment.
     pub environment: &'c [(OsString, OsString)],
@@ -67,15 +68,15 @@ pub enum BuilderError {
 
 /// Runs this program as the builder to its end.
 ///
-/// The builder inherits the standard streams. Signals that ask this process to end are passed on as the wish
-/// to cancel; a second one kills the builder, and with it everything that it has started.
+/// The builder inherits the standard streams. Signals that ask this process to end are passed on as
+/// the wish to cancel; a second one kills the builder, and with it everything that it has started.
 ///
 /// Must be called at most once in a process.
 ///
 /// # Errors
 ///
-/// Fails when the builder cannot be started or gets no ids. What the builder itself cannot do it reports, and
-/// this function returns its exit code.
+/// Fails when the builder cannot be started or gets no ids. What the builder itself cannot do it
+/// reports, and this function returns its exit code.
 pub fn run_builder(command: &BuilderCommand<'_>) -> Result<BuilderExit, BuilderError> {
     let (channel, theirs) = Channel::pair().map_err(BuilderError::Start)?;
     // Before the child exists, so that no signal of the user's falls between the two.
@@ -192,17 +193,16 @@ impl Child {
     }
 
     fn wait(&self) -> Result<BuilderExit, BuilderError> {
-        loop {
-            match waitpid(self.pid, None) {
-                Ok(WaitStatus::Exited(_, code)) => return Ok(BuilderExit::Code(code)),
-                Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(BuilderExit::Signal(signal)),
-                Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-                Err(errno) => {
-                    let failed = Err(errno).called(|| format!("waitpid({})", self.pid));
-                    return failed.map_err(BuilderError::Start);
-                }
-            }
-        }
+        Ok(
+            match process::wait(self.pid).map_err(BuilderError::Start)? {
+                Ending::Exited(code) => BuilderExit::Code(code),
+                Ending::Signaled(number) => match Signal::try_from(number) {
+                    Ok(signal) => BuilderExit::Signal(signal),
+                    // One without a name: told as a shell would.
+                    Err(_) => BuilderExit::Code(128 + number),
+                },
+            },
+        )
     }
 }
 

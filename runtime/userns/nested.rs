@@ -1,8 +1,8 @@
 //! The user namespace of commands, one level below the builder's.
 //!
-//! A process of ours has to make it and another to map its ids: role `userns` unshares and waits, the builder
-//! writes the maps, opens `/proc/PID/ns/user` and lets the process end. The descriptor alone keeps the
-//! namespace; every `init` joins it by that.
+//! A process of ours has to make it and another to map its ids: role `userns` unshares and waits,
+//! the builder writes the maps, opens `/proc/PID/ns/user` and lets the process end. The descriptor
+//! alone keeps the namespace; every `init` joins it by that.
 
 use std::fs::File;
 use std::io;
@@ -59,11 +59,13 @@ pub struct CommandNamespace {
 impl CommandNamespace {
     /// Makes the namespace for commands with these ids.
     ///
-    /// Commands that have one id share the builder's namespace: there is nothing to be kept apart from.
+    /// Commands that have one id share the builder's namespace: there is nothing to be kept apart
+    /// from.
     ///
     /// # Errors
     ///
-    /// Fails when the kernel refuses the namespace or its maps. The builder must be root of its own.
+    /// Fails when the kernel refuses the namespace or its maps. The builder must be root of its
+    /// own.
     pub fn create(ids: IdMap) -> Result<Self, NamespaceError> {
         match ids.mode() {
             ExecutorMode::UsernsSingle => Ok(Self { namespace: None }),

@@ -8,17 +8,19 @@ use vendor_shim::idmap::{IdMapping, IdRange, parse_map, subordinate_ranges};
 use crate::credentials;
 use crate::executor::ExecutorMode;
 
-/// The ids of a build that root starts and for which no subordinate ids are set aside: 65536 from 0x70000000.
+/// The ids of a build that root starts and for which no subordinate ids are set aside: 65536 from
+/// 0x70000000.
 ///
-/// systemd's table of ids lists 1879048192 to 2147352575 as unused: no user, container or service is given
-/// them (systemd, `docs/UIDS-GIDS.md`, "Summary"). They are the same on every machine, so that a store can be
-/// used again.
+/// systemd's table of ids lists 1879048192 to 2147352575 as unused: no user, container or service
+/// is given them (systemd, `docs/UIDS-GIDS.md`, "Summary"). They are the same on every machine, so
+/// that a store can be used again.
 pub const PRIVATE_RANGE: IdRange = IdRange {
     start: 0x7000_0000,
     count: 65_536,
 };
 
-/// How many lines the kernel takes in an id map (`user_namespaces(7)`, since Linux 4.15), less the caller's.
+/// How many lines the kernel takes in an id map (`user_namespaces(7)`, since Linux 4.15), less the
+/// caller's.
 const LINES_LIMIT: usize = 339;
 
 /// An id inside a sandbox: a user or a group of the image.
@@ -153,7 +155,8 @@ impl IdSources {
 
 /// Decides which ids a build of `caller` has.
 ///
-/// As many ids as both tables give are used. A privileged caller takes its own subordinate ids, else
+/// As many ids as both tables give are used. A privileged caller takes its own subordinate ids,
+/// else
 /// [`PRIVATE_RANGE`]; in a container that has been given only some ids, it takes all of those but its own.
 pub fn plan_ids(caller: &Caller, sources: &IdSources) -> IdPlan {
     let has_ranges = !sources.subuids.is_empty() && !sources.subgids.is_empty();
@@ -326,7 +329,8 @@ impl IdMap {
         self.count
     }
 
-    /// Returns the mode of execution that goes with these ids. Stores of different modes are not mixed.
+    /// Returns the mode of execution that goes with these ids. Stores of different modes are not
+    /// mixed.
     pub fn mode(self) -> ExecutorMode {
         if self.first == 0 {
             ExecutorMode::UsernsSingle

@@ -1,7 +1,9 @@
 //! The files of this machine that commands see: `/etc/resolv.conf` and `/etc/hosts`.
 //!
-//! They are written to a file system in memory when the first command of a build runs, and bound into
+//! They are written to a directory of their own when the first command of a build runs, and bound into
 //! each sandbox, so that they never become part of a layer. So are files that exist for one command alone.
+//! The directory is an unfinished snapshot of the store, which goes with the build: a file of a mount that
+//! is in no namespace can be bound since Linux 6.15 only.
 //! The mount points of every sandbox are a snapshot of the store, the lowest layer of each overlay.
 
 use std::collections::BTreeSet;
@@ -13,7 +15,9 @@ use oci::Digest;
 use rootfs::{FsError, IdStorage, Mode, PathError, Root, RootPath};
 use runtime::userns::BuilderId;
 use runtime::{Access, CallError, Submounts};
-use store::{Lease, NameError, SnapshotError, SnapshotId, SnapshotKind, SnapshotMeta, Store};
+use store::{
+    ActiveSnapshot, Lease, NameError, SnapshotError, SnapshotId, SnapshotKind, SnapshotMeta, Store,
+};
 
 /// The name of the snapshot with the mount points; another set of them is another name.
 const STUBS: &str = "stubs-1";
@@ -53,7 +57,7 @@ pub struct HostFiles {
 /// The files, prepared.
 #[derive(Debug)]
 pub struct Prepared {
-    memory: Root,
+    directory: ActiveSnapshot,
     stubs: Root,
     resolv_conf: Vec<u8>,
     owner: BuilderId,
@@ -75,7 +79,7 @@ impl HostFiles {
     ///
     /// # Errors
     ///
-    /// Fails when no file system in memory can be mounted or the store cannot keep the mount points.
+    /// Fails when the store cannot keep them.
     pub fn prepare(&self, store: &Store, lease: &Lease) -> Result<Arc<Prepared>, HostFilesError> {
         let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(prepared) = prepared.as_ref() {
@@ -83,7 +87,7 @@ impl HostFiles {
         }
         let owner = container_root(self.ids);
         let made = Arc::new(Prepared {
-            memory: Root::from_fd(runtime::mount_memory()?, "memory"),
+            directory: store.snapshots().prepare(lease)?,
             stubs: stubs(store, lease, owner)?,
             resolv_conf: self.resolv_conf.clone(),
             owner,
@@ -104,7 +108,7 @@ impl Prepared {
     ///
     /// # Errors
     ///
-    /// Fails when the file system in memory is full.
+    /// Fails when the store's file system is full.
     pub fn mounts(&self, hostname: &str) -> Result<[(&'static str, OwnedFd); 2], HostFilesError> {
         // The lines of BuildKit's own file, so that a command sees what it is used to.
         let hosts =
@@ -133,7 +137,7 @@ impl Prepared {
         }
         drop(written);
         // The file keeps its name: the kernel mounts nothing that was removed.
-        let file = self.memory.open_file(&path)?;
+        let file = self.directory.fs().open_file(&path)?;
         Ok(runtime::bind(
             file.as_fd(),
             Submounts::Without,
@@ -142,9 +146,11 @@ impl Prepared {
     }
 
     fn write(&self, path: &RootPath, content: &[u8], mode: Mode) -> Result<(), HostFilesError> {
-        self.memory.create_file(path)?.write_all(content)?;
-        self.memory.set_owner(path, self.owner.0, self.owner.0)?;
-        Ok(self.memory.set_mode(path, mode)?)
+        self.directory.fs().create_file(path)?.write_all(content)?;
+        self.directory
+            .fs()
+            .set_owner(path, self.owner.0, self.owner.0)?;
+        Ok(self.directory.fs().set_mode(path, mode)?)
     }
 }
 

@@ -73,7 +73,13 @@ pub struct SnapshotMeta {
 impl SnapshotMeta {
     /// Returns what is said of a snapshot of which nothing but its kind is known.
     pub fn of(kind: SnapshotKind) -> Self {
-        Self { kind, parent: None, owner: None, size_bytes: None, entries: None }
+        Self {
+            kind,
+            parent: None,
+            owner: None,
+            size_bytes: None,
+            entries: None,
+        }
     }
 }
 

@@ -7,9 +7,9 @@ use support::{Archive, Bench, Feature, needs};
 
 use crate::bench;
 
-const DOCKERFILE: &str = "FROM base AS one\nWORKDIR /one\nCOPY src .\nRUN date > now && ls -l > list; mkdir -p a/b\n\
+const DOCKERFILE: &str = "FROM base AS one\nWORKDIR /one\nCOPY src .\nRUN date > now && ls -l > list; mkdir -p deep/er\n\
     FROM base AS two\nRUN mkdir /two && for i in 1 2 3 4 5 6 7 8; do echo $i > /two/$i; done\n\
-    FROM base\nCOPY --from=two /two /two\nCOPY --from=one /one/a /a\nCOPY src/[a-m]* /src/\n\
+    FROM base\nCOPY --from=two /two /two\nCOPY --from=one /one/deep /deep\nCOPY src/[a-m]* /src/\n\
     RUN cat /two/* > /all; touch /new\n";
 
 /// Writes the context; its files get times that differ from bench to bench.

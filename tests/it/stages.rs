@@ -49,7 +49,7 @@ fn a_stage_goes_on_from_another() {
     );
     let built = bench.build(&[]);
     assert_eq!(built.image().text("one"), "1\n");
-    assert_eq!(built.image().text("two"), "1none\n");
+    assert_eq!(built.image().text("two"), "1x\n");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::time::Duration;
 use crate::{fail, process};
 
 /// How long anything may take before the test says that it hangs.
-pub const PATIENCE: Duration = Duration::from_mins(2);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One run of careen, to be started.
 #[derive(Debug)]
@@ -101,8 +101,8 @@ impl Invocation {
         });
         Running {
             child,
-            stdout,
-            reader,
+            stdout: Some(stdout),
+            stderr: Some(reader),
             lines,
             said: Vec::new(),
             bench: self.bench,
@@ -114,8 +114,8 @@ impl Invocation {
 #[derive(Debug)]
 pub struct Running {
     child: Child,
-    stdout: JoinHandle<io::Result<Vec<u8>>>,
-    reader: JoinHandle<io::Result<()>>,
+    stdout: Option<JoinHandle<io::Result<Vec<u8>>>>,
+    stderr: Option<JoinHandle<io::Result<()>>>,
     lines: Receiver<String>,
     said: Vec<String>,
     bench: String,
@@ -155,15 +155,31 @@ impl Running {
     pub fn finish(mut self) -> Finished {
         while self.hear() {}
         let status = self.child.wait().expect("careen can be waited for");
-        let stdout = self.stdout.join().expect("the reader does not panic");
-        let read = self.reader.join().expect("the reader does not panic");
-        read.expect("standard error can be read");
+        join(self.stderr.take()).expect("standard error can be read");
         Finished {
             status,
-            stdout: stdout.expect("standard output can be read"),
+            stdout: join(self.stdout.take()).expect("standard output can be read"),
             stderr: self.said.join("\n").replace(&self.bench, "$BENCH"),
         }
     }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // A test that failed leaves nothing running.
+        if let Ok(None) = self.child.try_wait() {
+            process::kill_tree(self.id());
+            self.child.wait().map(drop).unwrap_or_default();
+        }
+    }
+}
+
+/// Returns what a reader has read, once.
+fn join<T: Default>(reader: Option<JoinHandle<io::Result<T>>>) -> io::Result<T> {
+    reader.map_or_else(
+        || Ok(T::default()),
+        |reader| reader.join().expect("a reader does not panic"),
+    )
 }
 
 /// A run of careen that has ended.
@@ -198,7 +214,10 @@ impl Finished {
     }
 
     /// Makes sure that it succeeded.
-    #[expect(clippy::return_self_not_must_use, reason = "it is called for its assertion too")]
+    #[expect(
+        clippy::return_self_not_must_use,
+        reason = "it is called for its assertion too"
+    )]
     pub fn success(self) -> Self {
         assert_eq!(self.code(), 0, "careen failed:\n{}", self.stderr);
         self

@@ -19,7 +19,7 @@ use vendor_shim::emulation::{
     Architecture, Emulators as _, HandlerFlags, SystemEmulators, registration_line,
 };
 
-use crate::harness::{Order, PROGRAM, Refusal, Report, RunTask, Task, chain};
+use crate::harness::{Order, PROGRAM, Refusal, Report, RunTask, Task, chain, shell};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -57,6 +57,9 @@ fn obey(builder: &Builder, arguments: &[OsString]) -> Result<()> {
             let pass_on = |text: &[u8]| drop(io::stderr().write_all(text));
             print(&run(builder, features, &directory, &task, pass_on)?)
         }
+        Task::SideBySide { script, count } => print(&side_by_side(
+            builder, features, &directory, &script, count,
+        )?),
         Task::Layers { count, by_string } => {
             let features = chosen(features, by_string);
             print(&layers(&directory, count, features)?)
@@ -176,7 +179,50 @@ fn run(
     Ok(report)
 }
 
-/// A volatile overlay refuses to be mounted again, since it may be incomplete after a crash; the tests want to.
+/// Runs a script in many sandboxes of one executor, and returns what each printed.
+fn side_by_side(
+    builder: &Builder,
+    features: KernelFeatures,
+    directory: &Path,
+    script: &str,
+    count: usize,
+) -> Result<Vec<String>> {
+    let lowers = ["base", "stubs"].map(|name| open(&directory.join(name)));
+    let [base, stubs] = lowers;
+    let (base, stubs) = (base?, stubs?);
+    let executor = Namespaces::new(builder, &features);
+    let one = || -> Result<String> {
+        let lowers = [base.as_fd(), stubs.as_fd()];
+        let root = mount_overlay(&lowers, None, OverlayOptions::default(), &features)?;
+        let mut printed = Vec::new();
+        let mut output = |_: Stream, chunk: &[u8]| printed.extend_from_slice(chunk);
+        let step = Step {
+            spec: &shell(script),
+            root: root.as_fd(),
+            mounts: Vec::new(),
+            output: &mut output,
+            cancel: builder.cancel(),
+        };
+        executor.run(step)?;
+        Ok(String::from_utf8(printed)?)
+    };
+    let printed: Vec<std::result::Result<String, String>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..count)
+            .map(|_| scope.spawn(|| one().map_err(|error| chain(error.as_ref()))))
+            .collect();
+        let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+        joined
+            .map(|printed| printed.unwrap_or_else(|_| Err("panic".to_owned())))
+            .collect()
+    });
+    printed
+        .into_iter()
+        .map(|printed| printed.map_err(Into::into))
+        .collect()
+}
+
+/// A volatile overlay refuses to be mounted again, since it may be incomplete after a crash; the
+/// tests want to.
 fn forget_work(directory: &Path) -> Result<()> {
     match fs::remove_dir_all(directory.join("work/work")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),

@@ -34,13 +34,16 @@ pub(crate) struct Order {
 pub(crate) enum Task {
     /// Fill the base.
     Prepare,
-    /// Copy this program to [`PROGRAM`]. Not done by the tests' own process: another thread of it may start a child
-    /// meanwhile, which has the copy open for writing for a moment, and then it cannot be executed.
+    /// Copy this program to [`PROGRAM`]. Not done by the tests' own process: another thread of it
+    /// may start a child meanwhile, which has the copy open for writing for a moment, and then it
+    /// cannot be executed.
     CopyProgram,
     /// Run a command on the base.
     Run(Box<RunTask>),
     /// The same, and pass its standard error on.
     Watched(Box<RunTask>),
+    /// Run one script on the base as often as this, all at the same time.
+    SideBySide { script: String, count: usize },
     /// Mount as many layers as this, one file in each, in the older way too, and list the files.
     Layers { count: usize, by_string: bool },
     /// Look at the base alone, through a view.
@@ -93,7 +96,8 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    /// Makes a root of busybox. What a test puts into the directory `extra` is in it too, as nobody's.
+    /// Makes a root of busybox. What a test puts into the directory `extra` is in it too, as
+    /// nobody's.
     pub(crate) fn new(ids: Ids) -> Result<Self, Failed> {
         let directory = tempfile::tempdir()?;
         // Nobody may pass through it but the caller, as through a home directory.

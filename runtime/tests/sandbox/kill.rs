@@ -93,8 +93,8 @@ impl Build {
     }
 }
 
-/// Starts a first process in a process group of its own, whose command is `script`; the command's standard
-/// error comes out of its own.
+/// Starts a first process in a process group of its own, whose command is `script`; the command's
+/// standard error comes out of its own.
 fn start_first(ground: &Ground, script: &str) -> Result<Child, Failed> {
     let spec = shell(script);
     let (binds, emulate, cancel_at) = (Vec::new(), Vec::new(), None);
@@ -122,7 +122,8 @@ fn start_first(ground: &Ground, script: &str) -> Result<Child, Failed> {
     Ok(command.spawn()?)
 }
 
-/// Returns this program under a name that only one test has, so that its processes can be told apart.
+/// Returns this program under a name that only one test has, so that its processes can be told
+/// apart.
 fn program(ground: &Ground) -> Result<PathBuf, Failed> {
     let path = ground.path().join(PROGRAM);
     if !path.try_exists()? {

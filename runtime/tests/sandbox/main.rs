@@ -1,7 +1,8 @@
 //! What holds inside a sandbox, tried from inside.
 //!
-//! This program plays every process of a build: the tests start it as a first process, that starts it as the
-//! builder, and the builder starts it as `init`. So the role is asked for before anything else.
+//! This program plays every process of a build: the tests start it as a first process, that starts
+//! it as the builder, and the builder starts it as `init`. So the role is asked for before anything
+//! else.
 #![expect(
     clippy::print_stderr,
     reason = "what goes wrong in another process is said there"

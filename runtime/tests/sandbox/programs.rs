@@ -62,8 +62,8 @@ pub(crate) enum Entry {
     Int80,
 }
 
-/// Makes one call with three arguments and ends with its error number as the exit code, 0 for success: for
-/// amd64.
+/// Makes one call with three arguments and ends with its error number as the exit code, 0 for
+/// success: for amd64.
 pub(crate) fn amd64_call(entry: Entry, number: u32, arguments: [u64; 3]) -> Vec<u8> {
     let mut code = Vec::new();
     // mov into the registers of the arguments

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 use runtime::userns::{BuilderId, SandboxId};
@@ -39,6 +40,7 @@ pub(crate) fn tests() -> Vec<Trial> {
             "a_hidden_mount_point_is_made_and_removed",
             hidden_mount_points,
         ),
+        trial("steps_run_side_by_side", side_by_side),
         trial("many_layers_are_merged", many_layers),
         trial("a_view_of_one_layer_can_be_mounted", view),
         requiring(
@@ -61,7 +63,8 @@ fn exit_status() -> Result<(), Failed> {
 
 fn signal() -> Result<(), Failed> {
     let ground = Ground::new(Ids::Planned)?;
-    for number in [15, 9, 11] {
+    // The last two have no name.
+    for number in [15, 9, 11, 34, 64] {
         let report = ground.shell(&format!("kill -{number} $$"))?;
         assert_eq!(report.outcome, Ok(ExitStatus::Signal(number)));
     }
@@ -455,6 +458,29 @@ fn hidden_mount_points() -> Result<(), Failed> {
         ground.output("ls /moved; cat /etc/passwd | wc -l; readlink /etc/resolv.conf")?,
         "2\n../run/resolv.conf\n".to_owned(),
     );
+    Ok(())
+}
+
+/// One after the other they would take eight seconds.
+fn side_by_side() -> Result<(), Failed> {
+    const COUNT: usize = 8;
+    let ground = Ground::new(Ids::Planned)?;
+    let script = "readlink /proc/self/ns/user; sleep 1; echo $$".to_owned();
+    let started = Instant::now();
+    let printed: Vec<String> = ground.order(Task::SideBySide {
+        script,
+        count: COUNT,
+    })?;
+    let elapsed = started.elapsed();
+    assert_eq!(printed.len(), COUNT);
+    // One user namespace serves all of them, and each has processes of its own.
+    let first = printed.first().ok_or("nothing was printed")?;
+    assert!(
+        first.starts_with("user:[") && first.ends_with("]\n2\n"),
+        "{first}"
+    );
+    assert!(printed.iter().all(|other| other == first), "{printed:?}");
+    assert!(elapsed < Duration::from_secs(5), "{elapsed:?}");
     Ok(())
 }
 

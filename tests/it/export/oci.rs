@@ -100,31 +100,25 @@ fn a_directory_is_a_layout_that_is_added_to() {
     let bench = bench_with_image();
     let output = "type=oci,dest=layout,tar=false";
     bench
-        .careen_build(&["-t", "one", "-o", output])
+        .careen_build(&["-t", "demo:1", "-o", output])
         .run()
         .success();
     let first = Archive::read_directory(&bench.path("layout"));
-    assert_eq!(
-        first.annotations(FULL_NAME),
-        ["docker.io/library/one:latest"]
-    );
+    assert_eq!(first.annotations(FULL_NAME), ["docker.io/library/demo:1"]);
 
     bench.file("file", "another\n");
     bench
-        .careen_build(&["-t", "two", "-o", output])
+        .careen_build(&["-t", "demo:2", "-o", output])
         .run()
         .success();
     let both = Archive::read_directory(&bench.path("layout"));
-    let names = [
-        "docker.io/library/one:latest",
-        "docker.io/library/two:latest",
-    ];
+    let names = ["docker.io/library/demo:1", "docker.io/library/demo:2"];
     assert_eq!(both.annotations(FULL_NAME), names);
     let texts: Vec<_> = both.images.iter().map(|image| image.text("file")).collect();
     assert_eq!(texts, ["content\n", "another\n"]);
 
     bench
-        .careen_build(&["-t", "one", "-o", output])
+        .careen_build(&["-t", "demo:1", "-o", output])
         .run()
         .success();
     let moved = Archive::read_directory(&bench.path("layout"));

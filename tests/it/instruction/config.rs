@@ -18,7 +18,7 @@ fn every_instruction_has_its_field() {
          MAINTAINER ana\n\
          LABEL a=1 b=\"two words\"\n\
          EXPOSE 80 53/udp\n\
-         VOLUME /data \"/with space\"\n\
+         VOLUME [\"/data\", \"/with space\"]\n\
          USER app:staff\n\
          STOPSIGNAL SIGQUIT\n\
          SHELL [\"/bin/ash\", \"-ec\"]\n\

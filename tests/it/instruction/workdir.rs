@@ -14,7 +14,10 @@ fn directories_are_made_and_relative_ones_go_on_from_the_last() {
         image.config.config.working_dir.as_deref(),
         Some("/one/three")
     );
-    assert_eq!(image.history(), ["WORKDIR /one", "WORKDIR /one/three"]);
+    assert_eq!(
+        image.history(),
+        ["(empty) ENV D=two", "WORKDIR /one", "WORKDIR /one/three"]
+    );
     let tree = image.tree();
     let directories: Vec<_> = tree
         .iter()
