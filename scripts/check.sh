@@ -13,6 +13,8 @@ step() {
 step cargo fmt --all --check
 step cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 step cargo test --workspace --locked
+# Once more with their counts shown: how many cases of each corpus pass.
+step cargo test --workspace --lib --locked corpora -- --nocapture
 RUSTDOCFLAGS="-D warnings" step cargo doc --workspace --no-deps --document-private-items --locked
 step cargo xtask layers
 step cargo xtask tidy

@@ -1,8 +1,9 @@
+//! Descriptors that a system call has just made.
+
 #![expect(
     unsafe_code,
     reason = "descriptors come from the kernel as bare numbers"
 )]
-//! Descriptors that a system call has just made.
 
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 

@@ -1,9 +1,10 @@
+//! Processes: namespaces, fork, execve, descriptors that refer to a process.
+
 #![expect(unsafe_code, reason = "system calls without a safe wrapper")]
 #![expect(
     clippy::disallowed_methods,
     reason = "runtime is what changes namespaces"
 )]
-//! Processes: namespaces, fork, execve, descriptors that refer to a process.
 
 use std::convert::Infallible;
 use std::ffi::{CStr, CString};

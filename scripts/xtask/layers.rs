@@ -94,14 +94,14 @@ impl Drawn {
                 format!("the table of layers has no row for `{name}`"),
             )];
         };
-        let all = package.dependencies.union(&package.test_dependencies);
-        let extra = all.filter(|on| !allowed.contains(*on)).map(|on| {
+        let all = &package.dependencies | &package.test_dependencies;
+        let extra = all.iter().filter(|on| !allowed.contains(*on)).map(|on| {
             Finding::error(
                 name,
                 format!("depends on `{on}`, which the table of layers does not allow"),
             )
         });
-        let missing = allowed.difference(&package.dependencies).map(|on| {
+        let missing = allowed.difference(&all).map(|on| {
             Finding::error(
                 name,
                 format!("does not depend on `{on}`, though the table of layers says so"),

@@ -112,7 +112,16 @@ fn a_device_of_a_base_is_recorded_and_not_made() {
 fn a_base_that_is_not_there_is_named() {
     let bench = bench();
     bench.dockerfile("FROM no-such:1\n");
-    assert_snapshot!(bench.refusal(&[]), @"");
+    assert_snapshot!(bench.refusal(&[]), @r"
+    error: no image `no-such:1` in the store
+     --> Dockerfile:1:6
+      |
+    1 | FROM no-such:1
+      |      ^^^^^^^^^ not in the store
+      |
+      = note: images are not pulled from registries yet: a base comes from the store or a layout
+      = help: `careen load -i ARCHIVE`, or `--build-context no-such:1=oci-layout://DIRECTORY`
+    ");
 }
 
 #[test]
@@ -120,7 +129,15 @@ fn a_base_without_the_platform_names_those_that_it_has() {
     let image = |platform: &str| BaseImage::new(platform, vec![Entry::file("a", "")]);
     let bench = bench().with_base(&["linux/s390x", "linux/riscv64"].map(image));
     bench.dockerfile("FROM base\nCOPY Dockerfile /\n");
-    assert_snapshot!(bench.refusal(&["--platform", "linux/ppc64le"]), @"");
+    assert_snapshot!(bench.refusal(&["--platform", "linux/ppc64le"]), @r"
+    error: `$BENCH/base` has no image for linux/ppc64le
+     --> Dockerfile:1:6
+      |
+    1 | FROM base
+      |      ^^^^ asked for linux/ppc64le
+      |
+      = note: it has linux/s390x, linux/riscv64
+    ");
 }
 
 #[test]
@@ -139,7 +156,15 @@ fn a_layer_that_is_damaged_is_no_layer() {
         }
     }
     bench.dockerfile("FROM base\nCOPY --from=base a /b\n");
-    assert_snapshot!(bench.refusal(&[]), @"");
+    assert_snapshot!(bench.refusal(&[]), @r"
+    error: cannot read the layer `sha256:3baaf467ee03b06c82e030cf6fd917473dcd4bbf5c94ae6d317e31f7ed64482d`
+     --> Dockerfile:2:1
+      |
+    2 | COPY --from=base a /b
+      | ^^^^^^^^^^^^^^^^^^^^^ step 2/2 [stage-0]
+      |
+      = caused by: blob `sha256:3baaf467ee03b06c82e030cf6fd917473dcd4bbf5c94ae6d317e31f7ed64482d` is damaged: its 2048 bytes hash to `sha256:853346d99cbdb11ea49dacf2e2f73a70ab4a970684f9cfe0b6ec492e42287b8c`
+    ");
 }
 
 #[test]
@@ -147,5 +172,14 @@ fn a_layer_with_an_entry_that_leaves_the_image_is_refused() {
     let entries = vec![Entry::file("../above", "evil\n")];
     let bench = bench().with_base(&[BaseImage::new(&host_platform(), entries)]);
     bench.dockerfile("FROM base\nCOPY --from=base . /b\n");
-    assert_snapshot!(bench.refusal(&[]), @"");
+    assert_snapshot!(bench.refusal(&[]), @r"
+    error: cannot unpack the layer `sha256:3cdea1574ad05adf4e02709a2ddef09bc2b7e19d33b27eb53063cfb7ffd09afc`
+     --> Dockerfile:2:1
+      |
+    2 | COPY --from=base . /b
+      | ^^^^^^^^^^^^^^^^^^^^^ step 2/2 [stage-0]
+      |
+      = caused by: an entry of the layer has the name `../above`
+      = caused by: the path `../above` has a `..`
+    ");
 }

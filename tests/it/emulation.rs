@@ -54,5 +54,11 @@ fn a_processor_without_an_emulator_is_named() {
     let base = BaseImage::new("linux/sparc64", vec![Entry::file("bin", "")]);
     let bench = bench().with_base(&[base]);
     bench.dockerfile("FROM base\nRUN uname -m\n");
-    assert_snapshot!(bench.failure(&["--platform", "linux/sparc64"], 3), @"");
+    assert_snapshot!(bench.failure(&["--platform", "linux/sparc64"], 3), @r"
+    error: cannot run linux/sparc64 programs: no emulator is known for that processor
+     --> Dockerfile:2:1
+      |
+    2 | RUN uname -m
+      | ^^^^^^^^^^^^ step 2/2
+    ");
 }

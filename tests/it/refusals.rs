@@ -26,22 +26,106 @@ fn bench_with_file() -> Bench {
 
 #[test]
 fn what_is_not_carried_out_yet_is_refused_at_the_word() {
-    assert_snapshot!(refusal("FROM scratch\nRUN --mount=type=cache,target=/c make\n"), @"");
-    assert_snapshot!(refusal("FROM scratch\nRUN --security=insecure make\n"), @"");
-    assert_snapshot!(refusal("FROM scratch\nCOPY --parents a/b /\n"), @"");
-    assert_snapshot!(refusal("FROM scratch\nADD https://example.org/x.tar /\n"), @"");
-    assert_snapshot!(refusal("FROM scratch\nADD --checksum=sha256:00 x /\n"), @"");
-    assert_snapshot!(refusal("# syntax=example.org/front:1\nFROM scratch\n"), @"");
+    assert_snapshot!(refusal("FROM scratch\nRUN --mount=type=cache,target=/c make\n"), @r"
+    error: RUN --mount is not supported yet
+     --> Dockerfile:2:13
+      |
+    2 | RUN --mount=type=cache,target=/c make
+      |             ^^^^^^^^^^^^^^^^^^^^
+    ");
+    assert_snapshot!(refusal("FROM scratch\nRUN --security=insecure make\n"), @r"
+    error: RUN --security=insecure is not supported yet
+     --> Dockerfile:2:16
+      |
+    2 | RUN --security=insecure make
+      |                ^^^^^^^^
+    ");
+    assert_snapshot!(refusal("FROM scratch\nCOPY --parents a/b /\n"), @r"
+    error: COPY --parents is not supported yet
+     --> Dockerfile:2:6
+      |
+    2 | COPY --parents a/b /
+      |      ^^^^^^^^^
+    ");
+    assert_snapshot!(refusal("FROM scratch\nADD https://example.org/x.tar /\n"), @r"
+    error: ADD of a URL is not supported yet
+     --> Dockerfile:2:5
+      |
+    2 | ADD https://example.org/x.tar /
+      |     ^^^^^^^^^^^^^^^^^^^^^^^^^
+    ");
+    assert_snapshot!(refusal("FROM scratch\nADD --checksum=sha256:00 x /\n"), @r"
+    error: ADD --checksum is not supported yet
+     --> Dockerfile:2:16
+      |
+    2 | ADD --checksum=sha256:00 x /
+      |                ^^^^^^^^^
+    ");
+    assert_snapshot!(refusal("# syntax=example.org/front:1\nFROM scratch\n"), @r"
+    error: the frontend `example.org/front:1` is not supported
+     --> Dockerfile:1:10
+      |
+    1 | # syntax=example.org/front:1
+      |          ^^^^^^^^^^^^^^^^^^^
+      |
+      = note: careen has the Dockerfile language built in and runs no frontend images
+    ");
 }
 
 #[test]
 fn what_is_wrong_in_a_dockerfile_is_shown_at_the_word() {
-    assert_snapshot!(refusal("FROM scratch\nRUNN make\n"), @"");
-    assert_snapshot!(refusal("FROM scratch\nCOPY --form=x a /\n"), @"");
-    assert_snapshot!(refusal("FROM scratch\nCOPY one\n"), @"");
-    assert_snapshot!(refusal("RUN make\n"), @"");
-    assert_snapshot!(refusal(""), @"");
-    assert_snapshot!(refusal("FROM scratch\nEXPOSE eighty\n"), @"");
+    assert_snapshot!(refusal("FROM scratch\nRUNN make\n"), @r"
+    error: unknown instruction: `RUNN`
+     --> Dockerfile:2:1
+      |
+    2 | RUNN make
+      | ^^^^
+      |
+      = help: did you mean `RUN`?
+    ");
+    assert_snapshot!(refusal("FROM scratch\nCOPY --form=x a /\n"), @r"
+    error: unknown flag: `--form`
+     --> Dockerfile:2:6
+      |
+    2 | COPY --form=x a /
+      |      ^^^^^^ COPY has no such flag
+      |
+      = help: did you mean `--from`?
+    ");
+    assert_snapshot!(refusal("FROM scratch\nCOPY one\n"), @r"
+    error: COPY has no destination
+     --> Dockerfile:2:6
+      |
+    2 | COPY one
+      |      ^^^ the only argument
+      |
+      = help: write `COPY one .` to copy it into WORKDIR
+    ");
+    assert_snapshot!(refusal("RUN make\n"), @r"
+    error: RUN stands before the first FROM
+     --> Dockerfile:1:1
+      |
+    1 | RUN make
+      | ^^^ no stage has begun
+      |
+      = help: only ARG may stand before the first FROM
+    ");
+    assert_snapshot!(refusal(""), @r"
+    error: file with no instructions
+     --> Dockerfile:1:1
+      |
+    1 |
+      | ^
+      |
+      = help: begin with `FROM image` or `FROM scratch`
+    ");
+    assert_snapshot!(refusal("FROM scratch\nEXPOSE eighty\n"), @r"
+    error: `eighty` is no port between 0 and 65535 and no range of ports
+     --> Dockerfile:2:8
+      |
+    2 | EXPOSE eighty
+      |        ^^^^^^
+    ");
 }
 
 #[test]
@@ -61,24 +145,49 @@ fn all_mistakes_are_shown_at_once() {
 
 #[test]
 fn windows_is_refused() {
-    assert_snapshot!(refusal("FROM --platform=windows/amd64 scratch\nCOPY Dockerfile /\n"), @"");
+    assert_snapshot!(refusal("FROM --platform=windows/amd64 scratch\nCOPY Dockerfile /\n"), @r"
+    error: cannot build for `windows/amd64`
+     --> Dockerfile:1:17
+      |
+    1 | FROM --platform=windows/amd64 scratch
+      |                 ^^^^^^^^^^^^^
+      |
+      = note: only Linux containers run here
+    ");
     let bench = bench_with_file();
-    assert_snapshot!(bench.failure(&["--platform", "windows/amd64"], 1), @"");
+    assert_snapshot!(bench.failure(&["--platform", "windows/amd64"], 1), @r"
+    error: cannot build for `windows/amd64`
+     --> Dockerfile:1:1
+      |
+    1 | FROM scratch
+      | ^^^^
+      |
+      = note: only Linux containers run here
+    ");
 }
 
 #[test]
 fn a_command_line_that_is_wrong_says_what_would_be_right() {
-    assert_snapshot!(usage(&["--platform", "linux/no/such/thing"]), @"");
-    assert_snapshot!(usage(&["-t", "Upper"]), @"");
-    assert_snapshot!(usage(&["-t", "name@sha256:00"]), @"");
-    assert_snapshot!(usage(&["--build-context", "name"]), @"");
-    assert_snapshot!(usage(&["--build-context", "name=docker-image://x"]), @"");
-    assert_snapshot!(usage(&["--label", "name"]), @"");
-    assert_snapshot!(usage(&["-o", "type=docker"]), @"");
-    assert_snapshot!(usage(&["-o", "type=oci,dest=x,color=red"]), @"");
-    assert_snapshot!(usage(&["-o", "type=oci,dest=x,compression=xz"]), @"");
-    assert_snapshot!(usage(&["-o", "type=oci,dest=-,tar=false"]), @"");
-    assert_snapshot!(usage(&["-o", "type=oci,dest=x", "-o", "type=oci,dest=y"]), @"");
+    assert_snapshot!(usage(&["--platform", "linux/no/such/thing"]), @r"
+    error: `--platform linux/no/such/thing` is no platform
+      = caused by: platform `linux/no/such/thing` is not of the form os/architecture/variant
+    ");
+    assert_snapshot!(usage(&["-t", "Upper"]), @r"
+    error: `Upper` is no name of an image
+      = caused by: image reference `Upper` has upper-case letters in the repository's name
+    ");
+    assert_snapshot!(usage(&["-t", "name@sha256:00"]), @r"
+    error: `name@sha256:00` is no name of an image
+      = caused by: image reference `name@sha256:00` is not of the form registry/repository:tag@digest
+    ");
+    assert_snapshot!(usage(&["--build-context", "name"]), @r"error: `--build-context name`: `name` is no `NAME=VALUE`");
+    assert_snapshot!(usage(&["--build-context", "name=docker-image://x"]), @r"error: `--build-context name=docker-image://x`: `docker-image://` is not supported yet: a directory and `oci-layout://` are");
+    assert_snapshot!(usage(&["--label", "name"]), @r"error: `--label name`: `name` is no `NAME=VALUE`");
+    assert_snapshot!(usage(&["-o", "type=docker"]), @r"error: `--output type=docker` is not supported yet: `oci` and `cacheonly` are");
+    assert_snapshot!(usage(&["-o", "type=oci,dest=x,color=red"]), @r"error: the attribute `color` of `--output type=oci` is not supported");
+    assert_snapshot!(usage(&["-o", "type=oci,dest=x,compression=xz"]), @r"error: `compression=xz` in `--output`: the value must be `gzip`, `zstd` or `uncompressed`");
+    assert_snapshot!(usage(&["-o", "type=oci,dest=-,tar=false"]), @r"error: `--output type=oci,tar=false` needs a directory as its destination");
+    assert_snapshot!(usage(&["-o", "type=oci,dest=x", "-o", "type=oci,dest=y"]), @r"error: several `--output` at once are not supported yet");
 }
 
 #[test]
@@ -99,17 +208,25 @@ fn the_time_of_the_epoch_must_be_one() {
         .careen_build(&[])
         .env("SOURCE_DATE_EPOCH", "yesterday")
         .run();
-    assert_snapshot!(run.error(2), @"");
+    assert_snapshot!(run.error(2), @r"
+    error: `SOURCE_DATE_EPOCH=yesterday` is no time
+      = caused by: `yesterday` is not a number of seconds since 1970-01-01
+      = caused by: invalid digit found in string
+    ");
     let run = bench.careen_build(&["-o", "type=oci,dest=x,rewrite-timestamp=true"]);
-    assert_snapshot!(run.env("SOURCE_DATE_EPOCH", "").run().error(2), @"");
+    assert_snapshot!(run.env("SOURCE_DATE_EPOCH", "").run().error(2), @r"error: `rewrite-timestamp=true` needs `SOURCE_DATE_EPOCH`, as a variable or a build argument");
 }
 
 #[test]
 fn a_context_must_be_a_directory() {
     let bench = bench_with_file();
     let run = |context: &str| bench.careen(&["build", context]).run();
-    assert_snapshot!(run("no-such-directory").error(1), @"");
-    assert_snapshot!(run("https://example.org/x.git").error(2), @"");
+    assert_snapshot!(run("no-such-directory").error(1), @r"
+    error: cannot read the Dockerfile `$BENCH/no-such-directory/Dockerfile`
+      = caused by: No such file or directory (os error 2)
+      = help: `-f PATH` names another file
+    ");
+    assert_snapshot!(run("https://example.org/x.git").error(2), @r"error: the build context `https://example.org/x.git` is not supported yet: a directory is");
 }
 
 #[test]
@@ -117,5 +234,9 @@ fn a_store_of_a_newer_format_is_not_touched() {
     let bench = bench_with_file();
     bench.careen_build(&[]).run().success();
     std::fs::write(bench.path("home/.local/share/careen/VERSION"), "999\n").unwrap();
-    assert_snapshot!(bench.failure(&[], 3), @"");
+    assert_snapshot!(bench.failure(&[], 3), @r"
+    error: the store `$BENCH/home/.local/share/careen` has format 999, and this careen knows formats up to 1
+      = note: store: $BENCH/home/.local/share/careen
+      = help: `--store DIR` or `CAREEN_STORE` names another directory
+    ");
 }

@@ -116,7 +116,11 @@ fn the_platform_is_the_machines_or_the_variables_or_the_flags() {
 fn the_dockerfile_is_found_in_the_context_or_where_it_is_named() {
     let bench = bench();
     let run = |arguments: &[&str]| bench.careen_build(arguments).run();
-    assert_snapshot!(run(&[]).error(1), @"");
+    assert_snapshot!(run(&[]).error(1), @r"
+    error: cannot read the Dockerfile `$BENCH/context/Dockerfile`
+      = caused by: No such file or directory (os error 2)
+      = help: `-f PATH` names another file
+    ");
     bench.file("dockerfile", "FROM scratch\nCOPY dockerfile /lower\n");
     assert!(
         run(&[])
@@ -148,11 +152,21 @@ fn the_dockerfile_is_found_in_the_context_or_where_it_is_named() {
 fn a_configuration_with_a_mistake_is_refused() {
     let bench = bench();
     configure(&bench, CONFIG, "job = 3\n");
-    assert_snapshot!(bench.careen(&["image", "ls"]).run().error(2), @"");
+    assert_snapshot!(bench.careen(&["image", "ls"]).run().error(2), @r"
+    error: the configuration `$BENCH/home/.config/careen/config.toml` is not valid
+      = caused by: TOML parse error at line 1, column 1
+                     |
+                   1 | job = 3
+                     | ^^^
+                   unknown field `job`, expected one of `store`, `jobs`, `progress`, `emulators`
+    ");
     let run = bench
         .careen(&["image", "ls"])
         .env("CAREEN_CONFIG", Path::new("no-such.toml"));
-    assert_snapshot!(run.run().error(2), @"");
+    assert_snapshot!(run.run().error(2), @r"
+    error: cannot read the configuration `no-such.toml`
+      = caused by: No such file or directory (os error 2)
+    ");
 }
 
 #[test]

@@ -102,12 +102,29 @@ fn what_fails_in_one_stage_ends_the_others() {
 fn a_target_that_is_not_there_is_shown_with_those_that_are() {
     let bench = bench();
     bench.dockerfile("FROM scratch AS build\nFROM scratch AS test\n");
-    assert_snapshot!(bench.refusal(&["--target", "bulid"]), @"");
+    assert_snapshot!(bench.refusal(&["--target", "bulid"]), @r"
+    error: there is no stage `bulid`, which `--target` asks for
+     --> Dockerfile:1:1
+      |
+    1 | FROM scratch AS build
+      | ^^^^
+      |
+      = note: the stages are `build`, `test`
+      = help: did you mean `build`?
+    ");
 }
 
 #[test]
 fn a_stage_cannot_copy_from_a_later_one() {
     let bench = bench();
     bench.dockerfile("FROM scratch\nCOPY --from=later /a /a\nFROM scratch AS later\n");
-    assert_snapshot!(bench.refusal(&["--target", "0"]), @"");
+    assert_snapshot!(bench.refusal(&["--target", "0"]), @r"
+    error: stage `later` stands below the one that copies from it
+     --> Dockerfile:2:13
+      |
+    2 | COPY --from=later /a /a
+      |             ^^^^^
+      |
+      = help: move the stage up: only stages above can be copied from
+    ");
 }

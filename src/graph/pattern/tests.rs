@@ -160,7 +160,8 @@ fn a_hostile_pattern_costs_no_more_than_its_length_allows() {
     let pattern = "a*".repeat(200) + "b";
     let name = "a".repeat(5000);
     assert_eq!(glob_match(&pattern, &name), Ok(false));
-    assert!(!set(&[&"**/a*".repeat(100)]).matches(&name.replace("aa", "/b")));
+    let deep = "b/".repeat(300) + "b";
+    assert!(!set(&[&"**/a*".repeat(100)]).matches(&deep));
 }
 
 #[test]

@@ -68,11 +68,18 @@ fn a_command_runs_on_an_image_that_was_loaded() {
 #[test]
 fn what_is_no_archive_of_an_image_is_refused() {
     let bench = bench();
-    assert_snapshot!(refusal(&bench, b"no archive at all"), @"");
-    assert_snapshot!(refusal(&bench, &tarball::write(&[])), @"");
+    assert_snapshot!(refusal(&bench, b"no archive at all"), @r"
+    error: cannot read the archive
+      = caused by: read the archive
+      = caused by: the archive ends inside an entry
+    ");
+    assert_snapshot!(refusal(&bench, &tarball::write(&[])), @r"error: the archive is no OCI image layout: it has no `oci-layout`");
     let docker = [Entry::file("manifest.json", "[]")];
-    assert_snapshot!(refusal(&bench, &tarball::write(&docker)), @"");
-    assert_snapshot!(bench.careen(&["load", "-i", "no-such.tar"]).run().error(1), @"");
+    assert_snapshot!(refusal(&bench, &tarball::write(&docker)), @r"error: the archive is one of `docker save` without an OCI image layout in it, which is not supported yet");
+    assert_snapshot!(bench.careen(&["load", "-i", "no-such.tar"]).run().error(1), @r"
+    error: cannot open `$BENCH/no-such.tar`
+      = caused by: No such file or directory (os error 2)
+    ");
 }
 
 #[test]

@@ -165,16 +165,26 @@ fn a_build_that_fails_leaves_the_target_alone() {
 fn an_export_that_fails_leaves_nothing_half_written() {
     let bench = bench_with_image();
     fs::create_dir_all(bench.path("target/out.tar/full")).unwrap();
-    assert_snapshot!(bench.refusal(&["-o", "type=oci,dest=target/out.tar"]), @"");
+    assert_snapshot!(bench.refusal(&["-o", "type=oci,dest=target/out.tar"]), @r"
+    error: cannot write `$BENCH/target/out.tar`
+      = caused by: Is a directory (os error 21)
+    ");
     assert_eq!(names(&bench, "target"), ["out.tar"]);
-    assert_snapshot!(bench.refusal(&["-o", "type=oci,dest=no/such/out.tar"]), @"");
+    assert_snapshot!(bench.refusal(&["-o", "type=oci,dest=no/such/out.tar"]), @r"
+    error: cannot write `$BENCH/no/such/out.tar`
+      = caused by: No such file or directory (os error 2)
+    ");
     assert_eq!(names(&bench, "."), ["base", "context", "home", "target"]);
 }
 
 #[test]
 fn a_full_disk_is_told_in_the_systems_words() {
     let bench = bench_with_image();
-    assert_snapshot!(bench.refusal(&["-o", "type=oci,dest=/dev/full"]), @"");
+    assert_snapshot!(bench.refusal(&["-o", "type=oci,dest=/dev/full"]), @r"
+    error: cannot write `/dev/full`
+      = caused by: write the tar
+      = caused by: No space left on device (os error 28)
+    ");
 }
 
 #[test]

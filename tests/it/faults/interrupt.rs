@@ -19,7 +19,7 @@ fn an_interrupt_ends_everything_at_once_and_leaves_the_store_whole() {
     let processes = process::tree(running.id());
     running.id().interrupt();
     let log = running.finish();
-    assert_eq!(log.error(130), "error: the build was interrupted");
+    assert_eq!(log.error(130), "error: interrupted by SIGINT");
     process::wait_for_end(&processes);
     drop(stopped);
 

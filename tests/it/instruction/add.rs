@@ -5,7 +5,7 @@ use support::{Entry, compress, tarball};
 
 use crate::bench;
 
-/// Makes a tar with one file, for which root does not own.
+/// Makes a tar with a directory and a file, neither of which is root's.
 fn archive() -> Vec<u8> {
     tarball::write(&[
         Entry::directory("in").mode(0o750).owner(3, 4),
@@ -63,5 +63,14 @@ fn an_archive_cannot_leave_its_destination() {
         ]),
     );
     bench.dockerfile("FROM scratch\nADD bad.tar /deep/down/\n");
-    assert_snapshot!(bench.refusal(&[]), @"");
+    assert_snapshot!(bench.refusal(&[]), @r"
+    error: cannot unpack the archive `bad.tar`
+     --> Dockerfile:2:1
+      |
+    2 | ADD bad.tar /deep/down/
+      | ^^^^^^^^^^^^^^^^^^^^^^^ step 1/1
+      |
+      = caused by: an entry of the layer has the name `../../above`
+      = caused by: the path `../../above` has a `..`
+    ");
 }

@@ -99,8 +99,20 @@ fn a_directory_and_a_file_do_not_replace_each_other() {
     let bench = bench_with_places();
     bench.file("tree/leaf", "");
     bench.dockerfile("FROM base\nCOPY tree /file\n");
-    assert_snapshot!(bench.refusal(&[]), @"");
+    assert_snapshot!(bench.refusal(&[]), @r"
+    error: cannot copy a directory onto `/file`, which is not a directory
+     --> Dockerfile:2:1
+      |
+    2 | COPY tree /file
+      | ^^^^^^^^^^^^^^^ step 2/2
+    ");
     bench.file("more/old/leaf", "");
     bench.dockerfile("FROM base\nCOPY more /dir\n");
-    assert_snapshot!(bench.refusal(&[]), @"");
+    assert_snapshot!(bench.refusal(&[]), @r"
+    error: cannot copy a directory onto `/dir/old`, which is not a directory
+     --> Dockerfile:2:1
+      |
+    2 | COPY more /dir
+      | ^^^^^^^^^^^^^^ step 2/2
+    ");
 }

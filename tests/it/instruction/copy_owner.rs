@@ -114,5 +114,13 @@ fn an_owner_whom_the_image_does_not_know_is_named() {
     let bench = bench_with_users();
     bench.file("file", "");
     bench.dockerfile("FROM base\nCOPY --chown=bob:staff file /\n");
-    assert_snapshot!(bench.refusal(&[]), @"");
+    assert_snapshot!(bench.refusal(&[]), @r"
+    error: cannot give the files to `bob:staff`
+     --> Dockerfile:2:14
+      |
+    2 | COPY --chown=bob:staff file /
+      |              ^^^^^^^^^ step 2/2
+      |
+      = caused by: no user `bob` in /etc/passwd of the image
+    ");
 }

@@ -55,7 +55,15 @@ fn the_ignore_file_of_the_dockerfile_goes_first() {
 fn a_source_that_is_ignored_is_told_from_one_that_is_missing() {
     let bench = bench_with(".dockerignore", "*.log\n");
     bench.dockerfile("FROM scratch\nCOPY a.log /\n");
-    assert_snapshot!(bench.refusal(&[]), @"");
+    assert_snapshot!(bench.refusal(&[]), @r"
+    error: COPY source is left out by the ignore file: `a.log`
+     --> Dockerfile:2:6
+      |
+    2 | COPY a.log /
+      |      ^^^^^ ignored
+      |
+      = note: build context: $BENCH/context
+    ");
 }
 
 #[test]

@@ -187,7 +187,17 @@ fn a_command_that_fails_is_shown_with_its_place_and_its_last_words() {
     bench.dockerfile(
         "FROM base\nRUN true\nRUN echo going; \\\n    echo wrong >&2; \\\n    exit 7\n",
     );
-    assert_snapshot!(bench.refusal(&[]), @"");
+    assert_snapshot!(bench.refusal(&[]), @r"
+    error: RUN failed: `/bin/sh -c` exited with status 7
+     --> Dockerfile:3:1
+      |
+    3 | RUN echo going; \
+      | ^^^^^^^^^^^^^^^^^ step 3/3
+      |
+      = note: last output:
+              going
+              wrong
+    ");
 }
 
 #[test]
@@ -195,7 +205,13 @@ fn a_command_that_a_signal_ended_is_shown_as_that() {
     needs!(Feature::Busybox);
     let bench = bench().with_busybox();
     bench.dockerfile("FROM base\nRUN kill -SEGV $$\n");
-    assert_snapshot!(bench.refusal(&[]), @"");
+    assert_snapshot!(bench.refusal(&[]), @r"
+    error: RUN failed: `/bin/sh -c` was ended by signal 11
+     --> Dockerfile:2:1
+      |
+    2 | RUN kill -SEGV $$
+      | ^^^^^^^^^^^^^^^^^ step 2/2
+    ");
 }
 
 #[test]
@@ -203,14 +219,32 @@ fn a_program_that_is_not_there_is_named() {
     needs!(Feature::Busybox);
     let bench = bench().with_busybox();
     bench.dockerfile("FROM base\nRUN [\"no-such-program\", \"x\"]\n");
-    assert_snapshot!(bench.refusal(&[]), @"");
+    assert_snapshot!(bench.refusal(&[]), @r#"
+    error: RUN failed: the image has no `no-such-program`
+     --> Dockerfile:2:1
+      |
+    2 | RUN ["no-such-program", "x"]
+      | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ step 2/2
+      |
+      = caused by: execve("no-such-program") in PATH "/usr/local/bin:/usr/bin:/bin"
+      = caused by: ENOENT: No such file or directory
+    "#);
 }
 
 #[test]
 fn a_base_without_a_shell_says_what_is_missing() {
     let bench = bench();
     bench.dockerfile("FROM scratch\nRUN true\n");
-    assert_snapshot!(bench.refusal(&[]), @"");
+    assert_snapshot!(bench.refusal(&[]), @r#"
+    error: RUN failed: the image has no `/bin/sh`
+     --> Dockerfile:2:1
+      |
+    2 | RUN true
+      | ^^^^^^^^ step 1/1
+      |
+      = caused by: execve("/bin/sh")
+      = caused by: ENOENT: No such file or directory
+    "#);
 }
 
 #[test]
@@ -218,5 +252,11 @@ fn a_user_that_the_image_does_not_know_is_named() {
     needs!(Feature::Busybox);
     let bench = bench().with_busybox();
     bench.dockerfile("FROM base\nUSER nobody-knows\nRUN true\n");
-    assert_snapshot!(bench.refusal(&[]), @"");
+    assert_snapshot!(bench.refusal(&[]), @r"
+    error: no user `nobody-knows` in /etc/passwd of the image
+     --> Dockerfile:3:1
+      |
+    3 | RUN true
+      | ^^^^^^^^ step 2/2
+    ");
 }
