@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # test.sh: everything that is tested, from a fresh machine: installs what the tests need (as root; anybody else is
 # told what to install), runs scripts/check.sh, and then what needs Debian's mirror or a second user: the
-# quickstart and scripts/e2e.sh.
+# quickstart, the build cases of the corpora and scripts/e2e.sh.
 set -euo pipefail
 shopt -s inherit_errexit
 
@@ -11,7 +11,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top"
 
 # Peers that must accept what careen writes, what looks at files and processes, and what checks the scripts.
-test_packages=(attr busybox-static jq libcap2-bin mmdebstrap podman procps shellcheck skopeo strace umoci)
+test_packages=(attr busybox-static jq libcap2-bin mmdebstrap podman procps python3 shellcheck skopeo strace umoci)
 # Its version is pinned so that what it finds changes only when this line does.
 cargo_deny_version=0.20.2
 
@@ -31,7 +31,8 @@ fi
 scripts/check.sh
 scripts/quickstart.sh
 if is_root; then
+  scripts/corpora.sh
   scripts/e2e.sh
 else
-  say "scripts/e2e.sh is not run: it needs root to make two users"
+  say "scripts/corpora.sh and scripts/e2e.sh are not run: they need root to be other users"
 fi
