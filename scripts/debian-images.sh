@@ -29,6 +29,7 @@ register() {
 # bootstrap ARCHITECTURE TAR: makes one file system. /sys is not mounted: only the owner of the network may.
 bootstrap() {
   local mirror suite
+  # shellcheck disable=SC2016 # apt expands it
   mirror=$(apt-get indextargets --format '$(REPO_URI)' | head -n 1)
   # shellcheck source=/dev/null
   suite=$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")
@@ -47,6 +48,7 @@ bootstrap_in_namespaces() {
   }
   read -r _ <&"${inside[0]}"
   for map in uid_map gid_map; do
+    # shellcheck disable=SC2154 # coproc sets it
     echo "0 0 4294967295" > "/proc/$inside_PID/$map"
   done
   echo mapped >&"${inside[1]}"

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # e2e.sh: what only whole machines show: careen as installed, run by two ordinary users that this script makes
 # (`careen-t1` with a range of subordinate ids, `careen-t2` with none), on images made from Debian's packages,
-# and read by other programs. Needs root for the users; scripts/test.sh has installed the programs.
+# read by other programs, watched by strace, and killed. Needs root and Debian's mirror; scripts/test.sh has
+# installed the programs.
 #
-# Each `check` is one sentence that holds or not; the last line counts them.
+# Each `check` is one sentence that holds or not; the last line counts them. The file systems of Debian are kept in
+# CAREEN_TESTS_CACHE (default: careen-tests in XDG_CACHE_HOME or /var/cache).
 set -euo pipefail
 shopt -s inherit_errexit
 
@@ -16,22 +18,24 @@ is_root || die "needs root, to make the users that run careen"
 work=$(mktemp -d /var/tmp/careen-e2e.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
+cache=${CAREEN_TESTS_CACHE:-${XDG_CACHE_HOME:-/var/cache}/careen-tests}
 passed=0 failed=0
 epoch=1700000000
-# shellcheck disable=SC2054 # the comma is the flag's own
-hello_flags=(--platform linux/amd64,linux/arm64 --build-context "base=oci-layout://$work/base" -t hello)
+platforms=linux/amd64,linux/arm64
+# How many moments the kill drill tries for each role, and where its random numbers begin.
+moments=10 seed=1
 
 # check SENTENCE COMMAND…: counts whether the command holds; its output is shown only where it does not.
 check() {
-  local sentence=$1
+  local sentence=$1 begun=$SECONDS
   shift
   if "$@" > "$work/output" 2>&1; then
     passed=$((passed + 1))
-    say "ok: $sentence"
+    say "ok: $sentence ($((SECONDS - begun)) s)"
   else
     failed=$((failed + 1))
     say "FAILED: $sentence"
-    sed 's/^/    /' "$work/output"
+    tail -n 60 "$work/output" | sed 's/^/    /'
   fi
 }
 
@@ -43,9 +47,10 @@ lay_out() {
   need_user careen-t2
   drop_id_range careen-t2
   install -m 755 "$(target_directory)/release/careen" "$work/careen"
-  cp -r --preserve=mode examples/hello "$work/hello"
-  chmod -R a+rX "$work/hello"
+  cp -r examples/hello tests/debian tests/drills/kill "$work/"
+  chmod -R a+rX "$work/hello" "$work/debian" "$work/kill"
   scripts/base-images.sh "$work/base"
+  scripts/debian-images.sh "$cache"
   for user in careen-t1 careen-t2; do
     install -d -o "$user" "$work/$user"
   done
@@ -58,67 +63,63 @@ careen() {
   as_user "$user" XDG_DATA_HOME="$work/$user/$store" SOURCE_DATE_EPOCH="$epoch" "$work/careen" "$@"
 }
 
-# build_hello USER STORE ARCHIVE: builds the example for both platforms.
-build_hello() {
-  careen "$1" "$2" build "${hello_flags[@]}" \
-    --output "type=oci,dest=$work/$1/$3,rewrite-timestamp=true" "$work/hello"
-}
-
-skopeo_reads() { # ARCHIVE ARCHITECTURE
-  [ "$(skopeo --override-arch "$2" inspect "oci-archive:$1" | jq -r .Architecture)" = "$2" ]
-}
-
-umoci_unpacks() { # ARCHIVE ARCHITECTURE
-  local layout=$work/careen-t1/umoci-$2
-  as_user careen-t1 skopeo copy --quiet --override-arch "$2" "oci-archive:$1" "oci:$layout:hello" &&
-    as_user careen-t1 umoci unpack --rootless --image "$layout:hello" "$layout.bundle" &&
-    [ -x "$layout.bundle/rootfs/usr/local/bin/hello" ]
-}
-
-podman_loads() { # ARCHIVE
-  local storage=$work/podman
-  podman --root "$storage/root" --runroot "$storage/run" --storage-driver vfs load --input "$1"
+# build USER STORE CONTEXT ARCHIVE ARGUMENT…: builds for both platforms.
+build() {
+  local user=$1 store=$2 context=$3 archive=$4
+  shift 4
+  careen "$user" "$store" build --platform "$platforms" -t "$context" "$@" \
+    --build-context "base=oci-layout://$work/base" --build-context "debian=oci-layout://$work/careen-t1/debian-base" \
+    --output "type=oci,dest=$work/$user/$archive,rewrite-timestamp=true" "$work/$context"
 }
 
 same_bytes() { # FILE FILE
   cmp "$1" "$2"
 }
 
-# The same build in an empty store, with all that must not matter changed: the number of jobs, the time zone, the
-# umask and the path of the context.
-build_hello_elsewhere() {
-  cp -r --preserve=mode "$work/hello" "$work/elsewhere" &&
-    (umask 077 && as_user careen-t1 TZ=Asia/Kathmandu XDG_DATA_HOME="$work/careen-t1/other" SOURCE_DATE_EPOCH="$epoch" \
-      "$work/careen" build -j 1 "${hello_flags[@]}" \
-      --output "type=oci,dest=$work/careen-t1/other.tar,rewrite-timestamp=true" "$work/elsewhere")
-}
-
-# What a build may leave on the machine: a process of the user's, a mount, an emulator.
+# What a build may leave on the machine: a process of the users', or of their subordinate ids; a mount; an emulator.
 traces() {
-  pgrep -l -u careen-t1,careen-t2 || true
+  living_processes
   findmnt --noheadings --list --output TARGET | sort
   host_emulators
+}
+
+# Prints the processes that have an id of a test's user; a zombie is nobody's but its parent's.
+living_processes() {
+  local first
+  first=$(awk -F : '$1 == "careen-t1" { print $2 }' /etc/subuid)
+  ps -e -o uid=,stat=,pid=,args= | awk -v t1="$(id -u careen-t1)" -v t2="$(id -u careen-t2)" -v first="$first" \
+    '($1 == t1 || $1 == t2 || $1 >= first && $1 < first + 65536) && $2 !~ /^Z/'
 }
 
 leaves_no_trace() { # FILE with the traces of before
   traces | diff "$1" -
 }
 
-lay_out
-archive=$work/careen-t1/hello.tar
-traces > "$work/before"
-check "a user with a range of ids builds the example for two platforms" build_hello careen-t1 store hello.tar
-check "skopeo reads the amd64 image" skopeo_reads "$archive" amd64
-check "skopeo reads the arm64 image" skopeo_reads "$archive" arm64
-check "umoci unpacks the amd64 image as an ordinary user" umoci_unpacks "$archive" amd64
-check "umoci unpacks the arm64 image as an ordinary user" umoci_unpacks "$archive" arm64
-check "podman loads the archive" podman_loads "$archive"
-check "a second build gives the archive again" build_hello careen-t1 store again.tar
-check "the second archive has the same bytes" same_bytes "$archive" "$work/careen-t1/again.tar"
-check "a build in an empty store from another path runs" build_hello_elsewhere
-check "it gives the same bytes" same_bytes "$archive" "$work/careen-t1/other.tar"
-check "a user without a range of ids builds the example" build_hello careen-t2 store hello.tar
-check "nothing is left of any build" leaves_no_trace "$work/before"
+# shellcheck source=scripts/e2e/peers.sh
+. "$top/scripts/e2e/peers.sh"
+# shellcheck source=scripts/e2e/debian.sh
+. "$top/scripts/e2e/debian.sh"
+# shellcheck source=scripts/e2e/reproducible.sh
+. "$top/scripts/e2e/reproducible.sh"
+# shellcheck source=scripts/e2e/kill.sh
+. "$top/scripts/e2e/kill.sh"
 
-say "e2e: $passed passed, $failed failed"
+cargo build --release --locked
+lay_out
+traces > "$work/before"
+
+check "a user with a range of ids builds the example for two platforms" build careen-t1 store hello hello.tar
+check_peers hello
+check_reproducible
+check "a user without a range of ids builds the example" build careen-t2 store hello hello.tar
+check "nothing is left of any of these builds" leaves_no_trace "$work/before"
+
+check_debian
+check_peers debian
+check "nothing is left of the builds of Debian" leaves_no_trace "$work/before"
+
+check_kill
+check "nothing is left of what was killed" leaves_no_trace "$work/before"
+
+say "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

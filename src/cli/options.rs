@@ -213,10 +213,7 @@ impl BuildOptions {
         let output = output(arguments, epoch, env)?;
         Ok(Self {
             context: context(&arguments.context, env)?,
-            file: arguments
-                .file
-                .as_ref()
-                .map(|file| env.current_directory.join(file)),
+            file: dockerfile(arguments, env)?,
             tags: tags(arguments, output.as_ref())?,
             target: arguments.target.clone(),
             contexts: named_contexts(arguments, env)?,

@@ -82,6 +82,8 @@ pub(crate) enum CopyFrom {
     Stage(StageId),
     /// An image, maybe one given as a named context.
     Image(BaseRequest),
+    /// A directory of the user's, given as a named context.
+    Directory(String),
     /// A stage that is not there yet: an error, if the copy is needed.
     Unavailable(Box<Diagnostic>),
 }
@@ -221,7 +223,10 @@ impl Stage {
         };
         let copies = self.sources().filter_map(|from| match from {
             CopyFrom::Image(request) => Some(request),
-            CopyFrom::Scratch | CopyFrom::Stage(_) | CopyFrom::Unavailable(_) => None,
+            CopyFrom::Scratch
+            | CopyFrom::Stage(_)
+            | CopyFrom::Directory(_)
+            | CopyFrom::Unavailable(_) => None,
         });
         base.into_iter().chain(copies)
     }

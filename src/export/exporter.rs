@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
+use oci::Digest;
 use oci::assemble::AssembleError;
 use oci::check::CheckError;
 use oci::descriptor::Descriptor;
 use solver::event::StepId;
 use solver::pack::PackLayerError;
 use solver::{BuildResult, Workshop};
-use store::RecordError;
+use store::{BlobError, ForeignError, RecordError};
 
 use crate::oci::OciExporter;
 use crate::output::{OutputKind, OutputSpec};
@@ -79,6 +80,22 @@ pub enum ExportError {
         path: PathBuf,
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The layout that a base's layer is in cannot be opened.
+    #[error("cannot read the image layout `{}`", path.display())]
+    Source {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: ForeignError,
+    },
+    /// A layer's blob cannot be read.
+    #[error("cannot read the layer `{digest}`")]
+    Blob {
+        /// The blob.
+        digest: Digest,
+        /// Why.
+        source: BlobError,
     },
     /// What was written cannot be recorded.
     #[error(transparent)]

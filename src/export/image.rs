@@ -8,7 +8,7 @@ use std::thread::available_parallelism;
 use graph::ImageOrigin;
 use oci::assemble::{self, AssembledImage, Blob, ImageParts, LayerDescriptor};
 use oci::descriptor::{self, Descriptor};
-use oci::{Digest, History, Timestamp};
+use oci::{Clock, Digest, History, Timestamp};
 use solver::event::Event;
 use solver::pack::PackLayerError;
 use solver::result::{Held, StackLayer};
@@ -150,7 +150,7 @@ fn parts(
             annotations: BTreeMap::new(),
         });
     }
-    let history = history(platform, workshop);
+    let history = history(platform, workshop.clock);
     let created = history.iter().filter_map(|entry| entry.created).next_back();
     let created = created
         .or(platform.config.created)
@@ -167,7 +167,7 @@ fn parts(
 
 /// Returns what the Dockerfile adds to the history. What has no layer has the time of the layer
 /// before it, or of the first one: that is no reason for another digest when nothing else changed.
-fn history(platform: &PlatformResult, workshop: &Workshop) -> Vec<History> {
+fn history(platform: &PlatformResult, clock: Clock) -> Vec<History> {
     let is_new = |layer: &&Arc<StackLayer>| !matches!(layer.held, Held::Base(_));
     let times: Vec<_> = platform
         .stack
@@ -176,9 +176,9 @@ fn history(platform: &PlatformResult, workshop: &Workshop) -> Vec<History> {
         .filter(is_new)
         .map(|layer| layer.created)
         .collect();
-    let fixed = match workshop.clock {
-        oci::Clock::Fixed(time) => Some(time),
-        oci::Clock::System => None,
+    let fixed = match clock {
+        Clock::Fixed(time) => Some(time),
+        Clock::System => None,
     };
     let mut current = times.iter().flatten().next().copied();
     let mut of_layers = times.into_iter();
@@ -249,4 +249,110 @@ pub(crate) fn tell(workshop: &Workshop, what: String, done: bool) {
         what,
         done,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use oci::{DiffId, ImageConfig, Platform, Reference};
+    use solver::result::BaseLayer;
+    use solver::{HistoryStep, Stack};
+    use store::SnapshotId;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_seconds(seconds).unwrap()
+    }
+
+    fn layer(name: &str, held: Held, created: Option<i64>) -> Arc<StackLayer> {
+        Arc::new(StackLayer {
+            id: SnapshotId::new(name).unwrap(),
+            held,
+            created: created.map(at),
+        })
+    }
+
+    fn base() -> Held {
+        let digest = Digest::of(b"layer");
+        Held::Base(BaseLayer {
+            image: Arc::new(graph::ImageSource {
+                name: "base".to_owned(),
+                manifest: digest.clone(),
+                platform: Platform::new("linux", "amd64"),
+                origin: ImageOrigin::Store,
+            }),
+            digest: digest.clone(),
+            size_bytes: 5,
+            media_type: oci::media_type::OCI_LAYER_GZIP.to_owned(),
+            diff_id: DiffId::new(digest),
+        })
+    }
+
+    fn step(created_by: &str, empty_layer: bool) -> HistoryStep {
+        HistoryStep {
+            created_by: created_by.to_owned(),
+            comment: String::new(),
+            empty_layer,
+        }
+    }
+
+    fn result(layers: Vec<Arc<StackLayer>>, history: Vec<HistoryStep>) -> PlatformResult {
+        PlatformResult {
+            platform: Platform::new("linux", "amd64"),
+            stack: Stack::from_iter(layers),
+            config: ImageConfig::new(&Platform::new("linux", "amd64")),
+            history,
+        }
+    }
+
+    fn times(result: &PlatformResult, clock: Clock) -> Vec<Option<i64>> {
+        let entries = history(result, clock).into_iter();
+        let seconds = entries.map(|entry| entry.created.map(Timestamp::seconds));
+        seconds.collect()
+    }
+
+    #[test]
+    fn an_entry_without_a_layer_has_the_time_of_the_layer_before_it_or_the_first() {
+        let layers = vec![
+            layer("base", base(), None),
+            layer("one", Held::Stored, Some(10)),
+            layer("two", Held::Stored, Some(20)),
+        ];
+        let steps = vec![
+            step("ENV", true),
+            step("RUN", false),
+            step("ENV", true),
+            step("COPY", false),
+            step("CMD", true),
+        ];
+        let result = result(layers, steps);
+        let expected = [10, 10, 10, 20, 20].map(Some);
+        assert_eq!(times(&result, Clock::System), expected);
+        assert_eq!(times(&result, Clock::Fixed(at(1))), [Some(1); 5]);
+    }
+
+    #[test]
+    fn a_result_that_adds_no_layer_has_no_times_of_its_own() {
+        let result = result(vec![layer("base", base(), None)], vec![step("ENV", true)]);
+        assert_eq!(times(&result, Clock::System), [None]);
+    }
+
+    #[test]
+    fn an_image_in_a_layout_has_its_whole_name_and_its_tag() {
+        let top = descriptor::descriptor(oci::media_type::OCI_INDEX, &Digest::of(b"x"), 1);
+        let name = Reference::parse_docker_ref("app:1").unwrap();
+        let entry = named(&top, Some(&name), Some(at(0)));
+        for (key, expected) in [
+            ("io.containerd.image.name", "docker.io/library/app:1"),
+            ("org.opencontainers.image.ref.name", "1"),
+            ("org.opencontainers.image.created", "1970-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(
+                descriptor::annotation_of(&entry, key),
+                Some(expected),
+                "{key}"
+            );
+        }
+        assert_eq!(named(&top, None, None), top);
+    }
 }

@@ -4,6 +4,7 @@
 //! written is known again by what the kernel keeps of the file: device, inode, size and the times of
 //! the last change, of which nobody can set the second (stat(2), `st_ctime`).
 
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -24,6 +25,19 @@ struct Written {
     changed: (i64, i64),
 }
 
+impl Written {
+    fn of(metadata: &Metadata, index: &[u8]) -> Self {
+        Self {
+            index: Digest::of(index),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size_bytes: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
 /// Tells whether the archive is there with this index, as it was left.
 pub(crate) fn is_current(
     workshop: &Workshop,
@@ -38,28 +52,50 @@ pub(crate) fn is_current(
 }
 
 /// Records that the archive was written.
-pub(crate) fn remember(workshop: &Workshop, path: &Path, index: &[u8]) -> Result<(), ExportError> {
-    let Some(written) = look(path, index) else {
-        return Ok(());
-    };
+///
+/// `metadata` is that of the file that was written, read after it had its name: under the name may be
+/// what another process wrote since.
+pub(crate) fn remember(
+    workshop: &Workshop,
+    path: &Path,
+    index: &[u8],
+    metadata: &Metadata,
+) -> Result<(), ExportError> {
+    let written = Written::of(metadata, index);
     Ok(workshop.store.records().put(&record_key(path), &written)?)
 }
 
 /// Reads what the kernel keeps; none if there is no such file.
 fn look(path: &Path, index: &[u8]) -> Option<Written> {
     let metadata = std::fs::symlink_metadata(path).ok()?;
-    metadata.is_file().then(|| Written {
-        index: Digest::of(index),
-        device: metadata.dev(),
-        inode: metadata.ino(),
-        size_bytes: metadata.size(),
-        modified: (metadata.mtime(), metadata.mtime_nsec()),
-        changed: (metadata.ctime(), metadata.ctime_nsec()),
-    })
+    metadata.is_file().then(|| Written::of(&metadata, index))
 }
 
 fn record_key(path: &Path) -> Digest {
     let mut text = b"archive\0".to_vec();
     text.extend_from_slice(path.as_os_str().as_encoded_bytes());
     Digest::of(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_known_again_until_it_is_written_replaced_or_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.tar");
+        std::fs::write(&path, "one").unwrap();
+        let written = Written::of(&std::fs::metadata(&path).unwrap(), b"index");
+        assert_eq!(look(&path, b"index").as_ref(), Some(&written));
+        assert_ne!(look(&path, b"another").as_ref(), Some(&written));
+        let other = dir.path().join("other");
+        std::fs::write(&other, "one").unwrap();
+        std::fs::rename(&other, &path).unwrap();
+        assert_ne!(look(&path, b"index").as_ref(), Some(&written));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(look(&path, b"index"), None);
+        std::os::unix::fs::symlink("elsewhere", &path).unwrap();
+        assert_eq!(look(&path, b"index"), None);
+    }
 }

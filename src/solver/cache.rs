@@ -1,19 +1,20 @@
 //! What a key led to: the records of earlier builds.
 //!
 //! A record names the layer that a vertex puts onto its input. It counts only if that layer is still
-//! there, as a directory or packed the way this job would pack it; else it is a miss. A record is
-//! written after what it names.
+//! there, as a directory or packed the way this job would pack it; else it is a miss. So a copy, whose
+//! layer is a recipe until somebody needs it, is recorded as soon as its name is known.
 
 use std::sync::Arc;
 
 use graph::CacheKey;
 use oci::Timestamp;
 use serde::{Deserialize, Serialize};
-use store::{ObjectId, Presence, RecordError, SnapshotId};
+use store::{RecordError, SnapshotId};
 
 use crate::error::StepError;
 use crate::job::Workshop;
 use crate::pack;
+use crate::realise;
 use crate::result::{Held, StackLayer};
 
 /// What a key led to.
@@ -41,6 +42,9 @@ pub(crate) fn find(
 }
 
 /// Returns the content key that a copy's definition led to and its layer, if that is there.
+///
+/// The layer is that of the content's own record: were only the definition known, the content key
+/// would be used before anybody found out that its result has to be made of what may be other files.
 pub(crate) fn find_alias(
     workshop: &Workshop,
     definition: &CacheKey,
@@ -50,14 +54,13 @@ pub(crate) fn find_alias(
         .records()
         .get::<VertexRecord>(definition.digest())?;
     let Some(VertexRecord {
-        layer,
-        created,
         content: Some(content),
+        ..
     }) = record
     else {
         return Ok(None);
     };
-    Ok(available(workshop, layer, created)?.map(|layer| (content, layer)))
+    Ok(find(workshop, &content)?.map(|layer| (content, layer)))
 }
 
 /// Records what a key led to.
@@ -96,7 +99,9 @@ fn available(
     id: SnapshotId,
     created: Timestamp,
 ) -> Result<Option<Arc<StackLayer>>, StepError> {
-    let there = workshop.lease.hold(&ObjectId::Snapshot(id.clone()))? == Presence::Present
+    // Opened and not only looked for: one that a loss of power tore must be a miss here, where the
+    // step can still be carried out again.
+    let there = realise::open(workshop, &id)?.is_some()
         || match &workshop.pack {
             Some(plan) => pack::find_packed(workshop, &id, plan)?.is_some(),
             None => false,

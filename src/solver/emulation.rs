@@ -3,7 +3,7 @@
 //! The emulators are registered in a `binfmt_misc` of the build's own user namespace, when the first
 //! command needs one; a build of native platforms registers nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use oci::Platform;
@@ -188,6 +188,18 @@ impl Emulation {
                 platform: platform.clone(),
                 source,
             })?;
+        let emulators = self.register_all(&instance)?;
+        Ok(Registered::Ours {
+            _instance: instance,
+            emulators,
+        })
+    }
+
+    /// Registers the emulators that are there for what does not run without; returns which.
+    fn register_all(
+        &self,
+        instance: &BinfmtInstance,
+    ) -> Result<Vec<(Architecture, PathBuf)>, EmulationError> {
         let mut emulators = Vec::new();
         for architecture in Architecture::ALL {
             let Ok(path) = self.emulators.find(architecture) else {
@@ -196,27 +208,10 @@ impl Emulation {
             if self.is_native(architecture, None) {
                 continue;
             }
-            // `P` keeps argv[0], `O` opens the program for it, `C` keeps set-user-id programs working,
-            // `F` keeps the emulator at hand in any root directory (binfmt-misc.rst).
-            let line =
-                registration_line(architecture, &path, HandlerFlags::ALL).map_err(|source| {
-                    EmulationError::Path {
-                        path: path.clone(),
-                        source,
-                    }
-                })?;
-            instance
-                .register(&line)
-                .map_err(|source| EmulationError::Register {
-                    path: path.clone(),
-                    source,
-                })?;
+            register_one(instance, architecture, &path)?;
             emulators.push((architecture, path));
         }
-        Ok(Registered::Ours {
-            _instance: instance,
-            emulators,
-        })
+        Ok(emulators)
     }
 
     fn hosts(&self, architecture: Architecture) -> Option<PathBuf> {
@@ -225,4 +220,24 @@ impl Emulation {
             .usable(architecture)
             .map(|handler| handler.interpreter.clone())
     }
+}
+
+fn register_one(
+    instance: &BinfmtInstance,
+    architecture: Architecture,
+    path: &Path,
+) -> Result<(), EmulationError> {
+    // `P` keeps argv[0], `O` opens the program for it, `C` keeps set-user-id programs working,
+    // `F` keeps the emulator at hand in any root directory (binfmt-misc.rst).
+    let line = registration_line(architecture, path, HandlerFlags::ALL);
+    let line = line.map_err(|source| EmulationError::Path {
+        path: path.to_owned(),
+        source,
+    })?;
+    instance
+        .register(&line)
+        .map_err(|source| EmulationError::Register {
+            path: path.to_owned(),
+            source,
+        })
 }

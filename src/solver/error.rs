@@ -104,6 +104,12 @@ pub enum StepError {
     /// A name of ours is no name.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// No thread can be had for the step.
+    #[error("cannot start a thread for the step")]
+    Thread(#[source] std::io::Error),
+    /// The step ended with a panic: our fault.
+    #[error("the step ended with a panic")]
+    Panicked,
     /// The scheduler began a step without what it needs: our fault.
     #[error("the step was begun without its input {index}")]
     MissingInput {

@@ -9,12 +9,14 @@
 //! * [`ops`]: what each op does;
 //! * `cache`: what a key led to;
 //! * [`realise`]: change sets as directories; [`pack`]: change sets as blobs;
+//! * [`cancel`]: streams that end with the job;
 //! * [`base`]: base images; [`context`]: directories of the user's;
 //! * [`emulation`], [`host_files`]: what this machine gives to commands.
 #![forbid(unsafe_code)]
 
 pub mod base;
 mod cache;
+pub mod cancel;
 pub mod context;
 pub mod emulation;
 pub mod error;
@@ -30,6 +32,7 @@ pub mod scheduler;
 pub mod state;
 mod worker;
 
+pub use cancel::Cancellable;
 pub use error::{SolveError, StepError};
 pub use event::{Event, Events, TimedEvent};
 pub use job::{Job, JobOptions, Workshop};

@@ -1,6 +1,8 @@
 //! Owners that a directory cannot hold: kept beside it, as a record by the layer's name.
 //!
 //! Only the mode with a single id has any, of symbolic links, pipes and sockets (`rootfs::OwnerTable`).
+//! There each directory that careen itself filled has a table, be it an empty one: records are not
+//! synced, and a directory whose table is gone is none.
 
 use std::sync::Arc;
 
@@ -8,7 +10,7 @@ use oci::Digest;
 use rootfs::{
     FsError, IdStorage, Mode, OwnerTable, Owners, RecordError as TableError, Root, RootPath,
 };
-use store::{RecordError, SnapshotId};
+use store::{RecordError, Snapshot, SnapshotId, SnapshotKind};
 
 use crate::job::Workshop;
 use crate::result::{Held, Stack};
@@ -35,13 +37,26 @@ pub(crate) fn remember(
     layer: &SnapshotId,
     table: &OwnerTable,
 ) -> Result<(), OwnersError> {
-    if table.is_empty() {
+    if workshop.ids != IdStorage::Recorded {
         return Ok(());
     }
     Ok(workshop
         .store
         .records()
         .put(&record_key(layer), &table.to_string())?)
+}
+
+/// Tells whether the owners that belong to a snapshot are there. What a command left has none: it
+/// could not give its links away.
+pub(crate) fn are_there(workshop: &Workshop, snapshot: &Snapshot) -> Result<bool, OwnersError> {
+    if workshop.ids != IdStorage::Recorded || snapshot.meta.kind == SnapshotKind::Upper {
+        return Ok(true);
+    }
+    let text = workshop
+        .store
+        .records()
+        .get::<String>(&record_key(&snapshot.id))?;
+    Ok(text.is_some())
 }
 
 /// Returns the owners of a layer's directory.

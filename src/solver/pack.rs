@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use layer::{Compression, DiffError, PackError, PackOptions, TarOptions};
+use layer::{Compression, DiffError, PackError, PackOptions, TarOptions, UpperDiff};
 use oci::time::Timestamp;
 use oci::{DiffId, Digest};
 use serde::{Deserialize, Serialize};
 use store::{IngestError, LeaseError, ObjectId, Presence, RecordError, SnapshotError, SnapshotId};
 
+use crate::cancel::Cancellable;
 use crate::event::{Event, StepId};
 use crate::job::Workshop;
 use crate::owners::{self, OwnersError};
@@ -159,6 +160,7 @@ fn pack_now(
     plan: &PackPlan,
 ) -> Result<LayerBlob, PackLayerError> {
     let mut ingest = workshop.store.content().ingest(&workshop.lease)?;
+    let mut out = Cancellable::new(&mut ingest, &workshop.cancel);
     let options = PackOptions {
         tar: TarOptions {
             clamp: plan.clamp,
@@ -166,39 +168,36 @@ fn pack_now(
         },
         compression: plan.compression,
     };
-    let pack_error = |source| PackLayerError::Pack {
+    let packed = match &layer.held {
+        Held::Recipe(changes) => layer::pack(changes.stream(), &options, &mut out),
+        Held::Stored | Held::Base(_) => {
+            layer::pack(stored_changes(workshop, layer)?, &options, &mut out)
+        }
+    };
+    let packed = packed.map_err(|source| PackLayerError::Pack {
         layer: layer.id.clone(),
         source,
-    };
-    let packed = match &layer.held {
-        Held::Recipe(changes) => {
-            layer::pack(changes.stream(), &options, &mut ingest).map_err(pack_error)?
-        }
-        Held::Stored | Held::Base(_) => {
-            let snapshot = workshop
-                .store
-                .snapshots()
-                .open(&workshop.lease, &layer.id)?;
-            let snapshot = snapshot.ok_or_else(|| PackLayerError::Gone {
-                layer: layer.id.clone(),
-            })?;
-            let changes = layer::diff_upper(
-                Arc::new(snapshot.fs),
-                owners::of_layer(workshop, &layer.id)?,
-            )
-            .map_err(|source| PackLayerError::Diff {
-                layer: layer.id.clone(),
-                source,
-            })?;
-            layer::pack(changes, &options, &mut ingest).map_err(pack_error)?
-        }
-    };
+    })?;
     ingest.commit(Some((&packed.digest, packed.size_bytes)))?;
     Ok(LayerBlob {
         diff_id: packed.diff_id,
         digest: packed.digest,
         size_bytes: packed.size_bytes,
         media_type: plan.compression.kind().oci_media_type().to_owned(),
+    })
+}
+
+/// Reads the directory of a layer of ours as changes.
+fn stored_changes(workshop: &Workshop, layer: &StackLayer) -> Result<UpperDiff, PackLayerError> {
+    let snapshots = workshop.store.snapshots();
+    let snapshot = snapshots.open(&workshop.lease, &layer.id)?;
+    let snapshot = snapshot.ok_or_else(|| PackLayerError::Gone {
+        layer: layer.id.clone(),
+    })?;
+    let owners = owners::of_layer(workshop, &layer.id)?;
+    layer::diff_upper(Arc::new(snapshot.fs), owners).map_err(|source| PackLayerError::Diff {
+        layer: layer.id.clone(),
+        source,
     })
 }
 

@@ -5,9 +5,10 @@
 //! (look-ups, digests, copies) has its own bound, so that a slot never waits for a look-up.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::{Scope, available_parallelism};
+use std::thread::{Builder, Scope, available_parallelism};
 
 use graph::{Input, Op, SourceOp, VertexId};
 
@@ -132,18 +133,32 @@ impl<'job> Scheduler<'job> {
                 continue;
             }
             self.announce(&action);
-            let order = self.order(action);
-            let sender = sender.clone();
-            let workshop = self.workshop;
-            let job = self.job;
-            scope.spawn(move || {
-                let vertex = order.action.vertex();
-                let result = worker::perform(job, workshop, order);
-                // The scheduler is gone only if it panicked; there is nobody to tell.
-                drop(sender.send(Report { vertex, result }));
-            });
+            self.hand_out(action, scope, sender);
         }
         self.waiting = held_back;
+    }
+
+    /// Gives an action to a thread of its own. Whatever becomes of the thread, a report comes of it:
+    /// the inbox is all that the scheduler waits for.
+    fn hand_out<'scope>(
+        &self,
+        action: Action,
+        scope: &'scope Scope<'scope, 'job>,
+        sender: &Sender<Report>,
+    ) {
+        let vertex = action.vertex();
+        let (job, workshop) = (self.job, self.workshop);
+        let order = self.order(action);
+        let own = sender.clone();
+        let work = move || {
+            let result = reported(|| worker::perform(job, workshop, order));
+            // The scheduler is gone only if it panicked; there is nobody to tell.
+            drop(own.send(Report { vertex, result }));
+        };
+        if let Err(error) = Builder::new().spawn_scoped(scope, work) {
+            let result = Err(StepError::Thread(error));
+            drop(sender.send(Report { vertex, result }));
+        }
     }
 
     /// Gives up an action that was not begun.
@@ -321,9 +336,40 @@ impl<'job> Scheduler<'job> {
     }
 }
 
+/// Makes an error of a panic. What it left half done is this step's own: nothing else looks at it.
+fn reported<T>(work: impl FnOnce() -> Result<T, StepError>) -> Result<T, StepError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(StepError::Panicked))
+}
+
 fn vertex_of(input: Input) -> Option<VertexId> {
     match input {
         Input::Scratch => None,
         Input::Vertex(id) => Some(id),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_reported_like_any_other_failure() {
+        let panicked = reported::<()>(|| panic!("a step's own fault"));
+        assert!(matches!(panicked, Err(StepError::Panicked)));
+        assert_eq!(reported(|| Ok(1)).ok(), Some(1));
+    }
+
+    #[test]
+    fn a_bound_gives_out_no_more_than_its_limit() {
+        let mut bound = Bound {
+            running: 0,
+            limit: 2,
+        };
+        assert_eq!(
+            [bound.take(), bound.take(), bound.take()],
+            [true, true, false]
+        );
+        bound.running -= 1;
+        assert!(bound.take());
     }
 }

@@ -23,161 +23,11 @@
 //! [`Machine::stalled`] tells which vertices nothing can move any more.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod phase;
+
 use graph::{CacheKey, CacheMap, Definition, Input, InputKey, KeyInput, Op, SourceOp, VertexId};
 
-/// Where a vertex is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Phase {
-    /// Its key is not known, and nothing is under way.
-    Unkeyed,
-    /// A copy whose definition is being looked up.
-    Aliasing {
-        /// The key of the definition.
-        definition: CacheKey,
-    },
-    /// A copy that needs the files it copies from.
-    NeedsContent {
-        /// The key of the definition, if the source has a key.
-        definition: Option<CacheKey>,
-    },
-    /// A copy whose content is being digested.
-    Checking {
-        /// The key of the definition, if the source has a key.
-        definition: Option<CacheKey>,
-    },
-    /// Its key is known; nobody needed more.
-    Keyed {
-        /// The key.
-        key: CacheKey,
-        /// The key of the definition, to be recorded beside it.
-        definition: Option<CacheKey>,
-    },
-    /// Its key is being looked up.
-    LookingUp {
-        /// The key.
-        key: CacheKey,
-        /// The key of the definition, to be recorded beside it.
-        definition: Option<CacheKey>,
-    },
-    /// The cache has its result, which stands on that of input 0.
-    Hit {
-        /// The key.
-        key: CacheKey,
-    },
-    /// The cache has no result.
-    Missed {
-        /// The key; none for a directory of the user's, which has no key of its own.
-        key: Option<CacheKey>,
-        /// The key of the definition, to be recorded beside it.
-        definition: Option<CacheKey>,
-    },
-    /// It is being made.
-    Running {
-        /// The key.
-        key: Option<CacheKey>,
-    },
-    /// It has a result.
-    Done {
-        /// The key.
-        key: Option<CacheKey>,
-    },
-    /// Its action failed.
-    Failed,
-    /// Something that it needs failed, or the job was cancelled.
-    Cancelled,
-}
-
-/// How much of a vertex is needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Demand {
-    /// Nothing.
-    Nothing,
-    /// Its key.
-    Key,
-    /// Its result.
-    Result,
-}
-
-/// Whether results of earlier builds count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reuse {
-    /// They do.
-    Yes,
-    /// Everything is made again (`--no-cache`).
-    No,
-}
-
-/// Work that somebody else is to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Ask the cache which content this definition led to.
-    FindAlias {
-        /// The vertex.
-        vertex: VertexId,
-        /// The key of its definition.
-        definition: CacheKey,
-    },
-    /// Digest what the copy would copy.
-    Check {
-        /// The vertex.
-        vertex: VertexId,
-    },
-    /// Ask the cache for a result.
-    LookUp {
-        /// The vertex.
-        vertex: VertexId,
-        /// Its key.
-        key: CacheKey,
-        /// The key of its definition, to be recorded with a hit.
-        definition: Option<CacheKey>,
-    },
-    /// Put a result of the cache onto that of input 0.
-    Take {
-        /// The vertex.
-        vertex: VertexId,
-    },
-    /// Make the result.
-    Run {
-        /// The vertex.
-        vertex: VertexId,
-        /// Its key.
-        key: Option<CacheKey>,
-        /// The key of its definition, to be recorded beside it.
-        definition: Option<CacheKey>,
-    },
-}
-
-impl Action {
-    /// Returns the vertex that the action is for.
-    pub fn vertex(&self) -> VertexId {
-        match self {
-            Self::FindAlias { vertex, .. }
-            | Self::Check { vertex }
-            | Self::LookUp { vertex, .. }
-            | Self::Take { vertex }
-            | Self::Run { vertex, .. } => *vertex,
-        }
-    }
-}
-
-/// What came of an action.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// The definition led to this content key, and its result is there.
-    AliasFound(CacheKey),
-    /// The cache does not know the definition.
-    AliasUnknown,
-    /// The content key of a copy.
-    Checked(CacheKey),
-    /// The cache has the result.
-    Hit,
-    /// The cache does not have the result.
-    Miss,
-    /// The result is there.
-    Finished,
-    /// The action failed.
-    Failed,
-}
+pub use phase::{Action, Demand, Phase, Reuse, Verdict};
 
 /// The states of all vertices of one job.
 #[derive(Debug)]
@@ -189,6 +39,8 @@ pub struct Machine<'a> {
     dependants: Vec<Vec<VertexId>>,
     outstanding: usize,
     stopping: bool,
+    /// A copy began to wait for what it copies from, so that others may be held up by it.
+    looks_ahead: bool,
 }
 
 impl<'a> Machine<'a> {
@@ -208,6 +60,7 @@ impl<'a> Machine<'a> {
             dependants,
             outstanding: 0,
             stopping: false,
+            looks_ahead: false,
         }
     }
 
@@ -222,6 +75,7 @@ impl<'a> Machine<'a> {
         let mut worklist = targets.to_vec();
         worklist.retain(|target| self.raise(*target, Demand::Result));
         self.advance_all(worklist, &mut actions);
+        self.look_ahead(&mut actions);
         self.count(actions)
     }
 
@@ -233,9 +87,11 @@ impl<'a> Machine<'a> {
         if matches!(self.phase(vertex), Phase::Failed) {
             self.stop();
         }
+        self.looks_ahead |= self.phase(vertex).waits_for_content();
         let mut worklist = vec![vertex];
         worklist.extend(self.dependants[vertex.index()].iter().copied());
         self.advance_all(worklist, &mut actions);
+        self.look_ahead(&mut actions);
         self.count(actions)
     }
 
@@ -243,7 +99,7 @@ impl<'a> Machine<'a> {
     pub fn stop(&mut self) {
         self.stopping = true;
         for phase in &mut self.phases {
-            if !is_outstanding(phase) && !is_final(phase) {
+            if !phase.is_outstanding() && !phase.is_final() {
                 *phase = Phase::Cancelled;
             }
         }
@@ -260,7 +116,7 @@ impl<'a> Machine<'a> {
             return Vec::new();
         }
         let unfinished = |id: &VertexId| {
-            self.demands[id.index()] == Demand::Result && !is_final(self.phase(*id))
+            self.demands[id.index()] == Demand::Result && !self.phase(*id).is_final()
         };
         let ids = self.definition.ids().filter(unfinished);
         ids.map(|id| (id, self.phase(id).clone())).collect()
@@ -284,8 +140,43 @@ impl<'a> Machine<'a> {
                 }
             }
             if *self.phase(id) != before {
+                self.looks_ahead |= self.phase(id).waits_for_content();
                 worklist.extend(self.dependants[id.index()].iter().copied());
             }
+        }
+    }
+
+    /// Asks for what later copies copy from, where a copy below them waits for what it copies from
+    /// itself. Their keys are not known before that is there; without this, one stage would be built
+    /// after the other although neither needs the other.
+    fn look_ahead(&mut self, actions: &mut Vec<Action>) {
+        while std::mem::take(&mut self.looks_ahead) {
+            let held_up = self.definition.ids().filter(|id| {
+                let is_needed = self.demands[id.index()] > Demand::Nothing;
+                is_needed && *self.phase(*id) == Phase::Unkeyed && self.is_held_up(*id)
+            });
+            let mut sources: Vec<_> = held_up.filter_map(|id| self.content_source(id)).collect();
+            sources.retain(|source| self.raise(*source, Demand::Result));
+            self.advance_all(sources, actions);
+        }
+    }
+
+    /// Tells whether the key of a vertex waits for what a copy below it copies from.
+    fn is_held_up(&self, id: VertexId) -> bool {
+        let mut below = self.below(id);
+        while let Some(current) = below {
+            if *self.phase(current) != Phase::Unkeyed {
+                return self.phase(current).waits_for_content();
+            }
+            below = self.below(current);
+        }
+        false
+    }
+
+    fn below(&self, id: VertexId) -> Option<VertexId> {
+        match self.definition.vertex(id).inputs.first() {
+            Some(Input::Vertex(below)) => Some(*below),
+            Some(Input::Scratch) | None => None,
         }
     }
 
@@ -299,8 +190,8 @@ impl<'a> Machine<'a> {
 
     fn settle(&mut self, vertex: VertexId, verdict: Verdict) {
         let phase = std::mem::replace(&mut self.phases[vertex.index()], Phase::Failed);
-        self.phases[vertex.index()] = next(phase, verdict);
-        if self.stopping && !is_final(self.phase(vertex)) {
+        self.phases[vertex.index()] = phase.next(verdict);
+        if self.stopping && !self.phase(vertex).is_final() {
             self.phases[vertex.index()] = Phase::Cancelled;
         }
     }
@@ -333,11 +224,10 @@ impl<'a> Machine<'a> {
             Phase::Unkeyed => self.keyed(id, pending, actions),
             Phase::NeedsContent { definition } => {
                 let source: Vec<_> = self.content_source(id).into_iter().collect();
+                let definition = definition.clone();
                 self.want(&source, Demand::Result, pending).then(|| {
                     actions.push(Action::Check { vertex: id });
-                    Phase::Checking {
-                        definition: definition.clone(),
-                    }
+                    Phase::Checking { definition }
                 })
             }
             Phase::Keyed { key, definition } if demand == Demand::Result => {
@@ -346,24 +236,16 @@ impl<'a> Machine<'a> {
             Phase::Hit { key } => {
                 let below: Vec<_> = self.definition.input_ids(id).take(1).collect();
                 let ready = !self.stands_on_input(id) || self.want(&below, Demand::Result, pending);
+                let key = Some(key.clone());
                 ready.then(|| {
                     actions.push(Action::Take { vertex: id });
-                    Phase::Running {
-                        key: Some(key.clone()),
-                    }
+                    Phase::Running { key }
                 })
             }
             Phase::Missed { key, definition } => {
                 let inputs: Vec<_> = self.definition.input_ids(id).collect();
-                self.want(&inputs, Demand::Result, pending).then(|| {
-                    let (key, definition) = (key.clone(), definition.clone());
-                    actions.push(Action::Run {
-                        vertex: id,
-                        key: key.clone(),
-                        definition,
-                    });
-                    Phase::Running { key }
-                })
+                let ready = self.want(&inputs, Demand::Result, pending);
+                ready.then(|| begun(id, key.clone(), definition.clone(), actions))
             }
             Phase::Keyed { .. }
             | Phase::Aliasing { .. }
@@ -449,7 +331,7 @@ impl<'a> Machine<'a> {
         let inputs = self.definition.vertex(id).inputs.iter();
         let keys = inputs.filter_map(|input| match input {
             Input::Scratch => Some(KeyInput::Scratch),
-            Input::Vertex(input) => key_of(self.phase(*input)).cloned().map(KeyInput::Key),
+            Input::Vertex(input) => self.phase(*input).key().cloned().map(KeyInput::Key),
         });
         keys.collect()
     }
@@ -493,7 +375,7 @@ impl<'a> Machine<'a> {
             pending.push((*input, demand));
             ready &= match demand {
                 Demand::Nothing => true,
-                Demand::Key => key_of(self.phase(*input)).is_some(),
+                Demand::Key => self.phase(*input).key().is_some(),
                 Demand::Result => matches!(self.phase(*input), Phase::Done { .. }),
             };
         }
@@ -501,59 +383,19 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// Returns the phase that a verdict leads to. A verdict that does not fit is a failure.
-fn next(phase: Phase, verdict: Verdict) -> Phase {
-    match (phase, verdict) {
-        (Phase::Aliasing { definition }, Verdict::AliasFound(key)) => Phase::Keyed {
-            key,
-            definition: Some(definition),
-        },
-        (Phase::Aliasing { definition }, Verdict::AliasUnknown) => Phase::NeedsContent {
-            definition: Some(definition),
-        },
-        (Phase::Checking { definition }, Verdict::Checked(key)) => Phase::Keyed { key, definition },
-        (Phase::LookingUp { key, .. }, Verdict::Hit) => Phase::Hit { key },
-        (Phase::LookingUp { key, definition }, Verdict::Miss) => Phase::Missed {
-            key: Some(key),
-            definition,
-        },
-        (Phase::Running { key }, Verdict::Finished) => Phase::Done { key },
-        (_, _) => Phase::Failed,
-    }
-}
-
-fn key_of(phase: &Phase) -> Option<&CacheKey> {
-    match phase {
-        Phase::Keyed { key, .. } | Phase::LookingUp { key, .. } | Phase::Hit { key } => Some(key),
-        Phase::Missed { key, .. } | Phase::Running { key } | Phase::Done { key } => key.as_ref(),
-        Phase::Unkeyed
-        | Phase::Aliasing { .. }
-        | Phase::NeedsContent { .. }
-        | Phase::Checking { .. }
-        | Phase::Failed
-        | Phase::Cancelled => None,
-    }
-}
-
-fn is_outstanding(phase: &Phase) -> bool {
-    match phase {
-        Phase::Aliasing { .. }
-        | Phase::Checking { .. }
-        | Phase::LookingUp { .. }
-        | Phase::Running { .. } => true,
-        Phase::Unkeyed
-        | Phase::NeedsContent { .. }
-        | Phase::Keyed { .. }
-        | Phase::Hit { .. }
-        | Phase::Missed { .. }
-        | Phase::Done { .. }
-        | Phase::Failed
-        | Phase::Cancelled => false,
-    }
-}
-
-fn is_final(phase: &Phase) -> bool {
-    matches!(phase, Phase::Done { .. } | Phase::Failed | Phase::Cancelled)
+/// Gives out the action that makes a result; returns the phase of a vertex that is being made.
+fn begun(
+    vertex: VertexId,
+    key: Option<CacheKey>,
+    definition: Option<CacheKey>,
+    actions: &mut Vec<Action>,
+) -> Phase {
+    actions.push(Action::Run {
+        vertex,
+        key: key.clone(),
+        definition,
+    });
+    Phase::Running { key }
 }
 
 #[cfg(test)]

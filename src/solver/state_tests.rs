@@ -178,6 +178,39 @@ fn the_source_of_a_known_copy_is_not_made() {
     assert!(done.iter().all(|action| action.vertex() == target));
 }
 
+/// Two stages, and two copies one on the other: neither stage waits for the other.
+#[test]
+fn stages_that_two_copies_need_are_asked_for_side_by_side() {
+    for reuse in [Reuse::Yes, Reuse::No] {
+        let mut builder = DefinitionBuilder::new();
+        let one = builder
+            .add(exec("one", Input::Scratch))
+            .expect("the graph is in order");
+        let two = builder
+            .add(exec("two", Input::Scratch))
+            .expect("the graph is in order");
+        let from_one = copy("x", Input::Scratch, Input::Vertex(one));
+        let below = builder.add(from_one).expect("the graph is in order");
+        let between = builder.add(exec("between", Input::Vertex(below)));
+        let between = between.expect("the graph is in order");
+        let from_two = copy("y", Input::Vertex(between), Input::Vertex(two));
+        let target = builder.add(from_two).expect("the graph is in order");
+        let definition = builder.finish();
+        let mut machine = Machine::new(&definition, reuse);
+        let mut waiting = machine.start(&[target]);
+        let mut running = Vec::new();
+        while let Some(action) = waiting.pop() {
+            if let Action::Run { vertex, .. } = action {
+                running.push(vertex);
+            } else {
+                waiting.extend(machine.step(action.vertex(), miss(&action)));
+            }
+        }
+        running.sort_unstable();
+        assert_eq!(running, [one, two], "{reuse:?}");
+    }
+}
+
 #[test]
 fn a_failure_cancels_what_depends_on_it_and_starts_nothing_new() {
     let (definition, target) = small_graph();

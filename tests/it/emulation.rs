@@ -5,7 +5,7 @@ use support::{BaseImage, Entry, Feature, needs};
 
 use crate::bench;
 
-/// Returns what the machine's own binfmt_misc holds; none where it is not mounted.
+/// Returns what the machine's own `binfmt_misc` holds; none where it is not mounted.
 fn registrations() -> Vec<String> {
     let Ok(entries) = std::fs::read_dir("/proc/sys/fs/binfmt_misc") else {
         return Vec::new();

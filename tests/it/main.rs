@@ -1,18 +1,30 @@
 //! careen as its users run it, from end to end.
 //!
 //! Each test has its own context, store and home ([`support::Bench`]). Neither a network nor root is needed;
-//! what a test needs of the machine it says in its first line ([`support::needs!`]).
+//! what a test needs of the machine it says in its first line ([`support::needs!`]). The modules are marked as tests
+//! so that their helpers may panic too (clippy.toml).
 
+#[cfg(test)]
 mod bases;
+#[cfg(test)]
 mod cache;
+#[cfg(test)]
 mod command;
+#[cfg(test)]
 mod emulation;
+#[cfg(test)]
 mod export;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod instruction;
+#[cfg(test)]
 mod refusals;
+#[cfg(test)]
 mod reproducible;
+#[cfg(test)]
 mod settings;
+#[cfg(test)]
 mod stages;
 
 use support::Bench;

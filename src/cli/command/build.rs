@@ -1,7 +1,8 @@
 //! `careen build`: Dockerfile → graph → file systems → output.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use dockerfile::diagnostic::Diagnostic;
@@ -43,7 +44,7 @@ pub(crate) fn run(
         .map_err(|error| Report::new(Kind::Usage, &error))?;
     let source = read_dockerfile(&options)?;
     let parsed = parse(&source);
-    let ignore = read_ignore(&options, &parsed_path(&options))?;
+    let plan_options = plan_options(&options)?;
     let pack = options
         .output
         .as_ref()
@@ -53,7 +54,7 @@ pub(crate) fn run(
         let kind = options.progress;
         move || progress::show(kind, &events, &mut io::stderr())
     });
-    let built = build(&options, &workshop, &source, &parsed, ignore);
+    let built = build(&options, plan_options, &workshop, (&source, &parsed));
     // The display ends when nobody can tell it anything any more.
     let cancelled = workshop.cancel.reason();
     drop(workshop);
@@ -72,13 +73,12 @@ pub(crate) fn run(
 
 fn build(
     options: &BuildOptions,
+    plan_options: PlanOptions,
     workshop: &Workshop,
-    source: &SourceFile,
-    parsed: &Parsed,
-    ignore: Vec<String>,
+    (source, parsed): (&SourceFile, &Parsed),
 ) -> Result<Option<Exported>, Box<Report>> {
     let faults = |faults: Vec<Diagnostic>| first_fault(&faults, source);
-    let mut plan = StagePlan::new(parsed, plan_options(options, ignore)).map_err(faults)?;
+    let mut plan = StagePlan::new(parsed, plan_options).map_err(faults)?;
     resolve_bases(&mut plan, options, workshop, source)?;
     let mut graph = DefinitionBuilder::new();
     let mut targets = Vec::new();
@@ -97,24 +97,27 @@ fn build(
     export(&result, options, workshop)
 }
 
-fn plan_options(options: &BuildOptions, ignore: Vec<String>) -> PlanOptions {
-    PlanOptions {
+fn plan_options(options: &BuildOptions) -> Result<PlanOptions, Box<Report>> {
+    Ok(PlanOptions {
         build_args: options.build_args.clone(),
         target: options.target.clone(),
         contexts: options.contexts.keys().cloned().collect(),
         labels: options.labels.clone(),
-        ignore,
+        ignore: read_ignore(options, &parsed_path(options))?,
+        directories: read_directories(options)?,
         ..PlanOptions::new(options.build_platform.clone(), options.platforms.clone())
-    }
+    })
 }
 
 fn job_options(options: &BuildOptions, plan: &StagePlan) -> JobOptions {
-    let mut directories = BTreeMap::from([("context".to_owned(), options.context.clone())]);
+    let mut directories = BTreeMap::new();
     for (name, context) in &options.contexts {
         if let NamedContext::Directory(path) = context {
             directories.insert(name.clone(), path.clone());
         }
     }
+    // A named context cannot stand for the build context, whatever it is called.
+    directories.insert("context".to_owned(), options.context.clone());
     JobOptions {
         reuse: if options.no_cache {
             Reuse::No
@@ -155,6 +158,9 @@ fn resolve_bases(
             return Ok(());
         }
         for request in requests {
+            if let Some(report) = failure::directory_as_base(&request, source, options) {
+                return Err(report);
+            }
             let resolved = resolve_base(&request, options, workshop);
             let resolved = resolved.map_err(|error| failure::of_base(&error, &request, source))?;
             plan.resolve(&request, resolved);
@@ -175,6 +181,7 @@ fn resolve_base(
         Some(NamedContext::Layout(location)) => {
             base::resolve_layout(&workshop.store, location, &request.platform)?
         }
+        // What a directory stands for is told before anything is looked up.
         Some(NamedContext::Directory(_)) | None => {
             base::resolve_stored(&workshop.store, &request.name, &request.platform)?
         }
@@ -277,15 +284,14 @@ fn parsed_path(options: &BuildOptions) -> PathBuf {
 fn read_dockerfile(options: &BuildOptions) -> Result<SourceFile, Box<Report>> {
     let path = parsed_path(options);
     let refuse = |error: &io::Error| failure::unreadable("Dockerfile", &path, error, options);
-    let metadata = std::fs::metadata(&path).map_err(|error| refuse(&error))?;
-    if metadata.len() > DOCKERFILE_LIMIT_BYTES {
+    let bytes = read_limited(&path).map_err(|error| refuse(&error))?;
+    if bytes.len() as u64 > DOCKERFILE_LIMIT_BYTES {
         return Err(failure::too_large(
             "Dockerfile",
             &path,
             DOCKERFILE_LIMIT_BYTES,
         ));
     }
-    let bytes = std::fs::read(&path).map_err(|error| refuse(&error))?;
     let text = String::from_utf8(bytes).map_err(|_not_utf8| {
         refuse(&io::Error::new(
             io::ErrorKind::InvalidData,
@@ -293,6 +299,16 @@ fn read_dockerfile(options: &BuildOptions) -> Result<SourceFile, Box<Report>> {
         ))
     })?;
     Ok(SourceFile::new(shown(&path, options), text))
+}
+
+/// Reads a file up to the first byte that is too many. Its size is not asked for: it may be a pipe, or a
+/// link to something that never ends.
+fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path)?;
+    file.take(DOCKERFILE_LIMIT_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Returns a path as the user would write it.
@@ -308,20 +324,37 @@ fn read_ignore(options: &BuildOptions, dockerfile: &Path) -> Result<Vec<String>,
     let mut own = dockerfile.as_os_str().to_owned();
     own.push(".dockerignore");
     for path in [PathBuf::from(own), options.context.join(".dockerignore")] {
-        match std::fs::symlink_metadata(&path) {
-            Ok(metadata) if metadata.is_file() && metadata.len() > DOCKERFILE_LIMIT_BYTES => {
-                return Err(failure::too_large(
-                    "ignore file",
-                    &path,
-                    DOCKERFILE_LIMIT_BYTES,
-                ));
-            }
-            Ok(_) => return read_ignore_file(&path, options),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failure::unreadable("ignore file", &path, &error, options)),
+        if let Some(patterns) = read_ignore_if_there(&path, options)? {
+            return Ok(patterns);
         }
     }
     Ok(Vec::new())
+}
+
+/// Reads the ignore files of the named contexts that are directories.
+fn read_directories(options: &BuildOptions) -> Result<BTreeMap<String, Vec<String>>, Box<Report>> {
+    let mut directories = BTreeMap::new();
+    for (name, context) in &options.contexts {
+        if let NamedContext::Directory(path) = context {
+            let patterns = read_ignore_if_there(&path.join(".dockerignore"), options)?;
+            directories.insert(name.clone(), patterns.unwrap_or_default());
+        }
+    }
+    Ok(directories)
+}
+
+fn read_ignore_if_there(
+    path: &Path,
+    options: &BuildOptions,
+) -> Result<Option<Vec<String>>, Box<Report>> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() && metadata.len() > DOCKERFILE_LIMIT_BYTES => Err(
+            failure::too_large("ignore file", path, DOCKERFILE_LIMIT_BYTES),
+        ),
+        Ok(_) => read_ignore_file(path, options).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failure::unreadable("ignore file", path, &error, options)),
+    }
 }
 
 /// Reads an ignore file through its directory: a link in a context does not lead out of it.

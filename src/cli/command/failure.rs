@@ -13,7 +13,7 @@ use solver::ops::copy::CopyError;
 use solver::ops::exec::CommandFailure;
 use solver::{Job, SolveError, StepError};
 
-use crate::options::BuildOptions;
+use crate::options::{BuildOptions, NamedContext};
 use crate::report::{Kind, Place, Report};
 
 /// A file of the user's that cannot be read.
@@ -111,6 +111,35 @@ pub(crate) fn interrupted(reason: CancelReason) -> Box<Report> {
     })
 }
 
+/// A named context that is a directory, where an image is needed.
+#[derive(Debug, thiserror::Error)]
+#[error("the context `{name}` is a directory, which cannot be a base image yet")]
+struct DirectoryAsBase {
+    name: String,
+}
+
+/// Reports a base that is a directory, if it is one.
+pub(crate) fn directory_as_base(
+    request: &BaseRequest,
+    source: &SourceFile,
+    options: &BuildOptions,
+) -> Option<Box<Report>> {
+    let name = request.context.clone()?;
+    let NamedContext::Directory(path) = options.contexts.get(&name)? else {
+        return None;
+    };
+    let mut report = Report::new(Kind::User, &DirectoryAsBase { name: name.clone() });
+    report.notes.push(format!("`{name}` is {}", path.display()));
+    report.help = Some(format!("`COPY --from={name}` copies from it"));
+    let (source, span) = (source.clone(), request.span);
+    report.place = Some(Place {
+        source,
+        span,
+        label: "a directory".to_owned(),
+    });
+    Some(Box::new(report))
+}
+
 /// Reports a base image that cannot be used.
 pub(crate) fn of_base(
     error: &BaseError,
@@ -177,7 +206,13 @@ pub(crate) fn of_solve(
     let mut report = of_step(&error, options);
     if label.line > 0 {
         let whole = instruction_span(source, label.line);
-        let word = wrong_word(&error).and_then(|word| find_word(source, whole, &word));
+        let word = wrong_word(&error).and_then(|word| {
+            let (span, written) = find_written(source, whole, &word)?;
+            report.title = report
+                .title
+                .replace(&format!("`{word}`"), &format!("`{written}`"));
+            Some(span)
+        });
         let text = place_label(&error).unwrap_or_else(|| step_text(label));
         report.place = Some(Place {
             source: source.clone(),
@@ -201,8 +236,10 @@ fn of_step(error: &StepError, options: &BuildOptions) -> Report {
             report
         }
         StepError::Exec(failure) => of_exec(failure),
-        StepError::Overlay(_) | StepError::HostFiles(_) => Report::new(Kind::Host, error),
-        StepError::MissingInput { .. } => Report::new(Kind::Internal, error),
+        StepError::Overlay(_) | StepError::HostFiles(_) | StepError::Thread(_) => {
+            Report::new(Kind::Host, error)
+        }
+        StepError::MissingInput { .. } | StepError::Panicked => Report::new(Kind::Internal, error),
         StepError::Context(_) => {
             let mut report = Report::new(Kind::User, error);
             report
@@ -318,6 +355,13 @@ fn first_line(source: &SourceFile, span: Span) -> Span {
     }
 }
 
+/// Finds a word, or a path as the user wrote it: in the graph all paths count from the root.
+fn find_written<'a>(source: &SourceFile, span: Span, word: &'a str) -> Option<(Span, &'a str)> {
+    let relative = word.strip_prefix('/').filter(|path| !path.is_empty());
+    let mut spellings = std::iter::once(word).chain(relative);
+    spellings.find_map(|written| Some((find_word(source, span, written)?, written)))
+}
+
 fn find_word(source: &SourceFile, span: Span, word: &str) -> Option<Span> {
     let start = span.start + source.slice(span).find(word)?;
     Some(Span {
@@ -325,3 +369,7 @@ fn find_word(source: &SourceFile, span: Span, word: &str) -> Option<Span> {
         end: start + word.len(),
     })
 }
+
+#[cfg(test)]
+#[path = "failure_tests.rs"]
+mod tests;

@@ -12,10 +12,13 @@ use oci::check::{self, DocumentError};
 use oci::descriptor::{self, ANNOTATION_REF_NAME, Descriptor};
 use oci::digest::DigestError;
 use oci::{Digest, Reference};
+use solver::Cancellable;
 use store::{
-    ANNOTATION_IMAGE_NAME, BlobError, BlobSource as _, IngestError, Lease, Store, TagError,
+    ANNOTATION_IMAGE_NAME, BlobError, BlobSource as _, IngestError, Lease, LeaseError, ObjectId,
+    Presence, Store, TagError,
 };
 
+use super::failure;
 use crate::args::LoadArguments;
 use crate::env::Environment;
 use crate::exit;
@@ -54,6 +57,8 @@ enum LoadError {
     Loaded(#[from] BlobError),
     #[error("the archive has an image that needs `{digest}`, and not that")]
     Missing { digest: Digest },
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
     #[error("the indexes of the archive are more than {DEPTH_LIMIT} deep")]
     TooDeep,
     #[error("cannot name the image")]
@@ -71,12 +76,20 @@ pub(crate) fn run(
     let lease = store
         .lease()
         .map_err(|error| Report::new(Kind::Host, &error))?;
-    let load = || -> Result<Vec<(Option<Reference>, Digest)>, LoadError> {
-        let input = open(arguments, env)?;
-        let documents = read(&store, &lease, input)?;
-        name_images(&store, &documents)
+    let cancel = builder.cancel();
+    let target = Target {
+        store: &store,
+        lease: &lease,
     };
-    let images = load().map_err(|error| Report::new(Kind::User, &error))?;
+    let load = || -> Result<Vec<(Option<Reference>, Digest)>, LoadError> {
+        let input = Box::new(Cancellable::new(open(arguments, env)?, cancel));
+        let documents = target.read(input)?;
+        target.name_images(&documents)
+    };
+    let images = load().map_err(|error| match cancel.reason() {
+        Some(reason) => failure::interrupted(reason),
+        None => Box::new(Report::new(Kind::User, &error)),
+    })?;
     for (name, digest) in images {
         let line = match name {
             Some(name) => format!("Loaded image: {}", name.familiar()),
@@ -109,30 +122,112 @@ struct Documents {
     is_docker: bool,
 }
 
-fn read(store: &Store, lease: &Lease, input: Box<dyn Read + Send>) -> Result<Documents, LoadError> {
-    let tar = layer::decompressor(input).map_err(LoadError::Read)?;
-    let mut archive = ArchiveReader::new(tar, Limits::default());
-    let mut documents = Documents::default();
-    while let Some(mut file) = archive.next_file()? {
-        let name = String::from_utf8_lossy(&file.name).into_owned();
-        match name.trim_start_matches("./") {
-            "oci-layout" => documents.layout = Some(document(&name, &mut file)?),
-            "index.json" => documents.index = Some(document(&name, &mut file)?),
-            "manifest.json" => documents.is_docker = true,
-            path => {
-                // What is not named as a blob is no part of a layout.
-                let Some(digest) = blob_digest(path) else {
-                    continue;
-                };
-                let size_bytes = file.size_bytes;
-                store
-                    .content()
-                    .copy_in(lease, (&digest, size_bytes), file)
-                    .map_err(|source| LoadError::Blob { digest, source })?;
+/// Where an archive goes.
+struct Target<'a> {
+    store: &'a Store,
+    /// Keeps what was loaded until a name leads to it.
+    lease: &'a Lease,
+}
+
+impl Target<'_> {
+    /// Reads the archive: its blobs go into the store.
+    fn read(&self, input: Box<dyn Read + Send + '_>) -> Result<Documents, LoadError> {
+        let tar = layer::decompressor(input).map_err(LoadError::Read)?;
+        let mut archive = ArchiveReader::new(tar, Limits::default());
+        let mut documents = Documents::default();
+        while let Some(mut file) = archive.next_file()? {
+            let name = String::from_utf8_lossy(&file.name).into_owned();
+            match name.trim_start_matches("./") {
+                "oci-layout" => documents.layout = Some(document(&name, &mut file)?),
+                "index.json" => documents.index = Some(document(&name, &mut file)?),
+                "manifest.json" => documents.is_docker = true,
+                path => {
+                    // What is not named as a blob is no part of a layout.
+                    let Some(digest) = blob_digest(path) else {
+                        continue;
+                    };
+                    let size_bytes = file.size_bytes;
+                    self.store
+                        .content()
+                        .copy_in(self.lease, (&digest, size_bytes), file)
+                        .map_err(|source| LoadError::Blob { digest, source })?;
+                }
             }
         }
+        Ok(documents)
     }
-    Ok(documents)
+
+    /// Names the images of which all is there.
+    fn name_images(
+        &self,
+        documents: &Documents,
+    ) -> Result<Vec<(Option<Reference>, Digest)>, LoadError> {
+        let malformed = |name: &str| {
+            let name = name.to_owned();
+            move |source| LoadError::Document { name, source }
+        };
+        let layout = documents.layout.as_ref().ok_or(if documents.is_docker {
+            LoadError::DockerArchive
+        } else {
+            LoadError::NoLayout {
+                missing: "oci-layout",
+            }
+        })?;
+        check::parse_layout(layout).map_err(malformed("oci-layout"))?;
+        let index = documents.index.as_ref().ok_or(LoadError::NoLayout {
+            missing: "index.json",
+        })?;
+        let index = check::parse_index(index).map_err(malformed("index.json"))?;
+        let mut images = Vec::new();
+        for entry in index.manifests() {
+            self.check_complete(entry, 0)?;
+            let name = name_of(entry);
+            if let Some(name) = &name {
+                self.store.content().tag(name, entry)?;
+            }
+            images.push((name, descriptor::digest_of(entry)?));
+        }
+        Ok(images)
+    }
+
+    /// Makes sure that the store has all that an image or an index of images needs.
+    fn check_complete(&self, entry: &Descriptor, depth: usize) -> Result<(), LoadError> {
+        if depth > DEPTH_LIMIT {
+            return Err(LoadError::TooDeep);
+        }
+        let digest = descriptor::digest_of(entry)?;
+        self.check_there(&digest)?;
+        let bytes = self
+            .store
+            .content()
+            .read_blob(&digest, oci::limits::MANIFEST_MAX_BYTES)?;
+        let malformed = |source| LoadError::Document {
+            name: digest.to_string(),
+            source,
+        };
+        if check::is_index(&bytes) {
+            let index = check::parse_index(&bytes).map_err(malformed)?;
+            let mut entries = index.manifests().iter();
+            return entries.try_for_each(|entry| self.check_complete(entry, depth + 1));
+        }
+        let manifest = check::parse_manifest(&bytes).map_err(malformed)?;
+        let parts = std::iter::once(manifest.config()).chain(manifest.layers());
+        for part in parts {
+            self.check_there(&descriptor::digest_of(part)?)?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the store has a blob and keeps it: it may be there from before, and no name
+    /// may lead to it.
+    fn check_there(&self, digest: &Digest) -> Result<(), LoadError> {
+        match self.lease.hold(&ObjectId::Blob(digest.clone()))? {
+            Presence::Present => Ok(()),
+            Presence::Absent => Err(LoadError::Missing {
+                digest: digest.clone(),
+            }),
+        }
+    }
 }
 
 fn document(name: &str, file: &mut impl Read) -> Result<Vec<u8>, LoadError> {
@@ -154,74 +249,6 @@ fn document(name: &str, file: &mut impl Read) -> Result<Vec<u8>, LoadError> {
 fn blob_digest(path: &str) -> Option<Digest> {
     let (algorithm, encoded) = path.strip_prefix("blobs/")?.split_once('/')?;
     Digest::parse(&format!("{algorithm}:{encoded}")).ok()
-}
-
-fn name_images(
-    store: &Store,
-    documents: &Documents,
-) -> Result<Vec<(Option<Reference>, Digest)>, LoadError> {
-    let malformed = |name: &str| {
-        let name = name.to_owned();
-        move |source| LoadError::Document { name, source }
-    };
-    let layout = documents.layout.as_ref().ok_or(if documents.is_docker {
-        LoadError::DockerArchive
-    } else {
-        LoadError::NoLayout {
-            missing: "oci-layout",
-        }
-    })?;
-    check::parse_layout(layout).map_err(malformed("oci-layout"))?;
-    let index = documents.index.as_ref().ok_or(LoadError::NoLayout {
-        missing: "index.json",
-    })?;
-    let index = check::parse_index(index).map_err(malformed("index.json"))?;
-    let mut images = Vec::new();
-    for entry in index.manifests() {
-        check_complete(store, entry, 0)?;
-        let name = name_of(entry);
-        if let Some(name) = &name {
-            store.content().tag(name, entry)?;
-        }
-        images.push((name, descriptor::digest_of(entry)?));
-    }
-    Ok(images)
-}
-
-/// Makes sure that the store has all that an image or an index of images needs.
-fn check_complete(store: &Store, entry: &Descriptor, depth: usize) -> Result<(), LoadError> {
-    if depth > DEPTH_LIMIT {
-        return Err(LoadError::TooDeep);
-    }
-    let digest = descriptor::digest_of(entry)?;
-    check_there(store, &digest)?;
-    let bytes = store
-        .content()
-        .read_blob(&digest, oci::limits::MANIFEST_MAX_BYTES)?;
-    let malformed = |source| LoadError::Document {
-        name: digest.to_string(),
-        source,
-    };
-    if check::is_index(&bytes) {
-        let index = check::parse_index(&bytes).map_err(malformed)?;
-        let mut entries = index.manifests().iter();
-        return entries.try_for_each(|entry| check_complete(store, entry, depth + 1));
-    }
-    let manifest = check::parse_manifest(&bytes).map_err(malformed)?;
-    let parts = std::iter::once(manifest.config()).chain(manifest.layers());
-    for part in parts {
-        check_there(store, &descriptor::digest_of(part)?)?;
-    }
-    Ok(())
-}
-
-fn check_there(store: &Store, digest: &Digest) -> Result<(), LoadError> {
-    match store.content().has(digest)? {
-        Some(_) => Ok(()),
-        None => Err(LoadError::Missing {
-            digest: digest.clone(),
-        }),
-    }
 }
 
 /// Returns the name that an archive gives an image: in full, or as a reference with a tag. A bare tag

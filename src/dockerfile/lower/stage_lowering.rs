@@ -241,18 +241,30 @@ impl<'a> StageLowering<'a> {
                 };
                 base::source(self, request, label)
             }
+            Some(CopyFrom::Directory(name)) => {
+                let ignore = self.plan.options.directories.get(name).cloned();
+                let text = format!("[context {name}] load from client");
+                Ok(self.local(name, ignore.unwrap_or_default(), &text))
+            }
             Some(CopyFrom::Unavailable(fault)) => Err(vec![Diagnostic::clone(fault)]),
         }
     }
 
-    /// Returns the build context. It is of no platform: that of the machine stands for all targets.
+    /// Returns the build context.
     fn context(&mut self) -> Input {
+        let ignore = self.plan.options.ignore.clone();
+        self.local(CONTEXT, ignore, "[internal] load build context")
+    }
+
+    /// Returns a directory of the user's. It is of no platform: that of the machine stands for all
+    /// targets.
+    fn local(&mut self, name: &str, ignore: Vec<String>, text: &str) -> Input {
         let options = &self.plan.options;
         let source = LocalSource {
-            name: CONTEXT.to_owned(),
-            ignore: options.ignore.clone(),
+            name: name.to_owned(),
+            ignore,
         };
-        let text = "[internal] load build context".to_owned();
+        let text = text.to_owned();
         self.add(Vertex {
             op: Op::Source(SourceOp::Local(source)),
             inputs: Vec::new(),

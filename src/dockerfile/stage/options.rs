@@ -18,6 +18,8 @@ pub struct PlanOptions {
     pub target_platforms: Vec<Platform>,
     /// The names given with `--build-context`, also as `name::platform`.
     pub contexts: BTreeSet<String>,
+    /// Those of the named contexts that are directories, with the patterns of their ignore files.
+    pub directories: BTreeMap<String, Vec<String>>,
     /// `--label`: what is added to the labels of the result.
     pub labels: BTreeMap<String, String>,
     /// `--network`: the network of a `RUN` that does not name one.
@@ -37,6 +39,7 @@ impl PlanOptions {
             build_platform,
             target_platforms,
             contexts: BTreeSet::new(),
+            directories: BTreeMap::new(),
             labels: BTreeMap::new(),
             network: NetworkMode::Default,
             hostname: None,

@@ -253,7 +253,16 @@ impl Resolver<'_> {
             return Ok(CopyFrom::Scratch);
         }
         let platform = self.scope.platform.clone();
-        Ok(CopyFrom::Image(self.image(word, literal, &platform)))
+        let request = self.image(word, literal, &platform);
+        let directories = &self.scope.options.directories;
+        match request
+            .context
+            .as_ref()
+            .filter(|name| directories.contains_key(*name))
+        {
+            Some(name) => Ok(CopyFrom::Directory(name.clone())),
+            None => Ok(CopyFrom::Image(request)),
+        }
     }
 
     fn numbered(&self, number: usize, current: usize, word: &Word) -> CopyFrom {

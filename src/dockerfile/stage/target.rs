@@ -70,7 +70,10 @@ pub(super) fn needed(stages: &[Stage], target: StageId) -> BTreeSet<StageId> {
         }
         open.extend(stage.sources().filter_map(|from| match from {
             CopyFrom::Stage(id) => Some(*id),
-            CopyFrom::Scratch | CopyFrom::Image(_) | CopyFrom::Unavailable(_) => None,
+            CopyFrom::Scratch
+            | CopyFrom::Image(_)
+            | CopyFrom::Directory(_)
+            | CopyFrom::Unavailable(_) => None,
         }));
     }
     needed

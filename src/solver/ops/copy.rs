@@ -7,15 +7,21 @@
 //! needs a directory, or the layer is packed.
 //!
 //! The meaning is BuildKit's: the contents of a directory are copied, not the directory; directories
-//! that are missing on the way are made with mode 0755 and the owner of the copy; a directory that is
+//! that are missing on the way are made with the owner and the `--chmod` of the copy, or else with mode
+//! 0755 (moby/buildkit#4945); a directory that is
 //! there keeps its attributes if it is the destination itself, and takes those of the source below it.
 
 mod archive;
 mod collect;
 mod error;
+mod filter;
 mod mode;
 mod plan;
+mod similar;
 mod source;
+#[cfg(test)]
+mod tests;
+mod wildcard;
 
 use std::sync::Arc;
 
@@ -31,6 +37,7 @@ pub(crate) use plan::{directory_node, with_ancestors};
 
 use crate::cache;
 use crate::error::StepError;
+use crate::job::Workshop;
 use crate::realise;
 use crate::result::{Held, Output, StackLayer};
 use crate::worker::{Making, Step};
@@ -38,7 +45,8 @@ use crate::worker::{Making, Step};
 /// Reads what a copy copies.
 pub(crate) fn collect(step: &Step<'_>, action: &CopyAction) -> Result<Collected, StepError> {
     let tree = source::open(step)?;
-    let collected = collect::collect(&tree, action, &step.workshop.clock)?;
+    let Workshop { clock, cancel, .. } = step.workshop;
+    let collected = collect::collect(&tree, action, clock, cancel)?;
     match action.archives {
         Archives::Keep => Ok(collected),
         Archives::Unpack => archive::unpack_all(step.workshop, collected),
@@ -60,10 +68,11 @@ pub(crate) fn run(
     let changes = plan::plan(&view, action, &collected, &step.workshop.clock)?;
     let key = making.key.ok_or(StepError::MissingInput { index: 0 })?;
     let layer = recipe(step, "copy", &key, changes)?;
+    // The definition's record names the content's, which is written first.
+    cache::remember(step.workshop, &key, &layer)?;
     if let Some(definition) = &making.definition {
         cache::remember_alias(step.workshop, definition, &key, &layer)?;
     }
-    cache::remember(step.workshop, &key, &layer)?;
     Ok(Output::Files(below.with(Arc::new(layer))))
 }
 

@@ -1,5 +1,6 @@
 //! `RUN`: a command on an overlay of what is below, whose upper directory becomes the layer.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -68,7 +69,14 @@ pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: Making) -> Result<Output
     let below = step.below()?;
     // Whoever builds the same at the same time, here or in another process, waits here and then
     // finds our result.
-    let cancelled = || step.workshop.cancel.is_cancelled();
+    let told = Cell::new(false);
+    let cancelled = || {
+        // Asked only when the first try was in vain.
+        if !told.replace(true) {
+            tell_waiting(step);
+        }
+        step.workshop.cancel.is_cancelled()
+    };
     let claims = step.workshop.store.claims();
     let claim = claims.exclusive_or(ClaimName::Key(key.digest()), &cancelled)?;
     let _claim: Claim = claim.ok_or(StepError::Cancelled)?;
@@ -85,6 +93,14 @@ pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: Making) -> Result<Output
     };
     cache::remember(step.workshop, &key, &layer)?;
     Ok(Output::Files(below.with(Arc::new(layer))))
+}
+
+fn tell_waiting(step: &Step<'_>) {
+    step.workshop.events.emit(Event::Progress {
+        step: step.step_id(),
+        what: "waiting for another build that runs this step".to_owned(),
+        done: false,
+    });
 }
 
 /// Runs the command; returns the snapshot of what it changed.

@@ -12,10 +12,11 @@ use store::{ClaimName, Snapshot, SnapshotId, SnapshotKind, SnapshotMeta};
 use super::collect::{self, Collected, Found};
 use super::error::CopyError;
 use super::source::SourceTree;
+use crate::cancel::Cancellable;
 use crate::error::StepError;
 use crate::job::Workshop;
 use crate::owners;
-use crate::realise::View;
+use crate::realise::{self, View};
 
 /// Puts what is in the archives into the place of the archives.
 pub(crate) fn unpack_all(
@@ -64,13 +65,13 @@ fn unpacked(
     digest: &Digest,
 ) -> Result<Found, StepError> {
     let id = SnapshotId::from_digest("add", digest)?;
-    let snapshot = match workshop.store.snapshots().open(&workshop.lease, &id)? {
+    let snapshot = match realise::open(workshop, &id)? {
         Some(snapshot) => snapshot,
         None => unpack(workshop, root, path, &id)?,
     };
     let owners = owners::of_layer(workshop, &id).map_err(CopyError::Owners)?;
     let tree = SourceTree::Stage(View::of_directory(Arc::new(snapshot.fs), owners));
-    Ok(collect::whole(&tree)?)
+    Ok(collect::whole(&tree, &workshop.cancel)?)
 }
 
 fn unpack(
@@ -86,7 +87,7 @@ fn unpack(
         .claims()
         .exclusive_or(ClaimName::Key(&name), &cancelled)?;
     let _claim = claim.ok_or(StepError::Cancelled)?;
-    if let Some(snapshot) = workshop.store.snapshots().open(&workshop.lease, id)? {
+    if let Some(snapshot) = realise::open(workshop, id)? {
         return Ok(snapshot);
     }
     let unreadable = |source| CopyError::Archive {
@@ -98,7 +99,8 @@ fn unpack(
         source,
     };
     let active = workshop.store.snapshots().prepare(&workshop.lease)?;
-    let mut tar = layer::decompressor(root.open_file_nofollow(path)?).map_err(unreadable)?;
+    let file = Cancellable::new(root.open_file_nofollow(path)?, &workshop.cancel);
+    let mut tar = layer::decompressor(file).map_err(unreadable)?;
     let options = ApplyOptions {
         ids: workshop.ids,
         limits: Limits::default(),

@@ -1,19 +1,24 @@
 //! The source side of a copy: which files, and what is in them.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use graph::pattern::{self, ParentState, PatternSet};
+use graph::pattern::{self, PatternSet};
 use graph::{CopyAction, CopySource};
 use layer::{Attributes, Change, ChangeKind, Content, Node, NodeKind};
 use oci::{Clock, Digest, Hasher};
 use rootfs::{Entry, FileKind, Metadata, Mode, Root, RootPath};
+use runtime::CancelToken;
 
 use super::error::CopyError;
 use super::file_time;
-use super::plan::with_ancestors;
+use super::filter::{Decision, Filter, text};
+use super::similar::similar;
 use super::source::SourceTree;
+use super::wildcard;
+
+/// How many files are digested between two looks whether the job was cancelled.
+const HASH_BATCH: usize = 1024;
 
 /// What a copy copies.
 #[derive(Debug)]
@@ -65,6 +70,7 @@ pub(crate) fn collect(
     tree: &SourceTree,
     action: &CopyAction,
     clock: &Clock,
+    cancel: &CancelToken,
 ) -> Result<Collected, CopyError> {
     let exclude = patterns(&action.exclude)?;
     let mut sources = Vec::new();
@@ -77,23 +83,25 @@ pub(crate) fn collect(
                 let reader = Reader {
                     tree,
                     exclude: exclude.as_ref(),
+                    cancel,
                 };
                 sources.extend(reader.read(path)?);
             }
         }
     }
-    hash_contents(&mut sources)?;
+    hash_contents(&mut sources, cancel)?;
     Collected::new(sources)
 }
 
 /// Reads a whole tree as one source, whose contents are copied.
-pub(crate) fn whole(tree: &SourceTree) -> Result<Found, CopyError> {
+pub(crate) fn whole(tree: &SourceTree, cancel: &CancelToken) -> Result<Found, CopyError> {
     let mut found = Reader {
         tree,
         exclude: None,
+        cancel,
     }
     .read("/")?;
-    hash_contents(&mut found)?;
+    hash_contents(&mut found, cancel)?;
     found.pop().ok_or_else(|| CopyError::NotFound {
         path: "/".to_owned(),
         place: tree.place(),
@@ -139,6 +147,7 @@ fn inline(name: &str, content: &str, clock: &Clock) -> Found {
 struct Reader<'a> {
     tree: &'a SourceTree,
     exclude: Option<&'a PatternSet>,
+    cancel: &'a CancelToken,
 }
 
 impl Reader<'_> {
@@ -148,7 +157,7 @@ impl Reader<'_> {
             return self.read_nothing(path);
         };
         if !CopySource::is_wildcard(path) {
-            let named = root_path(&unescaped(path))?;
+            let named = root_path(&wildcard::unescaped(path))?;
             return Ok(vec![self.read_one(root, path, &named)?]);
         }
         let matches = self.expand(root, path)?;
@@ -229,6 +238,7 @@ impl Reader<'_> {
         let mut held_back: Vec<FoundEntry> = Vec::new();
         let mut walk = root.walk_below(real)?;
         while let Some(entry) = walk.next() {
+            check(self.cancel)?;
             let entry = entry?;
             let tail = entry.path.strip_prefix(real).unwrap_or_else(RootPath::root);
             let is_directory = entry.metadata.kind == FileKind::Directory;
@@ -294,8 +304,8 @@ impl Reader<'_> {
 
     /// Returns the paths that a wildcard matches, sorted; what matches is not searched further.
     fn expand(&self, root: &Arc<Root>, named: &str) -> Result<Vec<RootPath>, CopyError> {
-        let (prefix, wildcard) = split_wildcard(named);
-        let base = root.resolve(&root_path(&unescaped(&prefix))?)?;
+        let (prefix, wildcard) = wildcard::split(named);
+        let base = root.resolve(&root_path(&wildcard::unescaped(&prefix))?)?;
         let is_directory = |found: Metadata| found.kind == FileKind::Directory;
         if !root.metadata(&base)?.is_some_and(is_directory) {
             return Ok(Vec::new());
@@ -304,6 +314,7 @@ impl Reader<'_> {
         let mut found = Vec::new();
         let mut walk = root.walk_below(&base)?;
         while let Some(entry) = walk.next() {
+            check(self.cancel)?;
             let entry = entry?;
             let tail = entry
                 .path
@@ -335,100 +346,6 @@ impl Reader<'_> {
     }
 }
 
-/// What becomes of an entry below a source.
-enum Decision {
-    Take,
-    Maybe,
-    Leave,
-}
-
-/// The ignore file's patterns, which count from the context's root, and `--exclude`'s, which count
-/// from the source.
-struct Filter<'a> {
-    ignore: Option<Matcher<'a>>,
-    exclude: Option<Matcher<'a>>,
-}
-
-/// Patterns on the way through a tree: what they said of each directory above is known already.
-struct Matcher<'a> {
-    set: &'a PatternSet,
-    parents: Vec<(RootPath, ParentState)>,
-}
-
-impl<'a> Matcher<'a> {
-    /// Starts at a directory of the patterns' own root.
-    fn new(set: &'a PatternSet, start: &RootPath) -> Self {
-        let mut matcher = Self {
-            set,
-            parents: Vec::new(),
-        };
-        for path in with_ancestors(start) {
-            matcher.matches(&path, true);
-        }
-        matcher
-    }
-
-    fn matches(&mut self, path: &RootPath, is_directory: bool) -> bool {
-        while self
-            .parents
-            .last()
-            .is_some_and(|(parent, _)| !path.starts_with(parent))
-        {
-            self.parents.pop();
-        }
-        let above = self
-            .parents
-            .last()
-            .map(|(_, state)| *state)
-            .unwrap_or_default();
-        let (matches, state) = self.set.match_with_parent(&text(path), &above);
-        if is_directory {
-            self.parents.push((path.clone(), state));
-        }
-        matches
-    }
-
-    /// Tells whether something below a directory that is matched may be taken back.
-    fn may_return(&self, directory: &RootPath) -> bool {
-        self.set.may_take_back_below(&text(directory))
-    }
-}
-
-impl<'a> Filter<'a> {
-    fn new(
-        ignore: Option<&'a PatternSet>,
-        exclude: Option<&'a PatternSet>,
-        source: &RootPath,
-    ) -> Self {
-        Self {
-            ignore: ignore.map(|set| Matcher::new(set, source)),
-            exclude: exclude.map(|set| Matcher::new(set, &RootPath::root())),
-        }
-    }
-
-    fn decide(&mut self, path: &RootPath, tail: &RootPath, is_directory: bool) -> Decision {
-        let parts = [(self.ignore.as_mut(), path), (self.exclude.as_mut(), tail)];
-        let (mut hidden, mut may_return) = (false, is_directory);
-        for (matcher, path) in parts {
-            let Some(matcher) = matcher else { continue };
-            if matcher.matches(path, is_directory) {
-                hidden = true;
-                may_return &= matcher.may_return(path);
-            }
-        }
-        match (hidden, may_return) {
-            (false, _) => Decision::Take,
-            (true, true) => Decision::Maybe,
-            (true, false) => Decision::Leave,
-        }
-    }
-}
-
-/// Returns a path as patterns see it. A name that is not UTF-8 is matched by `*` alone.
-fn text(path: &RootPath) -> Cow<'_, str> {
-    String::from_utf8_lossy(path.as_bytes())
-}
-
 fn root_path(path: &str) -> Result<RootPath, CopyError> {
     RootPath::lexical(path).map_err(|source| CopyError::Path {
         path: path.to_owned(),
@@ -436,67 +353,16 @@ fn root_path(path: &str) -> Result<RootPath, CopyError> {
     })
 }
 
-/// Takes the escapes out of a path that has no wildcard.
-fn unescaped(path: &str) -> String {
-    let mut text = String::with_capacity(path.len());
-    let mut chars = path.chars();
-    while let Some(c) = chars.next() {
-        let c = if c == '\\' {
-            chars.next().unwrap_or(c)
-        } else {
-            c
-        };
-        text.push(c);
+/// Fails when the job was cancelled.
+fn check(cancel: &CancelToken) -> Result<(), CopyError> {
+    if cancel.is_cancelled() {
+        return Err(CopyError::Cancelled);
     }
-    text
-}
-
-/// Splits a path before its first component with a wildcard. `..` counts from the root.
-fn split_wildcard(path: &str) -> (String, String) {
-    let components: Vec<_> = path
-        .split('/')
-        .filter(|part| !matches!(*part, "" | "."))
-        .collect();
-    let first = components
-        .iter()
-        .position(|part| CopySource::is_wildcard(part));
-    let (prefix, rest) = components.split_at(first.unwrap_or(components.len()));
-    (prefix.join("/"), rest.join("/"))
-}
-
-/// Returns the name beside a missing one that is most like it, if one is.
-fn similar(root: &Root, missing: &RootPath) -> Option<String> {
-    let wanted = String::from_utf8_lossy(missing.file_name()?).into_owned();
-    let parent = root.open_dir(&missing.parent()?).ok()?;
-    let names = parent.names().ok()?;
-    let names = names
-        .iter()
-        .map(|name| String::from_utf8_lossy(name).into_owned());
-    let limit = wanted.chars().count() / 3 + 1;
-    let near = names.map(|name| (distance(&wanted, &name), name));
-    let (_, name) = near.filter(|(distance, _)| *distance <= limit).min()?;
-    let parent = missing.parent()?;
-    let path = parent.child(name.as_bytes()).ok()?;
-    Some(path.to_string())
-}
-
-/// Returns how many insertions, deletions and replacements make one word the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
+    Ok(())
 }
 
 /// Digests every file, over all cores, so that what is read later can be held against it.
-fn hash_contents(sources: &mut [Found]) -> Result<(), CopyError> {
+fn hash_contents(sources: &mut [Found], cancel: &CancelToken) -> Result<(), CopyError> {
     let entries = || sources.iter().flat_map(|found| &found.entries);
     let files: Vec<_> = entries()
         .filter_map(|entry| match &entry.node.kind {
@@ -507,7 +373,12 @@ fn hash_contents(sources: &mut [Found]) -> Result<(), CopyError> {
             _ => None,
         })
         .collect();
-    let mut digests = layer::hash_files(&files)?.into_iter();
+    let mut digests = Vec::with_capacity(files.len());
+    for batch in files.chunks(HASH_BATCH) {
+        check(cancel)?;
+        digests.extend(layer::hash_files(batch)?);
+    }
+    let mut digests = digests.into_iter();
     for entry in sources.iter_mut().flat_map(|found| &mut found.entries) {
         if let NodeKind::File {
             content: Content::File { expected, .. },
@@ -535,36 +406,4 @@ fn digest(sources: &[Found]) -> Result<Digest, CopyError> {
         hasher.update(layer::digest_changes(changes)?.as_str().as_bytes());
     }
     Ok(hasher.finish())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_split_before_its_first_wildcard() {
-        for (path, prefix, rest) in [
-            ("a/b*/c", "a", "b*/c"),
-            ("*.txt", "", "*.txt"),
-            ("./a//b/x?", "a/b", "x?"),
-            ("/a/[b]", "a", "[b]"),
-        ] {
-            assert_eq!(
-                split_wildcard(path),
-                (prefix.to_owned(), rest.to_owned()),
-                "{path}"
-            );
-        }
-    }
-
-    #[test]
-    fn distance_counts_the_edits() {
-        for (a, b, expected) in [
-            ("", "abc", 3),
-            ("kitten", "sitting", 3),
-            ("same", "same", 0),
-        ] {
-            assert_eq!(distance(a, b), expected, "{a} {b}");
-        }
-    }
 }

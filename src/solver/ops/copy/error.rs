@@ -9,6 +9,9 @@ use crate::owners::OwnersError;
 /// Why files cannot be copied.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
+    /// The job was cancelled.
+    #[error("cancelled")]
+    Cancelled,
     /// There is no such path in what is copied from.
     #[error("COPY source not found: `{path}`")]
     NotFound {

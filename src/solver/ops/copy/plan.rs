@@ -174,7 +174,7 @@ impl Plan<'_> {
     }
 
     /// Makes sure that a directory and its parents are in the change set: those that are there with
-    /// their attributes, the others with mode 0755.
+    /// their attributes, the others with those of a new one.
     fn make_directories(&mut self, path: &RootPath) -> Result<(), CopyError> {
         for directory in with_ancestors(path) {
             if let Some(node) = self.changes.get(&directory) {
