@@ -71,13 +71,13 @@ pub struct BuildArguments {
     /// Build argument; without a value it is taken from the environment
     #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
     pub build_args: Vec<String>,
-    /// Base image or context by another name: NAME=oci-layout://PATH[:TAG|@DIGEST], NAME=PATH
+    /// Base image or context by another name: `NAME=oci-layout://PATH[:TAG|@DIGEST]` or `NAME=PATH`
     #[arg(long = "build-context", value_name = "NAME=VALUE")]
     pub build_contexts: Vec<String>,
     /// Platforms to build for [env: `DOCKER_DEFAULT_PLATFORM`] [default: this machine's]
     #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
     pub platforms: Vec<String>,
-    /// Where the result goes: type=oci,dest=FILE[,tar=false,…], type=cacheonly
+    /// Where the result goes: `type=oci,dest=FILE[,tar=false,…]` or `type=cacheonly`
     #[arg(short, long = "output", value_name = "OUTPUT")]
     pub outputs: Vec<String>,
     /// Label of the image

@@ -1,7 +1,7 @@
 //! Arguments, commands, progress and error printing: the only crate that reads the environment and
 //! writes to the terminal.
 //!
-//! * [`args`]: what can be typed; [`options`]: what it means; [`env`]: every variable that is read;
+//! * [`args`]: what can be typed; [`options`]: what it means; [`mod@env`]: every variable that is read;
 //!   [`config`]: the configuration file;
 //! * `command`: one file per command;
 //! * `progress`: events → text;

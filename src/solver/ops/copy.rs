@@ -1,8 +1,8 @@
 //! `COPY` and `ADD`.
 //!
-//! A copy goes in two steps. [`collect`] reads what is copied: it resolves wildcards and symbolic links
+//! A copy goes in two steps. `collect` reads what is copied: it resolves wildcards and symbolic links
 //! in the source, leaves out what is ignored, and digests every file; nothing of the destination is
-//! needed for that, and its digest is the content key. [`run`] then looks at the destination and makes
+//! needed for that, and its digest is the content key. `run` then looks at the destination and makes
 //! the change set: a *recipe* that names the files where they are. Nothing is copied until a command
 //! needs a directory, or the layer is packed.
 //!
