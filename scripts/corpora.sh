@@ -37,9 +37,9 @@ trap 'rm -rf "$place"' EXIT
 cp -r "$corpora" "$place/corpora"
 "$corpora/../images/make.sh" "$place/bases" >/dev/null
 install "$(target_directory)/release/careen" "$place/careen"
-mkdir "$place/work"
+mkdir "$place/scratch"
 chmod -R a+rX "$place"
-chown "$user:" "$place/work"
+chown "$user:" "$place/scratch"
 
 passed=0
 failed=0
@@ -47,9 +47,9 @@ while read -r corpus least_run least_passed; do
   [ -n "$corpus" ] || continue
   log=$place/$corpus.log
   # The runner ends with 1 when any case fails; the counts decide here.
-  as_user "$user" CAREEN_STORE="$place/work/store" python3 "$place/corpora/run_cases.py" \
+  as_user "$user" CAREEN_STORE="$place/scratch/store" python3 "$place/corpora/run_cases.py" \
     --cmd "$place/careen build {flags} -f {file} --output {output} {context}" \
-    --bases "$place/bases" --work "$place/work" "$place/corpora/$corpus" > "$log" || true
+    --bases "$place/bases" --work "$place/scratch" "$place/corpora/$corpus" > "$log" || true
   summary=$(tail -n 1 "$log")
   read -r now_passed now_failed < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed.*/\1 \2/p' <<< "$summary") \
     || die "$corpus: the runner ended with: $summary"
