@@ -222,9 +222,8 @@ fn a_context_must_be_a_directory() {
     let bench = bench_with_file();
     let run = |context: &str| bench.careen(&["build", context]).run();
     assert_snapshot!(run("no-such-directory").error(1), @r"
-    error: cannot read the Dockerfile `$BENCH/no-such-directory/Dockerfile`
+    error: cannot read the build context `$BENCH/no-such-directory`
       = caused by: No such file or directory (os error 2)
-      = help: `-f PATH` names another file
     ");
     assert_snapshot!(run("https://example.org/x.git").error(2), @r"error: the build context `https://example.org/x.git` is not supported yet: a directory is");
 }

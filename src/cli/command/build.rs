@@ -42,6 +42,7 @@ pub(crate) fn run(
 ) -> Outcome {
     let options = BuildOptions::new(arguments, env, config)
         .map_err(|error| Report::new(Kind::Usage, &error))?;
+    check_context(&options)?;
     let source = read_dockerfile(&options)?;
     let parsed = parse(&source);
     let plan_options = plan_options(&options)?;
@@ -279,6 +280,18 @@ fn parsed_path(options: &BuildOptions) -> PathBuf {
         }
         _ => usual,
     }
+}
+
+/// Says that the context is missing before a file in it is missed.
+fn check_context(options: &BuildOptions) -> Result<(), Box<Report>> {
+    let path = &options.context;
+    let found = std::fs::metadata(path).and_then(|metadata| {
+        let is_directory = metadata.is_dir();
+        is_directory
+            .then_some(())
+            .ok_or_else(|| io::ErrorKind::NotADirectory.into())
+    });
+    found.map_err(|error| failure::unreadable("build context", path, &error, options))
 }
 
 fn read_dockerfile(options: &BuildOptions) -> Result<SourceFile, Box<Report>> {

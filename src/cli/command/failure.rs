@@ -71,7 +71,8 @@ pub(crate) fn unreadable(
             source,
         },
     );
-    if options.file.is_none() && error.kind() == io::ErrorKind::NotFound {
+    let is_dockerfile = what == "Dockerfile";
+    if is_dockerfile && options.file.is_none() && error.kind() == io::ErrorKind::NotFound {
         report.help = Some("`-f PATH` names another file".to_owned());
     }
     Box::new(report)
