@@ -42,6 +42,7 @@ mod healthcheck;
 mod label;
 mod maintainer;
 mod mode;
+mod mount;
 mod onbuild;
 mod path;
 mod run;
@@ -203,7 +204,7 @@ fn instruction_of(
         InstructionKind::Arg(arg) => arg::lower(stage, arg)?,
         InstructionKind::Env(env) => env::lower(stage, env)?,
         InstructionKind::Label(label) => label::lower(stage, label)?,
-        InstructionKind::Run(run) => run::lower(stage, instruction, run)?,
+        InstructionKind::Run(run) => run::lower(stage, index, instruction, run)?,
         InstructionKind::Cmd(command) => cmd::lower(stage, command),
         InstructionKind::Entrypoint(command) => entrypoint::lower(stage, command),
         InstructionKind::Shell(shell) => shell::lower(stage, shell),

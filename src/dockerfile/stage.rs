@@ -58,6 +58,9 @@ pub(crate) struct Stage {
     pub(crate) platform: Platform,
     /// What each `COPY --from` of it copies from, by the instruction's index.
     pub(crate) copies: BTreeMap<usize, CopyFrom>,
+    /// What the mounts of each `RUN` of it that say `from` are of, by the instruction's index and the
+    /// mount's place in it.
+    pub(crate) mounts: BTreeMap<(usize, usize), CopyFrom>,
 }
 
 /// What a stage starts from.
@@ -73,7 +76,7 @@ pub(crate) enum StageBase {
     Replaced(BaseRequest),
 }
 
-/// What a `COPY --from` copies from.
+/// What a `COPY --from` or the `from` of a `RUN --mount` names.
 #[derive(Debug, Clone)]
 pub(crate) enum CopyFrom {
     /// The empty file system.
@@ -84,7 +87,7 @@ pub(crate) enum CopyFrom {
     Image(BaseRequest),
     /// A directory of the user's, given as a named context.
     Directory(String),
-    /// A stage that is not there yet: an error, if the copy is needed.
+    /// A stage that is not there yet: an error, if the instruction is needed.
     Unavailable(Box<Diagnostic>),
 }
 
@@ -231,10 +234,13 @@ impl Stage {
         base.into_iter().chain(copies)
     }
 
-    /// Returns what it copies from; nothing when a context stands in its place.
+    /// Returns what it copies and mounts from; nothing when a context stands in its place.
     pub(crate) fn sources(&self) -> impl Iterator<Item = &CopyFrom> {
         let replaced = matches!(self.base, StageBase::Replaced(_));
-        self.copies.values().filter(move |_| !replaced)
+        self.copies
+            .values()
+            .chain(self.mounts.values())
+            .filter(move |_| !replaced)
     }
 }
 

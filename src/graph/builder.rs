@@ -6,7 +6,8 @@ use oci::Digest;
 use serde::Serialize;
 
 use crate::definition::Definition;
-use crate::op::Op;
+use crate::mount::ExecMount;
+use crate::op::{ExecOp, Op};
 use crate::vertex::{Input, Vertex, VertexDigest, VertexId};
 
 /// Collects vertices; two that are the same become one.
@@ -51,7 +52,7 @@ impl DefinitionBuilder {
         let found = vertex.inputs.len();
         let allowed = match &vertex.op {
             Op::Source(_) => 0..=0,
-            Op::Exec(_) => 1..=1,
+            Op::Exec(exec) => 1 + mounted_inputs(exec)..=1 + mounted_inputs(exec),
             Op::File(_) => 1..=2,
         };
         if !allowed.contains(&found) {
@@ -89,6 +90,16 @@ impl DefinitionBuilder {
             .expect("an op is made of strings, numbers and lists, which JSON can hold");
         VertexDigest(Digest::of(&text))
     }
+}
+
+/// Returns how many inputs the mounts of a command have: each its own, from 1 on.
+fn mounted_inputs(exec: &ExecOp) -> usize {
+    exec.mounts
+        .iter()
+        .filter_map(ExecMount::input)
+        .map(|(input, _)| input)
+        .max()
+        .unwrap_or(0)
 }
 
 /// Why a vertex cannot be part of a definition: a fault of the frontend.

@@ -11,21 +11,26 @@
 //! | `.dockerignore` patterns | ✓ | | | the content decides |
 //! | base image name | | | | the manifest decides |
 //! | base image manifest digest | ✓ | ✓ | ✓ | |
-//! | keys of the inputs | ✓ (digests) | ✓ | ✓ (content of input 1) | |
+//! | keys of the inputs | ✓ (digests) | ✓ | ✓ (content of what is copied or mounted) | |
 //! | proxy settings, limits, number of jobs | | | | do not change the result, or must leave no trace |
+//! | mounts: type, target, source, access, cache id, ids of secrets and agents | ✓ | ✓ | ✓ | |
+//! | content of what is mounted from a stage or an image | | | ✓ | not known from the definition |
+//! | content of caches, values of secrets, `--volume` | | | | caches change, and secrets must leave no trace |
 //! | label (name, line) | | | | |
 //! | [`KeyFormat`] | | ✓ | ✓ | |
 //!
 //! A vertex is looked up by its *cache key* as soon as the keys of its inputs are known: nothing has
 //! to exist for that. A copy that misses is looked up again by its *content key*, in which the files
 //! that it copies stand in the place of the key of what they come from; a copy from the context has
-//! only that one. A change to this table raises [`KeyFormat`].
+//! only that one. So is a command with mounts from stages or images, whose content key has the mounted
+//! files in the place of their keys. A change to this table raises [`KeyFormat`].
 
 use std::fmt;
 
 use oci::Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::mount::ExecMount;
 use crate::op::{FileAction, Op, SourceOp};
 use crate::vertex::Vertex;
 
@@ -35,7 +40,7 @@ pub struct KeyFormat(u32);
 
 impl KeyFormat {
     /// The format that this program writes and looks for.
-    pub const CURRENT: Self = Self(1);
+    pub const CURRENT: Self = Self(2);
 }
 
 /// What identifies a result before it exists.
@@ -92,10 +97,8 @@ impl CacheMap {
         if let Op::Source(SourceOp::Local(_)) = vertex.op {
             return None;
         }
-        let is_copy =
-            matches!(&vertex.op, Op::File(file) if matches!(file.action, FileAction::Copy(_)));
         let part = |index| {
-            if is_copy && index == 1 {
+            if is_taken_by_content(&vertex.op, index) {
                 InputKey::KeyThenContent
             } else {
                 InputKey::Key
@@ -110,6 +113,19 @@ impl CacheMap {
     /// Returns the key that these inputs give.
     pub fn key(&self, inputs: &[KeyInput]) -> CacheKey {
         CacheKey(digest_of(&(&self.op, inputs)))
+    }
+}
+
+/// Tells whether the files that are taken from an input can stand for it.
+fn is_taken_by_content(op: &Op, index: usize) -> bool {
+    match op {
+        Op::Source(_) => false,
+        Op::File(file) => matches!(file.action, FileAction::Copy(_)) && index == 1,
+        Op::Exec(exec) => exec
+            .mounts
+            .iter()
+            .filter_map(ExecMount::content)
+            .any(|(input, _)| input == index),
     }
 }
 
@@ -134,6 +150,7 @@ mod tests {
             hostname: "buildkitsandbox".to_owned(),
             network: NetworkMode::Default,
             files: Vec::new(),
+            mounts: Vec::new(),
         };
         change(&mut op);
         Vertex {

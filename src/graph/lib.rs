@@ -3,7 +3,7 @@
 //! A frontend makes a [`Definition`] with a [`DefinitionBuilder`]; the solver executes it. The graph
 //! knows neither Dockerfiles nor disks: text and values in, values out.
 //!
-//! * [`op`]: what a vertex does;
+//! * [`op`]: what a vertex does; [`mount`]: what its command sees beside the root;
 //! * [`vertex`]: a vertex, its inputs and its digest;
 //! * [`definition`] and [`builder`]: the whole graph, checked and ordered;
 //! * [`cache_map`]: the table of what enters a cache key;
@@ -14,6 +14,7 @@
 pub mod builder;
 pub mod cache_map;
 pub mod definition;
+pub mod mount;
 pub mod op;
 pub mod pattern;
 pub mod render;
@@ -22,6 +23,10 @@ pub mod vertex;
 pub use builder::DefinitionBuilder;
 pub use cache_map::{CacheKey, CacheMap, InputKey, KeyFormat, KeyInput};
 pub use definition::Definition;
+pub use mount::{
+    BindMount, CacheMount, CacheSeed, CacheSharing, ExecMount, MountAccess, MountKey, MountOwner,
+    SecretMount, SshMount, TmpfsMount,
+};
 pub use op::{
     Archives, CopyAction, CopySource, ExecFile, ExecOp, FileAction, FileOp, ImageOrigin,
     ImageSource, LocalSource, MakeDirectory, NetworkMode, Op, SourceOp,

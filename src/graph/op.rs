@@ -9,13 +9,16 @@ use std::path::PathBuf;
 use oci::{Digest, Platform};
 use serde::Serialize;
 
+use crate::mount::ExecMount;
+
 /// What a vertex does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "op", rename_all = "kebab-case")]
 pub enum Op {
     /// Brings something from outside into the build. No inputs.
     Source(SourceOp),
-    /// Runs a command in a sandbox. Input 0 is the root file system.
+    /// Runs a command in a sandbox. Input 0 is the root file system; the others are those that its
+    /// mounts name.
     Exec(ExecOp),
     /// Changes files without running anything. Input 0 is the file system that is changed, input 1,
     /// where there is one, the one that is copied from.
@@ -87,6 +90,8 @@ pub struct ExecOp {
     /// Files put into the sandbox for this command alone, never committed (the body of a heredoc
     /// that starts with `#!`).
     pub files: Vec<ExecFile>,
+    /// What else is mounted, in this order.
+    pub mounts: Vec<ExecMount>,
 }
 
 /// A file that exists while one command runs.

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::definition::Definition;
-use crate::op::{CopySource, FileAction, Op, SourceOp};
+use crate::op::{CopySource, ExecOp, FileAction, Op, SourceOp};
 use crate::vertex::{Input, Vertex};
 
-/// Renders a definition, a line a vertex: `#3 (#1, #2) linux/amd64 copy a b -> /c/`.
+/// Renders a definition, a line a vertex and one for each of its mounts: `#3 (#1, #2) linux/amd64 copy a b -> /c/`.
 pub fn to_text(definition: &Definition) -> String {
     let mut text = String::new();
     for id in definition.ids() {
@@ -39,12 +39,21 @@ fn op(op: &Op) -> String {
         Op::Source(SourceOp::Local(local)) => {
             format!("local {} ignoring {:?}", local.name, local.ignore)
         }
-        Op::Exec(exec) => format!(
-            "exec {:?} env {:?} in {} as {:?} network {:?} files {:?}",
-            exec.argv, exec.env, exec.working_directory, exec.user, exec.network, exec.files
-        ),
+        Op::Exec(exec) => exec_op(exec),
         Op::File(file) => file_action(&file.action),
     }
+}
+
+fn exec_op(exec: &ExecOp) -> String {
+    let mut text = format!(
+        "exec {:?} env {:?} in {} as {:?} network {:?} files {:?}",
+        exec.argv, exec.env, exec.working_directory, exec.user, exec.network, exec.files
+    );
+    for mount in &exec.mounts {
+        // Writing to a String cannot fail.
+        write!(text, "\n    mount {mount:?}").expect("a String takes what is written");
+    }
+    text
 }
 
 fn file_action(action: &FileAction) -> String {

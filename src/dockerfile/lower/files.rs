@@ -86,7 +86,7 @@ pub(super) fn lower(
         instruction,
         Change {
             op,
-            source,
+            sources: source.into_iter().collect(),
             text,
             created_by,
         },

@@ -1,22 +1,26 @@
 //! `RUN [flags] command`
 
-use graph::{ExecFile, ExecOp, Op};
+use graph::{ExecFile, ExecMount, ExecOp, Op};
 
 use crate::ast::{CommandForm, Heredoc, Instruction, NetworkMode, RunInstruction, SecurityMode};
 use crate::diagnostic::Diagnostic;
 use crate::heredoc;
 use crate::lower::stage_lowering::{Change, StageLowering};
-use crate::lower::{Lowered, format, not_yet};
+use crate::lower::{Lowered, format, mount, not_yet};
 use crate::words;
 
 /// The directory of scripts that stand in the Dockerfile.
 const SCRIPTS: &str = "/dev/pipes";
+
+/// What displays show of a secret.
+const MASK: &str = "****";
 
 /// The permission bits of such a script.
 const SCRIPT_MODE: u32 = 0o755;
 
 pub(super) fn lower(
     stage: &mut StageLowering<'_>,
+    index: usize,
     instruction: &Instruction,
     run: &RunInstruction,
 ) -> Lowered {
@@ -26,6 +30,7 @@ pub(super) fn lower(
         let title = "RUN needs a command";
         return Err(vec![Diagnostic::error(title, instruction.keyword.span)]);
     }
+    let mounts = mount::lower(stage, (index, instruction), &run.mounts)?;
     let arguments = stage.state.argument_prefix();
     let created_by = format!("RUN {arguments}{} # buildkit", argv.join(" "));
     let config = &stage.state.config.config;
@@ -37,13 +42,14 @@ pub(super) fn lower(
         hostname: stage.plan.options.sandbox_hostname().to_owned(),
         network: network(stage, run),
         files,
+        mounts: mounts.mounts,
     };
-    let text = shown(stage, instruction, run);
+    let text = shown(stage, instruction, run, &op.mounts);
     stage.change(
         instruction,
         Change {
             op: Op::Exec(op),
-            source: None,
+            sources: mounts.inputs,
             text,
             created_by,
         },
@@ -52,10 +58,6 @@ pub(super) fn lower(
 }
 
 fn refuse(run: &RunInstruction) -> Lowered {
-    let mounts = run
-        .mounts
-        .iter()
-        .map(|mount| ("RUN --mount", mount.text.span));
     let devices = run
         .devices
         .iter()
@@ -65,7 +67,7 @@ fn refuse(run: &RunInstruction) -> Lowered {
         .iter()
         .filter(|mode| mode.value == SecurityMode::Insecure);
     let insecure = insecure.map(|mode| ("RUN --security=insecure", mode.span));
-    let refused = mounts.chain(devices).chain(insecure);
+    let refused = devices.chain(insecure);
     let faults: Vec<_> = refused
         .flat_map(|(what, span)| not_yet(what, span))
         .collect();
@@ -144,9 +146,20 @@ fn with_bodies(text: &str, heredocs: &[Heredoc]) -> String {
 ///
 /// Only the shell knows what it will make of a text. So variables are shown expanded where there is no
 /// doubt about it: all of them are known to the builder, and nothing is escaped.
-fn shown(stage: &StageLowering<'_>, instruction: &Instruction, run: &RunInstruction) -> String {
+///
+/// A variable that holds a secret is shown as stars: the one of the same name that it takes the place of may be no
+/// secret, and is not what the command sees.
+fn shown(
+    stage: &StageLowering<'_>,
+    instruction: &Instruction,
+    run: &RunInstruction,
+    mounts: &[ExecMount],
+) -> String {
     let original = format::capitalised(instruction.original.trim());
-    let lookup = |name: &str| stage.state.variables.get(name).map(str::to_owned);
+    let lookup = |name: &str| match mount::is_secret(mounts, name) {
+        true => Some(MASK.to_owned()),
+        false => stage.state.variables.get(name).map(str::to_owned),
+    };
     let text = match words::expand_text(&original, &lookup) {
         Ok(expanded) if expanded.unset.is_empty() && !original.contains(['\\', '\'']) => {
             expanded.value

@@ -38,8 +38,8 @@ pub(super) struct StageLowering<'a> {
 /// A step that changes files.
 pub(super) struct Change {
     pub(super) op: Op,
-    /// The file system that is copied from.
-    pub(super) source: Option<Input>,
+    /// The file systems that are copied and mounted from.
+    pub(super) sources: Vec<Input>,
     /// What displays show.
     pub(super) text: String,
     /// What the history shows.
@@ -150,7 +150,7 @@ impl<'a> StageLowering<'a> {
         Ok(expanded.value)
     }
 
-    fn warn_unset(&mut self, expanded: &Expanded, word: &Word) {
+    pub(super) fn warn_unset(&mut self, expanded: &Expanded, word: &Word) {
         for name in expanded
             .unset
             .iter()
@@ -205,9 +205,8 @@ impl<'a> StageLowering<'a> {
     pub(super) fn change(&mut self, instruction: &Instruction, change: Change) {
         let line = instruction.lines.first;
         let label = self.steps.next(change.text, line, &self.state.variables);
-        let inputs = [Some(self.state.root), change.source]
-            .into_iter()
-            .flatten()
+        let inputs = std::iter::once(self.state.root)
+            .chain(change.sources)
             .collect();
         let platform = self.stage.platform.clone();
         self.state.root = self.add(Vertex {
@@ -278,9 +277,10 @@ impl<'a> StageLowering<'a> {
 
     /// Adds a vertex to the graph.
     pub(super) fn add(&mut self, vertex: Vertex) -> Input {
-        let id = self.graph.add(vertex).expect(
-            "inputs come from this graph, and each op is given the one or two that it takes",
-        );
+        let id = self
+            .graph
+            .add(vertex)
+            .expect("inputs come from this graph, and each op is given as many as it takes");
         Input::Vertex(id)
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn lower(
         instruction,
         Change {
             op,
-            source: None,
+            sources: Vec::new(),
             text,
             created_by,
         },

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use oci::{Platform, Reference};
 
-use crate::ast::{Ast, CopyInstruction, FromInstruction, InstructionKind, StageAlias, Word};
+use crate::ast::{
+    Ast, CopyInstruction, FromInstruction, InstructionKind, RunInstruction, StageAlias, Word,
+};
 use crate::diagnostic::{Diagnostic, Rule};
 use crate::stage::environment::Environment;
 use crate::stage::expand::expand;
@@ -53,6 +55,7 @@ pub(super) fn resolve(scope: Scope<'_>) -> Resolved {
         match &instruction.kind {
             InstructionKind::From(from) => resolver.begin(index, from),
             InstructionKind::Copy(copy) => resolver.copy(index, copy),
+            InstructionKind::Run(run) => resolver.mounts(index, run),
             _ => {}
         }
         resolver.extend(index + 1);
@@ -109,6 +112,7 @@ impl Resolver<'_> {
             base,
             platform,
             copies: BTreeMap::new(),
+            mounts: BTreeMap::new(),
         });
     }
 
@@ -236,21 +240,40 @@ impl Resolver<'_> {
         if literal != word.value {
             return Err(vec![variable_in_from(word)]);
         }
+        Ok(self.named(literal, word))
+    }
+
+    /// Notes what the mounts of a `RUN` are of that say it.
+    fn mounts(&mut self, index: usize, run: &RunInstruction) {
+        for (place, mount) in run.mounts.iter().enumerate() {
+            let Some(word) = mount.from().filter(|word| !word.value.is_empty()) else {
+                continue;
+            };
+            if self.resolved.stages.is_empty() {
+                return;
+            }
+            let source = self.named(word.value.clone(), word);
+            if let Some(stage) = self.resolved.stages.last_mut() {
+                stage.mounts.insert((index, place), source);
+            }
+        }
+    }
+
+    /// Returns what a name or number means that stands in the last stage.
+    fn named(&mut self, literal: String, word: &Word) -> CopyFrom {
         let current = self.resolved.stages.len() - 1;
         if let Ok(number) = literal.parse::<usize>() {
-            return Ok(self.numbered(number, current, word));
+            return self.numbered(number, current, word);
         }
         let name = literal.to_lowercase();
         if let Some(id) = self.earlier.get(&name) {
-            return Ok(CopyFrom::Stage(*id));
+            return CopyFrom::Stage(*id);
         }
         if let Some(number) = self.names.get(&name) {
-            return Ok(CopyFrom::Unavailable(Box::new(too_early(
-                *number, current, word,
-            ))));
+            return CopyFrom::Unavailable(Box::new(too_early(*number, current, word)));
         }
         if literal == SCRATCH {
-            return Ok(CopyFrom::Scratch);
+            return CopyFrom::Scratch;
         }
         let platform = self.scope.platform.clone();
         let request = self.image(word, literal, &platform);
@@ -260,8 +283,8 @@ impl Resolver<'_> {
             .as_ref()
             .filter(|name| directories.contains_key(*name))
         {
-            Some(name) => Ok(CopyFrom::Directory(name.clone())),
-            None => Ok(CopyFrom::Image(request)),
+            Some(name) => CopyFrom::Directory(name.clone()),
+            None => CopyFrom::Image(request),
         }
     }
 
@@ -346,9 +369,12 @@ fn variable_in_from(word: &Word) -> Diagnostic {
 fn too_early(number: usize, current: usize, word: &Word) -> Diagnostic {
     let name = &word.value;
     if number == current {
-        return Diagnostic::error(format!("stage `{name}` cannot copy from itself"), word.span);
+        return Diagnostic::error(
+            format!("stage `{name}` cannot take files from itself"),
+            word.span,
+        );
     }
-    let title = format!("stage `{name}` stands below the one that copies from it");
+    let title = format!("stage `{name}` stands below the one that takes files from it");
     Diagnostic::error(title, word.span)
-        .with_help("move the stage up: only stages above can be copied from".to_owned())
+        .with_help("move the stage up: files can be taken from stages above only".to_owned())
 }
