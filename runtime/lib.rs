@@ -19,6 +19,7 @@ mod executor;
 mod features;
 mod init;
 mod landlock;
+mod memory;
 mod mountpoint;
 mod namespaces;
 pub mod native;
@@ -30,6 +31,7 @@ mod role;
 mod seccomp;
 mod spec;
 mod stubs;
+mod subtree;
 mod sys;
 pub mod userns;
 
@@ -40,6 +42,7 @@ pub use executor::{
     StepOutcome, Stream,
 };
 pub use features::KernelFeatures;
+pub use memory::memory_directory;
 pub use namespaces::Namespaces;
 pub use overlay::{
     LOWERS_LIMIT, OverlayError, OverlayOptions, Submounts, Upper, bind, mount_overlay,
@@ -48,8 +51,9 @@ pub use protocol::{ExitStatus, InitFailure, SetupStep};
 pub use role::{BuilderRole, Role, SandboxRole, role};
 pub use spec::{
     Access, DEFAULT_HOSTNAME, MountSource, MountSpec, NetworkMode, SandboxSpec, SandboxUser,
-    TargetKind,
+    SecretVariable, TargetKind,
 };
 pub use stubs::populate as populate_stubs;
+pub use subtree::{SubtreeError, subtree};
 pub use sys::CallError;
 pub use userns::{Builder, BuilderCommand, BuilderError, BuilderExit, run_builder};

@@ -162,6 +162,12 @@ fn check(spec: &SandboxSpec, passed: usize) -> Result<(), SpecificationError> {
     let texts = [
         ("an argument", spec.arguments.iter().any(has_zero)),
         ("a variable", spec.environment.iter().any(has_zero)),
+        (
+            "a variable that holds a secret",
+            spec.secret_environment
+                .iter()
+                .any(|secret| secret.entry().contains(&0)),
+        ),
         ("the working directory", has_zero(&spec.working_directory)),
         (
             "the target of a mount",

@@ -330,7 +330,7 @@ fn path_of(fd: BorrowedFd<'_>) -> CString {
     CString::new(path).expect("digits and fixed words have no zero byte")
 }
 
-fn open_directory(path: &std::ffi::CStr) -> Result<OwnedFd, CallError> {
+pub(crate) fn open_directory(path: &std::ffi::CStr) -> Result<OwnedFd, CallError> {
     file::open(AT_FDCWD, path, OFlag::O_PATH | OFlag::O_DIRECTORY, 0)
 }
 

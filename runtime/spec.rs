@@ -3,6 +3,8 @@
 //! It holds values only. Descriptors that the values refer to travel beside it, in the order of
 //! [`crate::Step::mounts`].
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::bytes;
@@ -21,6 +23,8 @@ pub struct SandboxSpec {
     /// The whole environment, each entry as `NAME=value`. Nothing is added.
     #[serde(with = "bytes::list")]
     pub environment: Vec<Vec<u8>>,
+    /// More of the environment, which nothing shows. The names are none of the above.
+    pub secret_environment: Vec<SecretVariable>,
     /// Where the command starts: an absolute path of a directory that exists in the root.
     #[serde(with = "bytes::one")]
     pub working_directory: Vec<u8>,
@@ -32,6 +36,31 @@ pub struct SandboxSpec {
     pub network: NetworkMode,
     /// What is mounted over the root, in this order.
     pub mounts: Vec<MountSpec>,
+}
+
+/// A variable whose value is a secret, as `NAME=value`. Its debug form is without the value.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretVariable(#[serde(with = "bytes::one")] Vec<u8>);
+
+impl SecretVariable {
+    /// Makes a variable.
+    pub fn new(name: &[u8], value: &[u8]) -> Self {
+        Self([name, b"=", value].concat())
+    }
+
+    /// Returns `NAME=value`.
+    pub(crate) fn entry(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretVariable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.0.split(|byte| *byte == b'=').next();
+        let name = String::from_utf8_lossy(name.unwrap_or_default());
+        write!(formatter, "{name}=****")
+    }
 }
 
 /// Ids inside the sandbox.
@@ -110,11 +139,27 @@ impl SandboxSpec {
         Self {
             arguments,
             environment: Vec::new(),
+            secret_environment: Vec::new(),
             working_directory: b"/".to_vec(),
             user: SandboxUser::default(),
             hostname: DEFAULT_HOSTNAME.to_owned(),
             network: NetworkMode::Host,
             mounts: Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_variable_shows_its_name_alone() {
+        let mut spec = SandboxSpec::new(Vec::new());
+        spec.secret_environment
+            .push(SecretVariable::new(b"TOKEN", b"a=hidden"));
+        let shown = format!("{spec:?}");
+        assert!(shown.contains("TOKEN=****"), "{shown}");
+        assert!(!shown.contains("hidden"), "{shown}");
     }
 }

@@ -9,6 +9,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::unistd::{AccessFlags, chdir, dup2_stdin, faccessat, getcwd, setsid};
 
 use crate::protocol::{InitFailure, Setup, SetupStep};
+use crate::spec::SecretVariable;
 use crate::sys::{CallError, Called as _, file, process, quoted, signal};
 use crate::{credentials, landlock, rlimit, seccomp};
 
@@ -104,7 +105,14 @@ fn enter_working_directory(launch: &Launch<'_>) -> Result<(), CallError> {
 fn execute_command(launch: &Launch<'_>) -> Result<(), CallError> {
     let spec = &launch.setup.spec;
     let arguments = c_strings(&spec.arguments)?;
-    let environment = c_strings(&spec.environment)?;
+    let secrets = spec.secret_environment.iter().map(SecretVariable::entry);
+    let environment: Vec<&[u8]> = spec
+        .environment
+        .iter()
+        .map(Vec::as_slice)
+        .chain(secrets)
+        .collect();
+    let environment = c_strings(&environment)?;
     let Some(command) = arguments.first() else {
         return Err(CallError::new("execve()", Errno::EINVAL));
     };
@@ -167,8 +175,8 @@ fn refused(path: &CString, errno: Errno) -> CallError {
     CallError::new(format!("execve({path:?})"), errno)
 }
 
-fn c_strings(list: &[Vec<u8>]) -> Result<Vec<CString>, CallError> {
-    let strings = list.iter().map(|text| CString::new(text.as_slice()));
+fn c_strings<T: AsRef<[u8]>>(list: &[T]) -> Result<Vec<CString>, CallError> {
+    let strings = list.iter().map(|text| CString::new(text.as_ref()));
     strings
         .collect::<Result<_, _>>()
         .map_err(|_zero| Errno::EINVAL)

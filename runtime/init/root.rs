@@ -130,7 +130,16 @@ impl Scene<'_> {
         target: &[u8],
         kind: TargetKind,
     ) -> Result<(), CallError> {
-        let place = find_or_make(self.root.as_fd(), target, kind, &mut self.stubs)?;
+        let mut made = Vec::new();
+        let place = find_or_make(self.root.as_fd(), target, kind, &mut made)?;
+        // Only the root becomes a result. What was made in another mount may be mounted on by another
+        // sandbox by now, and to remove it would take that mount away.
+        let root = file::stat(self.root.as_fd())?.st_dev;
+        for stub in made {
+            if file::stat(stub.parent.as_fd())?.st_dev == root {
+                self.stubs.push(stub);
+            }
+        }
         mount::move_mount(mount.as_fd(), place.as_fd())
     }
 

@@ -10,7 +10,7 @@ use crate::context::ContextError;
 use crate::emulation::EmulationError;
 use crate::host_files::HostFilesError;
 use crate::ops::copy::CopyError;
-use crate::ops::exec::CommandFailure;
+use crate::ops::exec::{CommandFailure, MountError};
 use crate::pack::PackLayerError;
 use crate::realise::RealiseError;
 
@@ -65,6 +65,9 @@ pub enum StepError {
     /// The user of the step is not known.
     #[error(transparent)]
     User(#[from] UserError),
+    /// What the command is to see cannot be mounted.
+    #[error(transparent)]
+    Mount(#[from] MountError),
     /// Files could not be copied.
     #[error(transparent)]
     Copy(#[from] CopyError),

@@ -13,6 +13,7 @@ use store::{Lease, Store};
 use crate::emulation::Emulation;
 use crate::event::Events;
 use crate::host_files::HostFiles;
+use crate::ops::exec::{Secrets, Volume};
 use crate::pack::PackPlan;
 use crate::state::Reuse;
 
@@ -39,6 +40,12 @@ pub struct JobOptions {
     /// Variables that commands see and that enter neither keys nor history (`http_proxy`, …), as
     /// `NAME=value`.
     pub untracked_env: Vec<String>,
+    /// The secrets that steps may mount.
+    pub secrets: Secrets,
+    /// The sockets of SSH agents that steps may mount, by their ids.
+    pub ssh: BTreeMap<String, PathBuf>,
+    /// What of this machine every command sees.
+    pub volumes: Vec<Volume>,
     /// Which network a command gets whose step does not say.
     pub network: runtime::NetworkMode,
 }

@@ -235,7 +235,7 @@ impl<'job> Scheduler<'job> {
             }
             Answer::AliasUnknown => Verdict::AliasUnknown,
             Answer::Checked { key, collected } => {
-                slot.collected = Some(collected);
+                slot.collected = collected;
                 Verdict::Checked(key)
             }
             Answer::Hit { layer } => {

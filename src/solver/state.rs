@@ -17,7 +17,8 @@
 //! ```
 //!
 //! *Aliasing* asks the cache whether the definition of a copy is known to have led to some content;
-//! if so, what it copies from need not exist. `Checking` digests what would be copied.
+//! if so, what it copies from need not exist. `Checking` digests what would be copied. A command that
+//! mounts files of stages or images goes the way of a copy.
 //!
 //! The law: while a needed vertex is unfinished, at least one action is outstanding. Otherwise
 //! [`Machine::stalled`] tells which vertices nothing can move any more.
@@ -155,7 +156,7 @@ impl<'a> Machine<'a> {
                 let is_needed = self.demands[id.index()] > Demand::Nothing;
                 is_needed && *self.phase(*id) == Phase::Unkeyed && self.is_held_up(*id)
             });
-            let mut sources: Vec<_> = held_up.filter_map(|id| self.content_source(id)).collect();
+            let mut sources: Vec<_> = held_up.flat_map(|id| self.content_sources(id)).collect();
             sources.retain(|source| self.raise(*source, Demand::Result));
             self.advance_all(sources, actions);
         }
@@ -223,9 +224,9 @@ impl<'a> Machine<'a> {
             _ if demand == Demand::Nothing => None,
             Phase::Unkeyed => self.keyed(id, pending, actions),
             Phase::NeedsContent { definition } => {
-                let source: Vec<_> = self.content_source(id).into_iter().collect();
+                let sources = self.content_sources(id);
                 let definition = definition.clone();
-                self.want(&source, Demand::Result, pending).then(|| {
+                self.want(&sources, Demand::Result, pending).then(|| {
                     actions.push(Action::Check { vertex: id });
                     Phase::Checking { definition }
                 })
@@ -303,14 +304,14 @@ impl<'a> Machine<'a> {
         if !self.want(&wanted, Demand::Key, pending) {
             return None;
         }
-        let content = self.content_source(id);
-        if content.is_none() && !map.inputs.contains(&InputKey::KeyThenContent) {
+        let content = self.content_sources(id);
+        if content.is_empty() && !map.inputs.contains(&InputKey::KeyThenContent) {
             return Some(Phase::Keyed {
                 key: map.key(&self.key_inputs(id)),
                 definition: None,
             });
         }
-        if content.is_none_or(|source| self.is_local(source)) {
+        if content.iter().all(|source| self.is_local(*source)) {
             return Some(Phase::NeedsContent { definition: None });
         }
         let definition = map.key(&self.key_inputs(id));
@@ -336,16 +337,19 @@ impl<'a> Machine<'a> {
         keys.collect()
     }
 
-    fn content_source(&self, id: VertexId) -> Option<VertexId> {
+    /// Returns the inputs of which the content may stand in the place of the key: one of a copy, any
+    /// number of a command with mounts. That of a command always has a key of its own.
+    fn content_sources(&self, id: VertexId) -> Vec<VertexId> {
         let vertex = self.definition.vertex(id);
-        let map = CacheMap::of(vertex)?;
+        let Some(map) = CacheMap::of(vertex) else {
+            return Vec::new();
+        };
         let parts = vertex.inputs.iter().zip(&map.inputs);
-        parts
-            .into_iter()
-            .find_map(|(input, part)| match (input, part) {
-                (Input::Vertex(source), InputKey::KeyThenContent) => Some(*source),
-                (Input::Vertex(_), InputKey::Key) | (Input::Scratch, _) => None,
-            })
+        let sources = parts.filter_map(|(input, part)| match (input, part) {
+            (Input::Vertex(source), InputKey::KeyThenContent) => Some(*source),
+            (Input::Vertex(_), InputKey::Key) | (Input::Scratch, _) => None,
+        });
+        sources.collect()
     }
 
     fn is_local(&self, id: VertexId) -> bool {

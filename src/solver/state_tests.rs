@@ -28,6 +28,7 @@ fn exec(name: &str, input: Input) -> Vertex {
         hostname: String::new(),
         network: NetworkMode::Default,
         files: Vec::new(),
+        mounts: Vec::new(),
     };
     vertex(Op::Exec(op), vec![input])
 }

@@ -42,8 +42,8 @@ pub(crate) enum Answer {
     Checked {
         /// The content key.
         key: CacheKey,
-        /// What would be copied.
-        collected: Arc<copy::Collected>,
+        /// What would be copied, if it is a copy.
+        collected: Option<Arc<copy::Collected>>,
     },
     /// The cache has the result.
     Hit {
@@ -165,11 +165,16 @@ fn run(step: &Step<'_>, making: Making) -> Result<Output, StepError> {
 }
 
 fn check(step: &Step<'_>, key_inputs: &[KeyInput]) -> Result<Answer, StepError> {
-    let Op::File(file) = &step.vertex.op else {
-        return Err(StepError::MissingInput { index: 1 });
-    };
-    let FileAction::Copy(action) = &file.action else {
-        return Err(StepError::MissingInput { index: 1 });
+    let action = match &step.vertex.op {
+        Op::Exec(op) => {
+            let (key, collected) = (exec::check(step, op, key_inputs)?, None);
+            return Ok(Answer::Checked { key, collected });
+        }
+        Op::File(file) => match &file.action {
+            FileAction::Copy(action) => action,
+            FileAction::MakeDirectory(_) => return Err(StepError::MissingInput { index: 1 }),
+        },
+        Op::Source(_) => return Err(StepError::MissingInput { index: 1 }),
     };
     let collected = copy::collect(step, action)?;
     let map = CacheMap::of(step.vertex).ok_or(StepError::MissingInput { index: 1 })?;
@@ -177,7 +182,7 @@ fn check(step: &Step<'_>, key_inputs: &[KeyInput]) -> Result<Answer, StepError> 
     let key = map.key(&[below, KeyInput::Content(collected.digest.clone())]);
     Ok(Answer::Checked {
         key,
-        collected: Arc::new(collected),
+        collected: Some(Arc::new(collected)),
     })
 }
 

@@ -21,6 +21,7 @@ use nix::libc::{F_RDLCK, F_UNLCK, F_WRLCK, O_NOFOLLOW, SEEK_SET, c_int, c_short,
 use oci::Digest;
 use tracing::debug;
 
+use crate::cache_mount::CacheId;
 use crate::file::{FILE_MODE, FileError};
 use crate::layout::Layout;
 use crate::lock::{Sharing, never, wait};
@@ -34,7 +35,7 @@ pub enum ClaimName<'a> {
     /// A cache key, while what it leads to is made. Held as long as that takes.
     Key(&'a Digest),
     /// A cache mount, while somebody uses it.
-    Cache(&'a str),
+    Cache(&'a CacheId),
     /// The index of the content store, while it is changed. Held for moments.
     Tags,
 }
@@ -106,6 +107,15 @@ impl Claims {
         self.claim(name, |byte| byte.try_lock(Sharing::Exclusive))
     }
 
+    /// Shares the name if nobody has an exclusive claim on it.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the file of the claims cannot be opened or locked.
+    pub fn try_shared(&self, name: ClaimName<'_>) -> Result<Option<Claim>, ClaimError> {
+        self.claim(name, |byte| byte.try_lock(Sharing::Shared))
+    }
+
     fn wait(&self, name: ClaimName<'_>, sharing: Sharing) -> Result<Claim, ClaimError> {
         let claim = self.claim(name, |byte| wait(|| byte.try_lock(sharing), &never))?;
         Ok(claim.expect("a wait that is never cancelled ends with the claim"))
@@ -140,7 +150,7 @@ impl Claims {
         match name {
             ClaimName::Object(object) => object.text(&self.layout.id_map),
             ClaimName::Key(key) => format!("key {}/{key}", self.layout.id_map),
-            ClaimName::Cache(id) => format!("cache {id}"),
+            ClaimName::Cache(cache) => format!("cache {}/{cache}", self.layout.id_map),
             ClaimName::Tags => "tags".to_owned(),
         }
     }

@@ -9,7 +9,7 @@ use std::thread;
 use oci::Digest;
 
 use crate::testing::{Fixture, options, tree};
-use crate::{Claim, ClaimName, ObjectId, Store};
+use crate::{CacheId, Claim, ClaimName, ObjectId, Store};
 
 fn try_key(store: &Store, key: &Digest) -> Option<Claim> {
     store.claims().try_exclusive(ClaimName::Key(key)).unwrap()
@@ -50,7 +50,7 @@ fn names_of_different_things_are_different_claims() {
         claims.try_exclusive(ClaimName::Key(&digest)).unwrap(),
         claims.try_exclusive(ClaimName::Object(&object)).unwrap(),
         claims
-            .try_exclusive(ClaimName::Cache(digest.as_str()))
+            .try_exclusive(ClaimName::Cache(&CacheId::new(digest.clone(), 0)))
             .unwrap(),
         claims.try_exclusive(ClaimName::Tags).unwrap(),
         single

@@ -20,6 +20,11 @@
 //! │   └── <id map>/
 //! │       └── <2>/                   the first two digits of the key
 //! │           └── <key>              what the key led to; its time is that of the last use
+//! ├── caches/
+//! │   └── <id map>/
+//! │       └── <name>-<number>/           a cache of RUN --mount=type=cache; made whole, never emptied
+//! │           ├── fs/                the files
+//! │           └── cache.json         whose it is: namespace, id, what it began with
 //! ├── leases/
 //! │   └── <job>                      what a running build keeps, an object a line
 //! ├── ingest/
@@ -44,6 +49,7 @@
 //! | `content/` | `content`, `tags` |
 //! | `snapshots/` | `snapshot` |
 //! | `records/` | `record` |
+//! | `caches/` | `cache_mount` |
 //! | `leases/` | `lease` |
 //! | `claims` | `claim` |
 //! | `ingest/` | `scratch` |
@@ -55,6 +61,7 @@ use std::time::SystemTime;
 
 use oci::Digest;
 
+use crate::cache_mount::CacheId;
 use crate::file::SyncPolicy;
 use crate::name::{IdMapName, ObjectId, SnapshotId};
 
@@ -66,10 +73,11 @@ pub(crate) const LOCK: &str = "lock";
 pub(crate) const CLAIMS: &str = "claims";
 
 /// The directories of a store that are there whatever is in it.
-pub(crate) const DIRECTORIES: [&str; 6] = [
+pub(crate) const DIRECTORIES: [&str; 7] = [
     "content",
     "snapshots",
     "records",
+    "caches",
     "leases",
     "ingest",
     "trash",
@@ -79,6 +87,8 @@ pub(crate) const DIRECTORIES: [&str; 6] = [
 pub(crate) const FS: &str = "fs";
 /// The work directory of an overlay, in the directory of an active snapshot.
 pub(crate) const WORK: &str = "work";
+/// What is known of a cache, in its directory.
+pub(crate) const CACHE_MARK: &str = "cache.json";
 /// The mark that makes a snapshot complete.
 pub(crate) const MARK: &str = "snapshot.json";
 
@@ -126,6 +136,14 @@ impl Layout {
 
     pub(crate) fn records(&self) -> PathBuf {
         self.root.join("records").join(self.id_map.as_str())
+    }
+
+    pub(crate) fn caches(&self) -> PathBuf {
+        self.root.join("caches").join(self.id_map.as_str())
+    }
+
+    pub(crate) fn cache(&self, id: &CacheId) -> PathBuf {
+        self.caches().join(id.to_string())
     }
 
     pub(crate) fn leases(&self) -> PathBuf {

@@ -8,8 +8,8 @@ use oci::Reference;
 use oci::descriptor::descriptor;
 use oci::media_type::OCI_MANIFEST;
 
-use crate::ClaimName;
 use crate::testing::{Fixture, id, meta, tree};
+use crate::{CacheId, CacheMeta, ClaimName};
 
 const FIRST_LINE: &str = "$XDG_DATA_HOME/careen/";
 
@@ -72,6 +72,18 @@ fn a_store_has_what_is_drawn_and_nothing_else() {
     let mut unfinished = store.content().ingest(&lease).unwrap();
     unfinished.write_all(b"half").unwrap();
     let active = store.snapshots().prepare(&lease).unwrap();
+    let cache = CacheId::new(digest.clone(), 0);
+    let made = CacheMeta {
+        namespace: String::new(),
+        id: "a".to_owned(),
+        seed: "nothing".to_owned(),
+    };
+    store
+        .caches()
+        .prepare()
+        .unwrap()
+        .commit(&cache, &made)
+        .unwrap();
     let claim = store.claims().shared(ClaimName::Key(&digest)).unwrap();
     fs::write(
         fixture.path("trash/0000000000000000"),

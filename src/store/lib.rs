@@ -12,6 +12,7 @@
 //! | `content`, `ingest`, `tags` | blobs by digest in an OCI image layout, whole or absent |
 //! | `blob`, `foreign` | blobs are read verified, from the store or from a user's layout |
 //! | `snapshot` | file systems, visible when complete |
+//! | `cache_mount` | directories that commands keep between builds |
 //! | `record`, `sealed` | what a key led to; a damaged record is a miss |
 //! | `scratch`, `trash` | what is not there yet, and what is not there any more |
 //!
@@ -20,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod blob;
+mod cache_mount;
 mod claim;
 mod content;
 mod file;
@@ -44,6 +46,7 @@ mod testing;
 mod trash;
 
 pub use blob::{BlobError, BlobReader, BlobSource};
+pub use cache_mount::{CacheDirectory, CacheError, CacheId, CacheMeta, Caches, NewCache};
 pub use claim::{Claim, ClaimError, ClaimName, Claims};
 pub use content::{ContentError, ContentStore, DiscardError};
 pub use file::{FileError, SyncPolicy};

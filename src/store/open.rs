@@ -16,7 +16,7 @@ use nix::unistd::Uid;
 
 use crate::content::{self, ContentError};
 use crate::file::{self, FILE_MODE, FileError, SyncPolicy};
-use crate::layout::{CLAIMS, DIRECTORIES, FORMAT, LOCK, Layout, VERSION};
+use crate::layout::{CLAIMS, DIRECTORIES, FORMAT, LOCK, Layout, VERSION, parent};
 use crate::limits::VERSION_LIMIT_BYTES;
 use crate::lock::{self, Sharing};
 use crate::name::IdMapName;
@@ -124,8 +124,10 @@ pub(crate) fn open(path: &Path, options: OpenOptions) -> Result<Arc<Layout>, Ope
         opened_at,
         lock,
     };
-    for directory in [layout.snapshots(), layout.records()] {
-        file::create_dir(&directory).map_err(&failed)?;
+    // A store that was made before there were caches has no directory for them.
+    let caches = [parent(&layout.caches()).to_owned(), layout.caches()];
+    for directory in [layout.snapshots(), layout.records()].iter().chain(&caches) {
+        file::create_dir(directory).map_err(&failed)?;
     }
     repair::repair(&layout).map_err(&failed)?;
     Ok(Arc::new(layout))

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::cache_mount::Caches;
 use crate::claim::Claims;
 use crate::content::ContentStore;
 use crate::gc::{self, RemoveError, Removed};
@@ -21,6 +22,7 @@ pub struct Store {
     snapshots: Snapshotter,
     records: RecordStore,
     claims: Claims,
+    caches: Caches,
 }
 
 impl Store {
@@ -43,6 +45,7 @@ impl Store {
             snapshots: Snapshotter::new(Arc::clone(&layout)),
             records: RecordStore::new(Arc::clone(&layout)),
             claims: Claims::new(Arc::clone(&layout)),
+            caches: Caches::new(Arc::clone(&layout)),
             layout,
         })
     }
@@ -75,6 +78,11 @@ impl Store {
     /// Returns what makes claims.
     pub fn claims(&self) -> &Claims {
         &self.claims
+    }
+
+    /// Returns the caches of commands.
+    pub fn caches(&self) -> &Caches {
+        &self.caches
     }
 
     /// Begins to keep objects; one lease a build.

@@ -127,6 +127,9 @@ fn job_options(options: &BuildOptions, plan: &StagePlan) -> JobOptions {
         },
         jobs: options.jobs,
         directories,
+        secrets: solver::ops::exec::Secrets::default(),
+        ssh: BTreeMap::new(),
+        volumes: Vec::new(),
         untracked_env: plan.untracked_env(),
         network: match options.network {
             NetworkArgument::Default | NetworkArgument::Host => runtime::NetworkMode::Host,

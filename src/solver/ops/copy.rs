@@ -21,6 +21,7 @@ mod similar;
 mod source;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod wildcard;
 
 use std::sync::Arc;
@@ -34,12 +35,14 @@ use store::SnapshotId;
 pub use collect::{Collected, Found, FoundEntry};
 pub use error::CopyError;
 pub(crate) use plan::{directory_node, with_ancestors};
+pub(crate) use similar::similar;
+pub(crate) use tree::tree_at;
 
 use crate::cache;
 use crate::error::StepError;
 use crate::job::Workshop;
 use crate::realise;
-use crate::result::{Held, Output, StackLayer};
+use crate::result::{Held, Output, Stack, StackLayer};
 use crate::worker::{Making, Step};
 
 /// Reads what a copy copies.
@@ -51,6 +54,17 @@ pub(crate) fn collect(step: &Step<'_>, action: &CopyAction) -> Result<Collected,
         Archives::Keep => Ok(collected),
         Archives::Unpack => archive::unpack_all(step.workshop, collected),
     }
+}
+
+/// Reads what is at one path of a stage, which is no wildcard.
+pub(crate) fn read_path(
+    step: &Step<'_>,
+    stack: &Stack,
+    path: &str,
+) -> Result<Collected, StepError> {
+    let view = realise::view(step.workshop, step.step_id(), stack)?;
+    let tree = source::SourceTree::Stage(view);
+    Ok(collect::literal(&tree, path, &step.workshop.cancel)?)
 }
 
 /// Makes the change set of a copy.

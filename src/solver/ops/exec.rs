@@ -1,23 +1,28 @@
 //! `RUN`: a command on an overlay of what is below, whose upper directory becomes the layer.
 
+mod bind;
+mod cache_mount;
+mod check;
+mod environment;
+mod error;
+mod mounts;
+mod output;
+mod secret;
+mod volume;
+
 use std::cell::Cell;
-use std::collections::VecDeque;
-use std::fmt;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
-use graph::{CacheKey, ExecFile, ExecOp, NetworkMode};
+use graph::{CacheKey, ExecOp, NetworkMode};
 use rootfs::{Mode, ResolvedUser, Root, RootPath};
-use runtime::{
-    Access, ExitStatus, MountSource, MountSpec, OverlayOptions, SandboxSpec, SandboxUser, Stream,
-    TargetKind, Upper,
-};
+use runtime::{OverlayOptions, SandboxSpec, SandboxUser, Stream, Upper};
 use store::{ActiveSnapshot, Claim, ClaimName, SnapshotId, SnapshotKind, SnapshotMeta};
 
 use crate::cache;
 use crate::emulation::Emulator;
 use crate::error::StepError;
-use crate::event::{Event, OutputStream};
+use crate::event::Event;
 use crate::host_files::Prepared;
 use crate::owners;
 use crate::realise;
@@ -25,43 +30,14 @@ use crate::result::{Held, Output, StackLayer};
 use crate::state::Reuse;
 use crate::worker::{Making, Step};
 
-/// How many of a failed command's last lines its error repeats.
-const LAST_LINES: usize = 20;
+pub(crate) use check::check;
+pub use error::MountError;
+pub use output::{CommandFailure, FailureStatus};
+pub use secret::{Secret, Secrets};
+pub use volume::{Volume, VolumeAccess};
 
-/// A line longer than this is passed on in parts, so that memory stays bounded.
-const LINE_LIMIT_BYTES: usize = 64 * 1024;
-
-/// A command that ran and did not succeed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("RUN failed: `{}` {status}", command)]
-pub struct CommandFailure {
-    /// The start of its argument vector, as the user would recognise it.
-    pub command: String,
-    /// How it ended.
-    pub status: FailureStatus,
-    /// The last lines that it wrote.
-    pub last_output: Vec<String>,
-    /// What ran it, if it was emulated.
-    pub emulator: Option<String>,
-}
-
-/// How a command ended that did not succeed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FailureStatus {
-    /// With a status other than 0.
-    Code(i32),
-    /// By a signal.
-    Signal(i32),
-}
-
-impl fmt::Display for FailureStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Code(code) => write!(f, "exited with status {code}"),
-            Self::Signal(signal) => write!(f, "was ended by signal {signal}"),
-        }
-    }
-}
+use self::mounts::MountTable;
+use self::output::Lines;
 
 /// Runs a command and keeps what it changed.
 pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: Making) -> Result<Output, StepError> {
@@ -69,16 +45,12 @@ pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: Making) -> Result<Output
     let below = step.below()?;
     // Whoever builds the same at the same time, here or in another process, waits here and then
     // finds our result.
-    let told = Cell::new(false);
-    let cancelled = || {
-        // Asked only when the first try was in vain.
-        if !told.replace(true) {
-            tell_waiting(step);
-        }
-        step.workshop.cancel.is_cancelled()
-    };
+    let waiting = Waiting::new(
+        step,
+        "waiting for another build that runs this step".to_owned(),
+    );
     let claims = step.workshop.store.claims();
-    let claim = claims.exclusive_or(ClaimName::Key(key.digest()), &cancelled)?;
+    let claim = claims.exclusive_or(ClaimName::Key(key.digest()), &|| waiting.is_over())?;
     let _claim: Claim = claim.ok_or(StepError::Cancelled)?;
     let may_reuse = step.job.options.reuse == Reuse::Yes;
     if may_reuse && let Some(layer) = cache::find(step.workshop, &key)? {
@@ -91,16 +63,38 @@ pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: Making) -> Result<Output
         held: Held::Stored,
         created: Some(step.workshop.clock.now()),
     };
+    // The definition's record names the content's, which is written first.
     cache::remember(step.workshop, &key, &layer)?;
+    if let Some(definition) = &making.definition {
+        cache::remember_alias(step.workshop, definition, &key, &layer)?;
+    }
     Ok(Output::Files(below.with(Arc::new(layer))))
 }
 
-fn tell_waiting(step: &Step<'_>) {
-    step.workshop.events.emit(Event::Progress {
-        step: step.step_id(),
-        what: "waiting for another build that runs this step".to_owned(),
-        done: false,
-    });
+/// A wait for somebody else, which is told once.
+struct Waiting<'a> {
+    step: &'a Step<'a>,
+    what: String,
+    told: Cell<bool>,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(step: &'a Step<'a>, what: String) -> Self {
+        let told = Cell::new(false);
+        Self { step, what, told }
+    }
+
+    /// Tells whether to give up. It is asked only when the first try was in vain.
+    fn is_over(&self) -> bool {
+        if !self.told.replace(true) {
+            self.step.workshop.events.emit(Event::Progress {
+                step: self.step.step_id(),
+                what: self.what.clone(),
+                done: false,
+            });
+        }
+        self.step.workshop.cancel.is_cancelled()
+    }
 }
 
 /// Runs the command; returns the snapshot of what it changed.
@@ -120,10 +114,11 @@ fn execute(
     let root = mount_root(step, &host_files, &lowers, &active)?;
     let view = Root::from_fd(root.try_clone().map_err(StepError::Descriptor)?, "/");
     let user = rootfs::resolve_user(&view, &op.user)?;
-    let (mounts, files) = mounts(&host_files, op)?;
-    let spec = spec(step, op, &user, mounts);
     make_working_directory(step, &view, op)?;
     drop(view);
+    let mut mounts = mounts::prepare(step, op, &host_files)?;
+    let files = mounts.take_files();
+    let spec = spec(step, op, &user, &mounts);
     let mut lines = Lines::new(step);
     let outcome = workshop.executor.run(runtime::Step {
         spec: &spec,
@@ -133,13 +128,8 @@ fn execute(
         cancel: &workshop.cancel,
     })?;
     lines.flush();
-    drop(root);
-    let status = match outcome.status {
-        ExitStatus::Code(0) => None,
-        ExitStatus::Code(code) => Some(FailureStatus::Code(code)),
-        ExitStatus::Signal(signal) => Some(FailureStatus::Signal(signal)),
-    };
-    match status {
+    drop((root, mounts));
+    match FailureStatus::of(outcome.status) {
         None => commit(key, active),
         Some(_) if workshop.cancel.is_cancelled() => Err(StepError::Cancelled),
         Some(status) => Err(failure(op, status, lines, emulator).into()),
@@ -172,7 +162,7 @@ fn failure(
             .collect::<Vec<_>>()
             .join(" "),
         status,
-        last_output: lines.last.into(),
+        last_output: lines.into_last(),
         emulator: emulator.map(|emulator| emulator.name.clone()),
     }
 }
@@ -221,53 +211,7 @@ fn make_working_directory(step: &Step<'_>, view: &Root, op: &ExecOp) -> Result<(
     Ok(())
 }
 
-/// Returns the mounts of a command and their descriptors.
-fn mounts(host_files: &Prepared, op: &ExecOp) -> Result<(Vec<MountSpec>, Vec<OwnedFd>), StepError> {
-    let mut specs = Vec::new();
-    let mut files = Vec::new();
-    for (target, file) in host_files.mounts(&op.hostname)? {
-        specs.push(file_mount(target, files.len()));
-        files.push(file);
-    }
-    for ExecFile {
-        target,
-        content,
-        mode,
-    } in &op.files
-    {
-        specs.push(file_mount(target, files.len()));
-        files.push(host_files.file(content.as_bytes(), Mode::new(*mode))?);
-    }
-    Ok((specs, files))
-}
-
-fn file_mount(target: &str, index: usize) -> MountSpec {
-    MountSpec {
-        target: target.as_bytes().to_vec(),
-        source: MountSource::Descriptor(index),
-        kind: TargetKind::File,
-        access: Access::ReadOnly,
-    }
-}
-
-fn spec(step: &Step<'_>, op: &ExecOp, user: &ResolvedUser, mounts: Vec<MountSpec>) -> SandboxSpec {
-    let mut env: Vec<Vec<u8>> = op
-        .env
-        .iter()
-        .map(|entry| entry.clone().into_bytes())
-        .collect();
-    let untracked = step.job.options.untracked_env.iter();
-    let is_set = |name: &str| {
-        op.env
-            .iter()
-            .any(|entry| entry.split('=').next() == Some(name))
-    };
-    let added = untracked.filter(|entry| !is_set(entry.split('=').next().unwrap_or_default()));
-    env.extend(added.map(|entry| entry.clone().into_bytes()));
-    if !is_set("HOME") {
-        let home = user.home.clone().unwrap_or_else(|| b"/".to_vec());
-        env.push([b"HOME=".as_slice(), &home].concat());
-    }
+fn spec(step: &Step<'_>, op: &ExecOp, user: &ResolvedUser, mounts: &MountTable) -> SandboxSpec {
     let network = match op.network {
         NetworkMode::Default => step.job.options.network,
         NetworkMode::None => runtime::NetworkMode::None,
@@ -275,7 +219,8 @@ fn spec(step: &Step<'_>, op: &ExecOp, user: &ResolvedUser, mounts: Vec<MountSpec
     };
     SandboxSpec {
         arguments: op.argv.iter().map(|arg| arg.clone().into_bytes()).collect(),
-        environment: env,
+        environment: environment::of(step, op, user, mounts),
+        secret_environment: mounts.secrets().to_vec(),
         working_directory: op.working_directory.clone().into_bytes(),
         user: SandboxUser {
             uid: user.uid,
@@ -284,74 +229,6 @@ fn spec(step: &Step<'_>, op: &ExecOp, user: &ResolvedUser, mounts: Vec<MountSpec
         },
         hostname: op.hostname.clone(),
         network,
-        mounts,
-    }
-}
-
-/// Cuts output into lines, tells them, and keeps the last.
-struct Lines<'a> {
-    step: &'a Step<'a>,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-    last: VecDeque<String>,
-}
-
-impl<'a> Lines<'a> {
-    fn new(step: &'a Step<'a>) -> Self {
-        Self {
-            step,
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-            last: VecDeque::new(),
-        }
-    }
-
-    fn take(&mut self, stream: Stream, bytes: &[u8]) {
-        let pending = match stream {
-            Stream::Stdout => &mut self.stdout,
-            Stream::Stderr => &mut self.stderr,
-        };
-        pending.extend_from_slice(bytes);
-        let end = match pending.iter().rposition(|byte| *byte == b'\n') {
-            Some(end) => end + 1,
-            None if pending.len() >= LINE_LIMIT_BYTES => pending.len(),
-            None => return,
-        };
-        let text = pending.drain(..end).collect();
-        self.tell(stream, text);
-    }
-
-    fn flush(&mut self) {
-        for (stream, text) in [
-            (Stream::Stdout, std::mem::take(&mut self.stdout)),
-            (Stream::Stderr, std::mem::take(&mut self.stderr)),
-        ] {
-            if !text.is_empty() {
-                self.tell(stream, text);
-            }
-        }
-    }
-
-    fn tell(&mut self, stream: Stream, text: Vec<u8>) {
-        for line in text
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-        {
-            if self.last.len() == LAST_LINES {
-                self.last.pop_front();
-            }
-            self.last
-                .push_back(String::from_utf8_lossy(line).into_owned());
-        }
-        let stream = match stream {
-            Stream::Stdout => OutputStream::Stdout,
-            Stream::Stderr => OutputStream::Stderr,
-        };
-        let event = Event::Output {
-            step: self.step.step_id(),
-            stream,
-            text,
-        };
-        self.step.workshop.events.emit(event);
+        mounts: mounts.specs().to_vec(),
     }
 }

@@ -93,6 +93,25 @@ pub(crate) fn collect(
     Collected::new(sources)
 }
 
+/// Reads what is at one path, whatever characters it has.
+pub(crate) fn literal(
+    tree: &SourceTree,
+    path: &str,
+    cancel: &CancelToken,
+) -> Result<Collected, CopyError> {
+    let reader = Reader {
+        tree,
+        exclude: None,
+        cancel,
+    };
+    let mut sources = match tree.root() {
+        Some(root) => vec![reader.read_one(root, path, &root_path(path)?)?],
+        None => reader.read_nothing(path)?,
+    };
+    hash_contents(&mut sources, cancel)?;
+    Collected::new(sources)
+}
+
 /// Reads a whole tree as one source, whose contents are copied.
 pub(crate) fn whole(tree: &SourceTree, cancel: &CancelToken) -> Result<Found, CopyError> {
     let mut found = Reader {

@@ -3,7 +3,7 @@
 use rootfs::{Root, RootPath};
 
 /// Returns the name beside a missing one that is most like it, if one is.
-pub(super) fn similar(root: &Root, missing: &RootPath) -> Option<String> {
+pub(crate) fn similar(root: &Root, missing: &RootPath) -> Option<String> {
     let wanted = String::from_utf8_lossy(missing.file_name()?).into_owned();
     let parent = root.open_dir(&missing.parent()?).ok()?;
     let names = parent.names().ok()?;

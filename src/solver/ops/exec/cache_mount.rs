@@ -1,0 +1,236 @@
+//! `--mount=type=cache`: directories that outlive the build, shared by all builds of a user.
+//!
+//! | `sharing` | Claim on a cache | If somebody else has it |
+//! | --- | --- | --- |
+//! | `shared` | shared | shared: used together; exclusively: the next number |
+//! | `private` | exclusive | the next number |
+//! | `locked` | exclusive | waited for |
+//!
+//! A claim is held as long as the command runs, and is free when its process dies. All claims of one command are
+//! made in the order of their names: two commands that want the same two caches never wait for each other.
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd as _;
+
+use graph::{CacheMount, CacheSeed, CacheSharing, ExecMount, MountOwner};
+use oci::Digest;
+use rootfs::{FileKind, Root, RootPath};
+use runtime::{Submounts, TargetKind};
+use serde::Serialize;
+use store::{CacheDirectory, CacheId, CacheMeta, Claim, ClaimName};
+
+use super::Waiting;
+use super::bind;
+use super::check::as_mount;
+use super::error::MountError;
+use super::mounts::{Held, MountTable, Mounted, Owner, Source, access};
+use crate::error::StepError;
+use crate::ops::copy;
+use crate::owners;
+use crate::worker::Step;
+
+/// Where in a cache that began with something that is.
+const SEED: &str = "source";
+
+/// How many caches of one name there may be: as many as commands that want one alone at the same time.
+const NUMBERS_LIMIT: u32 = 1024;
+
+/// Prepares all caches of a command.
+pub(super) fn mount_all(
+    step: &Step<'_>,
+    mounts: &[ExecMount],
+    table: &mut MountTable,
+) -> Result<Vec<Mounted>, StepError> {
+    let mut by_name: BTreeMap<Digest, Vec<&CacheMount>> = BTreeMap::new();
+    for mount in mounts {
+        if let ExecMount::Cache(mount) = mount {
+            by_name.entry(name(step, mount)?).or_default().push(mount);
+        }
+    }
+    let mut mounted = Vec::new();
+    for (name, mounts) in by_name {
+        // One command has a cache once, wherever it mounts it.
+        let Some(strictest) = mounts.iter().max_by_key(|mount| mount.sharing) else {
+            continue;
+        };
+        let wanted = Wanted {
+            step,
+            mount: strictest,
+            name,
+        };
+        let (directory, claim) = wanted.take()?;
+        table.hold(Held::Claim(claim));
+        for mount in mounts {
+            mounted.push(place(mount, &directory)?);
+        }
+    }
+    Ok(mounted)
+}
+
+/// Returns the name of a cache: caches that begin with something else are other caches.
+fn name(step: &Step<'_>, mount: &CacheMount) -> Result<Digest, StepError> {
+    #[derive(Serialize)]
+    enum Seed<'a> {
+        Empty,
+        Owned(&'a MountOwner),
+        Layers(Vec<&'a str>, &'a str),
+    }
+    let seed = match &mount.seed {
+        CacheSeed::Empty => Seed::Empty,
+        CacheSeed::Owned(owner) => Seed::Owned(owner),
+        CacheSeed::Input { input, path } => {
+            let layers = bind::stack(step, *input)?.layers().iter();
+            Seed::Layers(layers.map(|layer| layer.id.as_str()).collect(), path)
+        }
+    };
+    let text = serde_json::to_vec(&(&mount.namespace, &mount.id, seed))
+        .expect("a name is made of strings, numbers and lists, which JSON can hold");
+    Ok(Digest::of(&text))
+}
+
+/// A cache that a command wants.
+struct Wanted<'a> {
+    step: &'a Step<'a>,
+    mount: &'a CacheMount,
+    name: Digest,
+}
+
+impl Wanted<'_> {
+    /// Returns a cache that may be used, made now if it is not there, and the right to it.
+    fn take(&self) -> Result<(CacheDirectory, Claim), StepError> {
+        let (id, claim) = match self.mount.sharing {
+            CacheSharing::Shared | CacheSharing::Private => self.first_free()?,
+            CacheSharing::Locked => self.wait()?,
+        };
+        let caches = self.step.workshop.store.caches();
+        let directory = match caches.open(&id).map_err(|error| self.failed(error))? {
+            Some(directory) => directory,
+            None => self.make(&id)?,
+        };
+        Ok((directory, claim))
+    }
+
+    fn id(&self, number: u32) -> CacheId {
+        CacheId::new(self.name.clone(), number)
+    }
+
+    fn first_free(&self) -> Result<(CacheId, Claim), StepError> {
+        let claims = self.step.workshop.store.claims();
+        for number in 0..NUMBERS_LIMIT {
+            let id = self.id(number);
+            let claim = match self.mount.sharing {
+                CacheSharing::Shared => claims.try_shared(ClaimName::Cache(&id))?,
+                CacheSharing::Private | CacheSharing::Locked => {
+                    claims.try_exclusive(ClaimName::Cache(&id))?
+                }
+            };
+            if let Some(claim) = claim {
+                return Ok((id, claim));
+            }
+        }
+        self.wait()
+    }
+
+    /// Takes the first cache of the name when nobody else has it.
+    fn wait(&self) -> Result<(CacheId, Claim), StepError> {
+        let id = self.id(0);
+        let what = format!(
+            "waiting for the cache `{}`, which another step uses",
+            self.mount.id
+        );
+        let waiting = Waiting::new(self.step, what);
+        let claims = self.step.workshop.store.claims();
+        let claim = claims.exclusive_or(ClaimName::Cache(&id), &|| waiting.is_over())?;
+        Ok((id, claim.ok_or(StepError::Cancelled)?))
+    }
+
+    fn make(&self, id: &CacheId) -> Result<CacheDirectory, StepError> {
+        let workshop = self.step.workshop;
+        let new = workshop.store.caches().prepare();
+        let new = new.map_err(|error| self.failed(error))?;
+        let seed = self.fill(new.fs())?;
+        let meta = CacheMeta {
+            namespace: self.mount.namespace.clone(),
+            id: self.mount.id.clone(),
+            seed,
+        };
+        Ok(new.commit(id, &meta).map_err(|error| self.failed(error))?)
+    }
+
+    /// Fills a new cache; returns what it begins with, in words.
+    fn fill(&self, fs: &Root) -> Result<String, StepError> {
+        let workshop = self.step.workshop;
+        owners::inherit_top(workshop, fs, None)?;
+        match &self.mount.seed {
+            CacheSeed::Empty => Ok("nothing".to_owned()),
+            CacheSeed::Owned(owner) => {
+                let disk = Owner::on_disk(self.step, &self.mount.target, owner)?;
+                let top = RootPath::root();
+                fs.set_owner(&top, disk.uid, disk.gid)?;
+                fs.set_mode(&top, disk.mode)?;
+                Ok(format!(
+                    "mode {:04o}, owner {}:{}",
+                    owner.mode, owner.uid, owner.gid
+                ))
+            }
+            CacheSeed::Input { input, path } => {
+                let stack = bind::stack(self.step, *input)?;
+                let read = copy::read_path(self.step, stack, path).map_err(as_mount)?;
+                let changes = copy::tree_at(&read, SEED)?;
+                layer::place(changes.stream(), fs, workshop.ids).map_err(|source| {
+                    MountError::Seed {
+                        id: self.mount.id.clone(),
+                        source,
+                    }
+                })?;
+                Ok(format!("a copy of `{path}`"))
+            }
+        }
+    }
+
+    fn failed(&self, source: store::CacheError) -> MountError {
+        MountError::Cache {
+            id: self.mount.id.clone(),
+            source,
+        }
+    }
+}
+
+/// Mounts the path of a cache that is asked for. A link in it leads nowhere else: another command may have put it
+/// there.
+fn place(mount: &CacheMount, directory: &CacheDirectory) -> Result<Mounted, MountError> {
+    let failed = |source| MountError::File {
+        target: mount.target.clone(),
+        source,
+    };
+    let path = match &mount.seed {
+        CacheSeed::Input { .. } => bind::source_path(SEED)?,
+        CacheSeed::Empty | CacheSeed::Owned(_) => bind::source_path(&mount.source)?,
+    };
+    let real = directory.fs.resolve(&path).map_err(failed)?;
+    let Some(metadata) = directory.fs.metadata(&real).map_err(failed)? else {
+        return Err(MountError::SourceNotFound {
+            path: mount.source.clone(),
+            place: format!("the cache `{}`", mount.id),
+            similar: copy::similar(&directory.fs, &real),
+        });
+    };
+    let inode = directory.fs.inode(&real).map_err(failed)?;
+    let access = access(mount.access);
+    let bound = runtime::bind(inode.as_fd(), Submounts::Without, access);
+    let bound = bound.map_err(|source| MountError::Call {
+        target: mount.target.clone(),
+        source,
+    })?;
+    let is_directory = metadata.kind == FileKind::Directory;
+    Ok(Mounted {
+        target: mount.target.clone(),
+        source: Source::Descriptor(bound),
+        kind: if is_directory {
+            TargetKind::Directory
+        } else {
+            TargetKind::File
+        },
+        access,
+    })
+}

@@ -1,0 +1,231 @@
+//! What a command sees beside its root: the files of the machine, `--volume`, and the mounts of the step.
+//!
+//! Everything is prepared here, as mounts that are in no namespace yet, and put into place by the sandbox. What
+//! has to live as long as the command (claims on caches, directories for what is written and discarded) is held by
+//! the [`MountTable`].
+
+use std::os::fd::OwnedFd;
+
+use graph::{ExecFile, ExecMount, ExecOp, MountAccess, MountOwner, TmpfsMount};
+use rootfs::{IdStorage, Mode};
+use runtime::{Access, MountSource, MountSpec, SecretVariable, TargetKind};
+use store::{ActiveSnapshot, Claim};
+
+use super::error::MountError;
+use super::{bind, cache_mount, secret, volume};
+use crate::error::StepError;
+use crate::host_files::Prepared;
+use crate::worker::Step;
+
+/// The mode of a directory in memory, as `mount` makes it by itself.
+const TMPFS_MODE: u32 = 0o1777;
+
+/// The mounts of one command. Dropping it gives back what they need.
+#[derive(Debug, Default)]
+pub(super) struct MountTable {
+    specs: Vec<MountSpec>,
+    files: Vec<OwnedFd>,
+    secrets: Vec<SecretVariable>,
+    secret_names: Vec<String>,
+    variables: Vec<String>,
+    held: Vec<Held>,
+}
+
+/// What has to live as long as the command.
+#[derive(Debug)]
+#[expect(dead_code, reason = "held for what dropping it does")]
+pub(super) enum Held {
+    /// The right to a cache.
+    Claim(Claim),
+    /// Where goes what is written and discarded.
+    Discarded(Box<ActiveSnapshot>),
+}
+
+/// One mount, prepared.
+pub(super) struct Mounted {
+    pub(super) target: String,
+    pub(super) source: Source,
+    pub(super) kind: TargetKind,
+    pub(super) access: Access,
+}
+
+/// What is mounted.
+pub(super) enum Source {
+    /// A detached mount.
+    Descriptor(OwnedFd),
+    /// New memory.
+    Memory { size_bytes: Option<u64>, mode: u32 },
+}
+
+/// Permission bits and owner as they stand on disk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Owner {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) mode: Mode,
+}
+
+impl Owner {
+    /// Returns how an owner in the sandbox stands on disk. Where there is only one id, all is its own.
+    pub(super) fn on_disk(
+        step: &Step<'_>,
+        target: &str,
+        owner: &MountOwner,
+    ) -> Result<Self, MountError> {
+        let ids = step.workshop.ids;
+        let id = |id: u32| match ids {
+            IdStorage::Recorded => Ok(0),
+            IdStorage::Shifted { .. } => ids.to_disk(id).map_err(|source| MountError::Owner {
+                target: target.to_owned(),
+                id,
+                source,
+            }),
+        };
+        Ok(Self {
+            uid: id(owner.uid)?,
+            gid: id(owner.gid)?,
+            mode: Mode::new(owner.mode),
+        })
+    }
+}
+
+/// Prepares all mounts of a command.
+///
+/// Caches come last: others may have to be waited for, who must not wait for anything that is prepared here.
+pub(super) fn prepare(
+    step: &Step<'_>,
+    op: &ExecOp,
+    host_files: &Prepared,
+) -> Result<MountTable, StepError> {
+    let mut table = MountTable::default();
+    for (target, file) in host_files.mounts(&op.hostname)? {
+        table.add(read_only_file(target, file));
+    }
+    for ExecFile {
+        target,
+        content,
+        mode,
+    } in &op.files
+    {
+        let file = host_files.file(content.as_bytes(), Mode::new(*mode))?;
+        table.add(read_only_file(target, file));
+    }
+    let mut mounted = Vec::new();
+    for volume in &step.job.options.volumes {
+        mounted.push(volume::mount(step, volume, &mut table)?);
+    }
+    for mount in &op.mounts {
+        mounted.extend(one(step, mount, &mut table)?);
+    }
+    mounted.extend(cache_mount::mount_all(step, &op.mounts, &mut table)?);
+    // What is mounted below something else comes after it.
+    mounted.sort_by(|one, other| one.target.cmp(&other.target));
+    for mount in mounted {
+        table.add(mount);
+    }
+    Ok(table)
+}
+
+/// The table of the kinds of mounts; caches are mounted all at once.
+fn one(
+    step: &Step<'_>,
+    mount: &ExecMount,
+    table: &mut MountTable,
+) -> Result<Option<Mounted>, StepError> {
+    match mount {
+        ExecMount::Bind(mount) => bind::mount(step, mount, table).map(Some),
+        ExecMount::Cache(_) => Ok(None),
+        ExecMount::Tmpfs(mount) => Ok(Some(tmpfs(mount))),
+        ExecMount::Secret(mount) => secret::mount(step, mount, table),
+        ExecMount::Ssh(mount) => Err(MountError::NoAgent {
+            id: mount.id.clone(),
+        }
+        .into()),
+    }
+}
+
+fn tmpfs(mount: &TmpfsMount) -> Mounted {
+    Mounted {
+        target: mount.target.clone(),
+        source: Source::Memory {
+            size_bytes: mount.size_bytes,
+            mode: TMPFS_MODE,
+        },
+        kind: TargetKind::Directory,
+        access: access(mount.access),
+    }
+}
+
+pub(super) fn access(access: MountAccess) -> Access {
+    match access {
+        MountAccess::ReadOnly => Access::ReadOnly,
+        MountAccess::ReadWrite => Access::ReadWrite,
+    }
+}
+
+fn read_only_file(target: &str, file: OwnedFd) -> Mounted {
+    Mounted {
+        target: target.to_owned(),
+        source: Source::Descriptor(file),
+        kind: TargetKind::File,
+        access: Access::ReadOnly,
+    }
+}
+
+impl MountTable {
+    /// Adds a mount behind the others.
+    fn add(&mut self, mounted: Mounted) {
+        let source = match mounted.source {
+            Source::Descriptor(mount) => {
+                self.files.push(mount);
+                MountSource::Descriptor(self.files.len() - 1)
+            }
+            Source::Memory { size_bytes, mode } => MountSource::Tmpfs { size_bytes, mode },
+        };
+        self.specs.push(MountSpec {
+            target: mounted.target.into_bytes(),
+            source,
+            kind: mounted.kind,
+            access: mounted.access,
+        });
+    }
+
+    /// Adds a variable that holds a secret. Of several of one name the last counts.
+    pub(super) fn add_secret(&mut self, variable: SecretVariable, name: &str) {
+        if let Some(at) = self.secret_names.iter().position(|other| other == name) {
+            self.secret_names.remove(at);
+            self.secrets.remove(at);
+        }
+        self.secret_names.push(name.to_owned());
+        self.secrets.push(variable);
+    }
+
+    pub(super) fn hold(&mut self, held: Held) {
+        self.held.push(held);
+    }
+
+    /// Returns the mounts, in order.
+    pub(super) fn specs(&self) -> &[MountSpec] {
+        &self.specs
+    }
+
+    /// Returns the descriptors that the mounts name, once.
+    pub(super) fn take_files(&mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.files)
+    }
+
+    /// Returns the variables that hold secrets.
+    pub(super) fn secrets(&self) -> &[SecretVariable] {
+        &self.secrets
+    }
+
+    /// Returns the names of the variables that hold secrets.
+    pub(super) fn secret_names(&self) -> impl Iterator<Item = &[u8]> {
+        self.secret_names.iter().map(String::as_bytes)
+    }
+
+    /// Returns the variables that mounts bring along, as `NAME=value`.
+    pub(super) fn variables(&self) -> &[String] {
+        &self.variables
+    }
+}

@@ -1,0 +1,131 @@
+//! What a command prints, and what is told of one that failed.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use runtime::{ExitStatus, Stream};
+
+use crate::event::{Event, OutputStream};
+use crate::worker::Step;
+
+/// How many of a failed command's last lines its error repeats.
+const LAST_LINES: usize = 20;
+
+/// A line longer than this is passed on in parts, so that memory stays bounded.
+const LINE_LIMIT_BYTES: usize = 64 * 1024;
+
+/// A command that ran and did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("RUN failed: `{}` {status}", command)]
+pub struct CommandFailure {
+    /// The start of its argument vector, as the user would recognise it.
+    pub command: String,
+    /// How it ended.
+    pub status: FailureStatus,
+    /// The last lines that it wrote.
+    pub last_output: Vec<String>,
+    /// What ran it, if it was emulated.
+    pub emulator: Option<String>,
+}
+
+/// How a command ended that did not succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureStatus {
+    /// With a status other than 0.
+    Code(i32),
+    /// By a signal.
+    Signal(i32),
+}
+
+impl fmt::Display for FailureStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exited with status {code}"),
+            Self::Signal(signal) => write!(f, "was ended by signal {signal}"),
+        }
+    }
+}
+
+impl FailureStatus {
+    /// Returns how a command failed; none if it did not.
+    pub(super) fn of(status: ExitStatus) -> Option<Self> {
+        match status {
+            ExitStatus::Code(0) => None,
+            ExitStatus::Code(code) => Some(Self::Code(code)),
+            ExitStatus::Signal(signal) => Some(Self::Signal(signal)),
+        }
+    }
+}
+
+/// Cuts output into lines, tells them, and keeps the last.
+pub(super) struct Lines<'a> {
+    step: &'a Step<'a>,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    last: VecDeque<String>,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(step: &'a Step<'a>) -> Self {
+        Self {
+            step,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            last: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn take(&mut self, stream: Stream, bytes: &[u8]) {
+        let pending = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        pending.extend_from_slice(bytes);
+        let end = match pending.iter().rposition(|byte| *byte == b'\n') {
+            Some(end) => end + 1,
+            None if pending.len() >= LINE_LIMIT_BYTES => pending.len(),
+            None => return,
+        };
+        let text = pending.drain(..end).collect();
+        self.tell(stream, text);
+    }
+
+    pub(super) fn flush(&mut self) {
+        for (stream, text) in [
+            (Stream::Stdout, std::mem::take(&mut self.stdout)),
+            (Stream::Stderr, std::mem::take(&mut self.stderr)),
+        ] {
+            if !text.is_empty() {
+                self.tell(stream, text);
+            }
+        }
+    }
+
+    /// Returns the last lines.
+    pub(super) fn into_last(self) -> Vec<String> {
+        self.last.into()
+    }
+
+    fn tell(&mut self, stream: Stream, text: Vec<u8>) {
+        for line in text
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
+            if self.last.len() == LAST_LINES {
+                self.last.pop_front();
+            }
+            self.last
+                .push_back(String::from_utf8_lossy(line).into_owned());
+        }
+        let stream = match stream {
+            Stream::Stdout => OutputStream::Stdout,
+            Stream::Stderr => OutputStream::Stderr,
+        };
+        let event = Event::Output {
+            step: self.step.step_id(),
+            stream,
+            text,
+        };
+        self.step.workshop.events.emit(event);
+    }
+}
