@@ -57,7 +57,7 @@ fn job(definition: Definition, target: VertexId) -> Job {
             jobs: std::num::NonZeroUsize::MIN,
             directories: std::collections::BTreeMap::new(),
             secrets: solver::ops::exec::Secrets::default(),
-            ssh: BTreeMap::new(),
+            ssh: std::collections::BTreeMap::new(),
             volumes: Vec::new(),
             untracked_env: Vec::new(),
             network: runtime::NetworkMode::None,
