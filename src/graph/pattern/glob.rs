@@ -56,7 +56,7 @@ pub(super) enum Stars {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
+pub(super) enum Token {
     /// One character.
     Exactly(char),
     /// `?`
@@ -74,28 +74,10 @@ enum Token {
     },
 }
 
-/// How a pattern can be matched. The kinds are those of moby/patternmatcher, whose meaning depends on them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// No wildcard.
-    Exact,
-    /// `**` at the end and no other wildcard.
-    Prefix,
-    /// `**` at the start and no other wildcard. What follows it may start within a name: `**ab` matches `xab`.
-    Suffix,
-    /// Anything else.
-    Wild,
-}
-
 /// A pattern that was read.
 #[derive(Debug, Clone)]
 pub(super) struct Glob {
     tokens: Vec<Token>,
-    kind: Kind,
-    /// The text before the first wildcard.
-    head: String,
-    /// The text behind the last wildcard.
-    tail: String,
 }
 
 impl Glob {
@@ -104,55 +86,32 @@ impl Glob {
             rest: pattern,
             stars,
             tokens: Vec::new(),
-            kind: Kind::Exact,
+            plain: true,
         };
         while !parser.rest.is_empty() {
             parser.token()?;
         }
-        let Parser { tokens, kind, .. } = parser;
-        let head = tokens.iter().map_while(literal).collect();
-        let reversed: String = tokens.iter().rev().map_while(literal).collect();
-        let tail = reversed.chars().rev().collect();
-        Ok(Self {
-            tokens,
-            kind,
-            head,
-            tail,
-        })
+        let Parser {
+            mut tokens, plain, ..
+        } = parser;
+        // moby/patternmatcher takes plain text behind a `**` for the end of the path: `**ab` matches `xab`.
+        if let Some(first @ Token::Directories) = tokens.first_mut()
+            && plain
+            && !pattern.starts_with("**/")
+        {
+            *first = Token::Anything;
+        }
+        Ok(Self { tokens })
     }
 
-    pub(super) const fn literal_kind(&self) -> Kind {
-        self.kind
-    }
-
-    /// Returns the directory that the pattern starts with, up to and with its slash.
-    pub(super) fn literal_directory(&self) -> String {
-        let end = self.head.rfind('/').map_or(0, |slash| slash + 1);
-        self.head.get(..end).unwrap_or_default().to_owned()
+    pub(super) fn tokens(&self) -> &[Token] {
+        &self.tokens
     }
 
     /// Tells whether all of `text` matches.
     pub(super) fn matches(&self, text: &str) -> bool {
-        let possible = text.starts_with(&self.head) && text.ends_with(&self.tail);
-        possible && {
-            let characters: Vec<char> = text.chars().collect();
-            self.reachable(&characters).last().copied().unwrap_or(false)
-        }
-    }
-
-    /// Tells whether the path `text`, or a directory above it, matches.
-    pub(super) fn matches_or_holds(&self, text: &str) -> bool {
-        text.starts_with(&self.head) && {
-            let characters: Vec<char> = text.chars().collect();
-            let ends = characters
-                .iter()
-                .map(|character| *character == '/')
-                .chain([true]);
-            self.reachable(&characters)
-                .into_iter()
-                .zip(ends)
-                .any(|(place, end)| place && end)
-        }
+        let characters: Vec<char> = text.chars().collect();
+        self.reachable(&characters).last().copied().unwrap_or(false)
     }
 
     /// Returns, for each `i` up to the length, whether the first `i` characters match.
@@ -162,13 +121,6 @@ impl Glob {
         self.tokens
             .iter()
             .fold(places, |places, token| token.step(text, &places))
-    }
-}
-
-fn literal(token: &Token) -> Option<char> {
-    match token {
-        Token::Exactly(character) => Some(*character),
-        _ => None,
     }
 }
 
@@ -195,7 +147,7 @@ impl Token {
     }
 
     /// Tells whether a token for one character takes this one.
-    fn accepts(&self, character: char) -> bool {
+    pub(super) fn accepts(&self, character: char) -> bool {
         match self {
             Self::Exactly(wanted) => character == *wanted,
             Self::One => character != '/',
@@ -214,7 +166,8 @@ struct Parser<'a> {
     rest: &'a str,
     stars: Stars,
     tokens: Vec<Token>,
-    kind: Kind,
+    /// Whether nothing but a `**` at the start is other than plain text.
+    plain: bool,
 }
 
 impl Parser<'_> {
@@ -247,28 +200,24 @@ impl Parser<'_> {
             plain => {
                 self.tokens.push(Token::Exactly(plain));
                 // A lone `]` is only itself, yet the text is no longer the pattern of a plain kind.
-                self.kind = if plain == ']' { Kind::Wild } else { self.kind };
+                self.plain &= plain != ']';
                 return Ok(());
             }
         };
         self.tokens.push(token);
-        self.kind = Kind::Wild;
+        self.plain = false;
         Ok(())
     }
 
     fn double_star(&mut self) {
-        let first = self.tokens.is_empty();
+        self.plain &= self.tokens.is_empty();
         // A slash behind it belongs to it.
         self.next_if('/');
-        let token = if self.rest.is_empty() {
-            Token::Anything
-        } else {
-            Token::Directories
-        };
-        self.kind = match (first, &token, self.kind) {
-            (true, ..) => Kind::Suffix,
-            (false, Token::Anything, Kind::Exact) => Kind::Prefix,
-            _ => Kind::Wild,
+        let token = match self.tokens.last() {
+            _ if self.rest.is_empty() => Token::Anything,
+            // Once more means the same.
+            Some(Token::Directories) => return,
+            _ => Token::Directories,
         };
         self.tokens.push(token);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use graph::pattern::{self, PatternSet};
+use graph::pattern::{self, ParentState, PatternSet};
 use graph::{CopyAction, CopySource};
 use layer::{Attributes, Change, ChangeKind, Content, Node, NodeKind};
 use oci::{Clock, Digest, Hasher};
@@ -317,8 +317,8 @@ impl Reader<'_> {
         let Some(ignore) = self.tree.ignore() else {
             return true;
         };
-        let path = text(path);
-        !ignore.matches(&path) || (is_directory && ignore.may_take_back_below(&path))
+        let (matches, state) = ignore.match_with_parent(&text(path), &ParentState::default());
+        !matches || (is_directory && ignore.may_take_back_below(&state))
     }
 
     /// Returns the paths that a wildcard matches, sorted; what matches is not searched further.

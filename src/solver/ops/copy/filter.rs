@@ -7,9 +7,11 @@ use rootfs::RootPath;
 
 use super::plan::with_ancestors;
 
-/// What becomes of an entry below a source.
+/// What becomes of an entry below a source; of several decisions the greatest holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Decision {
     Take,
+    /// A directory that is left out, unless something below it is not.
     Maybe,
     Leave,
 }
@@ -35,12 +37,12 @@ impl<'a> Matcher<'a> {
             parents: Vec::new(),
         };
         for path in with_ancestors(start) {
-            matcher.matches(&path, true);
+            matcher.decide(&path, true);
         }
         matcher
     }
 
-    fn matches(&mut self, path: &RootPath, is_directory: bool) -> bool {
+    fn decide(&mut self, path: &RootPath, is_directory: bool) -> Decision {
         while self
             .parents
             .last()
@@ -48,21 +50,18 @@ impl<'a> Matcher<'a> {
         {
             self.parents.pop();
         }
-        let above = self
-            .parents
-            .last()
-            .map(|(_, state)| *state)
-            .unwrap_or_default();
-        let (matches, state) = self.set.match_with_parent(&text(path), &above);
+        let top = ParentState::default();
+        let above = self.parents.last().map_or(&top, |(_, state)| state);
+        let (matches, state) = self.set.match_with_parent(&text(path), above);
+        let may_return = matches && is_directory && self.set.may_take_back_below(&state);
         if is_directory {
             self.parents.push((path.clone(), state));
         }
-        matches
-    }
-
-    /// Tells whether something below a directory that is matched may be taken back.
-    fn may_return(&self, directory: &RootPath) -> bool {
-        self.set.may_take_back_below(&text(directory))
+        match (matches, may_return) {
+            (false, _) => Decision::Take,
+            (true, true) => Decision::Maybe,
+            (true, false) => Decision::Leave,
+        }
     }
 }
 
@@ -85,19 +84,10 @@ impl<'a> Filter<'a> {
         is_directory: bool,
     ) -> Decision {
         let parts = [(self.ignore.as_mut(), path), (self.exclude.as_mut(), tail)];
-        let (mut hidden, mut may_return) = (false, is_directory);
-        for (matcher, path) in parts {
-            let Some(matcher) = matcher else { continue };
-            if matcher.matches(path, is_directory) {
-                hidden = true;
-                may_return &= matcher.may_return(path);
-            }
-        }
-        match (hidden, may_return) {
-            (false, _) => Decision::Take,
-            (true, true) => Decision::Maybe,
-            (true, false) => Decision::Leave,
-        }
+        let decisions = parts.into_iter().filter_map(|(matcher, path)| {
+            matcher.map(|matcher| matcher.decide(path, is_directory))
+        });
+        decisions.max().unwrap_or(Decision::Take)
     }
 }
 
