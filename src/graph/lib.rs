@@ -8,6 +8,7 @@
 //! * [`definition`] and [`builder`]: the whole graph, checked and ordered;
 //! * [`cache_map`]: the table of what enters a cache key;
 //! * [`pattern`]: include, exclude and `.dockerignore` patterns;
+//! * [`policy`]: which sources a build may use;
 //! * [`render`]: the graph as text, for golden tests.
 #![forbid(unsafe_code)]
 
@@ -17,6 +18,7 @@ pub mod definition;
 pub mod mount;
 pub mod op;
 pub mod pattern;
+pub mod policy;
 pub mod render;
 pub mod vertex;
 
@@ -32,4 +34,5 @@ pub use op::{
     ImageSource, LocalSource, MakeDirectory, NetworkMode, Op, SourceOp,
 };
 pub use pattern::PatternSet;
+pub use policy::{PolicySource, SourcePolicy};
 pub use vertex::{Input, StepLabel, Vertex, VertexDigest, VertexId};
