@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod policy;
+
+pub use policy::{BuildxArguments, PolicyArguments};
+
 /// Builds container images on Linux without a daemon and without root.
 #[derive(Debug, Parser)]
 #[command(
@@ -95,6 +99,9 @@ pub struct BuildArguments {
     /// How many RUN commands run at the same time [default: the number of processors]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
+    /// Which sources and earlier results may be used.
+    #[command(flatten)]
+    pub policy: PolicyArguments,
 }
 
 /// The arguments of `load`.

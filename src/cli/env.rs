@@ -27,6 +27,8 @@ pub struct Environment {
     pub source_date_epoch: Option<String>,
     /// `DOCKER_DEFAULT_PLATFORM`.
     pub default_platform: Option<String>,
+    /// `EXPERIMENTAL_BUILDKIT_SOURCE_POLICY`: the file of the source policy.
+    pub source_policy: Option<PathBuf>,
     /// `BUILDKIT_PROGRESS`.
     pub progress: Option<String>,
     /// All of it, for the builder, which is the same program.
@@ -47,6 +49,7 @@ impl Environment {
             search_path: std::env::var_os("PATH").unwrap_or_default(),
             source_date_epoch: text("SOURCE_DATE_EPOCH"),
             default_platform: text("DOCKER_DEFAULT_PLATFORM"),
+            source_policy: path("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"),
             progress: text("BUILDKIT_PROGRESS"),
             all: std::env::vars_os().collect(),
             current_directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),

@@ -16,6 +16,10 @@ use crate::args::{BuildArguments, GlobalArguments, NetworkArgument, ProgressArgu
 use crate::config::Config;
 use crate::env::Environment;
 
+mod policy;
+
+pub use policy::{PolicyOptions, PolicyUsageError, Pull};
+
 /// Why a command line cannot be understood.
 #[derive(Debug, thiserror::Error)]
 pub enum UsageError {
@@ -104,6 +108,9 @@ pub enum UsageError {
         /// The text.
         text: String,
     },
+    /// What is said about sources and earlier results is not understood.
+    #[error(transparent)]
+    Policy(#[from] PolicyUsageError),
     /// Neither `HOME` nor a store is given.
     #[error("no place for the store: neither `HOME` nor `XDG_DATA_HOME` is set")]
     NoStore,
@@ -142,6 +149,8 @@ pub struct BuildOptions {
     pub jobs: NonZeroUsize,
     /// What time it is.
     pub clock: Clock,
+    /// Which sources and earlier results may be used.
+    pub policy: PolicyOptions,
 }
 
 /// A context that has a name.
@@ -226,6 +235,7 @@ impl BuildOptions {
             progress: progress(arguments, env, config)?,
             jobs: jobs(arguments, config),
             clock: epoch.map_or(Clock::System, Clock::Fixed),
+            policy: PolicyOptions::new(&arguments.policy, env)?,
             build_args,
         })
     }

@@ -9,7 +9,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -121,6 +121,19 @@ impl Timestamp {
     /// Returns the nanoseconds after [`Timestamp::seconds`], below 1 000 000 000.
     pub fn nanos(self) -> u32 {
         self.nanos
+    }
+
+    /// Returns the point so much earlier, or the first that there is.
+    #[must_use]
+    pub fn earlier_by(self, duration: Duration) -> Self {
+        let total = i128::from(self.seconds) * NANOS_PER_SECOND + i128::from(self.nanos);
+        let back = i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
+        let (seconds, nanos) = split_nanoseconds(total.saturating_sub(back));
+        let is_there = seconds >= FIRST_SECOND;
+        Self {
+            seconds: seconds.max(FIRST_SECOND),
+            nanos: if is_there { nanos } else { 0 },
+        }
     }
 }
 
@@ -299,5 +312,18 @@ mod tests {
         let point = Timestamp::from_unix_seconds(7).unwrap();
         assert_eq!(Clock::Fixed(point).now(), point);
         assert!(Clock::System.now() > point);
+    }
+
+    #[test]
+    fn an_earlier_time_is_never_before_the_first() {
+        let time = Timestamp::parse("2026-11-21T12:00:00.25Z").unwrap();
+        for (duration, expected) in [
+            (Duration::from_millis(250), "2026-11-21T12:00:00Z"),
+            (Duration::from_millis(500), "2026-11-21T11:59:59.75Z"),
+            (Duration::from_hours(24), "2026-11-20T12:00:00.25Z"),
+            (Duration::MAX, "0000-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(time.earlier_by(duration).to_string(), expected);
+        }
     }
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use graph::CacheKey;
-use oci::Timestamp;
+use oci::{Clock, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{RecordError, SnapshotId};
 
@@ -16,29 +16,31 @@ use crate::job::Workshop;
 use crate::pack;
 use crate::realise;
 use crate::result::{Held, StackLayer};
+use crate::worker::Step;
 
 /// What a key led to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct VertexRecord {
     /// The layer.
     layer: SnapshotId,
-    /// When the layer was made.
+    /// When the layer was made, as images tell it: `SOURCE_DATE_EPOCH` where that is set.
     created: Timestamp,
+    /// When the layer was made.
+    made: Timestamp,
     /// For the definition of a copy: the key of the content that it led to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     content: Option<CacheKey>,
 }
 
 /// Returns what a key led to, if it is there.
-pub(crate) fn find(
-    workshop: &Workshop,
-    key: &CacheKey,
-) -> Result<Option<Arc<StackLayer>>, StepError> {
-    let record = workshop.store.records().get::<VertexRecord>(key.digest())?;
-    let Some(record) = record else {
-        return Ok(None);
-    };
-    available(workshop, record.layer, record.created)
+pub(crate) fn find(step: &Step<'_>, key: &CacheKey) -> Result<Option<Arc<StackLayer>>, StepError> {
+    let records = step.workshop.store.records();
+    let record = records.get::<VertexRecord>(key.digest())?;
+    let counts = |record: &VertexRecord| Some(record.made) >= step.job.options.oldest;
+    match record.filter(counts) {
+        Some(record) => available(step.workshop, record.layer, record.created),
+        None => Ok(None),
+    }
 }
 
 /// Returns the content key that a copy's definition led to and its layer, if that is there.
@@ -46,13 +48,11 @@ pub(crate) fn find(
 /// The layer is that of the content's own record: were only the definition known, the content key
 /// would be used before anybody found out that its result has to be made of what may be other files.
 pub(crate) fn find_alias(
-    workshop: &Workshop,
+    step: &Step<'_>,
     definition: &CacheKey,
 ) -> Result<Option<(CacheKey, Arc<StackLayer>)>, StepError> {
-    let record = workshop
-        .store
-        .records()
-        .get::<VertexRecord>(definition.digest())?;
+    let records = step.workshop.store.records();
+    let record = records.get::<VertexRecord>(definition.digest())?;
     let Some(VertexRecord {
         content: Some(content),
         ..
@@ -60,7 +60,7 @@ pub(crate) fn find_alias(
     else {
         return Ok(None);
     };
-    Ok(find(workshop, &content)?.map(|layer| (content, layer)))
+    Ok(find(step, &content)?.map(|layer| (content, layer)))
 }
 
 /// Records what a key led to.
@@ -89,6 +89,7 @@ fn record_of(workshop: &Workshop, layer: &StackLayer, content: Option<CacheKey>)
     VertexRecord {
         layer: layer.id.clone(),
         created,
+        made: Clock::System.now(),
         content,
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use graph::{Definition, Input};
-use oci::time::Clock;
+use oci::time::{Clock, Timestamp};
 use runtime::{CancelToken, Executor, KernelFeatures};
 use store::{Lease, Store};
 
@@ -33,6 +33,8 @@ pub struct Job {
 pub struct JobOptions {
     /// Whether results of earlier builds count.
     pub reuse: Reuse,
+    /// Since when a result must have been made to count.
+    pub oldest: Option<Timestamp>,
     /// How many commands run at the same time.
     pub jobs: NonZeroUsize,
     /// The directories of the user's, by the name that the graph knows them by.

@@ -104,7 +104,7 @@ pub(crate) fn perform(job: &Job, workshop: &Workshop, order: Order) -> Result<An
     };
     match order.action {
         Action::FindAlias { definition, .. } => {
-            let found = cache::find_alias(workshop, &definition)?;
+            let found = cache::find_alias(&step, &definition)?;
             Ok(
                 found.map_or(Answer::AliasUnknown, |(key, layer)| Answer::AliasFound {
                     key,
@@ -191,7 +191,7 @@ fn look_up(
     key: &CacheKey,
     definition: Option<&CacheKey>,
 ) -> Result<Answer, StepError> {
-    let Some(layer) = cache::find(step.workshop, key)? else {
+    let Some(layer) = cache::find(step, key)? else {
         return Ok(Answer::Miss);
     };
     if let Some(definition) = definition {

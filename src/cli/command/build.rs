@@ -1,5 +1,7 @@
 //! `careen build`: Dockerfile → graph → file systems → output.
 
+mod policy;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -11,7 +13,7 @@ use dockerfile::parse::{Parsed, parse};
 use dockerfile::source::SourceFile;
 use dockerfile::stage::{BaseRequest, PlanOptions, ResolvedBase, StagePlan};
 use export::{Exported, OutputSpec, exporter_for};
-use graph::DefinitionBuilder;
+use graph::{DefinitionBuilder, SourcePolicy};
 use solver::base::{self, BaseError};
 use solver::state::Reuse;
 use solver::{
@@ -80,7 +82,8 @@ fn build(
 ) -> Result<Option<Exported>, Box<Report>> {
     let faults = |faults: Vec<Diagnostic>| first_fault(&faults, source);
     let mut plan = StagePlan::new(parsed, plan_options).map_err(faults)?;
-    resolve_bases(&mut plan, options, workshop, source)?;
+    let sources = policy::read(options)?;
+    resolve_bases(&mut plan, (options, &sources), workshop, source)?;
     let mut graph = DefinitionBuilder::new();
     let mut targets = Vec::new();
     for platform in &options.platforms {
@@ -120,11 +123,12 @@ fn job_options(options: &BuildOptions, plan: &StagePlan) -> JobOptions {
     // A named context cannot stand for the build context, whatever it is called.
     directories.insert("context".to_owned(), options.context.clone());
     JobOptions {
-        reuse: if options.no_cache {
+        reuse: if options.no_cache || options.policy.nothing_counts() {
             Reuse::No
         } else {
             Reuse::Yes
         },
+        oldest: options.policy.oldest(),
         jobs: options.jobs,
         directories,
         secrets: solver::ops::exec::Secrets::default(),
@@ -152,7 +156,7 @@ fn pack_plan(output: &OutputSpec, options: &BuildOptions) -> PackPlan {
 /// Resolves base images until the plan asks for no more.
 fn resolve_bases(
     plan: &mut StagePlan,
-    options: &BuildOptions,
+    (options, sources): (&BuildOptions, &SourcePolicy),
     workshop: &Workshop,
     source: &SourceFile,
 ) -> Result<(), Box<Report>> {
@@ -165,8 +169,13 @@ fn resolve_bases(
             if let Some(report) = failure::directory_as_base(&request, source, options) {
                 return Err(report);
             }
-            let resolved = resolve_base(&request, options, workshop);
-            let resolved = resolved.map_err(|error| failure::of_base(&error, &request, source))?;
+            let admitted = policy::admit(&request, sources, source)?;
+            let resolved = resolve_base(&admitted, options, workshop);
+            let resolved = resolved.map_err(|error| {
+                let report = failure::of_base(&error, &admitted, source);
+                policy::explained(report, &request, &admitted)
+            })?;
+            policy::check_pull(&admitted, &resolved, options.policy.pull, source)?;
             plan.resolve(&request, resolved);
         }
     }

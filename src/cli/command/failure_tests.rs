@@ -54,6 +54,7 @@ fn job(definition: Definition, target: VertexId) -> Job {
         targets: vec![Input::Vertex(target)],
         options: JobOptions {
             reuse: Reuse::Yes,
+            oldest: None,
             jobs: std::num::NonZeroUsize::MIN,
             directories: std::collections::BTreeMap::new(),
             secrets: solver::ops::exec::Secrets::default(),

@@ -53,7 +53,7 @@ pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: Making) -> Result<Output
     let claim = claims.exclusive_or(ClaimName::Key(key.digest()), &|| waiting.is_over())?;
     let _claim: Claim = claim.ok_or(StepError::Cancelled)?;
     let may_reuse = step.job.options.reuse == Reuse::Yes;
-    if may_reuse && let Some(layer) = cache::find(step.workshop, &key)? {
+    if may_reuse && let Some(layer) = cache::find(step, &key)? {
         return Ok(Output::Files(below.with(layer)));
     }
     let emulator = step.workshop.emulation.require(&step.vertex.platform)?;

@@ -1,0 +1,48 @@
+//! What decides which sources and earlier results may be used, and what scripts for buildx pass along.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// The arguments of `build` about sources and earlier results.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PolicyArguments {
+    /// When base images are asked for at their registries: `always`, `missing`, `never` or `newer` [default: missing]
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "always")]
+    pub pull: Option<String>,
+    /// Do not use results that are older, as `24h` or `90m`
+    #[arg(long, value_name = "DURATION")]
+    pub cache_ttl: Option<String>,
+    /// Rules about sources, as JSON [env: `EXPERIMENTAL_BUILDKIT_SOURCE_POLICY`]
+    #[arg(long, value_name = "FILE")]
+    pub source_policy_file: Option<PathBuf>,
+    /// What buildx takes, and what changes nothing here or is refused.
+    #[command(flatten)]
+    pub buildx: BuildxArguments,
+}
+
+/// Flags of buildx that change nothing here, and such that are refused by name.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BuildxArguments {
+    /// Accepted for scripts: there are no builders to choose from
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub builder: Option<String>,
+    /// Provenance attestation; only `false` is supported
+    #[arg(long, value_name = "VALUE", hide = true)]
+    pub provenance: Option<String>,
+    /// SBOM attestation; only `false` is supported
+    #[arg(long, value_name = "VALUE", hide = true)]
+    pub sbom: Option<String>,
+    /// Attestations; only disabled ones are supported
+    #[arg(long, value_name = "VALUE", hide = true)]
+    pub attest: Vec<String>,
+    /// Not supported yet
+    #[arg(long, value_name = "VALUE", hide = true)]
+    pub cache_from: Vec<String>,
+    /// Not supported yet
+    #[arg(long, value_name = "VALUE", hide = true)]
+    pub cache_to: Vec<String>,
+    /// Not supported: `--source-policy-file` takes rules as JSON
+    #[arg(long, value_name = "VALUE", hide = true)]
+    pub policy: Vec<String>,
+}
