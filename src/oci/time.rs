@@ -128,12 +128,9 @@ impl Timestamp {
     pub fn earlier_by(self, duration: Duration) -> Self {
         let total = i128::from(self.seconds) * NANOS_PER_SECOND + i128::from(self.nanos);
         let back = i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
-        let (seconds, nanos) = split_nanoseconds(total.saturating_sub(back));
-        let is_there = seconds >= FIRST_SECOND;
-        Self {
-            seconds: seconds.max(FIRST_SECOND),
-            nanos: if is_there { nanos } else { 0 },
-        }
+        let first = i128::from(FIRST_SECOND) * NANOS_PER_SECOND;
+        let (seconds, nanos) = split_nanoseconds(total.saturating_sub(back).max(first));
+        Self { seconds, nanos }
     }
 }
 
