@@ -1,0 +1,31 @@
+//! An HTTP client for files: redirects, proxies, retries, limits.
+//!
+//! A [`Request`] goes to a [`Client`], and an answer comes back whose body is read as it arrives; or a whole body
+//! goes to a sink ([`Client::download`]), over several connections if one breaks. What is promised:
+//!
+//! * `http` and `https` and nothing else, whatever a server redirects to;
+//! * [`Credentials`] belong to one origin and go to no other, and from `https` nothing leads back to `http` unless
+//!   the request allows it;
+//! * every wait has a limit, every body has a limit, and all of it ends when the job is cancelled;
+//! * no URL with a password in it is part of an error ([`Url`] shows itself without).
+//!
+//! Nothing here reads the environment: proxies and certificates are handed in ([`ClientOptions`]).
+#![forbid(unsafe_code)]
+
+mod client;
+mod date;
+mod download;
+mod error;
+pub mod limits;
+mod proxy;
+mod request;
+mod retry;
+mod url;
+
+pub use client::{Certificates, Client, ClientError, ClientOptions};
+pub use date::parse_http_date;
+pub use download::{Downloaded, Sink};
+pub use error::{FetchError, Phase};
+pub use proxy::{Proxies, ProxyError};
+pub use request::{Credentials, Downgrade, Method, Request, Response};
+pub use url::{Origin, Scheme, Url, UrlError};

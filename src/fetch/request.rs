@@ -1,0 +1,247 @@
+//! What is asked, and the head of what is answered.
+
+use std::fmt;
+use std::io::{self, Read};
+
+use ureq::BodyReader;
+use ureq::http::{HeaderMap, StatusCode};
+
+use crate::error::FetchError;
+use crate::retry;
+use crate::url::{Origin, Url};
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// The file.
+    Get,
+    /// What is known of it.
+    Head,
+}
+
+/// Whether a server may lead from `https` to `http`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Downgrade {
+    /// That is an error.
+    #[default]
+    Refuse,
+    /// It may: what comes is checked in another way.
+    Allow,
+}
+
+/// An `Authorization` header and whom it is for. It cannot be shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    origin: Origin,
+    authorization: String,
+}
+
+impl Credentials {
+    /// Takes the value of an `Authorization` header, to be sent to this origin and to no other.
+    pub fn new(origin: Origin, authorization: String) -> Self {
+        Self {
+            origin,
+            authorization,
+        }
+    }
+
+    /// Takes a token for the scheme `Bearer` (RFC 6750).
+    pub fn bearer(origin: Origin, token: &str) -> Self {
+        Self::new(origin, format!("Bearer {token}"))
+    }
+
+    /// Takes user and password for the scheme `Basic` (RFC 7617).
+    pub fn basic(origin: Origin, user: &str, password: &str) -> Self {
+        let encoded = base64(format!("{user}:{password}").as_bytes());
+        Self::new(origin, format!("Basic {encoded}"))
+    }
+
+    /// Returns the header's value if it may be sent to this URL.
+    pub(crate) fn for_url(&self, url: &Url) -> Option<&str> {
+        (self.origin == url.origin()).then_some(&self.authorization)
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Credentials(for {})", self.origin)
+    }
+}
+
+/// A request for a file.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) downgrade: Downgrade,
+}
+
+impl Request {
+    /// Asks for a URL. Its user and password, if it has any, are the credentials.
+    pub fn new(method: Method, url: Url) -> Self {
+        let credentials = url
+            .userinfo()
+            .map(|(user, password)| Credentials::basic(url.origin(), &user, &password));
+        Self {
+            method,
+            url,
+            headers: Vec::new(),
+            credentials,
+            downgrade: Downgrade::default(),
+        }
+    }
+
+    /// Adds a header. It goes to every server that the first one leads to, so it must not be secret.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    /// Sets the credentials, in place of those of the URL.
+    #[must_use]
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
+        self
+    }
+
+    /// Says whether a server may lead from `https` to `http`.
+    #[must_use]
+    pub fn downgrade(mut self, downgrade: Downgrade) -> Self {
+        self.downgrade = downgrade;
+        self
+    }
+}
+
+/// An answer. Its body is read as it arrives.
+pub struct Response {
+    pub(crate) url: Url,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: BodyReader<'static>,
+}
+
+impl Response {
+    /// Returns the URL that answered, after all redirects.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Returns the status code.
+    pub fn status(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    /// Returns a header; nothing when it is not there, or is no text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Returns the error that a status from 400 on is.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the server did not give what was asked for.
+    pub fn check_status(&self) -> Result<(), FetchError> {
+        if !self.status.is_client_error() && !self.status.is_server_error() {
+            return Ok(());
+        }
+        Err(FetchError::Status {
+            url: self.url.clone(),
+            status: self.status(),
+            reason: self.status.canonical_reason().unwrap_or_default(),
+            retry_after: retry::retry_after(self.header("retry-after")),
+        })
+    }
+
+    /// Returns where the answer leads, if it is a redirect.
+    pub(crate) fn location(&self) -> Option<&str> {
+        match self.status() {
+            301 | 302 | 303 | 307 | 308 => self.header("location"),
+            _ => None,
+        }
+    }
+}
+
+impl Read for Response {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.body.read(buffer)
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the headers: a server may have set a cookie.
+        f.debug_struct("Response")
+            .field("url", &self.url)
+            .field("status", &self.status())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Encodes bytes with the alphabet of RFC 4648, section 4.
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or_default());
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for at in 0..4 {
+            let digit = (bits >> (18 - 6 * at)) & 63;
+            let letter = ALPHABET.get(digit as usize).copied().unwrap_or(b'=');
+            text.push(if at <= group.len() {
+                char::from(letter)
+            } else {
+                '='
+            });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_that_of_the_rfc() {
+        for (bytes, expected) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foobar", "Zm9vYmFy"),
+            ("Aladdin:open sesame", "QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+        ] {
+            assert_eq!(base64(bytes.as_bytes()), expected);
+        }
+    }
+
+    #[test]
+    fn credentials_are_for_one_origin_and_are_not_shown() {
+        let url = |text| Url::parse(text).unwrap();
+        let credentials = Credentials::bearer(url("https://e.com/").origin(), "secret");
+        assert_eq!(
+            credentials.for_url(&url("https://e.com/x")),
+            Some("Bearer secret")
+        );
+        for other in ["http://e.com/", "https://e.com:8/", "https://sub.e.com/"] {
+            assert_eq!(credentials.for_url(&url(other)), None, "{other}");
+        }
+        assert_eq!(
+            format!("{credentials:?}"),
+            "Credentials(for https://e.com:443)"
+        );
+    }
+
+    #[test]
+    fn user_and_password_of_a_url_are_its_credentials() {
+        let request = Request::new(Method::Get, Url::parse("http://u:p@e.com/").unwrap());
+        let own = Url::parse("http://e.com/").unwrap();
+        let sent = request.credentials.as_ref().and_then(|own_| own_.for_url(&own));
+        assert_eq!(sent, Some("Basic dTpw"));
+        assert!(!format!("{request:?}").contains("dTpw"));
+    }
+}
