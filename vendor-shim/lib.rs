@@ -10,5 +10,6 @@
 pub mod emulation;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
+pub mod git;
 pub mod idmap;
 pub mod program;

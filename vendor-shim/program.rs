@@ -10,13 +10,16 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::signal::{Signal, killpg};
 use nix::sys::time::TimeSpec;
+use nix::unistd::Pid;
 use thiserror::Error;
 
 /// The whole environment of a helper. The search path serves helpers that start others in turn.
@@ -38,6 +41,21 @@ pub const LAST_WORDS_LIMIT_BYTES: usize = 4 << 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
     path: PathBuf,
+}
+
+/// How a helper is started that needs more than arguments.
+#[derive(Clone, Copy)]
+pub struct Invocation<'a> {
+    /// The arguments.
+    pub arguments: &'a [OsString],
+    /// What its environment has beside [`CLEAN_ENVIRONMENT`].
+    pub environment: &'a [(&'static str, OsString)],
+    /// Where it works; where we do when absent.
+    pub directory: Option<&'a Path>,
+    /// How long it may take.
+    pub limit: Duration,
+    /// Says whether the job was cancelled; asked at least every 10 ms.
+    pub cancelled: &'a dyn Fn() -> bool,
 }
 
 /// What a helper printed before it ended well.
@@ -87,6 +105,12 @@ pub enum ProgramError {
         status: ExitStatus,
         /// The end of its standard error.
         last_words: String,
+    },
+    /// The job was cancelled, and it was killed.
+    #[error("run `{}`: cancelled", .program.display())]
+    Cancelled {
+        /// The file that was executed.
+        program: PathBuf,
     },
     /// It was still running when its time was over, and was killed.
     #[error("run `{}`: not finished after {limit:?}{}", .program.display(), quoted(.last_words))]
@@ -151,59 +175,91 @@ impl Program {
         arguments: &[OsString],
         limit: Duration,
     ) -> Result<ProgramOutput, ProgramError> {
+        self.run_as(&Invocation {
+            arguments,
+            environment: &[],
+            directory: None,
+            limit,
+            cancelled: &|| false,
+        })
+    }
+
+    /// Runs the program to its end, for no longer than its limit, and kills it with all that it started when the job
+    /// is cancelled.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be started, ends with a status other than 0, takes longer than its limit, or the job is
+    /// cancelled.
+    pub fn run_as(&self, invocation: &Invocation<'_>) -> Result<ProgramOutput, ProgramError> {
+        let program = || self.path.clone();
         let mut child = self
-            .command(arguments)
+            .command(invocation)
             .spawn()
             .map_err(|source| ProgramError::Start {
-                program: self.path.clone(),
+                program: program(),
                 source,
             })?;
         let mut heard = Heard::default();
-        let ended = wait(&mut child, &mut heard, limit);
+        let ended = wait(&mut child, &mut heard, invocation);
         let last_words = heard.last_words();
-        match ended {
-            Ok(Some(status)) if status.success() => Ok(ProgramOutput {
-                stdout: heard.stdout,
-                last_words,
-            }),
-            Ok(Some(status)) => Err(ProgramError::Failed {
-                program: self.path.clone(),
-                status,
-                last_words,
-            }),
-            Ok(None) => {
-                stop(&mut child);
-                Err(ProgramError::TimedOut {
-                    program: self.path.clone(),
-                    limit,
+        let error = match ended {
+            Ok(End::Exited(status)) if status.success() => {
+                return Ok(ProgramOutput {
+                    stdout: heard.stdout,
                     last_words,
-                })
+                });
             }
-            Err(source) => {
-                stop(&mut child);
-                Err(ProgramError::Wait {
-                    program: self.path.clone(),
-                    source,
-                })
+            Ok(End::Exited(status)) => {
+                return Err(ProgramError::Failed {
+                    program: program(),
+                    status,
+                    last_words,
+                });
             }
-        }
+            Ok(End::TimedOut) => ProgramError::TimedOut {
+                program: program(),
+                limit: invocation.limit,
+                last_words,
+            },
+            Ok(End::Cancelled) => ProgramError::Cancelled { program: program() },
+            Err(source) => ProgramError::Wait {
+                program: program(),
+                source,
+            },
+        };
+        stop(&mut child);
+        Err(error)
     }
 
-    fn command(&self, arguments: &[OsString]) -> Command {
+    fn command(&self, invocation: &Invocation<'_>) -> Command {
         #[expect(
             clippy::disallowed_methods,
             reason = "other people's programs are started here"
         )]
         let mut command = Command::new(&self.path);
         command
-            .args(arguments)
+            .args(invocation.arguments)
             .env_clear()
             .envs(CLEAN_ENVIRONMENT)
+            .envs(invocation.environment.iter().cloned())
+            // Its own group, so that what it starts is killed with it.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        if let Some(directory) = invocation.directory {
+            command.current_dir(directory);
+        }
         command
     }
+}
+
+/// How the wait for a child ended.
+enum End {
+    Exited(ExitStatus),
+    TimedOut,
+    Cancelled,
 }
 
 /// What was read from a child so far.
@@ -230,8 +286,8 @@ impl Heard {
     }
 }
 
-/// Reads both streams of `child` until it ends; `None` when `limit` came first.
-fn wait(child: &mut Child, heard: &mut Heard, limit: Duration) -> io::Result<Option<ExitStatus>> {
+/// Reads both streams of `child` until it ends, its time is over, or the job is cancelled.
+fn wait(child: &mut Child, heard: &mut Heard, invocation: &Invocation<'_>) -> io::Result<End> {
     let started = Instant::now();
     let mut stdout = child.stdout.take();
     let mut stderr = child.stderr.take();
@@ -240,7 +296,7 @@ fn wait(child: &mut Child, heard: &mut Heard, limit: Duration) -> io::Result<Opt
     let mut pause = Duration::from_micros(100);
     loop {
         let exited = child.try_wait()?;
-        let left = limit.saturating_sub(started.elapsed());
+        let left = invocation.limit.saturating_sub(started.elapsed());
         let patience = if exited.is_some() {
             Duration::ZERO
         } else {
@@ -255,8 +311,9 @@ fn wait(child: &mut Child, heard: &mut Heard, limit: Duration) -> io::Result<Opt
         }
         match exited {
             Some(_) if from_stdout || from_stderr => {}
-            Some(status) => return Ok(Some(status)),
-            None if left.is_zero() => return Ok(None),
+            Some(status) => return Ok(End::Exited(status)),
+            None if left.is_zero() => return Ok(End::TimedOut),
+            None if (invocation.cancelled)() => return Ok(End::Cancelled),
             None => pause = (pause * 2).min(Duration::from_millis(10)),
         }
     }
@@ -296,7 +353,10 @@ fn read_once<S: io::Read>(stream: &mut Option<S>, mut take: impl FnMut(&[u8])) -
 }
 
 fn stop(child: &mut Child) {
-    // Both fail only if the child was reaped already, and then there is nothing left to stop.
+    // All fail only if the child was reaped already, and then there is nothing left to stop.
+    if let Ok(id) = i32::try_from(child.id()) {
+        drop(killpg(Pid::from_raw(id), Signal::SIGKILL));
+    }
     drop(child.kill());
     drop(child.wait());
 }
