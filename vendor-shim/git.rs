@@ -122,23 +122,40 @@ impl GitError {
 
     /// Tells whether the server can send the whole history only, or only what has a name.
     pub fn is_refused_by_server(&self) -> bool {
-        let Self::Run {
-            source: ProgramError::Failed { last_words, .. },
-            ..
-        } = self
-        else {
-            return false;
-        };
-        [
+        let words = [
             "does not support shallow",
             "does not support --depth",
             "unadvertised object",
             "not our ref",
             "couldn't find remote ref",
             "remote error: want",
-        ]
-        .iter()
-        .any(|words| last_words.contains(words))
+        ];
+        says(self, &words)
+    }
+
+    /// Tells whether the repository here is at fault: another `git` was killed in it, or a disk failed.
+    pub fn is_about_repository(&self) -> bool {
+        let words = [
+            ".lock': File exists",
+            "not a git repository",
+            "is corrupt",
+            "unable to update local ref",
+            "some local refs could not be updated",
+            "bad object",
+            "object file",
+        ];
+        says(self, &words)
+    }
+}
+
+/// Tells whether the last words of a program have any of these.
+fn says(error: &GitError, any: &[&str]) -> bool {
+    match error {
+        GitError::Run {
+            source: ProgramError::Failed { last_words, .. },
+            ..
+        } => any.iter().any(|words| last_words.contains(words)),
+        _ => false,
     }
 }
 
@@ -322,10 +339,8 @@ impl<'a> Session<'a> {
         check_refspec(&refspec)?;
         let mut arguments = texts(&["-c", "protocol.file.allow=always", "fetch", "-q"]);
         arguments.extend(texts(&["--no-tags", "--depth=1", "--no-write-fetch-head"]));
-        arguments.extend(texts(&["--update-head-ok", "--upload-pack"]));
-        // By its own transport, not by linking objects: the copy is whole.
-        arguments.push("git -c uploadpack.allowAnySHA1InWant=true upload-pack".into());
-        arguments.push("--".into());
+        arguments.extend(texts(&["--update-head-ok", "--"]));
+        // By a transport, not by linking objects: the copy is whole.
         let mut url = OsString::from("file://");
         url.push(source);
         arguments.extend([url, refspec.into()]);

@@ -7,6 +7,7 @@
 //! programs say why they failed.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt as _;
@@ -56,6 +57,17 @@ pub struct Invocation<'a> {
     pub limit: Duration,
     /// Says whether the job was cancelled; asked at least every 10 ms.
     pub cancelled: &'a dyn Fn() -> bool,
+}
+
+impl fmt::Debug for Invocation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the environment: it may hold what is secret.
+        f.debug_struct("Invocation")
+            .field("arguments", &self.arguments)
+            .field("directory", &self.directory)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a helper printed before it ended well.
@@ -355,7 +367,7 @@ fn read_once<S: io::Read>(stream: &mut Option<S>, mut take: impl FnMut(&[u8])) -
 fn stop(child: &mut Child) {
     // All fail only if the child was reaped already, and then there is nothing left to stop.
     if let Ok(id) = i32::try_from(child.id()) {
-        drop(killpg(Pid::from_raw(id), Signal::SIGKILL));
+        killpg(Pid::from_raw(id), Signal::SIGKILL).ok();
     }
     drop(child.kill());
     drop(child.wait());

@@ -31,6 +31,14 @@ pub struct Environment {
     pub source_policy: Option<PathBuf>,
     /// `BUILDKIT_PROGRESS`.
     pub progress: Option<String>,
+    /// `HTTP_PROXY` or `http_proxy`.
+    pub http_proxy: Option<String>,
+    /// `HTTPS_PROXY` or `https_proxy`.
+    pub https_proxy: Option<String>,
+    /// `NO_PROXY` or `no_proxy`.
+    pub no_proxy: Option<String>,
+    /// `SSL_CERT_FILE`: the certificates that are trusted.
+    pub certificates: Option<PathBuf>,
     /// All of it, for the builder, which is the same program.
     pub all: Vec<(OsString, OsString)>,
     /// The working directory.
@@ -51,6 +59,10 @@ impl Environment {
             default_platform: text("DOCKER_DEFAULT_PLATFORM"),
             source_policy: path("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"),
             progress: text("BUILDKIT_PROGRESS"),
+            http_proxy: text("HTTP_PROXY").or_else(|| text("http_proxy")),
+            https_proxy: text("HTTPS_PROXY").or_else(|| text("https_proxy")),
+            no_proxy: text("NO_PROXY").or_else(|| text("no_proxy")),
+            certificates: path("SSL_CERT_FILE"),
             all: std::env::vars_os().collect(),
             current_directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
         }

@@ -1,5 +1,7 @@
 //! What the arguments mean, with the environment and the configuration taken in.
 
+mod remote;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,7 @@ use oci::platform::PlatformError;
 use oci::reference::ReferenceError;
 use oci::time::TimestampError;
 use oci::{Clock, Platform, Reference, Timestamp};
+use solver::remote::RemoteOptions;
 use store::LayoutLocation;
 
 use crate::args::{BuildArguments, GlobalArguments, NetworkArgument, ProgressArgument};
@@ -169,6 +172,8 @@ pub struct Places {
     pub store: PathBuf,
     /// Where emulators are looked for.
     pub emulators: Vec<PathBuf>,
+    /// How servers are reached.
+    pub remote: RemoteOptions,
 }
 
 impl Places {
@@ -201,6 +206,7 @@ impl Places {
         Ok(Self {
             store: env.current_directory.join(store),
             emulators,
+            remote: remote::remote(env),
         })
     }
 }

@@ -13,6 +13,7 @@ use runtime::{
 };
 use solver::emulation::Emulation;
 use solver::host_files::HostFiles;
+use solver::remote::Remote;
 use solver::{Events, PackPlan, TimedEvent, Workshop};
 use store::{IdMapName, OpenOptions, Store, SyncPolicy};
 use vendor_shim::emulation::SystemEmulators;
@@ -84,6 +85,7 @@ pub(crate) fn open(
         features,
         emulation: Arc::new(Emulation::new(Box::new(emulators))),
         host_files: Arc::new(HostFiles::new(resolv_conf(), ids)),
+        remote: Arc::new(Remote::new(places.remote.clone(), builder.cancel().clone())),
         ids,
         pack,
         clock,

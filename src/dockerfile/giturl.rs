@@ -14,6 +14,9 @@
 
 mod query;
 
+use graph::GitSource;
+pub use graph::GitTimes;
+
 use query::Query;
 
 /// A git repository and the part of it that is meant.
@@ -41,15 +44,6 @@ pub struct GitUrl {
     pub mtime: Option<GitTimes>,
     /// Whether the commit is fetched by its digest and not by `reference`.
     pub fetch_by_commit: Option<bool>,
-}
-
-/// Which modification times files of a repository get.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GitTimes {
-    /// That of the checkout.
-    Checkout,
-    /// That of the commit.
-    Commit,
 }
 
 /// Says why the query of a git URL is refused.
@@ -128,6 +122,21 @@ pub enum Fragment {
 }
 
 impl GitUrl {
+    /// Returns what the graph takes: what the URL does not say is as BuildKit has it, without `.git` and with the files
+    /// of submodules.
+    pub fn source(&self) -> GitSource {
+        GitSource {
+            remote: self.remote.clone(),
+            reference: self.reference.clone(),
+            checksum: self.checksum.clone(),
+            subdirectory: self.subdirectory.clone(),
+            keep_git_dir: self.keep_git_dir.unwrap_or(false),
+            submodules: self.submodules.unwrap_or(true),
+            times: self.mtime.unwrap_or(GitTimes::Checkout),
+            fetch_by_commit: self.fetch_by_commit.unwrap_or(false),
+        }
+    }
+
     /// Returns the URL with what is meant as a fragment: `remote#reference:subdirectory`.
     pub fn with_fragment(&self, fragment: Fragment) -> String {
         let reference = self.reference.as_deref().unwrap_or_default();

@@ -45,6 +45,7 @@ mod mode;
 mod mount;
 mod onbuild;
 mod path;
+mod remote;
 mod run;
 mod shell;
 mod stage_lowering;

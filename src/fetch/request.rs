@@ -56,6 +56,11 @@ impl Credentials {
         Self::new(origin, format!("Basic {encoded}"))
     }
 
+    /// Returns the header's value, for another client than ours. It is secret.
+    pub fn authorization(&self) -> &str {
+        &self.authorization
+    }
+
     /// Returns the header's value if it may be sent to this URL.
     pub(crate) fn for_url(&self, url: &Url) -> Option<&str> {
         (self.origin == url.origin()).then_some(&self.authorization)

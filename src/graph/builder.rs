@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::definition::Definition;
 use crate::mount::ExecMount;
-use crate::op::{ExecOp, Op};
+use crate::op::{CopySource, ExecOp, FileAction, Op};
 use crate::vertex::{Input, Vertex, VertexDigest, VertexId};
 
 /// Collects vertices; two that are the same become one.
@@ -53,7 +53,7 @@ impl DefinitionBuilder {
         let allowed = match &vertex.op {
             Op::Source(_) => 0..=0,
             Op::Exec(exec) => 1 + mounted_inputs(exec)..=1 + mounted_inputs(exec),
-            Op::File(_) => 1..=2,
+            Op::File(file) => 1..=copied_inputs(&file.action),
         };
         if !allowed.contains(&found) {
             return Err(DefinitionError::InputCount { found });
@@ -100,6 +100,18 @@ fn mounted_inputs(exec: &ExecOp) -> usize {
         .map(|(input, _)| input)
         .max()
         .unwrap_or(0)
+}
+
+/// Returns how many inputs a change of files has at most: what is changed, what is copied from, and what was fetched.
+fn copied_inputs(action: &FileAction) -> usize {
+    let FileAction::Copy(copy) = action else {
+        return 2;
+    };
+    let remote = copy.sources.iter().filter_map(|source| match source {
+        CopySource::Remote { input, .. } => Some(input + 1),
+        CopySource::Path(_) | CopySource::Inline { .. } => None,
+    });
+    remote.max().unwrap_or(2)
 }
 
 /// Why a vertex cannot be part of a definition: a fault of the frontend.

@@ -9,6 +9,8 @@
 //! | content, names, modes, owners, links, xattrs of copied files | | | ✓ | not known from the definition |
 //! | modification times of copied files | | | | would make every checkout a miss |
 //! | `.dockerignore` patterns | ✓ | | | the content decides |
+//! | URL, reference and options of a remote source | ✓ | | | the content decides |
+//! | file name and content of what was fetched | | | ✓ | not known from the definition |
 //! | base image name | | | | the manifest decides |
 //! | base image manifest digest | ✓ | ✓ | ✓ | |
 //! | keys of the inputs | ✓ (digests) | ✓ | ✓ (content of what is copied or mounted) | |
@@ -92,9 +94,9 @@ pub struct CacheMap {
 
 impl CacheMap {
     /// Returns the map of a vertex; none for what has no key of its own (a directory of the
-    /// user's: only the content of what is copied from it counts).
+    /// user's, and what a server has: only the content of what is copied from it counts).
     pub fn of(vertex: &Vertex) -> Option<Self> {
-        if let Op::Source(SourceOp::Local(_)) = vertex.op {
+        if let Op::Source(SourceOp::Local(_) | SourceOp::Http(_) | SourceOp::Git(_)) = vertex.op {
             return None;
         }
         let part = |index| {
@@ -120,7 +122,7 @@ impl CacheMap {
 fn is_taken_by_content(op: &Op, index: usize) -> bool {
     match op {
         Op::Source(_) => false,
-        Op::File(file) => matches!(file.action, FileAction::Copy(_)) && index == 1,
+        Op::File(file) => matches!(file.action, FileAction::Copy(_)) && index >= 1,
         Op::Exec(exec) => exec
             .mounts
             .iter()

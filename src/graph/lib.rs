@@ -7,6 +7,7 @@
 //! * [`vertex`]: a vertex, its inputs and its digest;
 //! * [`definition`] and [`builder`]: the whole graph, checked and ordered;
 //! * [`cache_map`]: the table of what enters a cache key;
+//! * [`remote`]: files that a server has;
 //! * [`pattern`]: include, exclude and `.dockerignore` patterns;
 //! * [`policy`]: which sources a build may use;
 //! * [`render`]: the graph as text, for golden tests.
@@ -19,6 +20,7 @@ pub mod mount;
 pub mod op;
 pub mod pattern;
 pub mod policy;
+pub mod remote;
 pub mod render;
 pub mod vertex;
 
@@ -35,4 +37,5 @@ pub use op::{
 };
 pub use pattern::PatternSet;
 pub use policy::{PolicySource, SourcePolicy};
+pub use remote::{GitSource, GitTimes, HttpSource};
 pub use vertex::{Input, StepLabel, Vertex, VertexDigest, VertexId};

@@ -10,6 +10,7 @@ use oci::{Digest, Platform};
 use serde::Serialize;
 
 use crate::mount::ExecMount;
+use crate::remote::{GitSource, HttpSource};
 
 /// What a vertex does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,6 +34,10 @@ pub enum SourceOp {
     Image(ImageSource),
     /// A directory of the user's: the build context, or a named one.
     Local(LocalSource),
+    /// A file that a server has.
+    Http(HttpSource),
+    /// Files of a git repository that a server has.
+    Git(GitSource),
 }
 
 /// One platform's image, already resolved to its manifest.
@@ -173,6 +178,13 @@ pub enum CopySource {
         name: String,
         /// The file's text.
         content: String,
+    },
+    /// What another input is: a file that was fetched, or all files of a repository.
+    Remote {
+        /// Which input.
+        input: usize,
+        /// What happens to it if it is an archive.
+        archives: Archives,
     },
 }
 

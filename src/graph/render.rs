@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::definition::Definition;
 use crate::op::{CopySource, ExecOp, FileAction, Op, SourceOp};
+use crate::remote::{GitSource, HttpSource};
 use crate::vertex::{Input, Vertex};
 
 /// Renders a definition, a line a vertex and one for each of its mounts: `#3 (#1, #2) linux/amd64 copy a b -> /c/`.
@@ -39,6 +40,8 @@ fn op(op: &Op) -> String {
         Op::Source(SourceOp::Local(local)) => {
             format!("local {} ignoring {:?}", local.name, local.ignore)
         }
+        Op::Source(SourceOp::Http(http)) => http_source(http),
+        Op::Source(SourceOp::Git(git)) => git_source(git),
         Op::Exec(exec) => exec_op(exec),
         Op::File(file) => file_action(&file.action),
     }
@@ -56,12 +59,32 @@ fn exec_op(exec: &ExecOp) -> String {
     text
 }
 
+fn http_source(http: &HttpSource) -> String {
+    let checksum = http.checksum.iter().map(|digest| format!(" {digest}"));
+    format!("http {}{}", http.url, checksum.collect::<String>())
+}
+
+fn git_source(git: &GitSource) -> String {
+    format!(
+        "git {} at {:?} checksum {:?} below {:?} keep-git-dir {} submodules {} times {:?} by-commit {}",
+        git.remote,
+        git.reference,
+        git.checksum,
+        git.subdirectory,
+        git.keep_git_dir,
+        git.submodules,
+        git.times,
+        git.fetch_by_commit
+    )
+}
+
 fn file_action(action: &FileAction) -> String {
     match action {
         FileAction::Copy(copy) => {
             let sources = copy.sources.iter().map(|source| match source {
                 CopySource::Path(path) => format!("{path:?}"),
                 CopySource::Inline { name, content } => format!("{name:?}={content:?}"),
+                CopySource::Remote { input, archives } => format!("input {input} {archives:?}"),
             });
             format!(
                 "copy {} -> {:?} owner {:?} mode {:?} exclude {:?} archives {:?}",

@@ -13,6 +13,7 @@ use crate::ops::copy::CopyError;
 use crate::ops::exec::{CommandFailure, MountError};
 use crate::pack::PackLayerError;
 use crate::realise::RealiseError;
+use crate::remote::RemoteError;
 
 /// Why a job ends without a result.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +75,9 @@ pub enum StepError {
     /// A directory of the user's cannot be used.
     #[error(transparent)]
     Context(#[from] ContextError),
+    /// What a server has could not be fetched.
+    #[error(transparent)]
+    Remote(Box<RemoteError>),
     /// A base image cannot be used.
     #[error(transparent)]
     Base(#[from] BaseError),
@@ -119,4 +123,13 @@ pub enum StepError {
         /// Which input.
         index: usize,
     },
+}
+
+impl From<RemoteError> for StepError {
+    fn from(error: RemoteError) -> Self {
+        match error {
+            RemoteError::Cancelled => Self::Cancelled,
+            error => Self::Remote(Box::new(error)),
+        }
+    }
 }

@@ -15,6 +15,7 @@ use crate::event::Events;
 use crate::host_files::HostFiles;
 use crate::ops::exec::{Secrets, Volume};
 use crate::pack::PackPlan;
+use crate::remote::Remote;
 use crate::state::Reuse;
 
 /// One request: a graph, and what of it is wanted.
@@ -67,6 +68,8 @@ pub struct Workshop {
     pub emulation: Arc<Emulation>,
     /// The files of the machine that commands see.
     pub host_files: Arc<HostFiles>,
+    /// What reaches servers.
+    pub remote: Arc<Remote>,
     /// How image ids stand on disk.
     pub ids: rootfs::IdStorage,
     /// How layers will be packed, if they will: a result that is packed so already counts as there.

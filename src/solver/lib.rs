@@ -11,6 +11,7 @@
 //! * [`realise`]: change sets as directories; [`pack`]: change sets as blobs;
 //! * [`cancel`]: streams that end with the job;
 //! * [`base`]: base images; [`context`]: directories of the user's;
+//! * [`remote`]: what servers have;
 //! * [`emulation`], [`host_files`]: what this machine gives to commands.
 #![forbid(unsafe_code)]
 
@@ -27,6 +28,7 @@ pub mod ops;
 pub mod owners;
 pub mod pack;
 pub mod realise;
+pub mod remote;
 pub mod result;
 pub mod scheduler;
 pub mod state;

@@ -3,4 +3,6 @@
 pub mod copy;
 pub mod directory;
 pub mod exec;
+pub(crate) mod git;
+pub(crate) mod http;
 pub mod image;

@@ -13,6 +13,7 @@ use oci::{DiffId, Digest, Platform, Timestamp};
 use store::SnapshotId;
 
 use crate::context::LocalDirectory;
+use crate::remote::FetchedFile;
 
 /// A layer of a base image, as its manifest and configuration describe it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +93,8 @@ pub enum Output {
     Files(Stack),
     /// A directory of the user's.
     Local(Arc<LocalDirectory>),
+    /// A file that was fetched.
+    Fetched(Arc<FetchedFile>),
 }
 
 /// One entry of an image's history, on top of its base's.

@@ -299,19 +299,23 @@ impl<'a> Machine<'a> {
         let wanted: Vec<_> = self
             .definition
             .input_ids(id)
-            .filter(|id| !self.is_local(*id))
+            .filter(|id| !self.is_keyless(*id))
             .collect();
+        let content = self.content_sources(id);
+        // What a server has is needed whatever the keys are: it is asked for at once, and not one file after the other.
+        let keyless = content.iter().copied().filter(|id| self.is_keyless(*id));
+        let keyless: Vec<_> = keyless.collect();
+        self.want(&keyless, Demand::Result, pending);
         if !self.want(&wanted, Demand::Key, pending) {
             return None;
         }
-        let content = self.content_sources(id);
         if content.is_empty() && !map.inputs.contains(&InputKey::KeyThenContent) {
             return Some(Phase::Keyed {
                 key: map.key(&self.key_inputs(id)),
                 definition: None,
             });
         }
-        if content.iter().all(|source| self.is_local(*source)) {
+        if content.is_empty() || !keyless.is_empty() {
             return Some(Phase::NeedsContent { definition: None });
         }
         let definition = map.key(&self.key_inputs(id));
@@ -337,8 +341,8 @@ impl<'a> Machine<'a> {
         keys.collect()
     }
 
-    /// Returns the inputs of which the content may stand in the place of the key: one of a copy, any
-    /// number of a command with mounts. That of a command always has a key of its own.
+    /// Returns the inputs of which the content may stand in the place of the key: what a copy copies from
+    /// and what a command mounts. That of a command always has a key of its own.
     fn content_sources(&self, id: VertexId) -> Vec<VertexId> {
         let vertex = self.definition.vertex(id);
         let Some(map) = CacheMap::of(vertex) else {
@@ -352,11 +356,12 @@ impl<'a> Machine<'a> {
         sources.collect()
     }
 
-    fn is_local(&self, id: VertexId) -> bool {
-        matches!(
-            self.definition.vertex(id).op,
-            Op::Source(SourceOp::Local(_))
-        )
+    /// Tells whether nothing but its files can stand for a vertex.
+    fn is_keyless(&self, id: VertexId) -> bool {
+        match &self.definition.vertex(id).op {
+            Op::Source(SourceOp::Local(_) | SourceOp::Http(_) | SourceOp::Git(_)) => true,
+            Op::Source(SourceOp::Image(_)) | Op::Exec(_) | Op::File(_) => false,
+        }
     }
 
     /// Tells whether the result is a change on top of input 0.

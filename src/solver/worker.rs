@@ -9,7 +9,7 @@ use crate::context::{ContextError, LocalDirectory};
 use crate::error::StepError;
 use crate::event::StepId;
 use crate::job::{Job, Workshop};
-use crate::ops::{copy, directory, exec, image};
+use crate::ops::{copy, directory, exec, git, http, image};
 use crate::result::{Output, Stack, StackLayer};
 use crate::state::Action;
 
@@ -156,6 +156,8 @@ fn run(step: &Step<'_>, making: Making) -> Result<Output, StepError> {
                 &source.ignore,
             )?)))
         }
+        Op::Source(SourceOp::Http(source)) => http::run(step, source),
+        Op::Source(SourceOp::Git(source)) => git::run(step, source),
         Op::Exec(op) => exec::run(step, op, making),
         Op::File(op) => match &op.action {
             FileAction::Copy(action) => copy::run(step, action, making),

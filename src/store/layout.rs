@@ -25,6 +25,8 @@
 //! │       └── <name>-<number>/           a cache of RUN --mount=type=cache; made whole, never emptied
 //! │           ├── fs/                the files
 //! │           └── cache.json         whose it is: namespace, id, what it began with
+//! ├── repositories/
+//! │   └── <digits>/                  a git repository, of a remote's URL; only who has the claim looks
 //! ├── leases/
 //! │   └── <job>                      what a running build keeps, an object a line
 //! ├── ingest/
@@ -50,6 +52,7 @@
 //! | `snapshots/` | `snapshot` |
 //! | `records/` | `record` |
 //! | `caches/` | `cache_mount` |
+//! | `repositories/` | `repository`, `git` |
 //! | `leases/` | `lease` |
 //! | `claims` | `claim` |
 //! | `ingest/` | `scratch` |
@@ -73,11 +76,12 @@ pub(crate) const LOCK: &str = "lock";
 pub(crate) const CLAIMS: &str = "claims";
 
 /// The directories of a store that are there whatever is in it.
-pub(crate) const DIRECTORIES: [&str; 7] = [
+pub(crate) const DIRECTORIES: [&str; 8] = [
     "content",
     "snapshots",
     "records",
     "caches",
+    "repositories",
     "leases",
     "ingest",
     "trash",
@@ -144,6 +148,10 @@ impl Layout {
 
     pub(crate) fn cache(&self, id: &CacheId) -> PathBuf {
         self.caches().join(id.to_string())
+    }
+
+    pub(crate) fn repository(&self, name: &Digest) -> PathBuf {
+        self.root.join("repositories").join(name.encoded())
     }
 
     pub(crate) fn leases(&self) -> PathBuf {

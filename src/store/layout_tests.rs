@@ -69,6 +69,7 @@ fn a_store_has_what_is_drawn_and_nothing_else() {
         .commit(&id("a"), meta())
         .unwrap();
     store.records().put(&digest, &1).unwrap();
+    drop(store.repository(&digest, &|| false).unwrap());
     let mut unfinished = store.content().ingest(&lease).unwrap();
     unfinished.write_all(b"half").unwrap();
     let active = store.snapshots().prepare(&lease).unwrap();

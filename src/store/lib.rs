@@ -14,6 +14,7 @@
 //! | `snapshot` | file systems, visible when complete |
 //! | `cache_mount` | directories that commands keep between builds |
 //! | `record`, `sealed` | what a key led to; a damaged record is a miss |
+//! | `repository` | git repositories that are kept, for one at a time |
 //! | `scratch`, `trash` | what is not there yet, and what is not there any more |
 //!
 //! The store's own files are not trusted either: blobs are verified against their digests, records and
@@ -36,6 +37,7 @@ mod name;
 mod open;
 mod record;
 mod repair;
+mod repository;
 mod scratch;
 mod sealed;
 mod snapshot;
@@ -58,6 +60,7 @@ pub use lease::{Lease, LeaseError, Presence};
 pub use name::{IdMapName, NameError, ObjectId, SnapshotId};
 pub use open::{OpenError, OpenOptions};
 pub use record::{RecordError, RecordStore};
+pub use repository::{Repository, RepositoryError, RepositoryState};
 pub use snapshot::{
     ActiveSnapshot, Snapshot, SnapshotError, SnapshotKind, SnapshotMeta, Snapshotter,
 };

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use oci::Digest;
+
 use crate::cache_mount::Caches;
 use crate::claim::Claims;
 use crate::content::ContentStore;
@@ -12,6 +14,7 @@ use crate::lease::{Lease, LeaseError};
 use crate::name::{IdMapName, ObjectId};
 use crate::open::{OpenError, OpenOptions, open};
 use crate::record::RecordStore;
+use crate::repository::{Repository, RepositoryError};
 use crate::snapshot::Snapshotter;
 
 /// An open store. A clone is another handle on the same one, and costs next to nothing.
@@ -83,6 +86,29 @@ impl Store {
     /// Returns the caches of commands.
     pub fn caches(&self) -> &Caches {
         &self.caches
+    }
+
+    /// Returns the directory of a git repository, as soon as nobody else works in it; `None` when `cancelled` said yes
+    /// first.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be claimed or made.
+    pub fn repository(
+        &self,
+        name: &Digest,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Option<Repository>, RepositoryError> {
+        Repository::open(&self.layout, &self.claims, name, cancelled)
+    }
+
+    /// Removes what is in the directory of a repository, for one that turned out to be damaged.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be moved away.
+    pub fn clear_repository(&self, repository: &mut Repository) -> Result<(), RepositoryError> {
+        repository.clear(&self.layout)
     }
 
     /// Begins to keep objects; one lease a build.

@@ -44,15 +44,22 @@ impl RemoteAccess {
     }
 
     /// Nobody is asked, nothing of the user's configuration is read, and keys come from the agent alone. A host that is
-    /// not known is taken as it is the first time, as there is nobody to ask.
+    /// not known is taken for what it says, as there is nobody to ask; one that is known and has another key is not.
     fn ssh_command(&self) -> String {
-        let known = match &self.known_hosts {
-            Some(path) => format!("-o UserKnownHostsFile='{}'", path.display()),
-            None => "-o UserKnownHostsFile=/dev/null".to_owned(),
-        };
-        format!(
-            "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o IdentityFile=none {known}"
-        )
+        let known_hosts = self
+            .known_hosts
+            .as_deref()
+            .and_then(|path| path.to_str())
+            // It is read by a shell.
+            .filter(|path| !path.contains('\''))
+            .unwrap_or("/dev/null");
+        [
+            "ssh -F /dev/null -o BatchMode=yes -o IdentityFile=none -o StrictHostKeyChecking=accept-new",
+            " -o UserKnownHostsFile=/dev/null -o GlobalKnownHostsFile='",
+            known_hosts,
+            "'",
+        ]
+        .concat()
     }
 }
 
@@ -83,7 +90,7 @@ impl fmt::Debug for SecretHeader {
 }
 
 /// What holds in every session.
-const ALWAYS: [(&str, &str); 16] = [
+const ALWAYS: [(&str, &str); 17] = [
     ("safe.directory", "*"),
     ("protocol.allow", "never"),
     ("protocol.https.allow", "always"),
@@ -100,6 +107,8 @@ const ALWAYS: [(&str, &str); 16] = [
     ("maintenance.auto", "false"),
     ("submodule.recurse", "false"),
     ("init.defaultBranch", "master"),
+    // For the copy of a commit from one directory of ours to another.
+    ("uploadpack.allowAnySHA1InWant", "true"),
 ];
 
 impl SessionSettings {

@@ -5,26 +5,17 @@ use graph::Archives;
 use crate::ast::{AddInstruction, Instruction};
 use crate::lower::files::{Files, Verb};
 use crate::lower::stage_lowering::StageLowering;
-use crate::lower::{Lowered, files, not_yet};
+use crate::lower::{Lowered, files, remote};
 
-/// Copies files of the build context and unpacks those that are archives.
+/// Copies files of the build context, of servers and of git repositories. Local archives are unpacked unless the
+/// instruction says no, those of servers only if it says yes.
 pub(super) fn lower(
     stage: &mut StageLowering<'_>,
     instruction: &Instruction,
     add: &AddInstruction,
 ) -> Lowered {
-    if let Some(checksum) = &add.checksum {
-        return Err(not_yet("ADD --checksum", checksum.span));
-    }
-    if let Some(keep) = &add.keep_git_dir {
-        return Err(not_yet("ADD --keep-git-dir", keep.span));
-    }
     let sources = stage.texts(&add.spec.sources)?;
-    for (source, word) in sources.iter().zip(&add.spec.sources) {
-        if let Some(kind) = files::remote(source) {
-            return Err(not_yet(&format!("ADD of {kind}"), word.span));
-        }
-    }
+    let remote = remote::sources(stage, instruction, add, &sources)?;
     let unpack = add.unpack.as_ref().is_none_or(|unpack| unpack.value);
     let archives = if unpack {
         Archives::Unpack
@@ -35,6 +26,7 @@ pub(super) fn lower(
         verb: Verb::Add,
         spec: &add.spec,
         sources,
+        remote,
         from: None,
         archives,
     };

@@ -5,6 +5,7 @@ use graph::Archives;
 use crate::ast::{CopyInstruction, Instruction};
 use crate::diagnostic::Diagnostic;
 use crate::lower::files::{Files, Verb};
+use crate::lower::remote::RemoteSources;
 use crate::lower::stage_lowering::StageLowering;
 use crate::lower::{Lowered, files, not_yet};
 
@@ -36,6 +37,7 @@ pub(super) fn lower(
         verb: Verb::Copy,
         spec: &copy.spec,
         sources,
+        remote: RemoteSources::new(),
         from,
         archives: Archives::Keep,
     };

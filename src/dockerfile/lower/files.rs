@@ -1,11 +1,12 @@
 //! What `COPY` and `ADD` have in common.
 
-use graph::{Archives, CopyAction, CopySource, FileAction, FileOp, Op};
+use graph::{Archives, CopyAction, CopySource, FileAction, FileOp, Input, Op};
 
 use crate::ast::{CopySpec, InlineFile, Instruction, Word};
 use crate::diagnostic::Diagnostic;
 use crate::giturl::parse_git_url;
 use crate::lower::stage_lowering::{Change, StageLowering};
+use crate::lower::remote::RemoteSources;
 use crate::lower::{Lowered, mode, path};
 use crate::source::Span;
 use crate::stage::CopyFrom;
@@ -32,6 +33,8 @@ pub(super) struct Files<'a> {
     pub(super) spec: &'a CopySpec,
     /// The sources, expanded.
     pub(super) sources: Vec<String>,
+    /// Those of them that servers have.
+    pub(super) remote: RemoteSources,
     /// Where they are; the build context when absent.
     pub(super) from: Option<&'a CopyFrom>,
     pub(super) archives: Archives,
@@ -57,17 +60,13 @@ pub(super) fn lower(
     let words = words(stage, files.spec)?;
     let text = stage.shown(instruction);
     let created_by = created_by(files, &words);
-    let source = if files.sources.is_empty() {
-        None
-    } else {
-        Some(stage.copy_source(instruction, files.from)?)
-    };
-    let paths = files
-        .sources
-        .iter()
-        .map(|source| CopySource::Path(path::clean(source)));
+    let mut inputs = Vec::new();
+    if files.remote.len() < files.sources.len() {
+        inputs.push(stage.copy_source(instruction, files.from)?);
+    }
+    let paths = paths(files, &mut inputs);
     let action = CopyAction {
-        sources: paths.chain(words.inline).collect(),
+        sources: paths.into_iter().chain(words.inline).collect(),
         destination: path::destination(&stage.directory(), &words.destination),
         owner: words.owner,
         mode: words.mode,
@@ -86,12 +85,31 @@ pub(super) fn lower(
         instruction,
         Change {
             op,
-            sources: source.into_iter().collect(),
+            sources: inputs,
             text,
             created_by,
         },
     );
     Ok(())
+}
+
+/// Returns the sources but those that stand in the Dockerfile. What a server has is an input of its own.
+fn paths(files: &Files<'_>, inputs: &mut Vec<Input>) -> Vec<CopySource> {
+    let mut paths = Vec::new();
+    for (index, source) in files.sources.iter().enumerate() {
+        paths.push(match files.remote.get(&index) {
+            None => CopySource::Path(path::clean(source)),
+            Some(remote) => {
+                inputs.push(remote.input);
+                CopySource::Remote {
+                    // Input 0 is what is changed.
+                    input: inputs.len(),
+                    archives: remote.archives,
+                }
+            }
+        });
+    }
+    paths
 }
 
 fn words(stage: &mut StageLowering<'_>, spec: &CopySpec) -> Lowered<Words> {
@@ -164,10 +182,14 @@ pub(super) fn remote(source: &str) -> Option<&'static str> {
         Err(_) => return Some("a git repository"),
         Ok(_) => {}
     }
-    let is_url = ["http://", "https://"]
+    is_http(source).then_some("a URL")
+}
+
+/// Tells whether a source is meant as the URL of a file.
+pub(super) fn is_http(source: &str) -> bool {
+    ["http://", "https://"]
         .iter()
-        .any(|scheme| source.starts_with(scheme));
-    is_url.then_some("a URL")
+        .any(|scheme| source.starts_with(scheme))
 }
 
 /// Returns the place of a flag.

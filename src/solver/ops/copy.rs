@@ -17,6 +17,7 @@ mod error;
 mod filter;
 mod mode;
 mod plan;
+mod remote;
 mod similar;
 mod source;
 #[cfg(test)]
@@ -48,11 +49,14 @@ use crate::worker::{Making, Step};
 /// Reads what a copy copies.
 pub(crate) fn collect(step: &Step<'_>, action: &CopyAction) -> Result<Collected, StepError> {
     let tree = source::open(step)?;
+    let fetched = remote::of(step, action)?;
     let Workshop { clock, cancel, .. } = step.workshop;
-    let collected = collect::collect(&tree, action, clock, cancel)?;
-    match action.archives {
-        Archives::Keep => Ok(collected),
-        Archives::Unpack => archive::unpack_all(step.workshop, collected),
+    let collected = collect::collect((&tree, &fetched), action, clock, cancel)?;
+    let is_to_unpack = |found: &Found| found.archives == Archives::Unpack;
+    if collected.sources.iter().any(is_to_unpack) {
+        archive::unpack_all(step.workshop, collected)
+    } else {
+        Ok(collected)
     }
 }
 

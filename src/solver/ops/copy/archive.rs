@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use graph::Archives;
 use layer::{ApplyOptions, Content, Limits, NodeKind};
 use oci::Digest;
 use rootfs::{Root, RootPath};
@@ -38,6 +39,9 @@ fn archive_of(found: &Found) -> Result<Option<(Arc<Root>, RootPath, Digest)>, Co
     let [entry] = found.entries.as_slice() else {
         return Ok(None);
     };
+    if found.archives == Archives::Keep {
+        return Ok(None);
+    }
     let NodeKind::File {
         content:
             Content::File {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use graph::pattern::{self, ParentState, PatternSet};
-use graph::{CopyAction, CopySource};
+use graph::{Archives, CopyAction, CopySource};
 use layer::{Attributes, Change, ChangeKind, Content, Node, NodeKind};
 use oci::{Clock, Digest, Hasher};
 use rootfs::{Entry, FileKind, Metadata, Mode, Root, RootPath};
@@ -13,6 +13,7 @@ use runtime::CancelToken;
 use super::error::CopyError;
 use super::file_time;
 use super::filter::{Decision, Filter, text};
+use super::remote::{Fetched, FetchedSource};
 use super::similar::similar;
 use super::source::SourceTree;
 use super::wildcard;
@@ -36,6 +37,8 @@ pub struct Found {
     pub name: Vec<u8>,
     /// The source itself, at the empty path, and all that is below it, parents first.
     pub entries: Vec<FoundEntry>,
+    /// What happens to it if it is an archive.
+    pub archives: Archives,
 }
 
 /// One file, directory or link of a source.
@@ -67,12 +70,13 @@ impl Found {
 
 /// Reads what a copy copies.
 pub(crate) fn collect(
-    tree: &SourceTree,
+    (tree, fetched): (&SourceTree, &Fetched),
     action: &CopyAction,
     clock: &Clock,
     cancel: &CancelToken,
 ) -> Result<Collected, CopyError> {
     let exclude = patterns(&action.exclude)?;
+    let exclude = exclude.as_ref();
     let mut sources = Vec::new();
     for source in &action.sources {
         match source {
@@ -82,11 +86,30 @@ pub(crate) fn collect(
             CopySource::Path(path) => {
                 let reader = Reader {
                     tree,
-                    exclude: exclude.as_ref(),
+                    exclude,
                     cancel,
                 };
-                sources.extend(reader.read(path)?);
+                let found = reader.read(path)?.into_iter();
+                sources.extend(found.map(|found| Found {
+                    archives: action.archives,
+                    ..found
+                }));
             }
+            CopySource::Remote { input, archives } => match fetched.get(input) {
+                Some(FetchedSource::File(file)) => sources.push(Found {
+                    archives: *archives,
+                    ..file.found()
+                }),
+                Some(FetchedSource::Tree(tree)) => {
+                    let reader = Reader {
+                        tree,
+                        exclude,
+                        cancel,
+                    };
+                    sources.extend(reader.read("/")?);
+                }
+                None => {}
+            },
         }
     }
     hash_contents(&mut sources, cancel)?;
@@ -160,6 +183,7 @@ fn inline(name: &str, content: &str, clock: &Clock) -> Found {
     Found {
         name: name.as_bytes().to_vec(),
         entries: vec![entry],
+        archives: Archives::Keep,
     }
 }
 
@@ -207,6 +231,7 @@ impl Reader<'_> {
         Ok(vec![Found {
             name: Vec::new(),
             entries: vec![top],
+            archives: Archives::Keep,
         }])
     }
 
@@ -241,7 +266,12 @@ impl Reader<'_> {
             return Err(ignored());
         }
         let name = named.file_name().unwrap_or_default().to_vec();
-        Ok(Found { name, entries })
+        let archives = Archives::Keep;
+        Ok(Found {
+            name,
+            entries,
+            archives,
+        })
     }
 
     /// Reads a directory and what is below it, without what is ignored or excluded.
@@ -380,13 +410,18 @@ fn check(cancel: &CancelToken) -> Result<(), CopyError> {
     Ok(())
 }
 
-/// Digests every file, over all cores, so that what is read later can be held against it.
+/// Digests every file whose digest is not known, over all cores, so that what is read later can be held against it.
 fn hash_contents(sources: &mut [Found], cancel: &CancelToken) -> Result<(), CopyError> {
     let entries = || sources.iter().flat_map(|found| &found.entries);
     let files: Vec<_> = entries()
         .filter_map(|entry| match &entry.node.kind {
             NodeKind::File {
-                content: Content::File { root, path, .. },
+                content:
+                    Content::File {
+                        root,
+                        path,
+                        expected: None,
+                    },
                 ..
             } => Some((Arc::clone(root), path.clone())),
             _ => None,
@@ -400,7 +435,11 @@ fn hash_contents(sources: &mut [Found], cancel: &CancelToken) -> Result<(), Copy
     let mut digests = digests.into_iter();
     for entry in sources.iter_mut().flat_map(|found| &mut found.entries) {
         if let NodeKind::File {
-            content: Content::File { expected, .. },
+            content:
+                Content::File {
+                    expected: expected @ None,
+                    ..
+                },
             ..
         } = &mut entry.node.kind
         {

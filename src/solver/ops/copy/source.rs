@@ -53,6 +53,8 @@ impl SourceTree {
 pub(crate) fn open(step: &Step<'_>) -> Result<SourceTree, StepError> {
     match step.inputs.get(1) {
         None => Ok(SourceTree::Empty),
+        // Only files of a server: no path is read.
+        Some(Some(Output::Fetched(_))) => Ok(SourceTree::Empty),
         Some(Some(Output::Local(directory))) => Ok(SourceTree::Local(Arc::clone(directory))),
         Some(Some(Output::Files(stack))) => {
             let view = realise::view(step.workshop, step.step_id(), stack)?;

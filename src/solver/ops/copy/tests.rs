@@ -49,7 +49,8 @@ fn clock() -> Clock {
 }
 
 fn collect(tree: &SourceTree, action: &CopyAction) -> Result<Collected, CopyError> {
-    collect::collect(tree, action, &clock(), &CancelToken::create().unwrap())
+    let fetched = super::remote::Fetched::new();
+    collect::collect((tree, &fetched), action, &clock(), &CancelToken::create().unwrap())
 }
 
 /// Lists what was collected: the name of each source, then what is below it.
