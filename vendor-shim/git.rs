@@ -129,6 +129,7 @@ impl GitError {
             "not our ref",
             "couldn't find remote ref",
             "remote error: want",
+            "Cannot obtain needed object",
         ];
         says(self, &words)
     }

@@ -22,6 +22,9 @@ mod request;
 mod retry;
 mod url;
 
+#[cfg(test)]
+mod tests;
+
 pub use client::{Certificates, Client, ClientError, ClientOptions};
 pub use date::parse_http_date;
 pub use download::{Downloaded, Sink};

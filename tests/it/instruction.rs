@@ -1,6 +1,8 @@
 //! What each instruction makes.
 
 mod add;
+mod add_git;
+mod add_url;
 mod arg;
 mod config;
 mod copy;

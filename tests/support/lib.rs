@@ -5,6 +5,7 @@
 //! * [`BaseImage`] is an image to build upon: the machine's static busybox, or whatever a test makes up.
 //! * [`Archive`] is what careen wrote, read back by code that shares nothing with the writer but the words of
 //!   the formats (`oci`), whose invariants are checked on the way.
+//! * [`HttpServer`] has files and [`GitRepository`] commits that a build fetches.
 //! * [`Gate`] stops a command of a build, so that no test has to wait for a time.
 //! * [`process`] sees and kills the processes of a build.
 //!
@@ -19,6 +20,8 @@ pub mod archive;
 pub mod bench;
 pub mod compress;
 pub mod gate;
+pub mod git;
+pub mod http;
 pub mod layout;
 pub mod needs;
 pub mod process;
@@ -28,6 +31,8 @@ pub mod tarball;
 pub use archive::{Archive, Image};
 pub use bench::{Bench, Built};
 pub use gate::Gate;
+pub use git::GitRepository;
+pub use http::{HttpServer, Reply};
 pub use layout::BaseImage;
 pub use needs::Feature;
 pub use program::{Finished, Invocation, Outcome, Running};

@@ -24,6 +24,8 @@ pub enum Feature {
     Busybox,
     /// More ids than the caller's own, for files and processes of several users.
     IdRange,
+    /// The program `git`.
+    Git,
     /// Programs of `arm64`: natively, or by QEMU and a `binfmt_misc` in a user namespace.
     Arm64,
 }
@@ -68,6 +70,7 @@ fn look(feature: Feature) -> Result<(), &'static str> {
             has_id_range(),
             "newuidmap (package uidmap) and a line in /etc/subuid, or root",
         ),
+        Feature::Git => (has_git(), "git (package git)"),
         Feature::Arm64 => (
             runs_arm64(),
             "an arm64 machine, or Linux 6.7 and the package qemu-user-static",
@@ -84,6 +87,12 @@ fn is_static(program: &Path) -> bool {
     };
     let start = bytes.get(..4096).unwrap_or(&bytes);
     start.starts_with(b"\x7fELF") && !start.windows(4).any(|word| word == b"/lib")
+}
+
+fn has_git() -> bool {
+    ["/usr/bin/git", "/usr/local/bin/git", "/bin/git"]
+        .iter()
+        .any(|path| fs::exists(path).unwrap_or(false))
 }
 
 fn has_id_range() -> bool {

@@ -1,5 +1,7 @@
 //! What went wrong → what the user is told: kind, place, notes and help, which only the command knows.
 
+mod remote;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -228,6 +230,7 @@ fn of_step(error: &StepError, options: &BuildOptions) -> Report {
     match error {
         StepError::Command(failure) => of_command(failure),
         StepError::Copy(failure) => of_copy(failure),
+        StepError::Remote(failure) => remote::of(failure),
         StepError::Emulation(failure) => {
             let mut report = Report::new(Kind::Host, failure);
             if let EmulationError::NotFound { .. } = failure {
@@ -310,6 +313,7 @@ fn wrong_word(error: &StepError) -> Option<String> {
         }
         StepError::Copy(CopyError::Owner { owner, .. }) => Some(owner.clone()),
         StepError::Copy(CopyError::Mode { mode }) => Some(mode.clone()),
+        StepError::Remote(failure) => remote::wrong_word(failure),
         _ => None,
     }
 }
@@ -318,6 +322,7 @@ fn place_label(error: &StepError) -> Option<String> {
     match error {
         StepError::Copy(CopyError::NotFound { .. }) => Some("no such path".to_owned()),
         StepError::Copy(CopyError::Ignored { .. }) => Some("ignored".to_owned()),
+        StepError::Remote(failure) => Some(remote::label(failure).to_owned()),
         _ => None,
     }
 }
