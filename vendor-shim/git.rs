@@ -29,7 +29,7 @@ pub use refs::{RemoteRef, RemoteRefs};
 const ASK_LIMIT: Duration = Duration::from_mins(2);
 
 /// How long a transfer may take.
-const TRANSFER_LIMIT: Duration = Duration::from_mins(60);
+const TRANSFER_LIMIT: Duration = Duration::from_hours(1);
 
 /// How long work on local files may take.
 const LOCAL_LIMIT: Duration = Duration::from_mins(15);
@@ -271,7 +271,13 @@ impl<'a> Session<'a> {
             check_refspec(name)?;
         }
         let remote = &self.access.remote;
-        let mut arguments = texts(&["fetch", "-q", "--no-tags", "--force", "--no-write-fetch-head"]);
+        let mut arguments = texts(&[
+            "fetch",
+            "-q",
+            "--no-tags",
+            "--force",
+            "--no-write-fetch-head",
+        ]);
         if depth == Depth::One {
             arguments.push("--depth=1".into());
         }
@@ -294,7 +300,7 @@ impl<'a> Session<'a> {
         let what = "read a commit";
         let arguments = ["show", "-s", "--format=%ct", commit, "--"];
         let text = self.local(what, directory, &arguments)?;
-        text.trim().parse().map_err(|_| GitError::Answer {
+        text.trim().parse().map_err(|_no_number| GitError::Answer {
             what: what.to_owned(),
             line: text.trim().to_owned(),
         })
@@ -390,7 +396,14 @@ impl<'a> Session<'a> {
     ///
     /// Fails when one cannot be fetched.
     pub fn update_submodules(&self, directory: &Path, depth: Depth) -> Result<(), GitError> {
-        let mut arguments = texts(&["submodule", "-q", "update", "--init", "--recursive", "--force"]);
+        let mut arguments = texts(&[
+            "submodule",
+            "-q",
+            "update",
+            "--init",
+            "--recursive",
+            "--force",
+        ]);
         if depth == Depth::One {
             arguments.push("--depth=1".into());
         }
@@ -453,7 +466,11 @@ fn check_refspec(text: &str) -> Result<(), GitError> {
     let (from, to) = spec.split_once(':').unwrap_or((spec, "refs/x"));
     let is_pattern = from.ends_with("/*") && to.ends_with("/*");
     let is_good = |name: &str| {
-        let name = if is_pattern { name.trim_end_matches('*') } else { name };
+        let name = if is_pattern {
+            name.trim_end_matches('*')
+        } else {
+            name
+        };
         !name.is_empty()
             && !name.starts_with(['-', '.', '/'])
             && !name.contains("..")

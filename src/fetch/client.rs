@@ -376,7 +376,7 @@ pub(crate) fn failure(url: &Url, error: ureq::Error) -> FetchError {
 fn is_tls(error: &io::Error) -> bool {
     error
         .get_ref()
-        .is_some_and(|inner| inner.is::<rustls::Error>())
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
 }
 
 fn phase(timeout: Timeout) -> Phase {

@@ -111,7 +111,9 @@ pub enum FetchError {
         source: UrlError,
     },
     /// The server led away from a protected connection.
-    #[error("fetch `{url}`: redirected to `{target}`, where anybody on the way can change the file")]
+    #[error(
+        "fetch `{url}`: redirected to `{target}`, where anybody on the way can change the file"
+    )]
     Downgrade {
         /// The URL that was asked for.
         url: Url,

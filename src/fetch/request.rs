@@ -245,7 +245,10 @@ mod tests {
     fn user_and_password_of_a_url_are_its_credentials() {
         let request = Request::new(Method::Get, Url::parse("http://u:p@e.com/").unwrap());
         let own = Url::parse("http://e.com/").unwrap();
-        let sent = request.credentials.as_ref().and_then(|own_| own_.for_url(&own));
+        let sent = request
+            .credentials
+            .as_ref()
+            .and_then(|own_| own_.for_url(&own));
         assert_eq!(sent, Some("Basic dTpw"));
         assert!(!format!("{request:?}").contains("dTpw"));
     }

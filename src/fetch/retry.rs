@@ -55,14 +55,24 @@ mod tests {
         let milliseconds = |number| Some(Duration::from_millis(number));
         assert_eq!(
             pauses,
-            [milliseconds(250), milliseconds(500), milliseconds(1000), None]
+            [
+                milliseconds(250),
+                milliseconds(500),
+                milliseconds(1000),
+                None
+            ]
         );
     }
 
     #[test]
     fn a_server_says_how_long_to_wait_and_not_for_ever() {
         assert_eq!(retry_after(Some("3")), Some(Duration::from_secs(3)));
-        for none in [None, Some("soon"), Some("-1"), Some("Sun, 06 Nov 1994 08:49:37 GMT")] {
+        for none in [
+            None,
+            Some("soon"),
+            Some("-1"),
+            Some("Sun, 06 Nov 1994 08:49:37 GMT"),
+        ] {
             assert_eq!(retry_after(none), None, "{none:?}");
         }
         assert_eq!(pause(2, Some(Duration::from_hours(1))), Some(PAUSE_LIMIT));
@@ -70,7 +80,13 @@ mod tests {
 
     #[test]
     fn passing_answers_are_tried_again() {
-        for (status, expected) in [(404, false), (401, false), (429, true), (503, true), (501, false)] {
+        for (status, expected) in [
+            (404, false),
+            (401, false),
+            (429, true),
+            (503, true),
+            (501, false),
+        ] {
             assert_eq!(is_passing(status), expected, "{status}");
         }
     }

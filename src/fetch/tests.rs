@@ -115,9 +115,19 @@ fn a_file_is_asked_for_as_it_is() {
     let request = get(server.url("/a b?c")).header("if-none-match", "\"x\"");
     assert_eq!(download(&client(), &request).unwrap(), "file");
     let heads = server.heads();
-    assert!(heads[0].starts_with("get /a%20b?c http/1.1\r\n"), "{heads:?}");
-    for line in ["user-agent: test/1", "accept-encoding: identity", "if-none-match: \"x\""] {
-        assert!(heads[0].lines().any(|found| found == line), "{line}: {heads:?}");
+    assert!(
+        heads[0].starts_with("get /a%20b?c http/1.1\r\n"),
+        "{heads:?}"
+    );
+    for line in [
+        "user-agent: test/1",
+        "accept-encoding: identity",
+        "if-none-match: \"x\"",
+    ] {
+        assert!(
+            heads[0].lines().any(|found| found == line),
+            "{line}: {heads:?}"
+        );
     }
     assert!(!heads[0].contains("authorization"));
 }
@@ -186,10 +196,17 @@ fn redirects_are_followed_without_end_they_are_not() {
         stream.write_all(answer.as_bytes()).ok();
     });
     let client = client();
-    assert_eq!(download(&client, &get(server.url("/start"))).unwrap(), "file");
+    assert_eq!(
+        download(&client, &get(server.url("/start"))).unwrap(),
+        "file"
+    );
     server.heads();
     let error = download(&client, &get(server.url("/loop"))).unwrap_err();
-    assert!(error.to_string().ends_with("/loop`: redirected more than 10 times"));
+    assert!(
+        error
+            .to_string()
+            .ends_with("/loop`: redirected more than 10 times")
+    );
     assert_eq!(server.heads().len(), 11);
 }
 
@@ -287,7 +304,10 @@ fn a_proxy_is_asked_for_what_is_not_here() {
         options.proxies.http = Some(format!("http://me:word@127.0.0.1:{port}"));
     });
     let error = download(&client, &get(Url::parse("http://e.invalid/x").unwrap())).unwrap_err();
-    assert!(matches!(error, FetchError::ProxyRefused { .. }), "{error:?}");
+    assert!(
+        matches!(error, FetchError::ProxyRefused { .. }),
+        "{error:?}"
+    );
     assert!(!format!("{error:?} {error}").contains("word"));
     let heads = proxy.heads();
     assert!(heads[0].starts_with("connect e.invalid:80 "), "{heads:?}");
@@ -326,7 +346,10 @@ fn a_file_of_certificates_must_have_some() {
     };
     let empty = Client::open(options(&directory)).unwrap_err();
     std::fs::remove_file(&directory).unwrap();
-    assert!(matches!(empty, ClientError::NoCertificate { .. }), "{empty:?}");
+    assert!(
+        matches!(empty, ClientError::NoCertificate { .. }),
+        "{empty:?}"
+    );
     let missing = Client::open(options(&directory)).unwrap_err();
     assert!(matches!(missing, ClientError::Read { .. }), "{missing:?}");
 }

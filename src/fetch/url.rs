@@ -321,9 +321,8 @@ fn without_dots(path: &str) -> String {
 fn encoded(text: &str) -> Result<String, UrlError> {
     let bytes = text.as_bytes();
     let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);
-    let is_broken = |(at, byte): (usize, &u8)| {
-        *byte == b'%' && !(is_digit(at + 1) && is_digit(at + 2))
-    };
+    let is_broken =
+        |(at, byte): (usize, &u8)| *byte == b'%' && !(is_digit(at + 1) && is_digit(at + 2));
     if bytes.iter().enumerate().any(is_broken) {
         return Err(UrlError::Percent);
     }
@@ -357,15 +356,12 @@ fn decoded(text: &str) -> String {
     while let Some((first, after)) = rest.split_first() {
         let digits = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
         let byte = digits.and_then(|two| u8::from_str_radix(two, 16).ok());
-        match (first, byte) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
+        if let (b'%', Some(byte)) = (first, byte) {
+            bytes.push(byte);
+            rest = after.get(2..).unwrap_or_default();
+        } else {
+            bytes.push(*first);
+            rest = after;
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
@@ -379,7 +375,10 @@ mod tests {
     fn urls_are_read_and_written_in_one_form() {
         for (text, expected) in [
             ("http://e.com", "http://e.com/"),
-            ("HTTPS://E.com:443/a b?c d#e", "https://e.com:443/a%20b?c%20d"),
+            (
+                "HTTPS://E.com:443/a b?c d#e",
+                "https://e.com:443/a%20b?c%20d",
+            ),
             ("http://u:p@e.com/x", "http://e.com/x"),
             ("http://[::1]:8/x", "http://[::1]:8/x"),
             ("http://e.com?q=%zz", "http://e.com/?q=%zz"),
@@ -422,7 +421,11 @@ mod tests {
             ("", "https://e.com/a/b?c"),
             ("#f", "https://e.com/a/b?c"),
         ] {
-            assert_eq!(url.join(location).unwrap().to_string(), expected, "{location}");
+            assert_eq!(
+                url.join(location).unwrap().to_string(),
+                expected,
+                "{location}"
+            );
         }
         for location in ["file:///etc/passwd", "gopher://e.com/", "data:,x"] {
             assert_eq!(url.join(location), Err(UrlError::Scheme), "{location}");
@@ -449,9 +452,15 @@ mod tests {
     #[test]
     fn a_password_is_kept_and_not_shown() {
         let url = Url::parse("http://me:se%20cret@e.com:8/x").unwrap();
-        assert_eq!(url.userinfo(), Some(("me".to_owned(), "se cret".to_owned())));
+        assert_eq!(
+            url.userinfo(),
+            Some(("me".to_owned(), "se cret".to_owned()))
+        );
         assert_eq!(url.with_userinfo(), "http://me:se%20cret@e.com:8/x");
-        assert_eq!(format!("{url} {url:?}"), "http://e.com:8/x Url(http://e.com:8/x)");
+        assert_eq!(
+            format!("{url} {url:?}"),
+            "http://e.com:8/x Url(http://e.com:8/x)"
+        );
     }
 
     #[test]

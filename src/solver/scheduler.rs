@@ -288,7 +288,9 @@ impl<'job> Scheduler<'job> {
                 None => Ok(Stack::scratch()),
                 Some(id) => match &self.slots[id.index()].output {
                     Some(Output::Files(stack)) => Ok(stack.clone()),
-                    Some(Output::Local(_) | Output::Fetched(_)) | None => Err(SolveError::NoResult { vertex: id }),
+                    Some(Output::Local(_) | Output::Fetched(_)) | None => {
+                        Err(SolveError::NoResult { vertex: id })
+                    }
                 },
             });
         stacks.collect()

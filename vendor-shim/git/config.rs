@@ -135,7 +135,9 @@ fn push(text: &mut String, name: &str, value: &str) {
         Some((subsection, key)) => (format!("{section} {}", quoted(subsection)), key),
         None => (section.to_owned(), rest),
     };
-    text.push_str(&format!("[{section}]\n\t{key} = {}\n", quoted(value)));
+    for part in ["[", &section, "]\n\t", key, " = ", &quoted(value), "\n"] {
+        text.push_str(part);
+    }
 }
 
 fn quoted(text: &str) -> String {

@@ -4,7 +4,11 @@ use super::*;
 
 #[test]
 fn names_that_could_be_something_else_are_refused() {
-    for good in ["refs/heads/a", "+refs/heads/*:refs/x/*", "0123abc:refs/tags/v1"] {
+    for good in [
+        "refs/heads/a",
+        "+refs/heads/*:refs/x/*",
+        "0123abc:refs/tags/v1",
+    ] {
         assert!(check_refspec(good).is_ok(), "{good}");
     }
     for bad in [
@@ -122,7 +126,10 @@ fn the_last_words_of_git_are_in_the_error() {
             "ask `https://e.com/r.git` for its branches and tags"
         );
         let cause = std::error::Error::source(&error).unwrap().to_string();
-        assert!(cause.ends_with("exit status: 128, saying `fatal: no`"), "{cause}");
+        assert!(
+            cause.ends_with("exit status: 128, saying `fatal: no`"),
+            "{cause}"
+        );
         assert!(!error.is_refused_by_server());
         assert!(!git.has_commit(home, &"a".repeat(40)).unwrap());
     });
@@ -154,7 +161,10 @@ fn git_sees_its_own_configuration_and_none_of_the_users() {
             format!("HOME={}", home.display()),
             format!("GIT_CONFIG_GLOBAL={}/config", home.display()),
         ] {
-            assert!(env.lines().any(|line| line == expected), "{expected}\n{env}");
+            assert!(
+                env.lines().any(|line| line == expected),
+                "{expected}\n{env}"
+            );
         }
     });
 }

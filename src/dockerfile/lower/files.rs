@@ -5,8 +5,8 @@ use graph::{Archives, CopyAction, CopySource, FileAction, FileOp, Input, Op};
 use crate::ast::{CopySpec, InlineFile, Instruction, Word};
 use crate::diagnostic::Diagnostic;
 use crate::giturl::parse_git_url;
+use crate::lower::remote::{self, RemoteSources};
 use crate::lower::stage_lowering::{Change, StageLowering};
-use crate::lower::remote::RemoteSources;
 use crate::lower::{Lowered, mode, path};
 use crate::source::Span;
 use crate::stage::CopyFrom;
@@ -58,7 +58,7 @@ pub(super) fn lower(
     files: &Files<'_>,
 ) -> Lowered {
     let words = words(stage, files.spec)?;
-    let text = stage.shown(instruction);
+    let text = without_passwords(stage.shown(instruction), files);
     let created_by = created_by(files, &words);
     let mut inputs = Vec::new();
     if files.remote.len() < files.sources.len() {
@@ -157,11 +157,20 @@ fn inline(stage: &mut StageLowering<'_>, file: &InlineFile) -> Lowered<CopySourc
     })
 }
 
+/// Leaves the passwords of URLs out of what displays show.
+fn without_passwords(text: String, files: &Files<'_>) -> String {
+    let remote = files.remote.keys();
+    let sources = remote.filter_map(|index| files.sources.get(*index));
+    sources.fold(text, |text, source| {
+        text.replace(source, &remote::shown(source))
+    })
+}
+
 fn created_by(files: &Files<'_>, words: &Words) -> String {
     let mut shown = vec![files.verb.name().to_owned()];
     shown.extend(words.owner.iter().map(|owner| format!("--chown={owner}")));
     shown.extend(words.mode.iter().map(|mode| format!("--chmod={mode}")));
-    shown.extend(files.sources.iter().cloned());
+    shown.extend(files.sources.iter().map(|source| remote::shown(source)));
     shown.extend(
         files
             .spec

@@ -91,7 +91,7 @@ fn input(
     text: &str,
 ) -> Input {
     let label = StepLabel {
-        text: format!("fetch {}", without_password(text)),
+        text: format!("fetch {}", shown(text)),
         line: instruction.lines.first,
         ..StepLabel::default()
     };
@@ -111,7 +111,7 @@ fn kind_of(text: &str, word: &Word) -> Lowered<Kind> {
         Ok(_) if files::is_http(text) => Ok(Kind::Http),
         Ok(_) => Ok(Kind::Path),
         Err(error) => {
-            let title = format!("`{}`: {error}", without_password(text));
+            let title = format!("`{}`: {error}", shown(text));
             Err(vec![Diagnostic::error(title, word.span)])
         }
     }
@@ -179,7 +179,9 @@ impl Flags<'_> {
             if let Some(of_url) = &url.checksum
                 && of_url != checksum
             {
-                let title = format!("--checksum and the URL name different commits: `{checksum}` and `{of_url}`");
+                let title = format!(
+                    "--checksum and the URL name different commits: `{checksum}` and `{of_url}`"
+                );
                 return Err(vec![Diagnostic::error(title, *span)]);
             }
             source.checksum = Some(checksum.clone());
@@ -195,24 +197,31 @@ fn checked_commit(source: &GitSource, span: Span) -> Lowered {
     let is_hexadecimal = |text: &String| text.bytes().all(|b| b.is_ascii_hexdigit());
     match &source.checksum {
         Some(checksum) if !is_hexadecimal(checksum) => {
-            let title = format!("invalid checksum `{checksum}`: a commit is named by hexadecimal digits");
+            let title =
+                format!("invalid checksum `{checksum}`: a commit is named by hexadecimal digits");
             Err(vec![Diagnostic::error(title, span)])
         }
         None if source.fetch_by_commit => {
-            let title = "`fetch-by-commit` needs a commit: `commit=…` in the URL, or --checksum".to_owned();
+            let title =
+                "`fetch-by-commit` needs a commit: `commit=…` in the URL, or --checksum".to_owned();
             Err(vec![Diagnostic::error(title, span)])
         }
         Some(_) | None => Ok(()),
     }
 }
 
-/// Returns a URL without what stands before an `@` in its host.
-fn without_password(text: &str) -> String {
+/// Returns a source as it is shown: the URL of a file or repository without user and password.
+pub(super) fn shown(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
         return text.to_owned();
     };
-    let end = rest.find('/').unwrap_or(rest.len());
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    format!("{scheme}://{host}{path}")
+    match authority.rsplit_once('@') {
+        // The user of `ssh://git@…` is no secret.
+        Some((user, host)) if user.contains(':') || scheme.starts_with("http") => {
+            format!("{scheme}://{host}{path}")
+        }
+        _ => text.to_owned(),
+    }
 }

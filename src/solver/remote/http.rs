@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fetch::{Downgrade, Downloaded, FetchError, Method, Request, Response, Sink, Url};
 use graph::HttpSource;
 use oci::{Digest, Timestamp, VerifyError};
-use rootfs::{File, Root, RootPath};
+use rootfs::{File, FsError, Root, RootPath};
 use serde::{Deserialize, Serialize};
 use store::{BlobSource as _, ClaimName, Ingest, IngestError, ObjectId, Presence};
 
@@ -49,7 +49,7 @@ impl FetchedFile {
         let root = workshop.store.content().root().try_clone()?;
         let algorithm = self.digest.algorithm().as_str();
         let path = RootPath::strict(format!("blobs/{algorithm}/{}", self.digest.encoded()))
-            .expect("an algorithm and its digits are components");
+            .map_err(FsError::from)?;
         Ok((Arc::new(root), path))
     }
 }
@@ -150,9 +150,8 @@ impl Transfer<'_> {
             return Ok(None);
         }
         let content = self.workshop.store.content();
-        let size_bytes = match content.has(digest) {
-            Ok(Some(size_bytes)) => size_bytes,
-            Ok(None) | Err(_) => return Ok(None),
+        let Ok(Some(size_bytes)) = content.has(digest) else {
+            return Ok(None);
         };
         let Ok(reader) = content.open_blob(digest, size_bytes) else {
             return Ok(None);
@@ -185,8 +184,9 @@ impl Transfer<'_> {
             ingest: None,
         };
         // Not every server that has tags looks at those it is sent.
-        let is_unchanged =
-            |head: &Response| head.status() == 304 || (etag.is_some() && head.header("etag") == etag);
+        let is_unchanged = |head: &Response| {
+            head.status() == 304 || (etag.is_some() && head.header("etag") == etag)
+        };
         let limit_bytes = remote.options.file_limit_bytes;
         let is_wanted = |head: &Response| !is_unchanged(head);
         let client = remote.client()?;
@@ -209,7 +209,9 @@ impl Transfer<'_> {
             size_bytes,
             etag: header("etag"),
             content_type: header("content-type"),
-            last_modified: head.header("last-modified").and_then(fetch::parse_http_date),
+            last_modified: head
+                .header("last-modified")
+                .and_then(fetch::parse_http_date),
         })
     }
 

@@ -37,7 +37,8 @@ impl Remote {
     }
 
     fn commit_of(&self, name: &str) -> String {
-        self.repository.git(&["rev-parse", &format!("{name}^{{commit}}")])
+        self.repository
+            .git(&["rev-parse", &format!("{name}^{{commit}}")])
     }
 
     /// Writes a Dockerfile with these lines after `FROM scratch`; `$URL` is the repository.
@@ -78,7 +79,10 @@ fn a_repository_is_its_files() {
     assert_eq!((file.mode, file.owner), (0o644, (0, 0)));
     assert_eq!(program.mode, 0o755);
     assert_eq!(image.entry("main/sub").mode, 0o755);
-    assert_eq!(image.entry("main/outside").kind, Kind::Symlink("/etc".into()));
+    assert_eq!(
+        image.entry("main/outside").kind,
+        Kind::Symlink("/etc".into())
+    );
     assert!(!image.has("main/.git"));
 }
 
@@ -101,11 +105,16 @@ fn modes_do_not_depend_on_the_umask() {
 fn git_is_kept_when_that_is_asked_for() {
     needs!(Feature::Git);
     let remote = Remote::create();
-    let bench = remote.dockerfile("ADD --keep-git-dir $URL#v1 /r/\nADD $URL?keep-git-dir#v1:sub /s/");
+    let bench =
+        remote.dockerfile("ADD --keep-git-dir $URL#v1 /r/\nADD $URL?keep-git-dir#v1:sub /s/");
     let built = bench.build(&[]);
     let image = built.image();
     assert_eq!(image.text("r/.git/HEAD").trim(), remote.commit_of("v1"));
-    assert!(image.text("r/.git/config").contains(&remote.server.url("/r.git")));
+    assert!(
+        image
+            .text("r/.git/config")
+            .contains(&remote.server.url("/r.git"))
+    );
     assert!(!image.has("r/.git/objects/info/alternates"));
     assert!(!image.has("s/.git"));
 
@@ -154,8 +163,20 @@ fn submodules_are_among_the_files_unless_they_are_not_wanted() {
     inner.commit("deep");
     remote.server.serve_directory("/inner.git", &inner.served());
     // A relative URL counts from that of the repository.
-    remote.repository.git(&["submodule", "--quiet", "add", &remote.server.url("/inner.git"), "module"]);
-    remote.repository.git(&["config", "-f", ".gitmodules", "submodule.module.url", "../inner.git"]);
+    remote.repository.git(&[
+        "submodule",
+        "--quiet",
+        "add",
+        &remote.server.url("/inner.git"),
+        "module",
+    ]);
+    remote.repository.git(&[
+        "config",
+        "-f",
+        ".gitmodules",
+        "submodule.module.url",
+        "../inner.git",
+    ]);
     remote.repository.commit("module");
     let bench = remote.dockerfile(
         "ADD $URL /r/\nADD $URL?submodules=false /s/\nADD --keep-git-dir $URL /k/\nADD $URL#:module /m/",
@@ -178,7 +199,15 @@ fn a_submodule_leads_to_no_file_of_this_machine() {
     inner.file("deep", "deep\n");
     inner.commit("deep");
     let path = remote.bench.path("inner").display().to_string();
-    let add = ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &path, "module"];
+    let add = [
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        &path,
+        "module",
+    ];
     remote.repository.git(&add);
     remote.repository.commit("module");
     let said = remote.refusal("ADD $URL /r/");
@@ -257,7 +286,10 @@ fn a_remote_that_is_none_is_told_in_the_words_of_git() {
     needs!(Feature::Git);
     let server = HttpServer::start();
     let bench = bench();
-    bench.dockerfile(&format!("FROM scratch\nADD {} /r/\n", server.url("/none.git")));
+    bench.dockerfile(&format!(
+        "FROM scratch\nADD {} /r/\n",
+        server.url("/none.git")
+    ));
     let said = server.conceal(&bench.refusal(&[]));
     let said = said
         .replace("/usr/local/bin/git", "$GIT")
@@ -278,7 +310,14 @@ fn hostile_names_reach_git_as_names() {
     needs!(Feature::Git);
     let remote = Remote::create();
     let touched = remote.bench.path("touched");
-    for reference in ["--upload-pack=touch touched", "-x", "a b", "*", "refs/heads/*", "a..b"] {
+    for reference in [
+        "--upload-pack=touch touched",
+        "-x",
+        "a b",
+        "*",
+        "refs/heads/*",
+        "a..b",
+    ] {
         let encoded = reference.replace(' ', "%20");
         let said = remote.refusal(&format!("ADD $URL#{encoded} /r/"));
         assert!(said.starts_with("error: "), "{said}");

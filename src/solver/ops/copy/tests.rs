@@ -50,7 +50,12 @@ fn clock() -> Clock {
 
 fn collect(tree: &SourceTree, action: &CopyAction) -> Result<Collected, CopyError> {
     let fetched = super::remote::Fetched::new();
-    collect::collect((tree, &fetched), action, &clock(), &CancelToken::create().unwrap())
+    collect::collect(
+        (tree, &fetched),
+        action,
+        &clock(),
+        &CancelToken::create().unwrap(),
+    )
 }
 
 /// Lists what was collected: the name of each source, then what is below it.
@@ -222,7 +227,12 @@ fn a_cancelled_job_collects_nothing() {
     let cancel = CancelToken::create().unwrap();
     cancel.cancel(CancelReason::Abandoned);
     let tree = context(dir.path(), &[]);
-    let collected = collect::collect(&tree, &copy(&["."], "/"), &clock(), &cancel);
+    let collected = collect::collect(
+        (&tree, &super::remote::Fetched::new()),
+        &copy(&["."], "/"),
+        &clock(),
+        &cancel,
+    );
     assert!(matches!(collected, Err(CopyError::Cancelled)));
 }
 
