@@ -23,6 +23,7 @@ use crate::source::Span;
 mod arguments;
 mod context;
 mod environment;
+mod epoch;
 mod expand;
 mod options;
 mod request;
@@ -31,7 +32,9 @@ mod syntax;
 mod target;
 
 pub(crate) use arguments::value as argument_value;
+pub use context::{ContextNameError, context_name};
 pub(crate) use environment::Environment;
+pub use epoch::{EpochOrigin, EpochSource, EpochValue, SourceDateEpoch, source_date_epoch};
 pub(crate) use expand::expand;
 pub use options::PlanOptions;
 pub(crate) use request::RequestKey;
@@ -74,6 +77,26 @@ pub(crate) enum StageBase {
     Image(BaseRequest),
     /// A context that has the name of the stage: it stands in the place of all its instructions.
     Replaced(BaseRequest),
+    /// A named context that has files and no configuration, or nothing at all.
+    Bare(BareContext),
+}
+
+/// A named context that is no image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BareContext {
+    /// The entry of `--build-context` whose directory it is; none for the empty file system.
+    pub(crate) directory: Option<String>,
+    /// What it stands for.
+    pub(crate) stands_for: StandsFor,
+}
+
+/// What a named context stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StandsFor {
+    /// The image that a `FROM` names: the instructions of the stage follow.
+    Base,
+    /// The stage of that name, with all its instructions.
+    Stage,
 }
 
 /// What a `COPY --from` or the `from` of a `RUN --mount` names.
@@ -222,7 +245,7 @@ impl Stage {
     fn requests(&self) -> impl Iterator<Item = &BaseRequest> {
         let base = match &self.base {
             StageBase::Image(request) | StageBase::Replaced(request) => Some(request),
-            StageBase::Scratch | StageBase::Stage(_) => None,
+            StageBase::Scratch | StageBase::Stage(_) | StageBase::Bare(_) => None,
         };
         let copies = self.sources().filter_map(|from| match from {
             CopyFrom::Image(request) => Some(request),
@@ -234,9 +257,18 @@ impl Stage {
         base.into_iter().chain(copies)
     }
 
+    /// Tells whether a named context stands in the place of all its instructions.
+    pub(crate) fn is_replaced(&self) -> bool {
+        match &self.base {
+            StageBase::Replaced(_) => true,
+            StageBase::Bare(context) => context.stands_for == StandsFor::Stage,
+            StageBase::Scratch | StageBase::Stage(_) | StageBase::Image(_) => false,
+        }
+    }
+
     /// Returns what it copies and mounts from; nothing when a context stands in its place.
     pub(crate) fn sources(&self) -> impl Iterator<Item = &CopyFrom> {
-        let replaced = matches!(self.base, StageBase::Replaced(_));
+        let replaced = self.is_replaced();
         self.copies
             .values()
             .chain(self.mounts.values())

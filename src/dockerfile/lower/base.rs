@@ -1,15 +1,19 @@
 //! What a stage starts with: nothing, an earlier stage, or an image.
 
-use graph::{Input, Op, SourceOp, StepLabel, Vertex};
+use graph::{
+    Archives, CopyAction, CopySource, FileAction, FileOp, Input, Op, SourceOp, StepLabel, Vertex,
+};
 use oci::{ImageConfig, Platform};
 
 use crate::ast::InstructionKind;
 use crate::diagnostic::{Diagnostic, Rule};
 use crate::lower::stage_lowering::StageLowering;
 use crate::lower::state::StageState;
-use crate::lower::{Lowered, path};
+use crate::lower::{HistoryStep, Lowered, path};
 use crate::source::Span;
-use crate::stage::{BaseRequest, Environment, ResolvedBase, StageId, StagePlan, windows};
+use crate::stage::{
+    BareContext, BaseRequest, Environment, ResolvedBase, StageId, StagePlan, windows,
+};
 
 /// Where programs are looked for when an image does not say.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -64,6 +68,49 @@ pub(super) fn image(
         config.config.working_dir = Some(path::working_directory("/", directory));
     }
     Ok(StageState::new(root, config))
+}
+
+/// The remark of history entries that stand for layers which no instruction made.
+const EXPORTER_COMMENT: &str = "buildkit.exporter.image.v0";
+
+/// Returns the state of a stage that begins with a directory of the user's, whose files become a layer, or with
+/// nothing. Either way the configuration is that of `FROM scratch`.
+pub(super) fn bare(lowering: &mut StageLowering<'_>, context: &BareContext) -> StageState {
+    let mut state = empty(&lowering.stage.platform);
+    let Some(name) = &context.directory else {
+        return state;
+    };
+    let line = instruction_line(lowering);
+    let label = lowering
+        .steps
+        .next(format!("FROM {name}"), line, &Environment::default());
+    let directory = lowering.directory_of(name);
+    state.root = lowering.add(Vertex {
+        op: Op::File(FileOp {
+            action: FileAction::Copy(whole()),
+        }),
+        inputs: vec![Input::Scratch, directory],
+        platform: lowering.stage.platform.clone(),
+        label,
+    });
+    state.history.push(HistoryStep {
+        created_by: format!("local source for {name}"),
+        empty_layer: false,
+        comment: EXPORTER_COMMENT,
+    });
+    state
+}
+
+/// Copies all that there is.
+fn whole() -> CopyAction {
+    CopyAction {
+        sources: vec![CopySource::Path("/".to_owned())],
+        destination: "/".to_owned(),
+        owner: None,
+        mode: None,
+        exclude: Vec::new(),
+        archives: Archives::Keep,
+    }
 }
 
 /// Returns the file system of an image.

@@ -137,6 +137,8 @@ struct Options {
     target: Option<String>,
     platforms: Vec<String>,
     contexts: BTreeSet<String>,
+    directories: BTreeMap<String, Vec<String>>,
+    empty_contexts: BTreeSet<String>,
     labels: BTreeMap<String, String>,
     network: Option<String>,
     hostname: Option<String>,
@@ -162,6 +164,8 @@ fn options(case: &Path) -> PlanOptions {
         build_args: given.build_args,
         target: given.target,
         contexts: given.contexts,
+        directories: given.directories,
+        empty_contexts: given.empty_contexts,
         labels: given.labels,
         network: match given.network.as_deref() {
             None => NetworkMode::Default,

@@ -77,18 +77,18 @@ impl<'a> StageLowering<'a> {
             StageBase::Image(request) | StageBase::Replaced(request) => {
                 lowering.state = base::image(&mut lowering, request)?;
             }
+            StageBase::Bare(context) => lowering.state = base::bare(&mut lowering, context),
         }
         Ok(lowering)
     }
 
     /// Returns the indices of the instructions to be lowered.
     pub(super) fn body(&self) -> Range<usize> {
-        match self.stage.base {
-            StageBase::Replaced(_) => self.stage.body.end..self.stage.body.end,
-            StageBase::Scratch | StageBase::Stage(_) | StageBase::Image(_) => {
-                self.stage.body.clone()
-            }
+        let body = self.stage.body.clone();
+        if self.stage.is_replaced() {
+            return body.end..body.end;
         }
+        body
     }
 
     pub(super) fn finish(self) -> (StageState, Vec<Diagnostic>) {
@@ -240,13 +240,16 @@ impl<'a> StageLowering<'a> {
                 };
                 base::source(self, request, label)
             }
-            Some(CopyFrom::Directory(name)) => {
-                let ignore = self.plan.options.directories.get(name).cloned();
-                let text = format!("[context {name}] load from client");
-                Ok(self.local(name, ignore.unwrap_or_default(), &text))
-            }
+            Some(CopyFrom::Directory(name)) => Ok(self.directory_of(name)),
             Some(CopyFrom::Unavailable(fault)) => Err(vec![Diagnostic::clone(fault)]),
         }
+    }
+
+    /// Returns a directory that was given as a named context.
+    pub(super) fn directory_of(&mut self, name: &str) -> Input {
+        let ignore = self.plan.options.directories.get(name).cloned();
+        let text = format!("[context {name}] load from client");
+        self.local(name, ignore.unwrap_or_default(), &text)
     }
 
     /// Returns the build context.

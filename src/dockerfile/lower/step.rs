@@ -29,7 +29,11 @@ impl<'a> Steps<'a> {
             .iter()
             .filter(|instruction| is_step(&instruction.kind))
             .count();
-        let has_image = matches!(stage.base, StageBase::Image(_) | StageBase::Replaced(_));
+        let has_image = match &stage.base {
+            StageBase::Image(_) | StageBase::Replaced(_) => true,
+            StageBase::Bare(context) => context.directory.is_some(),
+            StageBase::Scratch | StageBase::Stage(_) => false,
+        };
         Self {
             stage: shown_name(platform, stage),
             index: 0,

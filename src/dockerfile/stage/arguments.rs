@@ -33,6 +33,9 @@ pub(super) fn global(
             Err(found) => faults.extend(found),
         }
     }
+    if let Some(epoch) = &options.epoch_default {
+        arguments.set(super::epoch::NAME, epoch);
+    }
     if faults.is_empty() {
         Ok(arguments)
     } else {
@@ -48,7 +51,7 @@ pub(super) fn declared(ast: &Ast) -> BTreeSet<&str> {
 }
 
 /// Returns what is declared before the first `FROM`.
-fn declarations(ast: &Ast) -> impl Iterator<Item = &ArgDeclaration> {
+pub(super) fn declarations(ast: &Ast) -> impl Iterator<Item = &ArgDeclaration> {
     let is_from = |kind: &InstructionKind| matches!(kind, InstructionKind::From(_));
     let before = ast
         .instructions

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use oci::reference::ReferenceError;
 use oci::{Platform, Reference};
 
 /// Returns the entry that stands for `name` on `platform`: `name::platform` before `name`.
@@ -23,6 +24,40 @@ pub(super) fn find(name: &str, platform: &Platform, contexts: &BTreeSet<String>)
         })
     };
     matches(true).or_else(|| matches(false)).cloned()
+}
+
+/// Why a name is none that a context can have.
+#[derive(Debug, thiserror::Error)]
+pub enum ContextNameError {
+    /// It is empty.
+    #[error("the name is empty")]
+    Empty,
+    /// It has not the form of an image's name.
+    #[error(transparent)]
+    Form(#[from] ReferenceError),
+}
+
+/// Returns the entry that `--build-context` makes of a name: in lower case, the shortest of those that mean the same
+/// image. `name::platform` keeps its platform.
+///
+/// # Errors
+///
+/// Fails for what could be the name of no image and no stage.
+pub fn context_name(text: &str) -> Result<String, ContextNameError> {
+    let lower = text.to_lowercase();
+    let (name, platform) = match lower.split_once("::") {
+        Some((name, platform)) => (name, Some(platform)),
+        None => (lower.as_str(), None),
+    };
+    if name.is_empty() {
+        return Err(ContextNameError::Empty);
+    }
+    Reference::parse(name)?;
+    let name = short(name);
+    Ok(match platform {
+        Some(platform) => format!("{name}::{platform}"),
+        None => name,
+    })
 }
 
 const RESERVED: [&str; 2] = ["scratch", "context"];

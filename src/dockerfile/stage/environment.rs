@@ -34,6 +34,13 @@ impl Environment {
         }
     }
 
+    /// Returns the variables without one of them.
+    pub(crate) fn without(&self, name: &str) -> Self {
+        let mut environment = self.clone();
+        environment.variables.retain(|(known, _)| known != name);
+        environment
+    }
+
     /// Returns the names in order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.variables.iter().map(|(name, _)| name.as_str())

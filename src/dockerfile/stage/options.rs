@@ -20,6 +20,10 @@ pub struct PlanOptions {
     pub contexts: BTreeSet<String>,
     /// Those of the named contexts that are directories, with the patterns of their ignore files.
     pub directories: BTreeMap<String, Vec<String>>,
+    /// Those of the named contexts that are the empty file system (`docker-image://scratch`).
+    pub empty_contexts: BTreeSet<String>,
+    /// What the `SOURCE_DATE_EPOCH` that the Dockerfile itself gives a value comes to, once that is known.
+    pub epoch_default: Option<String>,
     /// `--label`: what is added to the labels of the result.
     pub labels: BTreeMap<String, String>,
     /// `--network`: the network of a `RUN` that does not name one.
@@ -40,6 +44,8 @@ impl PlanOptions {
             target_platforms,
             contexts: BTreeSet::new(),
             directories: BTreeMap::new(),
+            empty_contexts: BTreeSet::new(),
+            epoch_default: None,
             labels: BTreeMap::new(),
             network: NetworkMode::Default,
             hostname: None,

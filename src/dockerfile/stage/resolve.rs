@@ -15,7 +15,7 @@ use crate::stage::environment::Environment;
 use crate::stage::expand::expand;
 use crate::stage::options::PlanOptions;
 use crate::stage::request::BaseRequest;
-use crate::stage::{CopyFrom, Stage, StageBase, StageId};
+use crate::stage::{BareContext, CopyFrom, Stage, StageBase, StageId, StandsFor};
 use crate::stage::{arguments, context};
 use crate::suggest;
 use crate::words::Expanded;
@@ -102,7 +102,7 @@ impl Resolver<'_> {
             // An empty file system is of whatever platform is wanted.
             StageBase::Scratch => self.scope.platform.clone(),
             StageBase::Stage(id) => self.resolved.stages[id.0].platform.clone(),
-            StageBase::Image(_) | StageBase::Replaced(_) => platform,
+            StageBase::Image(_) | StageBase::Replaced(_) | StageBase::Bare(_) => platform,
         };
         self.resolved.stages.push(Stage {
             number: self.resolved.stages.len(),
@@ -174,6 +174,9 @@ impl Resolver<'_> {
     ) -> StageBase {
         let replaced = name.and_then(|name| self.context(name, platform));
         if let (Some(context), Some(alias)) = (replaced, &from.alias) {
+            if let Some(bare) = self.bare(&context, StandsFor::Stage) {
+                return StageBase::Bare(bare);
+            }
             let mut request = self.request(&alias.name, alias.lower_name(), platform);
             request.context = Some(context);
             return StageBase::Replaced(request);
@@ -195,7 +198,12 @@ impl Resolver<'_> {
         if image.value == SCRATCH {
             return StageBase::Scratch;
         }
-        StageBase::Image(self.image(&from.image, image.value, platform))
+        let request = self.image(&from.image, image.value, platform);
+        let context = request.context.as_deref();
+        match context.and_then(|context| self.bare(context, StandsFor::Base)) {
+            Some(bare) => StageBase::Bare(bare),
+            None => StageBase::Image(request),
+        }
     }
 
     fn blank_base(&self, from: &FromInstruction, image: &Expanded) -> Diagnostic {
@@ -267,7 +275,7 @@ impl Resolver<'_> {
         }
         let name = literal.to_lowercase();
         if let Some(id) = self.earlier.get(&name) {
-            return CopyFrom::Stage(*id);
+            return self.of_stage(*id);
         }
         if let Some(number) = self.names.get(&name) {
             return CopyFrom::Unavailable(Box::new(too_early(*number, current, word)));
@@ -277,20 +285,36 @@ impl Resolver<'_> {
         }
         let platform = self.scope.platform.clone();
         let request = self.image(word, literal, &platform);
-        let directories = &self.scope.options.directories;
-        match request
-            .context
-            .as_ref()
-            .filter(|name| directories.contains_key(*name))
-        {
-            Some(name) => CopyFrom::Directory(name.clone()),
+        let context = request.context.as_deref();
+        match context.and_then(|context| self.bare(context, StandsFor::Base)) {
+            Some(bare) => from_bare(&bare),
             None => CopyFrom::Image(request),
         }
     }
 
+    /// Returns what is copied from a stage: of a directory that stands for one, only what the copy names is
+    /// read.
+    fn of_stage(&self, id: StageId) -> CopyFrom {
+        match self.resolved.stages.get(id.0).map(|stage| &stage.base) {
+            Some(StageBase::Bare(bare)) if bare.stands_for == StandsFor::Stage => from_bare(bare),
+            _ => CopyFrom::Stage(id),
+        }
+    }
+
+    /// Returns a named context that is no image.
+    fn bare(&self, context: &str, stands_for: StandsFor) -> Option<BareContext> {
+        let options = self.scope.options;
+        let is_directory = options.directories.contains_key(context);
+        let bare = is_directory || options.empty_contexts.contains(context);
+        bare.then(|| BareContext {
+            directory: is_directory.then(|| context.to_owned()),
+            stands_for,
+        })
+    }
+
     fn numbered(&self, number: usize, current: usize, word: &Word) -> CopyFrom {
         if number < current {
-            return CopyFrom::Stage(StageId(number));
+            return self.of_stage(StageId(number));
         }
         let count = super::stage_count(self.scope.ast);
         let fault = if number < count {
@@ -355,6 +379,13 @@ impl Resolver<'_> {
             .names()
             .chain(self.declared.iter().copied());
         suggest::did_you_mean(name, known)
+    }
+}
+
+fn from_bare(context: &BareContext) -> CopyFrom {
+    match &context.directory {
+        Some(name) => CopyFrom::Directory(name.clone()),
+        None => CopyFrom::Scratch,
     }
 }
 
