@@ -60,10 +60,10 @@ pub enum ImageCommand {
 /// The arguments of `build`.
 #[derive(Debug, Clone, Args)]
 pub struct BuildArguments {
-    /// Directory of the build context
-    #[arg(value_name = "PATH")]
-    pub context: PathBuf,
-    /// Dockerfile [default: PATH/Dockerfile]
+    /// Build context: a directory, a git or HTTP URL, or `-` for standard input
+    #[arg(value_name = "PATH | URL | -")]
+    pub context: Option<PathBuf>,
+    /// Dockerfile: a path, a URL, or `-` for standard input [default: PATH/Dockerfile]
     #[arg(short, long, value_name = "PATH")]
     pub file: Option<PathBuf>,
     /// Name of the image
@@ -75,7 +75,8 @@ pub struct BuildArguments {
     /// Build argument; without a value it is taken from the environment
     #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
     pub build_args: Vec<String>,
-    /// Base image or context by another name: `NAME=oci-layout://PATH[:TAG|@DIGEST]` or `NAME=PATH`
+    /// Context by a name: a directory, a git or HTTP URL, `oci-layout://PATH[:TAG|@DIGEST]` or
+    /// `docker-image://NAME`
     #[arg(long = "build-context", value_name = "NAME=VALUE")]
     pub build_contexts: Vec<String>,
     /// Platforms to build for [env: `DOCKER_DEFAULT_PLATFORM`] [default: this machine's]

@@ -4,23 +4,22 @@ mod remote;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use export::{OutputError, OutputSpec};
-use oci::digest::DigestError;
 use oci::platform::PlatformError;
 use oci::reference::ReferenceError;
-use oci::time::TimestampError;
-use oci::{Clock, Platform, Reference, Timestamp};
+use oci::{Platform, Reference};
 use solver::remote::RemoteOptions;
-use store::LayoutLocation;
 
 use crate::args::{BuildArguments, GlobalArguments, NetworkArgument, ProgressArgument};
 use crate::config::Config;
 use crate::env::Environment;
 
+pub mod context;
 mod policy;
 
+pub use context::{ContextSource, ContextUsageError, DockerfileSource, NamedContext};
 pub use policy::{PolicyOptions, PolicyUsageError, Pull};
 
 /// Why a command line cannot be understood.
@@ -62,49 +61,9 @@ pub enum UsageError {
         /// The text.
         text: String,
     },
-    /// A kind of context that is not supported yet.
-    #[error(
-        "`--build-context {text}`: `{scheme}` is not supported yet: a directory and `oci-layout://` are"
-    )]
-    ContextKind {
-        /// The text.
-        text: String,
-        /// The scheme.
-        scheme: String,
-    },
-    /// The Dockerfile comes from where it is not read from yet.
-    #[error("`--file {text}` is not supported yet: a path is")]
-    Dockerfile {
-        /// The text.
-        text: String,
-    },
-    /// The digest of an image in a layout is malformed.
-    #[error("`--build-context {text}` names no image of a layout")]
-    Layout {
-        /// The text.
-        text: String,
-        /// Why.
-        source: DigestError,
-    },
-    /// The context is something that is not supported yet.
-    #[error("the build context `{text}` is not supported yet: a directory is")]
-    Context {
-        /// The text.
-        text: String,
-    },
-    /// `SOURCE_DATE_EPOCH` is no time.
-    #[error("`SOURCE_DATE_EPOCH={text}` is no time")]
-    Epoch {
-        /// The text.
-        text: String,
-        /// Why.
-        source: TimestampError,
-    },
-    /// `rewrite-timestamp` without a time.
-    #[error(
-        "`rewrite-timestamp=true` needs `SOURCE_DATE_EPOCH`, as a variable or a build argument"
-    )]
-    RewriteWithoutEpoch,
+    /// A context or the Dockerfile is not understood.
+    #[error(transparent)]
+    Context(#[from] ContextUsageError),
     /// `BUILDKIT_PROGRESS`, or the configuration, asks for a display that there is not.
     #[error("`{text}` is no way to show progress: `auto`, `plain`, `quiet` and `none` are")]
     Progress {
@@ -122,10 +81,10 @@ pub enum UsageError {
 /// What a build is to do.
 #[derive(Debug, Clone)]
 pub struct BuildOptions {
-    /// The directory of the context, absolute.
-    pub context: PathBuf,
-    /// The Dockerfile; searched for in the context if none.
-    pub file: Option<PathBuf>,
+    /// Where the context comes from.
+    pub context: ContextSource,
+    /// Where the Dockerfile comes from.
+    pub file: DockerfileSource,
     /// The names of the image.
     pub tags: Vec<Reference>,
     /// The stage.
@@ -150,19 +109,10 @@ pub struct BuildOptions {
     pub progress: ProgressArgument,
     /// How many commands run at the same time.
     pub jobs: NonZeroUsize,
-    /// What time it is.
-    pub clock: Clock,
     /// Which sources and earlier results may be used.
     pub policy: PolicyOptions,
-}
-
-/// A context that has a name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NamedContext {
-    /// A directory.
-    Directory(PathBuf),
-    /// An image in an OCI image layout.
-    Layout(LayoutLocation),
+    /// The working directory, which relative paths count from.
+    pub current_directory: PathBuf,
 }
 
 /// Where commands look for what is the user's.
@@ -224,14 +174,13 @@ impl BuildOptions {
     ) -> Result<Self, UsageError> {
         let build_platform = host_platform();
         let build_args = build_args(arguments, env)?;
-        let epoch = epoch(&build_args)?;
-        let output = output(arguments, epoch, env)?;
+        let output = output(arguments, env)?;
         Ok(Self {
-            context: context(&arguments.context, env)?,
-            file: dockerfile(arguments, env)?,
+            context: context::context(arguments, env)?,
+            file: context::dockerfile(arguments)?,
             tags: tags(arguments, output.as_ref())?,
             target: arguments.target.clone(),
-            contexts: named_contexts(arguments, env)?,
+            contexts: context::named_contexts(arguments, env)?,
             platforms: platforms(arguments, env, &build_platform)?,
             build_platform,
             output,
@@ -240,8 +189,8 @@ impl BuildOptions {
             network: arguments.network.unwrap_or(NetworkArgument::Default),
             progress: progress(arguments, env, config)?,
             jobs: jobs(arguments, config),
-            clock: epoch.map_or(Clock::System, Clock::Fixed),
             policy: PolicyOptions::new(&arguments.policy, env)?,
+            current_directory: env.current_directory.clone(),
             build_args,
         })
     }
@@ -250,42 +199,6 @@ impl BuildOptions {
 /// Returns this machine's platform, in the words of image indexes.
 pub fn host_platform() -> Platform {
     Platform::new("linux", std::env::consts::ARCH).normalized()
-}
-
-fn context(path: &Path, env: &Environment) -> Result<PathBuf, UsageError> {
-    let text = path.to_string_lossy();
-    let is_remote = [
-        "http://",
-        "https://",
-        "git://",
-        "ssh://",
-        "git@",
-        "github.com/",
-    ]
-    .iter()
-    .any(|prefix| text.starts_with(prefix));
-    if text == "-" || is_remote {
-        return Err(UsageError::Context {
-            text: text.into_owned(),
-        });
-    }
-    Ok(env.current_directory.join(path))
-}
-
-fn dockerfile(
-    arguments: &BuildArguments,
-    env: &Environment,
-) -> Result<Option<PathBuf>, UsageError> {
-    let Some(file) = &arguments.file else {
-        return Ok(None);
-    };
-    let text = file.to_string_lossy();
-    if text == "-" || text.starts_with("http://") || text.starts_with("https://") {
-        return Err(UsageError::Dockerfile {
-            text: text.into_owned(),
-        });
-    }
-    Ok(Some(env.current_directory.join(file)))
 }
 
 fn build_args(
@@ -314,34 +227,13 @@ fn build_args(
     Ok(args)
 }
 
-fn epoch(build_args: &BTreeMap<String, String>) -> Result<Option<Timestamp>, UsageError> {
-    let Some(text) = build_args
-        .get("SOURCE_DATE_EPOCH")
-        .filter(|text| !text.is_empty())
-    else {
-        return Ok(None);
-    };
-    let parsed = Timestamp::parse_source_date_epoch(text);
-    parsed.map(Some).map_err(|source| UsageError::Epoch {
-        text: text.clone(),
-        source,
-    })
-}
-
-fn output(
-    arguments: &BuildArguments,
-    epoch: Option<Timestamp>,
-    env: &Environment,
-) -> Result<Option<OutputSpec>, UsageError> {
+fn output(arguments: &BuildArguments, env: &Environment) -> Result<Option<OutputSpec>, UsageError> {
     let text = match arguments.outputs.as_slice() {
         [] => return Ok(None),
         [text] => text,
         _ => return Err(UsageError::SeveralOutputs),
     };
     let mut output = OutputSpec::parse(text)?;
-    if output.rewrite_timestamp && epoch.is_none() {
-        return Err(UsageError::RewriteWithoutEpoch);
-    }
     if let export::Destination::Path(path) = &mut output.destination {
         *path = env.current_directory.join(&path);
     }
@@ -407,44 +299,6 @@ fn parse_platform(text: &str, host: &Platform) -> Result<Platform, UsageError> {
     })
 }
 
-fn named_contexts(
-    arguments: &BuildArguments,
-    env: &Environment,
-) -> Result<BTreeMap<String, NamedContext>, UsageError> {
-    let mut contexts = BTreeMap::new();
-    for text in &arguments.build_contexts {
-        let refuse = || UsageError::NameValue {
-            flag: "--build-context",
-            text: text.clone(),
-        };
-        let (name, value) = text.split_once('=').ok_or_else(refuse)?;
-        if name.is_empty() || value.is_empty() {
-            return Err(refuse());
-        }
-        contexts.insert(name.to_ascii_lowercase(), named_context(text, value, env)?);
-    }
-    Ok(contexts)
-}
-
-fn named_context(text: &str, value: &str, env: &Environment) -> Result<NamedContext, UsageError> {
-    if let Some(place) = value.strip_prefix("oci-layout://") {
-        let mut location = LayoutLocation::parse(place).map_err(|source| UsageError::Layout {
-            text: text.to_owned(),
-            source,
-        })?;
-        location.path = env.current_directory.join(location.path);
-        return Ok(NamedContext::Layout(location));
-    }
-    if let Some((scheme, _)) = value.split_once("://") {
-        let scheme = format!("{scheme}://");
-        return Err(UsageError::ContextKind {
-            text: text.to_owned(),
-            scheme,
-        });
-    }
-    Ok(NamedContext::Directory(env.current_directory.join(value)))
-}
-
 fn pairs(flag: &'static str, texts: &[String]) -> Result<BTreeMap<String, String>, UsageError> {
     let pair = |text: &String| match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
@@ -485,6 +339,8 @@ fn jobs(arguments: &BuildArguments, config: &Config) -> NonZeroUsize {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

@@ -14,7 +14,7 @@ use runtime::{
 use solver::emulation::Emulation;
 use solver::host_files::HostFiles;
 use solver::remote::Remote;
-use solver::{Events, PackPlan, TimedEvent, Workshop};
+use solver::{Events, TimedEvent, Workshop};
 use store::{IdMapName, OpenOptions, Store, SyncPolicy};
 use vendor_shim::emulation::SystemEmulators;
 use vendor_shim::idmap::NewIdMap;
@@ -63,12 +63,11 @@ pub(crate) fn enter(role: BuilderRole) -> Result<Builder, Box<Report>> {
         .map_err(|error| Box::new(Report::new(Kind::Host, &error)))
 }
 
-/// Opens what a command works with; the receiver gets what there is to show.
+/// Opens what a command works with; the receiver gets what there is to show. The time is the system's and
+/// nothing is packed, unless the command says otherwise.
 pub(crate) fn open(
     builder: &Builder,
     places: &Places,
-    clock: Clock,
-    pack: Option<PackPlan>,
 ) -> Result<(Workshop, Receiver<TimedEvent>), Box<Report>> {
     let ids = storage(builder);
     let store = open_store(builder, places)?;
@@ -87,8 +86,8 @@ pub(crate) fn open(
         host_files: Arc::new(HostFiles::new(resolv_conf(), ids)),
         remote: Arc::new(Remote::new(places.remote.clone(), builder.cancel().clone())),
         ids,
-        pack,
-        clock,
+        pack: None,
+        clock: Clock::System,
         cancel: builder.cancel().clone(),
         events,
     };

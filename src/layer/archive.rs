@@ -36,6 +36,13 @@ pub fn is_archive(mut file: &File) -> io::Result<bool> {
     Ok(read.is_ok_and(|count| count == BLOCK_BYTES) && is_header(&block))
 }
 
+/// Tells whether the first 512 bytes, or all that there are, may be the beginning of an archive: of a tar, or of
+/// something that is compressed.
+pub fn begins_archive(start: &[u8]) -> bool {
+    let header = start.first_chunk::<BLOCK_BYTES>();
+    sniff(start) != ArchiveFormat::Plain || header.is_some_and(is_header)
+}
+
 fn is_header(block: &[u8; BLOCK_BYTES]) -> bool {
     header::parse(block).is_ok()
 }

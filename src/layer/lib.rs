@@ -46,7 +46,7 @@ mod write;
 mod xattr;
 
 pub use apply::{Applied, ApplyError, ApplyOptions, apply};
-pub use archive::{ArchiveError, ArchiveFile, ArchiveReader, is_archive};
+pub use archive::{ArchiveError, ArchiveFile, ArchiveReader, begins_archive, is_archive};
 pub use change::{Attributes, Change, ChangeKind, ChangeSet, Changes, Content, Node, NodeKind};
 pub use checksum::{ChecksumError, digest_changes, hash_files};
 pub use compress::Compression;

@@ -1,11 +1,27 @@
 //! A directory of the user's: the build context, or a named one.
+//!
+//! It is on this machine, or in the store because it came as an archive, from a repository or from a server: then it
+//! is *held* ([`HeldDirectory`]) and its files have the owners that the archive gives them.
+
+mod held;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use graph::PatternSet;
 use graph::pattern::PatternError;
-use rootfs::{FsError, Root};
+use rootfs::{FsError, Owners, Root};
+
+pub use held::{HeldDirectory, UnpackError};
+
+/// Where a directory of the user's is.
+#[derive(Debug, Clone)]
+pub enum DirectorySource {
+    /// On this machine.
+    Path(PathBuf),
+    /// In the store.
+    Held(Arc<HeldDirectory>),
+}
 
 /// A directory of the user's and what of it the build does not see.
 #[derive(Debug)]
@@ -13,33 +29,57 @@ pub struct LocalDirectory {
     /// The directory; nothing outside it is reached through it.
     pub root: Arc<Root>,
     /// The directory as the user named it, for messages.
-    pub shown: PathBuf,
+    pub shown: String,
     /// The `.dockerignore` patterns.
     pub ignore: PatternSet,
+    /// The owners that its files have in an image; without them all are root's.
+    pub owners: Option<Owners>,
 }
 
 impl LocalDirectory {
-    /// Opens a directory.
+    /// Opens a directory of this machine.
     ///
     /// # Errors
     ///
     /// Fails when there is no such directory, or a pattern is malformed.
     pub fn open(path: &Path, patterns: &[String]) -> Result<Self, ContextError> {
-        let shown = path.to_owned();
+        let shown = path.display().to_string();
         let root = Root::open(path).map_err(|source| ContextError::Open {
-            path: shown.clone(),
+            path: path.to_owned(),
             source,
         })?;
-        let ignore = PatternSet::new(patterns).map_err(|source| ContextError::Pattern {
-            path: shown.clone(),
-            source,
-        })?;
+        let ignore = ignore(&shown, patterns)?;
         Ok(Self {
             root: Arc::new(root),
             shown,
             ignore,
+            owners: None,
         })
     }
+
+    /// Opens a directory, wherever it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`LocalDirectory::open`].
+    pub fn of(source: &DirectorySource, patterns: &[String]) -> Result<Self, ContextError> {
+        match source {
+            DirectorySource::Path(path) => Self::open(path, patterns),
+            DirectorySource::Held(held) => Ok(Self {
+                root: Arc::clone(held.root()),
+                shown: held.shown().to_owned(),
+                ignore: ignore(held.shown(), patterns)?,
+                owners: Some(held.owners().clone()),
+            }),
+        }
+    }
+}
+
+fn ignore(shown: &str, patterns: &[String]) -> Result<PatternSet, ContextError> {
+    PatternSet::new(patterns).map_err(|source| ContextError::Pattern {
+        shown: shown.to_owned(),
+        source,
+    })
 }
 
 /// Why a directory of the user's cannot be used.
@@ -54,10 +94,10 @@ pub enum ContextError {
         source: FsError,
     },
     /// A pattern of its ignore file is malformed.
-    #[error("cannot use the ignore patterns of `{}`", path.display())]
+    #[error("cannot use the ignore patterns of `{shown}`")]
     Pattern {
-        /// The directory.
-        path: PathBuf,
+        /// The directory, as the user named it.
+        shown: String,
         /// Why.
         source: PatternError,
     },

@@ -10,6 +10,7 @@ use oci::time::{Clock, Timestamp};
 use runtime::{CancelToken, Executor, KernelFeatures};
 use store::{Lease, Store};
 
+use crate::context::DirectorySource;
 use crate::emulation::Emulation;
 use crate::event::Events;
 use crate::host_files::HostFiles;
@@ -39,7 +40,7 @@ pub struct JobOptions {
     /// How many commands run at the same time.
     pub jobs: NonZeroUsize,
     /// The directories of the user's, by the name that the graph knows them by.
-    pub directories: BTreeMap<String, PathBuf>,
+    pub directories: BTreeMap<String, DirectorySource>,
     /// Variables that commands see and that enter neither keys nor history (`http_proxy`, …), as
     /// `NAME=value`.
     pub untracked_env: Vec<String>,

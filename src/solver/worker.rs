@@ -146,13 +146,13 @@ fn run(step: &Step<'_>, making: Making) -> Result<Output, StepError> {
         Op::Source(SourceOp::Image(source)) => image::run(step, source),
         Op::Source(SourceOp::Local(source)) => {
             let directories = &step.job.options.directories;
-            let path = directories
+            let directory = directories
                 .get(&source.name)
                 .ok_or_else(|| ContextError::Unknown {
                     name: source.name.clone(),
                 })?;
-            Ok(Output::Local(Arc::new(LocalDirectory::open(
-                path,
+            Ok(Output::Local(Arc::new(LocalDirectory::of(
+                directory,
                 &source.ignore,
             )?)))
         }

@@ -3,9 +3,7 @@
 mod policy;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::io;
 
 use dockerfile::diagnostic::Diagnostic;
 use dockerfile::lower::Target;
@@ -14,6 +12,7 @@ use dockerfile::source::SourceFile;
 use dockerfile::stage::{BaseRequest, PlanOptions, ResolvedBase, StagePlan};
 use export::{Exported, OutputSpec, exporter_for};
 use graph::{DefinitionBuilder, SourcePolicy};
+use oci::Clock;
 use solver::base::{self, BaseError};
 use solver::state::Reuse;
 use solver::{
@@ -31,8 +30,13 @@ use crate::report::{self, Kind, Report};
 use crate::run::Outcome;
 use crate::workshop;
 
-/// No Dockerfile is larger (BuildKit's limit is the same).
-const DOCKERFILE_LIMIT_BYTES: u64 = 1024 * 1024;
+mod context;
+mod epoch;
+mod source;
+
+use context::Contexts;
+use epoch::EpochFailure;
+use source::Dockerfile;
 
 /// Runs `build` in the builder.
 pub(crate) fn run(
@@ -44,20 +48,13 @@ pub(crate) fn run(
 ) -> Outcome {
     let options = BuildOptions::new(arguments, env, config)
         .map_err(|error| Report::new(Kind::Usage, &error))?;
-    check_context(&options)?;
-    let source = read_dockerfile(&options)?;
-    let parsed = parse(&source);
-    let plan_options = plan_options(&options)?;
-    let pack = options
-        .output
-        .as_ref()
-        .map(|output| pack_plan(output, &options));
-    let (workshop, events) = workshop::open(builder, places, options.clock, pack)?;
+    context::check(&options)?;
+    let (mut workshop, events) = workshop::open(builder, places)?;
     let display = std::thread::spawn({
         let kind = options.progress;
         move || progress::show(kind, &events, &mut io::stderr())
     });
-    let built = build(&options, plan_options, &workshop, (&source, &parsed));
+    let built = build(&options, &mut workshop);
     // The display ends when nobody can tell it anything any more.
     let cancelled = workshop.cancel.reason();
     drop(workshop);
@@ -74,13 +71,22 @@ pub(crate) fn run(
     }
 }
 
-fn build(
-    options: &BuildOptions,
-    plan_options: PlanOptions,
-    workshop: &Workshop,
-    (source, parsed): (&SourceFile, &Parsed),
-) -> Result<Option<Exported>, Box<Report>> {
+fn build(options: &BuildOptions, workshop: &mut Workshop) -> Result<Option<Exported>, Box<Report>> {
+    let main = context::open_main(options, workshop)?;
+    let dockerfile = source::read(options, &main, workshop)?;
+    let (source, parsed) = (&dockerfile.source, &parse(&dockerfile.source));
     let faults = |faults: Vec<Diagnostic>| first_fault(&faults, source);
+    let mut contexts = Contexts::new(options, main.tree);
+    let mut plan_options = plan_options(options, &dockerfile)?;
+    let clock = epoch::settle(parsed, &mut plan_options, &mut contexts, workshop);
+    set_clock(
+        options,
+        workshop,
+        clock.map_err(|failure| match failure {
+            EpochFailure::Faults(found) => faults(found),
+            EpochFailure::Source(report) => report,
+        })?,
+    );
     let mut plan = StagePlan::new(parsed, plan_options).map_err(faults)?;
     let sources = policy::read(options)?;
     resolve_bases(&mut plan, (options, &sources), workshop, source)?;
@@ -90,10 +96,14 @@ fn build(
         targets.push(plan.lower(platform, &mut graph).map_err(faults)?);
     }
     tell_warnings(parsed, &plan, &targets, source);
+    let definition = graph.finish();
     let job = Job {
-        definition: graph.finish(),
+        options: JobOptions {
+            directories: contexts.directories(&definition, workshop)?,
+            ..job_options(options, &plan)
+        },
+        definition,
         targets: targets.iter().map(|target| target.root).collect(),
-        options: job_options(options, &plan),
     };
     let stacks =
         solve(&job, workshop).map_err(|error| failure::of_solve(error, &job, source, options))?;
@@ -101,27 +111,40 @@ fn build(
     export(&result, options, workshop)
 }
 
-fn plan_options(options: &BuildOptions) -> Result<PlanOptions, Box<Report>> {
+/// Sets the time of the build, which is known only when the Dockerfile was read.
+fn set_clock(options: &BuildOptions, workshop: &mut Workshop, clock: Clock) {
+    workshop.clock = clock;
+    let Some(output) = &options.output else {
+        return;
+    };
+    if output.rewrite_timestamp && clock == Clock::System {
+        workshop
+            .events
+            .warn("`rewrite-timestamp=true` changes nothing without `SOURCE_DATE_EPOCH`");
+    }
+    workshop.pack = Some(pack_plan(output, clock));
+}
+
+fn plan_options(
+    options: &BuildOptions,
+    dockerfile: &Dockerfile,
+) -> Result<PlanOptions, Box<Report>> {
+    let empty = |(name, context): (&String, &NamedContext)| {
+        (*context == NamedContext::Empty).then(|| name.clone())
+    };
     Ok(PlanOptions {
         build_args: options.build_args.clone(),
         target: options.target.clone(),
         contexts: options.contexts.keys().cloned().collect(),
         labels: options.labels.clone(),
-        ignore: read_ignore(options, &parsed_path(options))?,
-        directories: read_directories(options)?,
+        ignore: dockerfile.ignore.clone(),
+        directories: source::named_ignores(options)?,
+        empty_contexts: options.contexts.iter().filter_map(empty).collect(),
         ..PlanOptions::new(options.build_platform.clone(), options.platforms.clone())
     })
 }
 
 fn job_options(options: &BuildOptions, plan: &StagePlan) -> JobOptions {
-    let mut directories = BTreeMap::new();
-    for (name, context) in &options.contexts {
-        if let NamedContext::Directory(path) = context {
-            directories.insert(name.clone(), path.clone());
-        }
-    }
-    // A named context cannot stand for the build context, whatever it is called.
-    directories.insert("context".to_owned(), options.context.clone());
     JobOptions {
         reuse: if options.no_cache || options.policy.nothing_counts() {
             Reuse::No
@@ -130,7 +153,7 @@ fn job_options(options: &BuildOptions, plan: &StagePlan) -> JobOptions {
         },
         oldest: options.policy.oldest(),
         jobs: options.jobs,
-        directories,
+        directories: BTreeMap::new(),
         secrets: solver::ops::exec::Secrets::default(),
         ssh: BTreeMap::new(),
         volumes: Vec::new(),
@@ -142,10 +165,10 @@ fn job_options(options: &BuildOptions, plan: &StagePlan) -> JobOptions {
     }
 }
 
-fn pack_plan(output: &OutputSpec, options: &BuildOptions) -> PackPlan {
-    let clamp = match options.clock {
-        oci::Clock::Fixed(time) if output.rewrite_timestamp => Some(time),
-        oci::Clock::Fixed(_) | oci::Clock::System => None,
+fn pack_plan(output: &OutputSpec, clock: Clock) -> PackPlan {
+    let clamp = match clock {
+        Clock::Fixed(time) if output.rewrite_timestamp => Some(time),
+        Clock::Fixed(_) | Clock::System => None,
     };
     PackPlan {
         compression: output.compression,
@@ -166,9 +189,6 @@ fn resolve_bases(
             return Ok(());
         }
         for request in requests {
-            if let Some(report) = failure::directory_as_base(&request, source, options) {
-                return Err(report);
-            }
             let admitted = policy::admit(&request, sources, source)?;
             let resolved = resolve_base(&admitted, options, workshop);
             let resolved = resolved.map_err(|error| {
@@ -194,10 +214,11 @@ fn resolve_base(
         Some(NamedContext::Layout(location)) => {
             base::resolve_layout(&workshop.store, location, &request.platform)?
         }
-        // What a directory stands for is told before anything is looked up.
-        Some(NamedContext::Directory(_)) | None => {
-            base::resolve_stored(&workshop.store, &request.name, &request.platform)?
+        Some(NamedContext::Image(name)) => {
+            base::resolve_stored(&workshop.store, name, &request.platform)?
         }
+        // What is no image is never asked for as one.
+        Some(_) | None => base::resolve_stored(&workshop.store, &request.name, &request.platform)?,
     };
     Ok(ResolvedBase {
         config: resolved.config,
@@ -275,139 +296,4 @@ fn first_fault(faults: &[Diagnostic], source: &SourceFile) -> Box<Report> {
         report::print(report);
     }
     Box::new(last.unwrap_or_else(failure::without_reason))
-}
-
-/// Returns the Dockerfile's path: `-f`, or `Dockerfile` or `dockerfile` in the context.
-fn parsed_path(options: &BuildOptions) -> PathBuf {
-    if let Some(file) = &options.file {
-        return file.clone();
-    }
-    let usual = options.context.join("Dockerfile");
-    let lower = options.context.join("dockerfile");
-    match std::fs::symlink_metadata(&usual) {
-        Err(error)
-            if error.kind() == io::ErrorKind::NotFound && lower.try_exists().unwrap_or(false) =>
-        {
-            lower
-        }
-        _ => usual,
-    }
-}
-
-/// Says that the context is missing before a file in it is missed.
-fn check_context(options: &BuildOptions) -> Result<(), Box<Report>> {
-    let path = &options.context;
-    let found = std::fs::metadata(path).and_then(|metadata| {
-        let is_directory = metadata.is_dir();
-        is_directory
-            .then_some(())
-            .ok_or_else(|| io::ErrorKind::NotADirectory.into())
-    });
-    found.map_err(|error| failure::unreadable("build context", path, &error, options))
-}
-
-fn read_dockerfile(options: &BuildOptions) -> Result<SourceFile, Box<Report>> {
-    let path = parsed_path(options);
-    let refuse = |error: &io::Error| failure::unreadable("Dockerfile", &path, error, options);
-    let bytes = read_limited(&path).map_err(|error| refuse(&error))?;
-    if bytes.len() as u64 > DOCKERFILE_LIMIT_BYTES {
-        return Err(failure::too_large(
-            "Dockerfile",
-            &path,
-            DOCKERFILE_LIMIT_BYTES,
-        ));
-    }
-    let text = String::from_utf8(bytes).map_err(|_not_utf8| {
-        refuse(&io::Error::new(
-            io::ErrorKind::InvalidData,
-            "it is not UTF-8",
-        ))
-    })?;
-    Ok(SourceFile::new(shown(&path, options), text))
-}
-
-/// Reads a file up to the first byte that is too many. Its size is not asked for: it may be a pipe, or a
-/// link to something that never ends.
-fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let file = File::open(path)?;
-    file.take(DOCKERFILE_LIMIT_BYTES + 1)
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Returns a path as the user would write it.
-fn shown(path: &Path, options: &BuildOptions) -> String {
-    path.strip_prefix(&options.context)
-        .unwrap_or(path)
-        .display()
-        .to_string()
-}
-
-/// Reads the ignore file of the Dockerfile, or else of the context; none is no patterns.
-fn read_ignore(options: &BuildOptions, dockerfile: &Path) -> Result<Vec<String>, Box<Report>> {
-    let mut own = dockerfile.as_os_str().to_owned();
-    own.push(".dockerignore");
-    for path in [PathBuf::from(own), options.context.join(".dockerignore")] {
-        if let Some(patterns) = read_ignore_if_there(&path, options)? {
-            return Ok(patterns);
-        }
-    }
-    Ok(Vec::new())
-}
-
-/// Reads the ignore files of the named contexts that are directories.
-fn read_directories(options: &BuildOptions) -> Result<BTreeMap<String, Vec<String>>, Box<Report>> {
-    let mut directories = BTreeMap::new();
-    for (name, context) in &options.contexts {
-        if let NamedContext::Directory(path) = context {
-            let patterns = read_ignore_if_there(&path.join(".dockerignore"), options)?;
-            directories.insert(name.clone(), patterns.unwrap_or_default());
-        }
-    }
-    Ok(directories)
-}
-
-fn read_ignore_if_there(
-    path: &Path,
-    options: &BuildOptions,
-) -> Result<Option<Vec<String>>, Box<Report>> {
-    match std::fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_file() && metadata.len() > DOCKERFILE_LIMIT_BYTES => Err(
-            failure::too_large("ignore file", path, DOCKERFILE_LIMIT_BYTES),
-        ),
-        Ok(_) => read_ignore_file(path, options).map(Some),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failure::unreadable("ignore file", path, &error, options)),
-    }
-}
-
-/// Reads an ignore file through its directory: a link in a context does not lead out of it.
-fn read_ignore_file(path: &Path, options: &BuildOptions) -> Result<Vec<String>, Box<Report>> {
-    let read = || -> Result<Vec<u8>, rootfs::FsError> {
-        let parent = path.parent().unwrap_or(Path::new("/"));
-        let name = path.file_name().unwrap_or_default();
-        let root = rootfs::Root::open(parent)?;
-        let name = rootfs::RootPath::lexical(name.as_encoded_bytes())
-            .unwrap_or_else(|_| rootfs::RootPath::root());
-        Ok(root
-            .read_to_end_limited(&name, DOCKERFILE_LIMIT_BYTES)?
-            .unwrap_or_default())
-    };
-    let bytes = read().map_err(|error| {
-        Box::new(Report::new(
-            Kind::User,
-            &failure::Unreadable::ignore_file(path, error),
-        ))
-    })?;
-    let text = String::from_utf8_lossy(&bytes);
-    // What is malformed is told here, with the file; the patterns themselves are part of the graph.
-    dockerfile::ignore::parse_ignore_file(&text).map_err(|error| {
-        let mut report = Report::new(Kind::User, &error);
-        report
-            .notes
-            .push(format!("ignore file: {}", shown(path, options)));
-        Box::new(report)
-    })?;
-    Ok(dockerfile::ignore::patterns(&text))
 }

@@ -15,7 +15,7 @@ use solver::ops::copy::CopyError;
 use solver::ops::exec::CommandFailure;
 use solver::{Job, SolveError, StepError};
 
-use crate::options::{BuildOptions, NamedContext};
+use crate::options::{BuildOptions, DockerfileSource};
 use crate::report::{Kind, Place, Report};
 
 /// A file of the user's that cannot be read.
@@ -28,10 +28,10 @@ pub(crate) struct Unreadable {
 }
 
 impl Unreadable {
-    /// Makes the error of an ignore file.
-    pub(crate) fn ignore_file(path: &Path, source: rootfs::FsError) -> Self {
+    /// Makes the error of a file of a context.
+    pub(crate) fn new(what: &'static str, path: &Path, source: rootfs::FsError) -> Self {
         Self {
-            what: "ignore file",
+            what,
             path: path.to_owned(),
             source: source.into(),
         }
@@ -74,7 +74,10 @@ pub(crate) fn unreadable(
         },
     );
     let is_dockerfile = what == "Dockerfile";
-    if is_dockerfile && options.file.is_none() && error.kind() == io::ErrorKind::NotFound {
+    if is_dockerfile
+        && options.file == DockerfileSource::Usual
+        && error.kind() == io::ErrorKind::NotFound
+    {
         report.help = Some("`-f PATH` names another file".to_owned());
     }
     Box::new(report)
@@ -112,35 +115,6 @@ pub(crate) fn interrupted(reason: CancelReason) -> Box<Report> {
         notes: Vec::new(),
         help: None,
     })
-}
-
-/// A named context that is a directory, where an image is needed.
-#[derive(Debug, thiserror::Error)]
-#[error("the context `{name}` is a directory, which cannot be a base image yet")]
-struct DirectoryAsBase {
-    name: String,
-}
-
-/// Reports a base that is a directory, if it is one.
-pub(crate) fn directory_as_base(
-    request: &BaseRequest,
-    source: &SourceFile,
-    options: &BuildOptions,
-) -> Option<Box<Report>> {
-    let name = request.context.clone()?;
-    let NamedContext::Directory(path) = options.contexts.get(&name)? else {
-        return None;
-    };
-    let mut report = Report::new(Kind::User, &DirectoryAsBase { name: name.clone() });
-    report.notes.push(format!("`{name}` is {}", path.display()));
-    report.help = Some(format!("`COPY --from={name}` copies from it"));
-    let (source, span) = (source.clone(), request.span);
-    report.place = Some(Place {
-        source,
-        span,
-        label: "a directory".to_owned(),
-    });
-    Some(Box::new(report))
 }
 
 /// Reports a base image that cannot be used.
@@ -248,7 +222,7 @@ fn of_step(error: &StepError, options: &BuildOptions) -> Report {
             let mut report = Report::new(Kind::User, error);
             report
                 .notes
-                .push(format!("build context: {}", options.context.display()));
+                .push(format!("build context: {}", options.context));
             report
         }
         _ => Report::new(Kind::User, error),

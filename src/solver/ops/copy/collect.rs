@@ -318,7 +318,11 @@ impl Reader<'_> {
     ) -> Result<Option<FoundEntry>, CopyError> {
         let node = match self.tree {
             SourceTree::Stage(view) => layer::stored_node(root, entry, view.owners())?,
-            SourceTree::Local(_) | SourceTree::Empty => layer::local_node(root, entry)?,
+            SourceTree::Local(directory) => match &directory.owners {
+                Some(owners) => layer::stored_node(root, entry, owners)?,
+                None => layer::local_node(root, entry)?,
+            },
+            SourceTree::Empty => layer::local_node(root, entry)?,
         };
         let Metadata {
             kind,

@@ -15,7 +15,7 @@ use crate::worker::Step;
 pub(crate) enum SourceTree {
     /// The copy has no source but texts of the Dockerfile, or an empty file system.
     Empty,
-    /// A directory of the user's: owners mean nothing in an image.
+    /// A directory of the user's: owners mean nothing in an image, unless an archive says them.
     Local(Arc<LocalDirectory>),
     /// The file system of another stage or image: owners are kept.
     Stage(View),
@@ -43,7 +43,7 @@ impl SourceTree {
     pub(crate) fn place(&self) -> String {
         match self {
             Self::Empty => "an empty file system".to_owned(),
-            Self::Local(directory) => format!("build context: {}", directory.shown.display()),
+            Self::Local(directory) => format!("build context: {}", directory.shown),
             Self::Stage(_) => "the file system of the stage".to_owned(),
         }
     }
