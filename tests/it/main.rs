@@ -11,6 +11,8 @@ mod cache;
 #[cfg(test)]
 mod command;
 #[cfg(test)]
+mod contexts;
+#[cfg(test)]
 mod emulation;
 #[cfg(test)]
 mod export;

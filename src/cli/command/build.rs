@@ -76,6 +76,7 @@ fn build(options: &BuildOptions, workshop: &mut Workshop) -> Result<Option<Expor
     let dockerfile = source::read(options, &main, workshop)?;
     let (source, parsed) = (&dockerfile.source, &parse(&dockerfile.source));
     let faults = |faults: Vec<Diagnostic>| first_fault(&faults, source);
+    context::warn_of_reserved(options, workshop);
     let mut contexts = Contexts::new(options, main.tree);
     let mut plan_options = plan_options(options, &dockerfile)?;
     let clock = epoch::settle(parsed, &mut plan_options, &mut contexts, workshop);

@@ -98,6 +98,19 @@ pub(crate) fn check(options: &BuildOptions) -> Result<(), Box<Report>> {
     Ok(())
 }
 
+/// Warns of named contexts that nothing can name.
+pub(crate) fn warn_of_reserved(options: &BuildOptions, workshop: &Workshop) {
+    let reserved = [CONTEXT, "scratch"];
+    for name in reserved
+        .iter()
+        .filter(|name| options.contexts.contains_key(**name))
+    {
+        workshop.events.warn(format!(
+            "the build context `{name}` is not used: the name is reserved"
+        ));
+    }
+}
+
 fn check_directory(
     what: &'static str,
     path: &Path,

@@ -179,26 +179,20 @@ fn read_in_tree<S: AsRef<str>>(
     options: &BuildOptions,
 ) -> Result<Found, Box<Report>> {
     let root = root_of(tree, options)?;
-    let mut wanted = None;
     for name in names.iter().map(AsRef::as_ref) {
         let shown = shown_in(tree, name);
-        let path =
-            RootPath::lexical(name).map_err(|error| unreadable(&shown, FsError::from(error)))?;
-        let there = root
-            .metadata(&path)
-            .map_err(|error| unreadable(&shown, error))?;
-        wanted.get_or_insert_with(|| shown.clone());
-        if there.is_none() {
+        let refuse = |error| unreadable(&shown, error);
+        let path = RootPath::lexical(name).map_err(|error| refuse(error.into()))?;
+        if root.metadata(&path).map_err(refuse)?.is_none() {
             continue;
         }
         let bytes = match root.read_to_end_limited(&path, LIMIT_BYTES) {
             Ok(Some(bytes)) => bytes,
-            // A link that leads nowhere, or out of the context.
-            Ok(None) => break,
+            Ok(None) => return Err(leads_nowhere(&shown, options)),
             Err(FsError::TooLarge { .. }) => {
                 return Err(failure::too_large("Dockerfile", &shown, LIMIT_BYTES));
             }
-            Err(error) => return Err(unreadable(&shown, error)),
+            Err(error) => return Err(refuse(error)),
         };
         return Ok(Found {
             bytes,
@@ -206,13 +200,22 @@ fn read_in_tree<S: AsRef<str>>(
             place: Some((root, path)),
         });
     }
+    let first = names.first().map_or("", AsRef::as_ref);
+    Err(missing(&shown_in(tree, first), options))
+}
+
+/// Reports that there is no Dockerfile.
+fn missing(shown: &Path, options: &BuildOptions) -> Box<Report> {
     let error = io::Error::from_raw_os_error(NOT_FOUND);
-    Err(failure::unreadable(
-        "Dockerfile",
-        &wanted.unwrap_or_default(),
-        &error,
-        options,
-    ))
+    failure::unreadable("Dockerfile", shown, &error, options)
+}
+
+/// Reports a link that leads out of the context, or nowhere at all.
+fn leads_nowhere(shown: &Path, options: &BuildOptions) -> Box<Report> {
+    let mut report = missing(shown, options);
+    let note = "it is a link, and what it leads to is not in the context";
+    report.notes.push(note.to_owned());
+    report
 }
 
 /// `ENOENT`: no such file or directory.
