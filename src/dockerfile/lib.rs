@@ -35,4 +35,5 @@ pub mod words;
 #[cfg(test)]
 mod corpora;
 
+pub use number::parse_bool;
 pub use parse::{Parsed, parse};

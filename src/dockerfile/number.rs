@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 /// Returns the truth value of `1`, `t`, `true`, `0`, `f`, `false` and their capitalised forms.
-pub(crate) fn parse_bool(text: &str) -> Option<bool> {
+pub fn parse_bool(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),

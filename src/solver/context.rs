@@ -69,7 +69,7 @@ impl LocalDirectory {
                 root: Arc::clone(held.root()),
                 shown: held.shown().to_owned(),
                 ignore: ignore(held.shown(), patterns)?,
-                owners: Some(held.owners().clone()),
+                owners: held.owners().cloned(),
             }),
         }
     }

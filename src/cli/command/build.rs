@@ -32,6 +32,7 @@ use crate::workshop;
 
 mod context;
 mod epoch;
+mod remote;
 mod source;
 
 use context::Contexts;

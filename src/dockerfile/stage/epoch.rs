@@ -13,13 +13,14 @@
 //! What has a time is known only to who fetches it, so the caller is told which source is meant, and plans with what
 //! it found ([`PlanOptions::epoch_default`]). `FROM` lines and stages see the time and not the name of its source.
 
-use oci::Timestamp;
+use graph::GitSource;
+use oci::{Digest, Timestamp};
 
 use crate::ast::{
     AddInstruction, ArgDeclaration, Ast, FromInstruction, Instruction, InstructionKind, Word,
 };
 use crate::diagnostic::Diagnostic;
-use crate::giturl::{GitUrl, parse_git_url};
+use crate::giturl::parse_git_url;
 use crate::parse::Parsed;
 use crate::source::Span;
 use crate::stage::environment::Environment;
@@ -76,16 +77,11 @@ pub enum EpochSource {
     Http {
         /// The URL.
         url: String,
-        /// The digest that the file must have, as it is written.
-        checksum: Option<String>,
+        /// The digest that the file must have.
+        checksum: Option<Digest>,
     },
-    /// A git repository.
-    Git {
-        /// Which, and what of it.
-        url: Box<GitUrl>,
-        /// The commit that it must be, as it is written.
-        checksum: Option<String>,
-    },
+    /// A git repository, and which commit of it.
+    Git(Box<GitSource>),
 }
 
 /// Reads what `SOURCE_DATE_EPOCH` says. A Dockerfile that has errors says nothing: it is never planned.
@@ -270,15 +266,27 @@ impl Reader<'_> {
         let git = parse_git_url(&text)
             .map_err(|error| vec![Diagnostic::error(error.to_string(), source.span)])?;
         if let Some(url) = git.filter(|url| !url.looks_local) {
-            let url = Box::new(url);
-            return Ok(EpochSource::Git { url, checksum });
+            let mut git = url.source();
+            git.checksum = checksum.or(git.checksum);
+            return Ok(EpochSource::Git(Box::new(git)));
         }
         if text.starts_with("http://") || text.starts_with("https://") {
             let url = text;
+            let checksum = self.digest(add, checksum.as_deref())?;
             return Ok(EpochSource::Http { url, checksum });
         }
         let why = "must have one `ADD` of a URL or a git repository";
         Err(vec![refused(why, source.span)])
+    }
+
+    fn digest(
+        &self,
+        add: &AddInstruction,
+        text: Option<&str>,
+    ) -> Result<Option<Digest>, Vec<Diagnostic>> {
+        let span = add.checksum.as_ref().map_or(self.span, |word| word.span);
+        let digest = text.map(Digest::parse).transpose();
+        digest.map_err(|error| vec![Diagnostic::error(error.to_string(), span)])
     }
 
     fn text(&self, word: &Word, visible: &Environment) -> Result<String, Vec<Diagnostic>> {

@@ -1,19 +1,22 @@
 //! Directories of the user's that are in the store: what an archive, a repository or a file became.
 //!
 //! An archive is a stranger's: it is unpacked as a layer is, inside one directory and within limits. What is unpacked
-//! from a stream is there for one job and is removed with the last handle, or by the next build if this one dies.
+//! from a stream is there for one job and is removed with the last handle, or by the next build if this one dies; of
+//! an archive that has a digest the directory stays, as that of an `ADD` does.
 
 use std::io::Read;
 use std::sync::Arc;
 
 use layer::{ApplyError, ApplyOptions, Limits};
-use oci::Timestamp;
 use oci::time::TimestampError;
-use rootfs::{FileKind, FsError, OwnerTable, Owners, Root};
+use oci::{Digest, Timestamp};
+use rootfs::{File, FileKind, FileTime, FsError, Mode, Owners, Root, RootPath};
 use store::{ActiveSnapshot, SnapshotError};
 
 use crate::cancel::Cancellable;
+use crate::error::StepError;
 use crate::job::Workshop;
+use crate::ops::copy;
 use crate::owners;
 
 /// A directory of the user's that is in the store.
@@ -21,7 +24,8 @@ use crate::owners;
 pub struct HeldDirectory {
     root: Arc<Root>,
     shown: String,
-    owners: Owners,
+    /// The owners of the files in an image; without them all are root's.
+    owners: Option<Owners>,
     /// What is removed with this handle.
     _files: Option<ActiveSnapshot>,
 }
@@ -47,6 +51,14 @@ pub enum UnpackError {
         shown: String,
         /// Why.
         source: ApplyError,
+    },
+    /// The archive in the store is refused, or cannot be unpacked.
+    #[error("cannot unpack {shown}")]
+    Archive {
+        /// What was unpacked.
+        shown: String,
+        /// Why.
+        source: Box<StepError>,
     },
     /// A hard link of the archive is to what the archive does not have.
     #[error("`{path}` in {shown} is a link to `{target}`, which is not there")]
@@ -85,12 +97,12 @@ pub enum UnpackError {
 }
 
 impl HeldDirectory {
-    /// Makes a handle on a directory that is in the store for longer than the job.
-    pub fn kept(root: Arc<Root>, shown: String, owners: Owners) -> Self {
+    /// Makes a handle on a directory of the store whose files are root's in an image, as those of a checkout.
+    pub fn kept(root: Arc<Root>, shown: &str) -> Self {
         Self {
             root,
-            shown,
-            owners,
+            shown: shown.to_owned(),
+            owners: None,
             _files: None,
         }
     }
@@ -101,7 +113,61 @@ impl HeldDirectory {
     ///
     /// Fails when the store cannot hold it.
     pub fn empty(workshop: &Workshop, shown: &str) -> Result<Self, UnpackError> {
-        Self::make(workshop, shown, |_| Ok((OwnerTable::default(), false)))
+        Self::make(workshop, shown, |_| Ok(None))
+    }
+
+    /// Makes a directory with one file, which only its owner reads, as BuildKit has it. `shown` is what the directory
+    /// is called in messages.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the file cannot be read, or the store cannot hold it.
+    pub fn with_file(
+        workshop: &Workshop,
+        name: &RootPath,
+        (content, mtime): (&File, FileTime),
+        shown: &str,
+    ) -> Result<Self, UnpackError> {
+        Self::make(workshop, shown, |target| {
+            let write = || {
+                let file = target.create_file(name)?;
+                rootfs::copy_contents(content, &file)?;
+                target.set_mode(name, Mode::new(0o600))?;
+                target.set_times(name, mtime)
+            };
+            write().map_err(|source| UnpackError::Files {
+                shown: shown.to_owned(),
+                source,
+            })?;
+            Ok(None)
+        })
+    }
+
+    /// Unpacks a file of the store, a tar of this digest, compressed or not. `shown` is what it is called in messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`HeldDirectory::unpack`].
+    pub fn of_archive(
+        workshop: &Workshop,
+        (root, path): (&Root, &RootPath),
+        digest: &Digest,
+        shown: &str,
+    ) -> Result<Self, UnpackError> {
+        let made = copy::directory_of(workshop, root, path, digest);
+        let (root, owners) = made.map_err(|error| match error {
+            _ if workshop.cancel.is_cancelled() => UnpackError::Cancelled,
+            error => UnpackError::Archive {
+                shown: shown.to_owned(),
+                source: Box::new(error),
+            },
+        })?;
+        Ok(Self {
+            root,
+            shown: shown.to_owned(),
+            owners: Some(owners),
+            _files: None,
+        })
     }
 
     /// Unpacks a tar, compressed or not. `shown` is what it is called in messages.
@@ -137,14 +203,21 @@ impl HeldDirectory {
                     target: link.target.absolute(),
                 });
             }
-            Ok((applied.owners, applied.root_is_set))
+            if !applied.root_is_set {
+                let failed = |source| UnpackError::Files {
+                    shown: shown.to_owned(),
+                    source,
+                };
+                owners::inherit_top(workshop, target, None).map_err(failed)?;
+            }
+            Ok(Some(Owners::new(workshop.ids, applied.owners)))
         })
     }
 
     fn make(
         workshop: &Workshop,
         shown: &str,
-        fill: impl FnOnce(&Root) -> Result<(OwnerTable, bool), UnpackError>,
+        fill: impl FnOnce(&Root) -> Result<Option<Owners>, UnpackError>,
     ) -> Result<Self, UnpackError> {
         let kept = |source| UnpackError::Store {
             shown: shown.to_owned(),
@@ -160,14 +233,11 @@ impl HeldDirectory {
         if workshop.cancel.is_cancelled() {
             return Err(UnpackError::Cancelled);
         }
-        let (table, root_is_set) = filled?;
-        if !root_is_set {
-            owners::inherit_top(workshop, active.fs(), None).map_err(files)?;
-        }
+        let owners = filled?;
         Ok(Self {
             root: Arc::new(active.fs().try_clone().map_err(files)?),
             shown: shown.to_owned(),
-            owners: Owners::new(workshop.ids, table),
+            owners,
             _files: Some(active),
         })
     }
@@ -182,9 +252,9 @@ impl HeldDirectory {
         &self.shown
     }
 
-    /// Returns the owners that its files have in an image.
-    pub fn owners(&self) -> &Owners {
-        &self.owners
+    /// Returns the owners that its files have in an image; without them all are root's.
+    pub fn owners(&self) -> Option<&Owners> {
+        self.owners.as_ref()
     }
 
     /// Returns the time of the newest regular file, in whole seconds; none if there is no file.

@@ -33,6 +33,7 @@ use oci::time::Clock;
 use rootfs::FileTime;
 use store::SnapshotId;
 
+pub(crate) use archive::directory_of;
 pub use collect::{Collected, Found, FoundEntry};
 pub use error::CopyError;
 pub(crate) use plan::{directory_node, with_ancestors};

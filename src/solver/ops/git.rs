@@ -16,7 +16,8 @@ pub(crate) fn run(step: &Step<'_>, source: &GitSource) -> Result<Output, StepErr
     let checkout = remote::fetch_git(step.workshop, source)?;
     Ok(Output::Local(Arc::new(LocalDirectory {
         root: checkout.root,
-        shown: source.remote.clone().into(),
+        shown: source.remote.clone(),
         ignore: PatternSet::default(),
+        owners: None,
     })))
 }

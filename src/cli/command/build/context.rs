@@ -15,6 +15,7 @@ use solver::Workshop;
 use solver::context::{DirectorySource, HeldDirectory, UnpackError};
 
 use super::super::failure;
+use super::remote;
 use crate::options::{BuildOptions, ContextSource, DockerfileSource, NamedContext};
 use crate::report::{Kind, Report};
 
@@ -39,6 +40,8 @@ enum TreeTime {
     Unknown,
     /// That of its newest file.
     NewestFile,
+    /// That of the commit, or what the server says.
+    At(Timestamp),
 }
 
 /// What the build context turned out to be.
@@ -70,11 +73,11 @@ enum ContextError {
     /// Standard input cannot be read.
     #[error("cannot read standard input")]
     Read(#[source] io::Error),
-    /// A kind of context that is not carried out.
-    #[error("the context `{shown}` is not supported yet")]
-    Unsupported {
-        /// The context.
-        shown: String,
+    /// A context is asked for that nobody gave: our own fault.
+    #[error("the context `{name}` was not given")]
+    Unknown {
+        /// Its name.
+        name: String,
     },
 }
 
@@ -140,10 +143,18 @@ pub(crate) fn open_main(
             dockerfile: None,
         }),
         ContextSource::Stdin => stdin(options, workshop),
-        ContextSource::Git(_) | ContextSource::Http(_) => Err(user(&ContextError::Unsupported {
-            shown: options.context.to_string(),
-        })),
+        ContextSource::Git(url) => Ok(MainContext {
+            tree: remote::git(url, keeps_git_dir(options), workshop)?,
+            dockerfile: None,
+        }),
+        ContextSource::Http(url) => remote::http(url, workshop),
     }
+}
+
+/// Tells whether a build argument asks for the `.git` of the build context.
+fn keeps_git_dir(options: &BuildOptions) -> bool {
+    let argument = options.build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR");
+    argument.is_some_and(|text| dockerfile::parse_bool(text) == Some(true))
 }
 
 /// Reads standard input: a tar is a context, anything else the Dockerfile of an empty one.
@@ -186,24 +197,40 @@ impl Tree {
         }
     }
 
-    fn of_archive(held: HeldDirectory) -> Self {
+    /// Makes the tree of an archive, which is as new as its newest file.
+    pub(crate) fn of_archive(held: HeldDirectory) -> Self {
         Self {
             source: DirectorySource::Held(Arc::new(held)),
             time: TreeTime::NewestFile,
         }
     }
 
-    fn of_files(held: HeldDirectory) -> Self {
+    /// Makes the tree of files that have no time.
+    pub(crate) fn of_files(held: HeldDirectory) -> Self {
         Self {
             source: DirectorySource::Held(Arc::new(held)),
             time: TreeTime::Unknown,
         }
     }
 
+    /// Gives the tree a time that counts more than those of its files.
+    #[must_use]
+    pub(crate) fn at(self, time: Option<Timestamp>) -> Self {
+        let time = time.map_or(self.time, TreeTime::At);
+        Self { time, ..self }
+    }
+
     /// Returns the time that `SOURCE_DATE_EPOCH` takes from it, if it has one.
-    fn time(&self) -> Result<Option<Timestamp>, UnpackError> {
+    ///
+    /// # Errors
+    ///
+    /// Fails when its files cannot be read.
+    pub(crate) fn time(&self) -> Result<Option<Timestamp>, Box<Report>> {
         match (&self.source, self.time) {
-            (DirectorySource::Held(held), TreeTime::NewestFile) => held.newest_file(),
+            (_, TreeTime::At(time)) => Ok(Some(time)),
+            (DirectorySource::Held(held), TreeTime::NewestFile) => {
+                held.newest_file().map_err(|error| of_unpack(&error))
+            }
             (DirectorySource::Path(_) | DirectorySource::Held(_), _) => Ok(None),
         }
     }
@@ -225,7 +252,7 @@ impl<'a> Contexts<'a> {
     ///
     /// Fails when its files cannot be read.
     pub(crate) fn main_time(&self) -> Result<Option<Timestamp>, Box<Report>> {
-        self.main.time().map_err(|error| of_unpack(&error))
+        self.main.time()
     }
 
     /// Returns the time of a named context; directories of this machine and images have none.
@@ -242,8 +269,7 @@ impl<'a> Contexts<'a> {
         if !is_directory.is_some_and(NamedContext::is_directory) {
             return Ok(None);
         }
-        let tree = self.bring(name, workshop)?;
-        tree.time().map_err(|error| of_unpack(&error))
+        self.bring(name, workshop)?.time()
     }
 
     /// Returns the directories that a graph reads from, by their names in it.
@@ -272,16 +298,19 @@ impl<'a> Contexts<'a> {
     }
 
     /// Brings a named context, once.
-    fn bring(&mut self, name: &str, _workshop: &Workshop) -> Result<Tree, Box<Report>> {
+    fn bring(&mut self, name: &str, workshop: &Workshop) -> Result<Tree, Box<Report>> {
         if let Some(tree) = self.named.get(name) {
             return Ok(tree.clone());
         }
         let tree = match self.options.contexts.get(name) {
             Some(NamedContext::Directory(path)) => Tree::of_path(path),
-            Some(_) | None => {
-                return Err(user(&ContextError::Unsupported {
-                    shown: name.to_owned(),
-                }));
+            Some(NamedContext::Git(url)) => remote::git(url, false, workshop)?,
+            Some(NamedContext::Http(url)) => remote::http(url, workshop)?.tree,
+            // What is no directory is no source of the graph.
+            Some(NamedContext::Layout(_) | NamedContext::Image(_) | NamedContext::Empty) | None => {
+                let name = name.to_owned();
+                let error = ContextError::Unknown { name };
+                return Err(Box::new(Report::new(Kind::Internal, &error)));
             }
         };
         self.named.insert(name.to_owned(), tree.clone());
@@ -294,7 +323,7 @@ fn user(error: &ContextError) -> Box<Report> {
 }
 
 /// Reports a context that cannot be put into the store.
-fn of_unpack(error: &UnpackError) -> Box<Report> {
+pub(crate) fn of_unpack(error: &UnpackError) -> Box<Report> {
     let kind = match error {
         UnpackError::Store { .. } | UnpackError::Files { .. } => Kind::Host,
         _ => Kind::User,

@@ -9,6 +9,7 @@ use oci::{Clock, Timestamp};
 use solver::Workshop;
 
 use super::context::Contexts;
+use super::remote;
 use crate::report::Report;
 
 /// The name of the argument.
@@ -55,7 +56,8 @@ fn time_of(
     match source {
         EpochSource::Context => contexts.main_time(),
         EpochSource::Named(name) => contexts.named_time(name, workshop),
-        EpochSource::Http { .. } | EpochSource::Git { .. } => Ok(None),
+        EpochSource::Http { url, checksum } => remote::http_time(url, checksum.clone(), workshop),
+        EpochSource::Git(source) => remote::git_time(source, workshop),
     }
 }
 

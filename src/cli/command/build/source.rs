@@ -22,6 +22,8 @@ use solver::context::DirectorySource;
 
 use super::super::failure;
 use super::context::{MainContext, Tree};
+use super::remote;
+use crate::options::context::without_password;
 use crate::options::{BuildOptions, ContextSource, DockerfileSource, NamedContext};
 use crate::report::{Kind, Report};
 
@@ -60,9 +62,9 @@ struct Found {
 pub(crate) fn read(
     options: &BuildOptions,
     main: &MainContext,
-    _workshop: &Workshop,
+    workshop: &Workshop,
 ) -> Result<Dockerfile, Box<Report>> {
-    let found = find(options, main)?;
+    let found = find(options, main, workshop)?;
     let refuse =
         |error: &io::Error| failure::unreadable("Dockerfile", &found.shown, error, options);
     if found.bytes.len() as u64 > LIMIT_BYTES {
@@ -80,15 +82,18 @@ pub(crate) fn read(
     })
 }
 
-fn find(options: &BuildOptions, main: &MainContext) -> Result<Found, Box<Report>> {
+fn find(
+    options: &BuildOptions,
+    main: &MainContext,
+    workshop: &Workshop,
+) -> Result<Found, Box<Report>> {
     match &options.file {
         DockerfileSource::Stdin => read_stdin(options),
-        DockerfileSource::Http(_) => Err(failure::unreadable(
-            "Dockerfile",
-            Path::new("URL"),
-            &io::ErrorKind::Unsupported.into(),
-            options,
-        )),
+        DockerfileSource::Http(url) => Ok(Found {
+            bytes: remote::dockerfile(url, workshop)?,
+            shown: PathBuf::from(without_password(url)),
+            place: None,
+        }),
         DockerfileSource::Path(path) if is_of_machine(path, options) => {
             read_path(&options.current_directory.join(path), options)
         }

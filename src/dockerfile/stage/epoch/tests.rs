@@ -32,7 +32,7 @@ fn seconds(seconds: i64) -> EpochValue {
 fn http(url: &str, checksum: Option<&str>) -> EpochValue {
     EpochValue::Of(EpochSource::Http {
         url: url.to_owned(),
-        checksum: checksum.map(str::to_owned),
+        checksum: checksum.map(|text| Digest::parse(text).unwrap()),
     })
 }
 
@@ -69,13 +69,12 @@ fn the_argument_of_the_command_line_goes_before_the_default() {
 #[test]
 fn a_value_is_a_time_or_names_what_has_one() {
     let stage = "FROM scratch AS Web\nADD https://example.org/a.tar /\n";
-    let checked = "ARG V=9\nFROM $EMPTY AS web\nARG U=https://example.org\n\
-                   ADD --checksum=sha256:${V} $U/$V.tar /x\n";
+    let checked = "ARG V=9\nARG E=ee60b9752c5353b4b47577ec9c15d3e52cd83889fbc9daa66c97f6c7f2264c54\nFROM $EMPTY AS web\nARG U=https://example.org\n\
+                   ADD --checksum=sha256:$E $U/$V.tar /x\n";
     let git = "FROM scratch AS web\nADD https://example.org/r.git#v1:docs /\n";
     let url = parse_git_url("https://example.org/r.git#v1:docs")
         .unwrap()
         .unwrap();
-    let (url, checksum) = (Box::new(url), None);
     for (value, stages, expected) in [
         ("1700000000", "", seconds(1_700_000_000)),
         ("$EMPTY_ARGUMENT", "", EpochValue::Unset),
@@ -90,12 +89,15 @@ fn a_value_is_a_time_or_names_what_has_one() {
         (
             "web",
             checked,
-            http("https://example.org/9.tar", Some("sha256:9")),
+            http(
+                "https://example.org/9.tar",
+                Some("sha256:ee60b9752c5353b4b47577ec9c15d3e52cd83889fbc9daa66c97f6c7f2264c54"),
+            ),
         ),
         (
             "web",
             git,
-            EpochValue::Of(EpochSource::Git { url, checksum }),
+            EpochValue::Of(EpochSource::Git(Box::new(url.source()))),
         ),
     ] {
         let text =

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use graph::Archives;
 use layer::{ApplyOptions, Content, Limits, NodeKind};
 use oci::Digest;
-use rootfs::{Root, RootPath};
+use rootfs::{Owners, Root, RootPath};
 use store::{ClaimName, Snapshot, SnapshotId, SnapshotKind, SnapshotMeta};
 
 use super::collect::{self, Collected, Found};
@@ -68,14 +68,25 @@ fn unpacked(
     path: &RootPath,
     digest: &Digest,
 ) -> Result<Found, StepError> {
+    let (root, owners) = directory_of(workshop, root, path, digest)?;
+    let tree = SourceTree::Stage(View::of_directory(root, owners));
+    Ok(collect::whole(&tree, &workshop.cancel)?)
+}
+
+/// Returns the directory that the archive of a digest becomes, and the owners of its files.
+pub(crate) fn directory_of(
+    workshop: &Workshop,
+    root: &Root,
+    path: &RootPath,
+    digest: &Digest,
+) -> Result<(Arc<Root>, Owners), StepError> {
     let id = SnapshotId::from_digest("add", digest)?;
     let snapshot = match realise::open(workshop, &id)? {
         Some(snapshot) => snapshot,
         None => unpack(workshop, root, path, &id)?,
     };
     let owners = owners::of_layer(workshop, &id).map_err(CopyError::Owners)?;
-    let tree = SourceTree::Stage(View::of_directory(Arc::new(snapshot.fs), owners));
-    Ok(collect::whole(&tree, &workshop.cancel)?)
+    Ok((Arc::new(snapshot.fs), owners))
 }
 
 fn unpack(
