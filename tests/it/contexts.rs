@@ -1,6 +1,7 @@
 //! Where the build context and the Dockerfile come from.
 
 mod named;
+mod remote;
 mod stdin;
 mod time;
 
@@ -122,7 +123,7 @@ fn a_dockerfile_has_one_of_three_names() {
     };
     bench.file("file", "");
     for name in ["Containerfile", "dockerfile", "Dockerfile"] {
-        bench.file(name, &format!("FROM scratch\nCOPY file /{name}\n"));
+        bench.file(name, format!("FROM scratch\nCOPY file /{name}\n"));
         assert_eq!(step(), format!("COPY file /{name}"));
     }
     bench.file("sub/dockerfile", "FROM scratch\nCOPY file /sub\n");

@@ -1,6 +1,6 @@
 //! What went wrong → what the user is told: kind, place, notes and help, which only the command knows.
 
-mod remote;
+pub(crate) mod remote;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -17,7 +17,7 @@ use graph::GitSource;
 use oci::{Digest, Timestamp};
 
 use crate::ast::{
-    AddInstruction, ArgDeclaration, Ast, FromInstruction, Instruction, InstructionKind, Word,
+    AddInstruction, ArgInstruction, Ast, FromInstruction, Instruction, InstructionKind, Word,
 };
 use crate::diagnostic::Diagnostic;
 use crate::giturl::parse_git_url;
@@ -219,13 +219,7 @@ impl Reader<'_> {
         let mut found = None;
         for instruction in stage.body {
             match &instruction.kind {
-                InstructionKind::Arg(arg) => {
-                    for declaration in &arg.declarations {
-                        if let Some(value) = self.declared(declaration, &visible)? {
-                            visible.set(&declaration.name.value, &value);
-                        }
-                    }
-                }
+                InstructionKind::Arg(arg) => self.declare(arg, &mut visible)?,
                 InstructionKind::Add(add) if found.is_none() => {
                     found = Some(self.add(add, &visible)?);
                 }
@@ -239,13 +233,19 @@ impl Reader<'_> {
         found.ok_or_else(|| vec![refused(why, stage.from.image.span)])
     }
 
-    fn declared(
+    fn declare(
         &self,
-        declaration: &ArgDeclaration,
-        visible: &Environment,
-    ) -> Result<Option<String>, Vec<Diagnostic>> {
+        arg: &ArgInstruction,
+        visible: &mut Environment,
+    ) -> Result<(), Vec<Diagnostic>> {
         let build_args = &self.options.build_args;
-        arguments::value(declaration, build_args, visible, self.ast.escape)
+        for declaration in &arg.declarations {
+            let value = arguments::value(declaration, build_args, visible, self.ast.escape)?;
+            if let Some(value) = value {
+                visible.set(&declaration.name.value, &value);
+            }
+        }
+        Ok(())
     }
 
     fn add(

@@ -16,7 +16,7 @@ use store::{ActiveSnapshot, SnapshotError};
 use crate::cancel::Cancellable;
 use crate::error::StepError;
 use crate::job::Workshop;
-use crate::ops::copy;
+use crate::ops::copy::{self, CopyError};
 use crate::owners;
 
 /// A directory of the user's that is in the store.
@@ -155,12 +155,21 @@ impl HeldDirectory {
         shown: &str,
     ) -> Result<Self, UnpackError> {
         let made = copy::directory_of(workshop, root, path, digest);
-        let (root, owners) = made.map_err(|error| match error {
-            _ if workshop.cancel.is_cancelled() => UnpackError::Cancelled,
-            error => UnpackError::Archive {
-                shown: shown.to_owned(),
-                source: Box::new(error),
-            },
+        let (root, owners) = made.map_err(|error| {
+            if workshop.cancel.is_cancelled() {
+                return UnpackError::Cancelled;
+            }
+            let shown = shown.to_owned();
+            match error {
+                // Where the archive lies in the store says nothing to the user.
+                StepError::Copy(CopyError::Unpack { source, .. }) => {
+                    UnpackError::Unpack { shown, source }
+                }
+                error => UnpackError::Archive {
+                    shown,
+                    source: Box::new(error),
+                },
+            }
         })?;
         Ok(Self {
             root,

@@ -116,7 +116,7 @@ fn what_standard_input_cannot_be_is_said() {
       = caused by: it is not UTF-8
     ");
     let torn = archive();
-    assert_snapshot!(run(&["-"], torn.get(..700).unwrap()).error(1), @r"
+    assert_snapshot!(run(&["-"], &torn[..700]).error(1), @r"
     error: cannot unpack standard input
       = caused by: read the archive of the layer near byte 700
       = caused by: the archive ends inside an entry

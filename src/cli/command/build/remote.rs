@@ -10,10 +10,11 @@ use solver::Workshop;
 use solver::context::{HeldDirectory, UnpackError};
 use solver::remote::{FetchedFile, RemoteError, fetch_git, fetch_http};
 
+use super::super::failure;
 use super::context::{MainContext, Tree, of_unpack};
 use super::source::LIMIT_BYTES;
 use crate::options::context::without_password;
-use crate::report::{Kind, Report};
+use crate::report::Report;
 
 /// What a file is called that is all of a context.
 const FILE_NAME: &str = "context";
@@ -154,5 +155,5 @@ fn unreadable(shown: &str, source: std::io::Error) -> Box<Report> {
 }
 
 fn of_remote(error: &RemoteError) -> Box<Report> {
-    Box::new(Report::new(Kind::User, error))
+    Box::new(failure::remote::of(error))
 }

@@ -6,7 +6,7 @@ use solver::remote::RemoteError;
 use crate::report::{Kind, Report};
 
 /// Reports what could not be fetched.
-pub(super) fn of(failure: &RemoteError) -> Report {
+pub(crate) fn of(failure: &RemoteError) -> Report {
     let mut report = Report::new(kind(failure), failure);
     report.help = help(failure).map(str::to_owned);
     report
