@@ -228,6 +228,7 @@ pub(crate) fn first(arguments: &[OsString]) -> ExitCode {
     words.extend(arguments.iter().skip(1).cloned());
     let environment: Vec<_> = std::env::vars_os().collect();
     let command = BuilderCommand {
+        secrets: &[],
         arguments: &words,
         environment: &environment,
         caller: &caller,

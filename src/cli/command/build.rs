@@ -1,6 +1,7 @@
 //! `careen build`: Dockerfile → graph → file systems → output.
 
 mod policy;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,6 +16,7 @@ use dockerfile::stage::{BaseRequest, PlanOptions, ResolvedBase, StagePlan};
 use export::{Exported, OutputSpec, exporter_for};
 use graph::{DefinitionBuilder, SourcePolicy};
 use solver::base::{self, BaseError};
+use solver::ops::exec::Secrets;
 use solver::state::Reuse;
 use solver::{
     BuildResult, HistoryStep, Job, JobOptions, PackPlan, PlatformResult, Stack, Workshop, solve,
@@ -57,7 +59,7 @@ pub(crate) fn run(
         let kind = options.progress;
         move || progress::show(kind, &events, &mut io::stderr())
     });
-    let built = build(&options, plan_options, &workshop, (&source, &parsed));
+    let built = build(&options, (plan_options, env), &workshop, (&source, &parsed));
     // The display ends when nobody can tell it anything any more.
     let cancelled = workshop.cancel.reason();
     drop(workshop);
@@ -76,7 +78,7 @@ pub(crate) fn run(
 
 fn build(
     options: &BuildOptions,
-    plan_options: PlanOptions,
+    (plan_options, env): (PlanOptions, &Environment),
     workshop: &Workshop,
     (source, parsed): (&SourceFile, &Parsed),
 ) -> Result<Option<Exported>, Box<Report>> {
@@ -90,10 +92,11 @@ fn build(
         targets.push(plan.lower(platform, &mut graph).map_err(faults)?);
     }
     tell_warnings(parsed, &plan, &targets, source);
+    let secrets = secrets::read(options, env, workshop)?;
     let job = Job {
         definition: graph.finish(),
         targets: targets.iter().map(|target| target.root).collect(),
-        options: job_options(options, &plan),
+        options: job_options(options, &plan, secrets),
     };
     let stacks =
         solve(&job, workshop).map_err(|error| failure::of_solve(error, &job, source, options))?;
@@ -113,7 +116,7 @@ fn plan_options(options: &BuildOptions) -> Result<PlanOptions, Box<Report>> {
     })
 }
 
-fn job_options(options: &BuildOptions, plan: &StagePlan) -> JobOptions {
+fn job_options(options: &BuildOptions, plan: &StagePlan, secrets: Secrets) -> JobOptions {
     let mut directories = BTreeMap::new();
     for (name, context) in &options.contexts {
         if let NamedContext::Directory(path) = context {
@@ -131,9 +134,9 @@ fn job_options(options: &BuildOptions, plan: &StagePlan) -> JobOptions {
         oldest: options.policy.oldest(),
         jobs: options.jobs,
         directories,
-        secrets: solver::ops::exec::Secrets::default(),
+        secrets,
         ssh: BTreeMap::new(),
-        volumes: Vec::new(),
+        volumes: options.volumes.clone(),
         untracked_env: plan.untracked_env(),
         network: match options.network {
             NetworkArgument::Default | NetworkArgument::Host => runtime::NetworkMode::Host,

@@ -1,5 +1,7 @@
 //! What went wrong → what the user is told: kind, place, notes and help, which only the command knows.
 
+mod mount;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -204,10 +206,11 @@ pub(crate) fn of_solve(
         }
     };
     let label = &job.definition.vertex(vertex).label;
+    let error = mount::of_copy(*error, label);
     let mut report = of_step(&error, options);
     if label.line > 0 {
         let whole = instruction_span(source, label.line);
-        let word = wrong_word(&error).and_then(|word| {
+        let word = wrong_words(&error).into_iter().find_map(|word| {
             let (span, written) = find_written(source, whole, &word)?;
             report.title = report
                 .title
@@ -228,6 +231,7 @@ fn of_step(error: &StepError, options: &BuildOptions) -> Report {
     match error {
         StepError::Command(failure) => of_command(failure),
         StepError::Copy(failure) => of_copy(failure),
+        StepError::Mount(failure) => mount::report(failure),
         StepError::Emulation(failure) => {
             let mut report = Report::new(Kind::Host, failure);
             if let EmulationError::NotFound { .. } = failure {
@@ -302,20 +306,22 @@ fn of_copy(failure: &CopyError) -> Report {
     report
 }
 
-/// Returns the word of the instruction that is wrong, if it is one.
-fn wrong_word(error: &StepError) -> Option<String> {
+/// Returns the word of the instruction that is wrong, if it is one, in the spellings that it may have.
+fn wrong_words(error: &StepError) -> Vec<String> {
     match error {
+        StepError::Mount(failure) => mount::wrong_words(failure),
         StepError::Copy(CopyError::NotFound { path, .. } | CopyError::Ignored { path, .. }) => {
-            Some(path.clone())
+            vec![path.clone()]
         }
-        StepError::Copy(CopyError::Owner { owner, .. }) => Some(owner.clone()),
-        StepError::Copy(CopyError::Mode { mode }) => Some(mode.clone()),
-        _ => None,
+        StepError::Copy(CopyError::Owner { owner, .. }) => vec![owner.clone()],
+        StepError::Copy(CopyError::Mode { mode }) => vec![mode.clone()],
+        _ => Vec::new(),
     }
 }
 
 fn place_label(error: &StepError) -> Option<String> {
     match error {
+        StepError::Mount(failure) => mount::place_label(failure),
         StepError::Copy(CopyError::NotFound { .. }) => Some("no such path".to_owned()),
         StepError::Copy(CopyError::Ignored { .. }) => Some("ignored".to_owned()),
         _ => None,

@@ -30,8 +30,8 @@ impl Secret {
         Self(value.into())
     }
 
-    /// Returns the value.
-    pub(crate) fn value(&self) -> &[u8] {
+    /// Returns the value, which must not be shown or written anywhere.
+    pub fn expose(&self) -> &[u8] {
         &self.0
     }
 }
@@ -78,7 +78,7 @@ pub(super) fn mount(
         return Ok(None);
     };
     if let Some(name) = &mount.env {
-        table.add_secret(SecretVariable::new(name.as_bytes(), secret.value()), name);
+        table.add_secret(SecretVariable::new(name.as_bytes(), secret.expose()), name);
     }
     let Some(target) = &mount.target else {
         return Ok(None);
@@ -105,7 +105,7 @@ fn file(target: &str, secret: &Secret, owner: Owner) -> Result<std::os::fd::Owne
     let directory = Root::from_fd(runtime::memory_directory().map_err(called)?, "/");
     let path = RootPath::strict(FILE).expect("the name is one component");
     let file = directory.create_file(&path).map_err(failed)?;
-    rootfs::write_all(&file, secret.value()).map_err(failed)?;
+    rootfs::write_all(&file, secret.expose()).map_err(failed)?;
     directory
         .set_owner(&path, owner.uid, owner.gid)
         .map_err(failed)?;
@@ -130,6 +130,6 @@ mod tests {
             shown.contains("token") && !shown.contains("hidden"),
             "{shown}"
         );
-        assert_eq!(secrets.get("token").unwrap().value(), b"hidden");
+        assert_eq!(secrets.get("token").unwrap().expose(), b"hidden");
     }
 }
