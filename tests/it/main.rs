@@ -19,6 +19,8 @@ mod faults;
 #[cfg(test)]
 mod instruction;
 #[cfg(test)]
+mod mounts;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod refusals;

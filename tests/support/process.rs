@@ -83,7 +83,15 @@ impl Id {
         self.signal(Signal::TERM);
     }
 
-    fn role(self) -> Role {
+    /// Returns the arguments and the environment, as anybody with the right to see them does; nothing of a
+    /// process that has ended.
+    pub fn texts(self) -> Vec<u8> {
+        let read = |name| fs::read(format!("/proc/{}/{name}", self.number)).unwrap_or_default();
+        [read("cmdline"), read("environ")].concat()
+    }
+
+    /// Returns what it does for a build.
+    pub fn role(self) -> Role {
         let arguments = fs::read(format!("/proc/{}/cmdline", self.number)).unwrap_or_default();
         let role = String::from_utf8_lossy(&arguments)
             .split('\0')

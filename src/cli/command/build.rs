@@ -47,6 +47,7 @@ pub(crate) fn run(
     let options = BuildOptions::new(arguments, env, config)
         .map_err(|error| Report::new(Kind::Usage, &error))?;
     check_context(&options)?;
+    check_volumes(&options)?;
     let source = read_dockerfile(&options)?;
     let parsed = parse(&source);
     let plan_options = plan_options(&options)?;
@@ -307,6 +308,16 @@ fn check_context(options: &BuildOptions) -> Result<(), Box<Report>> {
             .ok_or_else(|| io::ErrorKind::NotADirectory.into())
     });
     found.map_err(|error| failure::unreadable("build context", path, &error, options))
+}
+
+/// Says that something is missing before the first command misses it.
+fn check_volumes(options: &BuildOptions) -> Result<(), Box<Report>> {
+    let hosts = options.volumes.iter().map(|volume| &volume.host);
+    let check = |path: &PathBuf| match std::fs::metadata(path) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(failure::unreadable("volume", path, &error, options)),
+    };
+    hosts.map(check).collect()
 }
 
 fn read_dockerfile(options: &BuildOptions) -> Result<SourceFile, Box<Report>> {

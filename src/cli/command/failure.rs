@@ -215,6 +215,7 @@ pub(crate) fn of_solve(
             report.title = report
                 .title
                 .replace(&format!("`{word}`"), &format!("`{written}`"));
+            mount::say_as_written(&mut report.title, written);
             Some(span)
         });
         let text = place_label(&error).unwrap_or_else(|| step_text(label));

@@ -92,6 +92,13 @@ pub(super) fn wrong_words(error: &MountError) -> Vec<String> {
     }
 }
 
+/// Names a path as the option has it that it was found in: in the graph all paths count from the root.
+pub(super) fn say_as_written(title: &mut String, option: &str) {
+    if let Some((_, path)) = option.split_once('=') {
+        *title = title.replace(&format!("`/{path}`"), &format!("`{path}`"));
+    }
+}
+
 /// Returns what is said about those words.
 pub(super) fn place_label(error: &MountError) -> Option<String> {
     let label = match error {
