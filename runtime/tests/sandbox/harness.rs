@@ -48,6 +48,8 @@ pub(crate) enum Task {
     Layers { count: usize, by_string: bool },
     /// Look at the base alone, through a view.
     View { by_string: bool },
+    /// Take files out of mounts that are in no namespace.
+    Part { by_string: bool },
     /// Remove everything.
     Remove,
 }

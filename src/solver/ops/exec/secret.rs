@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
 use graph::SecretMount;
 use rootfs::{Root, RootPath};
-use runtime::{Access, SecretVariable, TargetKind};
+use runtime::{Access, KernelFeatures, SecretVariable, TargetKind};
 
 use super::error::MountError;
 use super::mounts::{MountTable, Mounted, Owner, Source};
@@ -83,17 +83,22 @@ pub(super) fn mount(
     let Some(target) = &mount.target else {
         return Ok(None);
     };
+    let features = step.workshop.features;
     let owner = Owner::on_disk(step, target, &mount.owner)?;
     Ok(Some(Mounted {
         target: target.clone(),
-        source: Source::Descriptor(file(target, secret, owner)?),
+        source: Source::Descriptor(file((target, features), secret, owner)?),
         kind: TargetKind::File,
         access: Access::ReadOnly,
     }))
 }
 
 /// Returns the mount of a new file in memory that holds the secret.
-fn file(target: &str, secret: &Secret, owner: Owner) -> Result<std::os::fd::OwnedFd, MountError> {
+fn file(
+    (target, features): (&str, KernelFeatures),
+    secret: &Secret,
+    owner: Owner,
+) -> Result<OwnedFd, MountError> {
     let failed = |source| MountError::File {
         target: target.to_owned(),
         source,
@@ -110,7 +115,7 @@ fn file(target: &str, secret: &Secret, owner: Owner) -> Result<std::os::fd::Owne
         .set_owner(&path, owner.uid, owner.gid)
         .map_err(failed)?;
     directory.set_mode(&path, owner.mode).map_err(failed)?;
-    let taken = runtime::subtree(directory.as_fd(), file.as_fd());
+    let taken = runtime::subtree(directory.as_fd(), file.as_fd(), &features);
     taken.map_err(|source| MountError::Subtree {
         target: target.to_owned(),
         source,

@@ -15,7 +15,7 @@ use std::thread::{Builder, JoinHandle};
 
 use graph::SshMount;
 use rootfs::{Root, RootPath};
-use runtime::{Access, TargetKind};
+use runtime::{Access, KernelFeatures, TargetKind};
 
 use super::error::MountError;
 use super::mounts::{Held, MountTable, Mounted, Owner, Source};
@@ -45,7 +45,7 @@ pub(super) fn mount(
         return Ok(None);
     };
     let owner = Owner::on_disk(step, &mount.target, &mount.owner)?;
-    let (agent, socket) = Agent::start(&mount.target, upstream, owner)?;
+    let (agent, socket) = Agent::start((&mount.target, step.workshop.features), upstream, owner)?;
     table.hold(Held::Agent(agent));
     Ok(Some(Mounted {
         target: mount.target.clone(),
@@ -66,7 +66,11 @@ pub(super) struct Agent {
 
 impl Agent {
     /// Makes the socket; returns it as a mount too.
-    fn start(target: &str, upstream: &Path, owner: Owner) -> Result<(Self, OwnedFd), MountError> {
+    fn start(
+        (target, features): (&str, KernelFeatures),
+        upstream: &Path,
+        owner: Owner,
+    ) -> Result<(Self, OwnedFd), MountError> {
         let failed = |source| MountError::File {
             target: target.to_owned(),
             source,
@@ -97,7 +101,7 @@ impl Agent {
             directory,
             ending,
         };
-        let socket = runtime::subtree(agent.directory.as_fd(), place.as_fd());
+        let socket = runtime::subtree(agent.directory.as_fd(), place.as_fd(), &features);
         let socket = socket.map_err(|source| MountError::Subtree {
             target: target.to_owned(),
             source,
