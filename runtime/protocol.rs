@@ -120,6 +120,8 @@ pub struct InitFailure {
     pub call: String,
     /// The error number.
     pub errno: i32,
+    /// Which mount of the specification it was.
+    pub mount: Option<usize>,
 }
 
 impl InitFailure {
@@ -128,6 +130,7 @@ impl InitFailure {
             step,
             call: error.call().to_owned(),
             errno: error.errno() as i32,
+            mount: None,
         }
     }
 

@@ -264,6 +264,9 @@ fn of_exec(failure: &ExecError) -> Report {
             report.title = format!("RUN failed: the image has no `{command}`");
             report
         }
+        ExecError::Mount {
+            target, obstacle, ..
+        } => mount::of_target(failure, target, *obstacle),
         ExecError::CommandNotExecutable { .. }
         | ExecError::Specification(_)
         | ExecError::Lost
@@ -311,6 +314,7 @@ fn of_copy(failure: &CopyError) -> Report {
 fn wrong_words(error: &StepError) -> Vec<String> {
     match error {
         StepError::Mount(failure) => mount::wrong_words(failure),
+        StepError::Exec(ExecError::Mount { target, .. }) => mount::target_words(target),
         StepError::Copy(CopyError::NotFound { path, .. } | CopyError::Ignored { path, .. }) => {
             vec![path.clone()]
         }

@@ -266,3 +266,51 @@ fn a_link_in_what_is_mounted_leads_nowhere_else() {
         "{refusal}"
     );
 }
+
+#[test]
+fn a_target_that_cannot_be_mounted_on_is_marked() {
+    needs!(Feature::Busybox);
+    let bench = bench_with_files();
+    bench.dockerfile("FROM base\nRUN --mount=source=dir,target=/etc/passwd true\n");
+    assert_snapshot!(bench.refusal(&[]), @r"
+    error: cannot mount on `/etc/passwd`
+     --> Dockerfile:2:24
+      |
+    2 | RUN --mount=source=dir,target=/etc/passwd true
+      |                        ^^^^^^^^^^^^^^^^^^ step 2/2
+      |
+      = caused by: it is no directory, or its path leads through a file
+    ");
+    bench.dockerfile("FROM base\nRUN --mount=source=a.txt,target=/etc true\n");
+    assert_snapshot!(bench.refusal(&[]), @r"
+    error: cannot mount on `/etc`
+     --> Dockerfile:2:26
+      |
+    2 | RUN --mount=source=a.txt,target=/etc true
+      |                          ^^^^^^^^^^^ step 2/2
+      |
+      = caused by: it is a directory, and a file is to be mounted on it
+    ");
+    bench.dockerfile("FROM base\nRUN --mount=target=/c --mount=type=cache,dst=/c/new true\n");
+    assert_snapshot!(bench.refusal(&[]), @r"
+    error: cannot mount on `/c/new`
+     --> Dockerfile:2:42
+      |
+    2 | RUN --mount=target=/c --mount=type=cache,dst=/c/new true
+      |                                          ^^^^^^^^^^ step 2/2
+      |
+      = caused by: there is no such directory in the read-only mount that it would be in
+      = help: write `rw` for the outer mount, or make the directory in what it mounts
+    ");
+}
+
+#[test]
+fn the_working_directory_is_there_in_a_writable_mount_too() {
+    needs!(Feature::Busybox);
+    let bench = bench_with_files();
+    let found = out(
+        &bench,
+        "FROM base\nWORKDIR /c/build\nRUN --mount=target=/c,rw pwd > /out && cat ../a.txt >> /out\n",
+    );
+    assert_eq!(found, "/c/build\na\n");
+}

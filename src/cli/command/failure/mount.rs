@@ -1,6 +1,7 @@
 //! What went wrong with the mounts of a step → what the user is told.
 
 use graph::StepLabel;
+use runtime::{ExecError, MountObstacle};
 use solver::StepError;
 use solver::ops::copy::CopyError;
 use solver::ops::exec::MountError;
@@ -70,6 +71,38 @@ pub(super) fn report(error: &MountError) -> Report {
         _ => {}
     }
     report
+}
+
+/// Reports a mount that cannot be put into its place.
+pub(super) fn of_target(error: &ExecError, target: &str, obstacle: MountObstacle) -> Report {
+    let mut report = Report::new(Kind::User, error);
+    report.title = format!("cannot mount on `{target}`");
+    let (why, help) = match obstacle {
+        MountObstacle::ReadOnly => (
+            "there is no such directory in the read-only mount that it would be in",
+            Some("write `rw` for the outer mount, or make the directory in what it mounts"),
+        ),
+        MountObstacle::IsADirectory => {
+            ("it is a directory, and a file is to be mounted on it", None)
+        }
+        MountObstacle::NotADirectory => {
+            ("it is no directory, or its path leads through a file", None)
+        }
+        MountObstacle::Other => return report,
+    };
+    report.causes = vec![why.to_owned()];
+    report.help = help.map(str::to_owned);
+    report
+}
+
+/// Returns how the target of a mount may be written.
+pub(super) fn target_words(target: &str) -> Vec<String> {
+    let relative = target.trim_start_matches('/');
+    let mut words = Vec::new();
+    for key in ["target", "dst", "destination"] {
+        words.extend([target, relative].map(|path| format!("{key}={path}")));
+    }
+    words
 }
 
 /// Returns the words of the instruction that may be what is wrong, the likeliest first.
