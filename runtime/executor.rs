@@ -137,6 +137,16 @@ pub enum ExecError {
         /// The call that failed.
         source: CallError,
     },
+    /// A mount of the specification could not be put into its place.
+    #[error("mount on `{target}`")]
+    Mount {
+        /// Its target.
+        target: String,
+        /// What stands in the way.
+        obstacle: MountObstacle,
+        /// The call that failed.
+        source: CallError,
+    },
     /// There is no such program in the sandbox.
     #[error("find the program `{command}` in the sandbox")]
     CommandNotFound {
@@ -162,6 +172,30 @@ pub enum ExecError {
     /// The wait was cancelled, and the sandbox with it.
     #[error("run a command: cancelled")]
     Cancelled,
+}
+
+/// What stands in the way of a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MountObstacle {
+    /// Its place is missing, in a mount that cannot be written.
+    ReadOnly,
+    /// A directory is to be mounted and its place is none, or the way to it leads through something else.
+    NotADirectory,
+    /// A file is to be mounted and its place is a directory.
+    IsADirectory,
+    /// Something that is not its target's fault.
+    Other,
+}
+
+impl MountObstacle {
+    fn of(errno: Errno) -> Self {
+        match errno {
+            Errno::EROFS => Self::ReadOnly,
+            Errno::ENOTDIR => Self::NotADirectory,
+            Errno::EISDIR => Self::IsADirectory,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// Why a specification cannot be meant.
@@ -225,6 +259,19 @@ impl ExecError {
                 Self::CommandNotFound { command, source }
             }
             (SetupStep::Execute, _) => Self::CommandNotExecutable { command, source },
+            (SetupStep::Mounts, _) => {
+                match failure.mount.and_then(|index| spec.mounts.get(index)) {
+                    Some(mount) => Self::Mount {
+                        target: String::from_utf8_lossy(&mount.target).into_owned(),
+                        obstacle: MountObstacle::of(source.errno()),
+                        source,
+                    },
+                    None => Self::Setup {
+                        step: failure.step,
+                        source,
+                    },
+                }
+            }
             (step, _) => Self::Setup { step, source },
         }
     }

@@ -6,6 +6,7 @@
 //! | overlayfs in a user namespace with `userxattr` | 5.11 | no sandbox |
 //! | `mount_setattr` | 5.12 | no sandbox |
 //! | overlayfs with `lowerdir+` | 6.8 | all layers in one string, which limits their number |
+//! | `open_tree` of a mount in no namespace | 6.15 | one namespace more for each part of one |
 //! | Landlock's scope of abstract sockets | 6.12 | abstract sockets of the host can be reached |
 //! | `binfmt_misc` in a user namespace | 6.7 | the host's handlers, if any |
 
@@ -13,7 +14,8 @@ use std::os::fd::AsFd as _;
 
 use nix::errno::Errno;
 
-use crate::sys::mount::{self, Setting};
+use crate::memory_directory;
+use crate::sys::mount::{self, Depth, Setting};
 use crate::sys::security;
 
 /// Landlock's first version with scopes for abstract sockets.
@@ -24,6 +26,8 @@ const LANDLOCK_WITH_SCOPES: i64 = 6;
 pub struct KernelFeatures {
     /// overlayfs takes its layers one by one (`lowerdir+`).
     pub overlay_layer_by_layer: bool,
+    /// Parts of a mount that is in no namespace can be mounts of their own.
+    pub parts_of_detached_mounts: bool,
     /// Landlock can keep a sandbox from abstract sockets outside of it.
     pub landlock_scopes: bool,
 }
@@ -33,6 +37,7 @@ impl KernelFeatures {
     pub fn probe() -> Self {
         Self {
             overlay_layer_by_layer: has_layer_by_layer(),
+            parts_of_detached_mounts: has_parts_of_detached_mounts(),
             landlock_scopes: security::landlock_version()
                 .is_ok_and(|version| version >= LANDLOCK_WITH_SCOPES),
         }
@@ -48,4 +53,9 @@ fn has_layer_by_layer() -> bool {
     let set = |setting| mount::fsconfig(context.as_fd(), setting).map_err(|error| error.errno());
     set(Setting::Flag(c"no-such-option")) == Err(Errno::EINVAL)
         && set(Setting::String(c"lowerdir+", c"/")).is_ok()
+}
+
+fn has_parts_of_detached_mounts() -> bool {
+    memory_directory()
+        .is_ok_and(|detached| mount::open_tree(detached.as_fd(), c"", Depth::Single).is_ok())
 }

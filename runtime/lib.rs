@@ -38,8 +38,8 @@ pub mod userns;
 pub use cancel::{CancelReason, CancelToken};
 pub use channel::ChannelError;
 pub use executor::{
-    ExecError, Executor, ExecutorMode, OutputSink, Protections, SpecificationError, Step,
-    StepOutcome, Stream,
+    ExecError, Executor, ExecutorMode, MountObstacle, OutputSink, Protections, SpecificationError,
+    Step, StepOutcome, Stream,
 };
 pub use features::KernelFeatures;
 pub use memory::memory_directory;

@@ -3,7 +3,7 @@
 //! ```text
 //! first process                         builder
 //!      │ ◄──────────── Unshared ──────────── │   it has a user namespace without ids
-//!      │ ───────────── Mapped(ids) ────────► │   the ids are there
+//!      │ ───────────── Mapped(ids) ────────► │   the ids are there, and so are secret variables
 //!      │ ───────────── Cancel(signal) ─────► │   as often as the user asks
 //!      ✕ closed: the other one is gone       ✕
 //!
@@ -26,7 +26,7 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::bytes;
-use crate::spec::{SandboxSpec, TargetKind};
+use crate::spec::{SandboxSpec, SecretVariable, TargetKind};
 use crate::sys::CallError;
 use crate::userns::IdMap;
 
@@ -39,7 +39,11 @@ pub(crate) enum ToFirst {
 /// From the first process to the builder.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToBuilder {
-    Mapped(IdMap),
+    Mapped {
+        ids: IdMap,
+        /// Variables of the user's that are in no environment, since everybody could read them there.
+        secrets: Vec<SecretVariable>,
+    },
     /// The number of the signal that asks for it.
     Cancel(i32),
 }
@@ -116,6 +120,8 @@ pub struct InitFailure {
     pub call: String,
     /// The error number.
     pub errno: i32,
+    /// Which mount of the specification it was.
+    pub mount: Option<usize>,
 }
 
 impl InitFailure {
@@ -124,6 +130,7 @@ impl InitFailure {
             step,
             call: error.call().to_owned(),
             errno: error.errno() as i32,
+            mount: None,
         }
     }
 

@@ -53,13 +53,27 @@ impl SecretVariable {
     pub(crate) fn entry(&self) -> &[u8] {
         &self.0
     }
+
+    /// Returns the name.
+    pub fn name(&self) -> &[u8] {
+        self.split().0
+    }
+
+    /// Returns the value.
+    pub fn value(&self) -> &[u8] {
+        self.split().1
+    }
+
+    fn split(&self) -> (&[u8], &[u8]) {
+        let at = self.0.iter().position(|byte| *byte == b'=');
+        let (name, rest) = self.0.split_at(at.unwrap_or(self.0.len()));
+        (name, rest.strip_prefix(b"=").unwrap_or_default())
+    }
 }
 
 impl fmt::Debug for SecretVariable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.0.split(|byte| *byte == b'=').next();
-        let name = String::from_utf8_lossy(name.unwrap_or_default());
-        write!(formatter, "{name}=****")
+        write!(formatter, "{}=****", String::from_utf8_lossy(self.name()))
     }
 }
 
@@ -161,5 +175,10 @@ mod tests {
         let shown = format!("{spec:?}");
         assert!(shown.contains("TOKEN=****"), "{shown}");
         assert!(!shown.contains("hidden"), "{shown}");
+        let variable = &spec.secret_environment[0];
+        assert_eq!(
+            (variable.name(), variable.value()),
+            (&b"TOKEN"[..], &b"a=hidden"[..])
+        );
     }
 }

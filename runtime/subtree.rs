@@ -8,10 +8,10 @@
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::thread;
 
-use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use thiserror::Error;
 
+use crate::features::KernelFeatures;
 use crate::overlay::open_directory;
 use crate::sys::mount::{self, Depth};
 use crate::sys::{CallError, process};
@@ -29,17 +29,20 @@ pub enum SubtreeError {
 
 /// Returns a detached mount of `place`, a file or directory of `whole`, which is the root of a detached mount.
 ///
-/// Before Linux 6.15 this can be done once with each `whole`, which is in no namespace afterwards but can still
-/// be read.
+/// On an older kernel this can be done once with each `whole`, which can still be read afterwards.
 ///
 /// # Errors
 ///
 /// Fails when the kernel refuses it.
-pub fn subtree(whole: BorrowedFd<'_>, place: BorrowedFd<'_>) -> Result<OwnedFd, SubtreeError> {
-    match mount::open_tree(place, c"", Depth::Single) {
-        Err(error) if error.errno() == Errno::EINVAL => attached(whole, place),
-        taken => Ok(taken?),
+pub fn subtree(
+    whole: BorrowedFd<'_>,
+    place: BorrowedFd<'_>,
+    features: &KernelFeatures,
+) -> Result<OwnedFd, SubtreeError> {
+    if features.parts_of_detached_mounts {
+        return Ok(mount::open_tree(place, c"", Depth::Single)?);
     }
+    attached(whole, place)
 }
 
 /// Attaches the whole where nobody else sees it and takes the part from there.

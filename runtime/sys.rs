@@ -3,6 +3,7 @@
 //! What is called, and why, is decided one floor up. A call that fails says so as `strace` would:
 //! its name, its arguments and the path behind each descriptor ([`CallError`]).
 
+pub(crate) mod environment;
 mod fd;
 pub(crate) mod file;
 pub(crate) mod mount;

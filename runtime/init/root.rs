@@ -1,6 +1,10 @@
 //! The root of a sandbox: from a namespace full of the host's mounts to one with its own alone.
 
+use std::ffi::OsStr;
+use std::fs::DirBuilder;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::DirBuilderExt as _;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
@@ -29,6 +33,8 @@ pub(crate) struct Scene<'s> {
     pub(super) sys: Option<OwnedFd>,
     /// What was made in the root to be mounted on.
     pub(crate) stubs: Vec<Stub>,
+    /// Which mount of the specification is being mounted.
+    at_mount: Option<usize>,
 }
 
 type Build = fn(&mut Scene<'_>) -> Result<(), CallError>;
@@ -60,9 +66,13 @@ pub(crate) fn build(setup: &Setup, handed: Handed) -> Result<Scene<'_>, InitFail
         dev,
         sys,
         stubs: Vec::new(),
+        at_mount: None,
     };
     for (step, build) in STEPS {
-        build(&mut scene).map_err(|error| InitFailure::new(*step, &error))?;
+        build(&mut scene).map_err(|error| InitFailure {
+            mount: scene.at_mount,
+            ..InitFailure::new(*step, &error)
+        })?;
     }
     Ok(scene)
 }
@@ -100,11 +110,12 @@ impl Scene<'_> {
 
     fn mount_specified(&mut self) -> Result<(), CallError> {
         let setup = self.setup;
-        setup
-            .spec
-            .mounts
-            .iter()
-            .try_for_each(|mount| self.mount_one(mount))
+        for (index, mount) in setup.spec.mounts.iter().enumerate() {
+            self.at_mount = Some(index);
+            self.mount_one(mount)?;
+        }
+        self.at_mount = None;
+        Ok(())
     }
 
     fn mount_one(&mut self, spec: &MountSpec) -> Result<(), CallError> {
@@ -148,7 +159,17 @@ impl Scene<'_> {
         mount::pivot_root_here()?;
         // The host's root now lies over ours, at the working directory.
         mount::detach_here()?;
-        nix::unistd::chdir(c"/").called(|| "chdir(\"/\")".to_owned())
+        nix::unistd::chdir(c"/").called(|| "chdir(\"/\")".to_owned())?;
+        self.make_working_directory();
+        Ok(())
+    }
+
+    /// Makes the working directory where a mount hides the root's, as other runtimes do. The root's was made before
+    /// this process was started. Where it cannot be made, the command's process says that it is not there.
+    fn make_working_directory(&self) {
+        let path = OsStr::from_bytes(&self.setup.spec.working_directory);
+        let mut builder = DirBuilder::new();
+        drop(builder.recursive(true).mode(0o755).create(path));
     }
 
     fn raise_loopback(&mut self) -> Result<(), CallError> {

@@ -20,6 +20,7 @@ use crate::credentials;
 use crate::protocol::{OpenFiles, ToBuilder, ToFirst};
 use crate::rlimit;
 use crate::role::{BuilderRole, PROGRAM_NAME};
+use crate::spec::SecretVariable;
 use crate::sys::{CallError, Called as _, mount, process, signal};
 
 /// How long a builder whose first process is gone may take to end in order. Nobody hears what it
@@ -55,6 +56,7 @@ pub enum EnterError {
 #[derive(Debug)]
 pub struct Builder {
     ids: IdMap,
+    secrets: Vec<SecretVariable>,
     cancel: CancelToken,
     channel: BuilderEnd,
     signals: OwnedFd,
@@ -99,7 +101,7 @@ impl BuilderRole {
             .send(&ToFirst::Unshared, &[])
             .map_err(EnterError::Talk)?;
         let received = channel.receive().map_err(EnterError::Talk)?;
-        let Received::Message(ToBuilder::Mapped(ids), _) = received else {
+        let Received::Message(ToBuilder::Mapped { ids, secrets }, _) = received else {
             return Err(EnterError::Refused);
         };
         credentials::become_namespace_root(ids).map_err(EnterError::Identity)?;
@@ -109,6 +111,7 @@ impl BuilderRole {
         let open_files = rlimit::raise_open_files().map_err(EnterError::SetUp)?;
         Ok(Builder {
             ids,
+            secrets,
             cancel,
             channel,
             signals,
@@ -121,6 +124,11 @@ impl Builder {
     /// Returns how ids of sandboxes are ids of this process.
     pub fn ids(&self) -> IdMap {
         self.ids
+    }
+
+    /// Returns the variables that the first process kept out of this process's environment.
+    pub fn secrets(&self) -> &[SecretVariable] {
+        &self.secrets
     }
 
     /// Returns the token that is cancelled when the user asks for it or the first process is gone.
@@ -202,7 +210,7 @@ impl Watcher {
             if told {
                 match self.channel.receive() {
                     Ok(Received::Message(ToBuilder::Cancel(number), _)) => self.cancel_by(number),
-                    Ok(Received::Message(ToBuilder::Mapped(_), _)) => {}
+                    Ok(Received::Message(ToBuilder::Mapped { .. }, _)) => {}
                     Ok(Received::Closed | Received::Cancelled) | Err(_) => return self.give_up(),
                 }
             }

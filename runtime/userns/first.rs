@@ -16,8 +16,9 @@ use super::{Caller, IdPlan, MapWriter};
 use crate::channel::{Channel, ChannelError, Received, wait_for_any};
 use crate::protocol::{ToBuilder, ToFirst};
 use crate::role::{BuilderRole, THIS_PROGRAM};
+use crate::spec::SecretVariable;
 use crate::sys::process::Ending;
-use crate::sys::{CallError, process, signal, spawn};
+use crate::sys::{CallError, environment, process, signal, spawn};
 
 /// What the builder is started with.
 #[derive(Debug)]
@@ -25,8 +26,11 @@ pub struct BuilderCommand<'c> {
     /// The arguments that follow the role; the name of the program is the first of them and comes
     /// before it.
     pub arguments: &'c [OsString],
-    /// The whole environment.
+    /// The whole environment, but for the secrets.
     pub environment: &'c [(OsString, OsString)],
+    /// Variables that are handed over on another way: every process of the user may read the
+    /// environment of this one. Their values are taken out of that of the caller too.
+    pub secrets: &'c [SecretVariable],
     /// Whose builder it is.
     pub caller: &'c Caller,
     /// The ids it is to have.
@@ -78,6 +82,8 @@ pub enum BuilderError {
 /// Fails when the builder cannot be started or gets no ids. What the builder itself cannot do it
 /// reports, and this function returns its exit code.
 pub fn run_builder(command: &BuilderCommand<'_>) -> Result<BuilderExit, BuilderError> {
+    let names: Vec<&[u8]> = command.secrets.iter().map(SecretVariable::name).collect();
+    environment::wipe(&names);
     let (channel, theirs) = Channel::pair().map_err(BuilderError::Start)?;
     // Before the child exists, so that no signal of the user's falls between the two.
     let signals = signal::note_endings().map_err(BuilderError::Start)?;
@@ -120,7 +126,11 @@ fn introduce(
         IdPlan::Single { .. } => DirectIdMap::DenySetgroups.map(pid, &uids, &gids),
     };
     mapped.map_err(BuilderError::Map)?;
-    match channel.send(&ToBuilder::Mapped(command.plan.id_map()), &[]) {
+    let mapped = ToBuilder::Mapped {
+        ids: command.plan.id_map(),
+        secrets: command.secrets.to_vec(),
+    };
+    match channel.send(&mapped, &[]) {
         // It was killed meanwhile; its status says so.
         Err(ChannelError::Call(error)) if error.errno() == nix::errno::Errno::EPIPE => Ok(()),
         sent => sent.map_err(BuilderError::Talk),

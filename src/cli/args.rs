@@ -88,6 +88,12 @@ pub struct BuildArguments {
     /// Label of the image
     #[arg(long = "label", value_name = "NAME=VALUE")]
     pub labels: Vec<String>,
+    /// Secret for `RUN --mount=type=secret`: `id=ID[,src=PATH]` or `id=ID,env=NAME`
+    #[arg(long = "secret", value_name = "SECRET")]
+    pub secrets: Vec<String>,
+    /// File or directory of this machine that RUN commands see: `PATH:TARGET[:ro|rw|O]`
+    #[arg(short, long = "volume", value_name = "VOLUME")]
+    pub volumes: Vec<String>,
     /// Build everything again, whatever the cache has
     #[arg(long)]
     pub no_cache: bool,

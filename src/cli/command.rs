@@ -5,11 +5,21 @@ pub(crate) mod failure;
 pub(crate) mod image_ls;
 pub(crate) mod load;
 
+use std::collections::BTreeSet;
+
 use crate::args::{Arguments, Command};
 use crate::config::Config;
 use crate::env::Environment;
-use crate::options::{BuildOptions, Places};
+use crate::options::{BuildOptions, Places, secret};
 use crate::report::{Kind, Report};
+
+/// Returns the variables that the command line says to be secrets.
+pub(crate) fn secret_variables(parsed: &Arguments, env: &Environment) -> BTreeSet<String> {
+    match &parsed.command {
+        Command::Build(build) => secret::variables(&build.secrets, env),
+        Command::Load(_) | Command::Image { .. } => BTreeSet::new(),
+    }
+}
 
 /// Checks what can be checked before a process is started.
 pub(crate) fn check(

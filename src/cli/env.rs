@@ -5,8 +5,26 @@
     reason = "this module owns the environment"
 )]
 
-use std::ffi::OsString;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
+
+use runtime::SecretVariable;
+use solver::ops::exec::Secret;
+
+/// The variables that are read here, which the builder needs too.
+const OWN: [&str; 9] = [
+    "HOME",
+    "XDG_DATA_HOME",
+    "XDG_CONFIG_HOME",
+    "CAREEN_CONFIG",
+    "CAREEN_STORE",
+    "PATH",
+    "SOURCE_DATE_EPOCH",
+    "DOCKER_DEFAULT_PLATFORM",
+    "BUILDKIT_PROGRESS",
+];
 
 /// What the environment says.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +59,9 @@ pub struct Environment {
     pub certificates: Option<PathBuf>,
     /// All of it, for the builder, which is the same program.
     pub all: Vec<(OsString, OsString)>,
+    /// Variables that are in no process's environment but the one that the user started, since others could read
+    /// them there. Only the builder has any.
+    pub secrets: BTreeMap<OsString, Secret>,
     /// The working directory.
     pub current_directory: PathBuf,
 }
@@ -64,13 +85,60 @@ impl Environment {
             no_proxy: text("NO_PROXY").or_else(|| text("no_proxy")),
             certificates: path("SSL_CERT_FILE"),
             all: std::env::vars_os().collect(),
+            secrets: BTreeMap::new(),
             current_directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
         }
     }
 
+    /// Adds the variables that were handed over on another way.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: &[SecretVariable]) -> Self {
+        self.secrets = secrets
+            .iter()
+            .map(|secret| {
+                let name = OsString::from_vec(secret.name().to_vec());
+                (name, Secret::new(secret.value().to_vec()))
+            })
+            .collect();
+        self
+    }
+
     /// Returns the value of a variable that the user named (`--build-arg NAME`).
-    pub fn named(name: &str) -> Option<String> {
-        std::env::var(name).ok()
+    pub fn named(&self, name: &str) -> Option<String> {
+        let secret = self.secrets.get(OsStr::new(name));
+        match secret {
+            Some(secret) => String::from_utf8(secret.expose().to_vec()).ok(),
+            None => std::env::var(name).ok(),
+        }
+    }
+
+    /// Returns the value of a variable that holds a secret.
+    pub fn variable(&self, name: &OsStr) -> Option<Secret> {
+        let plain = || {
+            let value = std::env::var_os(name)?;
+            Some(Secret::new(value.into_vec()))
+        };
+        self.secrets.get(name).cloned().or_else(plain)
+    }
+
+    /// Tells whether there is a variable of this name.
+    pub fn has(&self, name: &str) -> bool {
+        let name = OsStr::new(name);
+        self.secrets.contains_key(name) || self.all.iter().any(|(known, _)| known == name)
+    }
+
+    /// Takes variables out of what other processes get, and returns them.
+    ///
+    /// What careen reads itself is no secret and stays.
+    pub fn take_secrets(&mut self, names: &BTreeSet<String>) -> Vec<SecretVariable> {
+        let is_taken = |(name, _): &mut (OsString, OsString)| {
+            let name = name.to_str().unwrap_or_default();
+            names.contains(name) && !OWN.contains(&name)
+        };
+        let taken = self.all.extract_if(.., is_taken);
+        taken
+            .map(|(name, value)| SecretVariable::new(name.as_bytes(), value.as_bytes()))
+            .collect()
     }
 
     /// Returns the directory that data of the user's goes to.
@@ -94,4 +162,31 @@ fn path(name: &str) -> Option<PathBuf> {
 
 fn text(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_taken_out_of_what_others_get() {
+        let pair = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
+        let mut env = Environment {
+            all: vec![
+                pair("A", "1"),
+                pair("TOKEN", "hidden"),
+                pair("PATH", "/bin"),
+            ],
+            ..Environment::default()
+        };
+        let names = ["TOKEN", "PATH", "NONE"].map(str::to_owned).into();
+        let taken = env.take_secrets(&names);
+        assert_eq!(taken, [SecretVariable::new(b"TOKEN", b"hidden")]);
+        assert_eq!(env.all, [pair("A", "1"), pair("PATH", "/bin")]);
+        assert!(!env.has("TOKEN"));
+        let env = env.with_secrets(&taken);
+        assert!(env.has("TOKEN") && env.has("A") && !env.has("NONE"));
+        assert_eq!(env.named("TOKEN").as_deref(), Some("hidden"));
+        assert!(!format!("{env:?}").contains("hidden"));
+    }
 }

@@ -10,6 +10,7 @@ use export::{OutputError, OutputSpec};
 use oci::platform::PlatformError;
 use oci::reference::ReferenceError;
 use oci::{Platform, Reference};
+use solver::ops::exec::Volume;
 use solver::remote::RemoteOptions;
 
 use crate::args::{BuildArguments, GlobalArguments, NetworkArgument, ProgressArgument};
@@ -18,9 +19,14 @@ use crate::env::Environment;
 
 pub mod context;
 mod policy;
+pub mod secret;
+pub mod volume;
 
 pub use context::{ContextSource, ContextUsageError, DockerfileSource, NamedContext};
 pub use policy::{PolicyOptions, PolicyUsageError, Pull};
+
+use secret::{SecretOption, SecretUsageError};
+use volume::VolumeUsageError;
 
 /// Why a command line cannot be understood.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +79,12 @@ pub enum UsageError {
     /// What is said about sources and earlier results is not understood.
     #[error(transparent)]
     Policy(#[from] PolicyUsageError),
+    /// `--secret` is not understood.
+    #[error(transparent)]
+    Secret(#[from] SecretUsageError),
+    /// `--volume` is not understood.
+    #[error(transparent)]
+    Volume(#[from] VolumeUsageError),
     /// Neither `HOME` nor a store is given.
     #[error("no place for the store: neither `HOME` nor `XDG_DATA_HOME` is set")]
     NoStore,
@@ -101,6 +113,10 @@ pub struct BuildOptions {
     pub output: Option<OutputSpec>,
     /// The labels.
     pub labels: BTreeMap<String, String>,
+    /// Where the secrets of the build are.
+    pub secrets: Vec<SecretOption>,
+    /// What of this machine commands see.
+    pub volumes: Vec<Volume>,
     /// Whether earlier results do not count.
     pub no_cache: bool,
     /// The network of commands.
@@ -185,6 +201,8 @@ impl BuildOptions {
             build_platform,
             output,
             labels: pairs("--label", &arguments.labels)?,
+            secrets: secret::parse_all(&arguments.secrets, env)?,
+            volumes: volume::parse_all(&arguments.volumes, env)?,
             no_cache: arguments.no_cache,
             network: arguments.network.unwrap_or(NetworkArgument::Default),
             progress: progress(arguments, env, config)?,
@@ -221,7 +239,7 @@ fn build_args(
                     text: text.clone(),
                 });
             }
-            None => args.extend(Environment::named(text).map(|value| (text.clone(), value))),
+            None => args.extend(env.named(text).map(|value| (text.clone(), value))),
         }
     }
     Ok(args)

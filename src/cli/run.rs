@@ -43,9 +43,10 @@ fn first(arguments: &[OsString]) -> Outcome {
         Ok(parsed) => parsed,
         Err(code) => return Ok(code),
     };
-    let (env, config) = surroundings()?;
+    let (mut env, config) = surroundings()?;
     command::check(&parsed, &env, &config)?;
-    let exit = workshop::run_builder(arguments, &env)?;
+    let secrets = env.take_secrets(&command::secret_variables(&parsed, &env));
+    let exit = workshop::run_builder(arguments, &env, &secrets)?;
     match exit {
         BuilderExit::Code(code) => Ok(u8::try_from(code).unwrap_or(exit::INTERNAL)),
         BuilderExit::Signal(signal) => {
@@ -69,6 +70,7 @@ fn builder(role: BuilderRole, mut arguments: Vec<OsString>) -> Outcome {
         Err(code) => return Ok(code),
     };
     let (env, config) = surroundings()?;
+    let env = env.with_secrets(builder.secrets());
     let places = Places::find(&parsed.global, &env, &config)
         .map_err(|error| Report::new(Kind::Usage, &error))?;
     match &parsed.command {

@@ -10,6 +10,7 @@ use rootfs::IdStorage;
 use runtime::userns::{Caller, IdPlan, IdSources, plan_ids};
 use runtime::{
     Builder, BuilderCommand, BuilderExit, BuilderRole, ExecutorMode, KernelFeatures, Namespaces,
+    SecretVariable,
 };
 use solver::emulation::Emulation;
 use solver::host_files::HostFiles;
@@ -31,6 +32,7 @@ const RESOLVED_CONF: &str = "/run/systemd/resolve/resolv.conf";
 pub(crate) fn run_builder(
     arguments: &[OsString],
     env: &Environment,
+    secrets: &[SecretVariable],
 ) -> Result<BuilderExit, Box<Report>> {
     let helpers = NewIdMap::find(&env.search_path);
     let caller = Caller::current();
@@ -44,6 +46,7 @@ pub(crate) fn run_builder(
     let command = BuilderCommand {
         arguments,
         environment: &env.all,
+        secrets,
         caller: &caller,
         plan: &plan,
         helpers: mapper,

@@ -1,14 +1,14 @@
-//! One line of comma-separated values (RFC 4180), as `--mount` and git URL fragments use it.
+//! One line of comma-separated values (RFC 4180), as `--mount`, `--secret` and git URL fragments use it.
 
 /// One field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Field {
+pub struct Field {
     /// The text, without the quotes round it.
-    pub(crate) value: String,
+    pub value: String,
     /// Where it starts in the line, in bytes.
-    pub(crate) start: usize,
+    pub start: usize,
     /// How many bytes of the line it takes, quotes included.
-    pub(crate) raw_len: usize,
+    pub raw_len: usize,
 }
 
 /// Says why a line is not one of comma-separated values.
@@ -29,7 +29,11 @@ pub enum CsvError {
 }
 
 /// Returns the fields of `line`.
-pub(crate) fn fields(line: &str) -> Result<Vec<Field>, CsvError> {
+///
+/// # Errors
+///
+/// Fails when the line is empty, or a quote in it is where none may be or is not closed.
+pub fn fields(line: &str) -> Result<Vec<Field>, CsvError> {
     if line.is_empty() {
         return Err(CsvError::Empty);
     }

@@ -13,7 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod ast;
-mod csv;
+pub mod csv;
 pub mod diagnostic;
 pub mod directive;
 pub mod giturl;

@@ -95,6 +95,16 @@ impl Remote {
         }
     }
 
+    /// Returns one that uses these secrets.
+    #[must_use]
+    pub fn with_secrets(&self, secrets: Arc<dyn ServerSecrets>) -> Self {
+        let options = RemoteOptions {
+            secrets,
+            ..self.options.clone()
+        };
+        Self::new(options, self.cancel.clone())
+    }
+
     fn client(&self) -> Result<&Client, ClientError> {
         if let Some(client) = self.client.get() {
             return Ok(client);

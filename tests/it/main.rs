@@ -21,6 +21,8 @@ mod faults;
 #[cfg(test)]
 mod instruction;
 #[cfg(test)]
+mod mounts;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod refusals;

@@ -26,13 +26,6 @@ fn bench_with_file() -> Bench {
 
 #[test]
 fn what_is_not_carried_out_yet_is_refused_at_the_word() {
-    assert_snapshot!(refusal("FROM scratch\nRUN --mount=type=cache,target=/c make\n"), @r"
-    error: RUN --mount is not supported yet
-     --> Dockerfile:2:13
-      |
-    2 | RUN --mount=type=cache,target=/c make
-      |             ^^^^^^^^^^^^^^^^^^^^
-    ");
     assert_snapshot!(refusal("FROM scratch\nRUN --security=insecure make\n"), @r"
     error: RUN --security=insecure is not supported yet
      --> Dockerfile:2:16

@@ -7,7 +7,7 @@
 //!   the formats (`oci`), whose invariants are checked on the way.
 //! * [`HttpServer`] has files and [`GitRepository`] commits that a build fetches.
 //! * [`Gate`] stops a command of a build, so that no test has to wait for a time.
-//! * [`process`] sees and kills the processes of a build.
+//! * [`process`] sees and kills the processes of a build; [`scan`] looks for bytes that must not be anywhere.
 //!
 //! Everything here panics where the machine is not as a test needs it: that is how a test fails.
 #![forbid(unsafe_code)]
@@ -26,6 +26,7 @@ pub mod layout;
 pub mod needs;
 pub mod process;
 pub mod program;
+pub mod scan;
 pub mod tarball;
 
 pub use archive::{Archive, Image};

@@ -83,7 +83,15 @@ impl Id {
         self.signal(Signal::TERM);
     }
 
-    fn role(self) -> Role {
+    /// Returns the arguments and the environment, as anybody with the right to see them does; nothing of a
+    /// process that has ended.
+    pub fn texts(self) -> Vec<u8> {
+        let read = |name| fs::read(format!("/proc/{}/{name}", self.number)).unwrap_or_default();
+        [read("cmdline"), read("environ")].concat()
+    }
+
+    /// Returns what it does for a build.
+    pub fn role(self) -> Role {
         let arguments = fs::read(format!("/proc/{}/cmdline", self.number)).unwrap_or_default();
         let role = String::from_utf8_lossy(&arguments)
             .split('\0')
@@ -105,6 +113,11 @@ impl Id {
             (None, _) => Role::First,
         }
     }
+}
+
+/// Tells whether this process may see what is another user's.
+pub fn sees_all() -> bool {
+    rustix::process::getuid().is_root()
 }
 
 /// Returns a process and all that it and its children have started, the oldest first.

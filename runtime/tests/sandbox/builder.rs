@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::Path;
@@ -12,8 +12,8 @@ use std::process::ExitCode;
 use runtime::binfmt::BinfmtInstance;
 use runtime::{
     Access, Builder, BuilderRole, CancelReason, ExecError, Executor as _, KernelFeatures,
-    Namespaces, OverlayOptions, Step, Stream, Submounts, Upper, bind, mount_overlay,
-    populate_stubs,
+    Namespaces, OverlayOptions, Step, Stream, Submounts, Upper, bind, memory_directory,
+    mount_overlay, populate_stubs, subtree,
 };
 use vendor_shim::emulation::{
     Architecture, Emulators as _, HandlerFlags, SystemEmulators, registration_line,
@@ -70,6 +70,7 @@ fn obey(builder: &Builder, arguments: &[OsString]) -> Result<()> {
             let view = mount_overlay(&[base.as_fd()], None, OverlayOptions::default(), &features)?;
             print(&names(&view)?)
         }
+        Task::Part { by_string } => print(&part(&directory, &chosen(features, by_string))?),
         Task::Remove => {
             for entry in fs::read_dir(&directory)? {
                 let entry = entry?;
@@ -88,11 +89,34 @@ fn print<T: serde::Serialize>(report: &T) -> Result<()> {
     Ok(serde_json::to_writer(io::stdout(), report)?)
 }
 
+/// Takes a file out of a view of the base, and one out of memory; returns what is in them.
+fn part(directory: &Path, features: &KernelFeatures) -> Result<[String; 2]> {
+    let base = open(&directory.join("base"))?;
+    let view = mount_overlay(&[base.as_fd()], None, OverlayOptions::default(), features)?;
+    let memory = memory_directory()?;
+    fs::write(below(&memory, "file"), "in memory")?;
+    let read = |whole: &OwnedFd, name| -> Result<String> {
+        let place = File::open(below(whole, name))?;
+        let taken = subtree(whole.as_fd(), place.as_fd(), features)?;
+        // The mount is the file itself.
+        Ok(fs::read_to_string(format!(
+            "/proc/self/fd/{}",
+            taken.as_raw_fd()
+        ))?)
+    };
+    Ok([read(&view, "etc/secret")?, read(&memory, "file")?])
+}
+
+fn below(directory: &OwnedFd, name: &str) -> String {
+    format!("/proc/self/fd/{}/{name}", directory.as_raw_fd())
+}
+
 /// As though the kernel were an old one.
 fn chosen(features: KernelFeatures, by_string: bool) -> KernelFeatures {
     let overlay_layer_by_layer = features.overlay_layer_by_layer && !by_string;
     KernelFeatures {
         overlay_layer_by_layer,
+        parts_of_detached_mounts: features.parts_of_detached_mounts && !by_string,
         ..features
     }
 }

@@ -48,6 +48,8 @@ pub(crate) enum Task {
     Layers { count: usize, by_string: bool },
     /// Look at the base alone, through a view.
     View { by_string: bool },
+    /// Take files out of mounts that are in no namespace.
+    Part { by_string: bool },
     /// Remove everything.
     Remove,
 }
@@ -228,6 +230,7 @@ pub(crate) fn first(arguments: &[OsString]) -> ExitCode {
     words.extend(arguments.iter().skip(1).cloned());
     let environment: Vec<_> = std::env::vars_os().collect();
     let command = BuilderCommand {
+        secrets: &[],
         arguments: &words,
         environment: &environment,
         caller: &caller,

@@ -43,6 +43,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial("steps_run_side_by_side", side_by_side),
         trial("many_layers_are_merged", many_layers),
         trial("a_view_of_one_layer_can_be_mounted", view),
+        trial("a_part_of_a_mount_is_a_mount_of_its_own", part),
         requiring(
             "a_program_for_arm64_runs_under_its_emulator",
             Path::new("/usr/bin/qemu-aarch64-static"),
@@ -510,6 +511,15 @@ fn view() -> Result<(), Failed> {
         let names: Vec<String> = ground.order(Task::View { by_string })?;
         let expected = ["bin", "etc", "home", "tmp"].map(str::to_owned).to_vec();
         assert_eq!(names, expected);
+    }
+    Ok(())
+}
+
+fn part() -> Result<(), Failed> {
+    let ground = Ground::new(Ids::Planned)?;
+    for by_string in [false, true] {
+        let found: [String; 2] = ground.order(Task::Part { by_string })?;
+        assert_eq!(found, ["secret".to_owned(), "in memory".to_owned()]);
     }
     Ok(())
 }

@@ -1,9 +1,12 @@
 //! `careen build`: Dockerfile → graph → file systems → output.
 
 mod policy;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use dockerfile::diagnostic::Diagnostic;
 use dockerfile::lower::Target;
@@ -14,6 +17,7 @@ use export::{Exported, OutputSpec, exporter_for};
 use graph::{DefinitionBuilder, SourcePolicy};
 use oci::Clock;
 use solver::base::{self, BaseError};
+use solver::ops::exec::Secrets;
 use solver::state::Reuse;
 use solver::{
     BuildResult, HistoryStep, Job, JobOptions, PackPlan, PlatformResult, Stack, Workshop, solve,
@@ -50,12 +54,13 @@ pub(crate) fn run(
     let options = BuildOptions::new(arguments, env, config)
         .map_err(|error| Report::new(Kind::Usage, &error))?;
     context::check(&options)?;
+    check_volumes(&options)?;
     let (mut workshop, events) = workshop::open(builder, places)?;
     let display = std::thread::spawn({
         let kind = options.progress;
         move || progress::show(kind, &events, &mut io::stderr())
     });
-    let built = build(&options, &mut workshop);
+    let built = build(&options, env, &mut workshop);
     // The display ends when nobody can tell it anything any more.
     let cancelled = workshop.cancel.reason();
     drop(workshop);
@@ -72,7 +77,13 @@ pub(crate) fn run(
     }
 }
 
-fn build(options: &BuildOptions, workshop: &mut Workshop) -> Result<Option<Exported>, Box<Report>> {
+fn build(
+    options: &BuildOptions,
+    env: &Environment,
+    workshop: &mut Workshop,
+) -> Result<Option<Exported>, Box<Report>> {
+    let secrets = secrets::read(options, env, workshop)?;
+    workshop.remote = Arc::new(workshop.remote.with_secrets(Arc::new(secrets.clone())));
     let main = context::open_main(options, workshop)?;
     let dockerfile = source::read(options, &main, workshop)?;
     let (source, parsed) = (&dockerfile.source, &parse(&dockerfile.source));
@@ -102,7 +113,7 @@ fn build(options: &BuildOptions, workshop: &mut Workshop) -> Result<Option<Expor
     let job = Job {
         options: JobOptions {
             directories: contexts.directories(&definition, workshop)?,
-            ..job_options(options, &plan)
+            ..job_options(options, &plan, secrets)
         },
         definition,
         targets: targets.iter().map(|target| target.root).collect(),
@@ -111,6 +122,16 @@ fn build(options: &BuildOptions, workshop: &mut Workshop) -> Result<Option<Expor
         solve(&job, workshop).map_err(|error| failure::of_solve(error, &job, source, options))?;
     let result = result_of(targets, stacks);
     export(&result, options, workshop)
+}
+
+/// Says that something is missing before the first command misses it.
+fn check_volumes(options: &BuildOptions) -> Result<(), Box<Report>> {
+    let hosts = options.volumes.iter().map(|volume| &volume.host);
+    let check = |path: &PathBuf| match std::fs::metadata(path) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(failure::unreadable("volume", path, &error, options)),
+    };
+    hosts.map(check).collect()
 }
 
 /// Sets the time of the build, which is known only when the Dockerfile was read.
@@ -146,7 +167,7 @@ fn plan_options(
     })
 }
 
-fn job_options(options: &BuildOptions, plan: &StagePlan) -> JobOptions {
+fn job_options(options: &BuildOptions, plan: &StagePlan, secrets: Secrets) -> JobOptions {
     JobOptions {
         reuse: if options.no_cache || options.policy.nothing_counts() {
             Reuse::No
@@ -156,9 +177,9 @@ fn job_options(options: &BuildOptions, plan: &StagePlan) -> JobOptions {
         oldest: options.policy.oldest(),
         jobs: options.jobs,
         directories: BTreeMap::new(),
-        secrets: solver::ops::exec::Secrets::default(),
+        secrets,
         ssh: BTreeMap::new(),
-        volumes: Vec::new(),
+        volumes: options.volumes.clone(),
         untracked_env: plan.untracked_env(),
         network: match options.network {
             NetworkArgument::Default | NetworkArgument::Host => runtime::NetworkMode::Host,

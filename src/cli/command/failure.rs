@@ -1,5 +1,6 @@
 //! What went wrong → what the user is told: kind, place, notes and help, which only the command knows.
 
+mod mount;
 pub(crate) mod remote;
 
 use std::io;
@@ -180,14 +181,16 @@ pub(crate) fn of_solve(
         }
     };
     let label = &job.definition.vertex(vertex).label;
+    let error = mount::of_copy(*error, label);
     let mut report = of_step(&error, options);
     if label.line > 0 {
         let whole = instruction_span(source, label.line);
-        let word = wrong_word(&error).and_then(|word| {
+        let word = wrong_words(&error).into_iter().find_map(|word| {
             let (span, written) = find_written(source, whole, &word)?;
             report.title = report
                 .title
                 .replace(&format!("`{word}`"), &format!("`{written}`"));
+            mount::say_as_written(&mut report.title, written);
             Some(span)
         });
         let text = place_label(&error).unwrap_or_else(|| step_text(label));
@@ -205,6 +208,7 @@ fn of_step(error: &StepError, options: &BuildOptions) -> Report {
         StepError::Command(failure) => of_command(failure),
         StepError::Copy(failure) => of_copy(failure),
         StepError::Remote(failure) => remote::of(failure),
+        StepError::Mount(failure) => mount::report(failure),
         StepError::Emulation(failure) => {
             let mut report = Report::new(Kind::Host, failure);
             if let EmulationError::NotFound { .. } = failure {
@@ -236,6 +240,9 @@ fn of_exec(failure: &ExecError) -> Report {
             report.title = format!("RUN failed: the image has no `{command}`");
             report
         }
+        ExecError::Mount {
+            target, obstacle, ..
+        } => mount::of_target(failure, target, *obstacle),
         ExecError::CommandNotExecutable { .. }
         | ExecError::Specification(_)
         | ExecError::Lost
@@ -279,21 +286,24 @@ fn of_copy(failure: &CopyError) -> Report {
     report
 }
 
-/// Returns the word of the instruction that is wrong, if it is one.
-fn wrong_word(error: &StepError) -> Option<String> {
+/// Returns the word of the instruction that is wrong, if it is one, in the spellings that it may have.
+fn wrong_words(error: &StepError) -> Vec<String> {
     match error {
+        StepError::Mount(failure) => mount::wrong_words(failure),
+        StepError::Exec(ExecError::Mount { target, .. }) => mount::target_words(target),
         StepError::Copy(CopyError::NotFound { path, .. } | CopyError::Ignored { path, .. }) => {
-            Some(path.clone())
+            vec![path.clone()]
         }
-        StepError::Copy(CopyError::Owner { owner, .. }) => Some(owner.clone()),
-        StepError::Copy(CopyError::Mode { mode }) => Some(mode.clone()),
-        StepError::Remote(failure) => remote::wrong_word(failure),
-        _ => None,
+        StepError::Copy(CopyError::Owner { owner, .. }) => vec![owner.clone()],
+        StepError::Copy(CopyError::Mode { mode }) => vec![mode.clone()],
+        StepError::Remote(failure) => remote::wrong_word(failure).into_iter().collect(),
+        _ => Vec::new(),
     }
 }
 
 fn place_label(error: &StepError) -> Option<String> {
     match error {
+        StepError::Mount(failure) => mount::place_label(failure),
         StepError::Copy(CopyError::NotFound { .. }) => Some("no such path".to_owned()),
         StepError::Copy(CopyError::Ignored { .. }) => Some("ignored".to_owned()),
         StepError::Remote(failure) => Some(remote::label(failure).to_owned()),

@@ -41,6 +41,8 @@ const AGENTS: &str = "/run/buildkit/ssh_agent.";
 pub(super) struct Mounts {
     pub(super) mounts: Vec<ExecMount>,
     pub(super) inputs: Vec<Input>,
+    /// The first socket of an agent.
+    pub(super) agent: Option<String>,
 }
 
 /// Lowers the mounts of a `RUN`, which stands at the index.
@@ -233,6 +235,7 @@ impl MountLowering<'_, '_> {
             None => format!("{AGENTS}{}", self.agents),
         };
         self.agents += 1;
+        self.done.agent.get_or_insert_with(|| target.clone());
         Ok(ExecMount::Ssh(SshMount {
             id: mount.id.unwrap_or_else(|| "default".to_owned()),
             target,

@@ -5,12 +5,16 @@ use graph::{ExecFile, ExecMount, ExecOp, Op};
 use crate::ast::{CommandForm, Heredoc, Instruction, NetworkMode, RunInstruction, SecurityMode};
 use crate::diagnostic::Diagnostic;
 use crate::heredoc;
+use crate::lower::mount::Mounts;
 use crate::lower::stage_lowering::{Change, StageLowering};
 use crate::lower::{Lowered, format, mount, not_yet};
 use crate::words;
 
 /// The directory of scripts that stand in the Dockerfile.
 const SCRIPTS: &str = "/dev/pipes";
+
+/// The variable in which programs look for an SSH agent.
+const AGENT: &str = "SSH_AUTH_SOCK";
 
 /// What displays show of a secret.
 const MASK: &str = "****";
@@ -36,7 +40,7 @@ pub(super) fn lower(
     let config = &stage.state.config.config;
     let op = ExecOp {
         argv,
-        env: stage.state.variables.to_entries(),
+        env: environment(stage, &mounts),
         working_directory: stage.directory(),
         user: config.user.clone().unwrap_or_default(),
         hostname: stage.plan.options.sandbox_hostname().to_owned(),
@@ -55,6 +59,16 @@ pub(super) fn lower(
         },
     );
     Ok(())
+}
+
+/// Returns what the command sees: the variables of the stage, and where the first agent is if they do not say.
+fn environment(stage: &StageLowering<'_>, mounts: &Mounts) -> Vec<String> {
+    let variables = &stage.state.variables;
+    let mut entries = variables.to_entries();
+    if let (Some(agent), None) = (&mounts.agent, variables.get(AGENT)) {
+        entries.push(format!("{AGENT}={agent}"));
+    }
+    entries
 }
 
 fn refuse(run: &RunInstruction) -> Lowered {

@@ -8,6 +8,7 @@ mod error;
 mod mounts;
 mod output;
 mod secret;
+mod socket;
 mod volume;
 
 use std::cell::Cell;

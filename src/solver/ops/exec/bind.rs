@@ -32,7 +32,7 @@ pub(super) fn mount(
         (empty(mount, &path)?, TargetKind::Directory)
     } else {
         let whole = overlay(step, mount, stack, table)?;
-        part(mount, whole, &path)?
+        part(step, mount, whole, &path)?
     };
     Ok(Mounted {
         target: mount.target.clone(),
@@ -109,6 +109,7 @@ fn overlay(
 
 /// Returns the mount of the path that is asked for. Links in it are followed inside the file system.
 fn part(
+    step: &Step<'_>,
     mount: &BindMount,
     whole: OwnedFd,
     path: &RootPath,
@@ -136,7 +137,7 @@ fn part(
         _ => TargetKind::File,
     };
     let place = root.inode(&real).map_err(failed)?;
-    let taken = runtime::subtree(root.as_fd(), place.as_fd());
+    let taken = runtime::subtree(root.as_fd(), place.as_fd(), &step.workshop.features);
     let taken = taken.map_err(|source| MountError::Subtree {
         target: mount.target.clone(),
         source,

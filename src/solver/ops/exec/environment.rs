@@ -10,8 +10,8 @@ use crate::worker::Step;
 
 /// Returns the environment without secrets, as `NAME=value`.
 ///
-/// A secret takes the place of a variable of its name, as in BuildKit. What a mount or the job adds counts only
-/// where the step does not say it.
+/// A secret takes the place of a variable of its name, as in BuildKit. What the job adds counts only where the step
+/// does not say it.
 pub(super) fn of(
     step: &Step<'_>,
     op: &ExecOp,
@@ -24,9 +24,7 @@ pub(super) fn of(
     for entry in own.filter(|entry| !secrets.contains(name(entry))) {
         env.push(entry);
     }
-    let added = mounts.variables().iter().map(String::as_bytes);
-    let untracked = step.job.options.untracked_env.iter().map(String::as_bytes);
-    for entry in added.chain(untracked) {
+    for entry in step.job.options.untracked_env.iter().map(String::as_bytes) {
         if !secrets.contains(name(entry)) {
             env.add(entry);
         }

@@ -19,6 +19,14 @@ pub enum MountError {
         /// A path there with a similar name.
         similar: Option<String>,
     },
+    /// The path is there, and an ignore pattern hides it.
+    #[error("mount source is left out by the ignore file: `{path}`")]
+    Ignored {
+        /// The path.
+        path: String,
+        /// What it was looked for in.
+        place: String,
+    },
     /// A path cannot be one below a root.
     #[error("cannot use the path `{path}`")]
     Path {
@@ -96,6 +104,14 @@ pub enum MountError {
         target: String,
         /// Why.
         source: CallError,
+    },
+    /// A socket cannot be served.
+    #[error("cannot serve the socket at `{target}`")]
+    Socket {
+        /// The mount.
+        target: String,
+        /// Why.
+        source: std::io::Error,
     },
     /// A file cannot be read or written.
     #[error("cannot prepare the mount at `{target}`")]

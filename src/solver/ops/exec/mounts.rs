@@ -12,7 +12,8 @@ use runtime::{Access, MountSource, MountSpec, SecretVariable, TargetKind};
 use store::{ActiveSnapshot, Claim};
 
 use super::error::MountError;
-use super::{bind, cache_mount, secret, volume};
+use super::socket::Agent;
+use super::{bind, cache_mount, secret, socket, volume};
 use crate::error::StepError;
 use crate::host_files::Prepared;
 use crate::worker::Step;
@@ -27,7 +28,6 @@ pub(super) struct MountTable {
     files: Vec<OwnedFd>,
     secrets: Vec<SecretVariable>,
     secret_names: Vec<String>,
-    variables: Vec<String>,
     held: Vec<Held>,
 }
 
@@ -37,6 +37,8 @@ pub(super) struct MountTable {
 pub(super) enum Held {
     /// The right to a cache.
     Claim(Claim),
+    /// The socket of an agent.
+    Agent(Agent),
     /// Where goes what is written and discarded.
     Discarded(Box<ActiveSnapshot>),
 }
@@ -137,10 +139,7 @@ fn one(
         ExecMount::Cache(_) => Ok(None),
         ExecMount::Tmpfs(mount) => Ok(Some(tmpfs(mount))),
         ExecMount::Secret(mount) => secret::mount(step, mount, table),
-        ExecMount::Ssh(mount) => Err(MountError::NoAgent {
-            id: mount.id.clone(),
-        }
-        .into()),
+        ExecMount::Ssh(mount) => socket::mount(step, mount, table),
     }
 }
 
@@ -222,10 +221,5 @@ impl MountTable {
     /// Returns the names of the variables that hold secrets.
     pub(super) fn secret_names(&self) -> impl Iterator<Item = &[u8]> {
         self.secret_names.iter().map(String::as_bytes)
-    }
-
-    /// Returns the variables that mounts bring along, as `NAME=value`.
-    pub(super) fn variables(&self) -> &[String] {
-        &self.variables
     }
 }

@@ -5,16 +5,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
 use graph::SecretMount;
 use rootfs::{Root, RootPath};
-use runtime::{Access, SecretVariable, TargetKind};
+use runtime::{Access, KernelFeatures, SecretVariable, TargetKind};
 
 use super::error::MountError;
 use super::mounts::{MountTable, Mounted, Owner, Source};
 use crate::error::StepError;
+use crate::remote::ServerSecrets;
 use crate::worker::Step;
 
 /// The name of the file in its directory, which nobody sees.
@@ -30,8 +31,8 @@ impl Secret {
         Self(value.into())
     }
 
-    /// Returns the value.
-    pub(crate) fn value(&self) -> &[u8] {
+    /// Returns the value, which must not be shown or written anywhere.
+    pub fn expose(&self) -> &[u8] {
         &self.0
     }
 }
@@ -52,6 +53,16 @@ impl Secrets {
     /// Returns the secret of an id.
     pub fn get(&self, id: &str) -> Option<&Secret> {
         self.values.get(id)
+    }
+}
+
+impl ServerSecrets for Secrets {
+    fn secret(&self, id: &str) -> Option<String> {
+        let value = self.get(id)?.expose();
+        // What ends a line in a file is no part of a token.
+        std::str::from_utf8(value)
+            .ok()
+            .map(|text| text.trim_end().to_owned())
     }
 }
 
@@ -78,22 +89,27 @@ pub(super) fn mount(
         return Ok(None);
     };
     if let Some(name) = &mount.env {
-        table.add_secret(SecretVariable::new(name.as_bytes(), secret.value()), name);
+        table.add_secret(SecretVariable::new(name.as_bytes(), secret.expose()), name);
     }
     let Some(target) = &mount.target else {
         return Ok(None);
     };
+    let features = step.workshop.features;
     let owner = Owner::on_disk(step, target, &mount.owner)?;
     Ok(Some(Mounted {
         target: target.clone(),
-        source: Source::Descriptor(file(target, secret, owner)?),
+        source: Source::Descriptor(file((target, features), secret, owner)?),
         kind: TargetKind::File,
         access: Access::ReadOnly,
     }))
 }
 
 /// Returns the mount of a new file in memory that holds the secret.
-fn file(target: &str, secret: &Secret, owner: Owner) -> Result<std::os::fd::OwnedFd, MountError> {
+fn file(
+    (target, features): (&str, KernelFeatures),
+    secret: &Secret,
+    owner: Owner,
+) -> Result<OwnedFd, MountError> {
     let failed = |source| MountError::File {
         target: target.to_owned(),
         source,
@@ -105,12 +121,12 @@ fn file(target: &str, secret: &Secret, owner: Owner) -> Result<std::os::fd::Owne
     let directory = Root::from_fd(runtime::memory_directory().map_err(called)?, "/");
     let path = RootPath::strict(FILE).expect("the name is one component");
     let file = directory.create_file(&path).map_err(failed)?;
-    rootfs::write_all(&file, secret.value()).map_err(failed)?;
+    rootfs::write_all(&file, secret.expose()).map_err(failed)?;
     directory
         .set_owner(&path, owner.uid, owner.gid)
         .map_err(failed)?;
     directory.set_mode(&path, owner.mode).map_err(failed)?;
-    let taken = runtime::subtree(directory.as_fd(), file.as_fd());
+    let taken = runtime::subtree(directory.as_fd(), file.as_fd(), &features);
     taken.map_err(|source| MountError::Subtree {
         target: target.to_owned(),
         source,
@@ -130,6 +146,6 @@ mod tests {
             shown.contains("token") && !shown.contains("hidden"),
             "{shown}"
         );
-        assert_eq!(secrets.get("token").unwrap().value(), b"hidden");
+        assert_eq!(secrets.get("token").unwrap().expose(), b"hidden");
     }
 }

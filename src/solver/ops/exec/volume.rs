@@ -5,7 +5,7 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rootfs::{FileKind, Inode, Root, RootPath};
+use rootfs::{FileKind, FsError, Inode, Root, RootPath};
 use runtime::{Access, OverlayOptions, Submounts, TargetKind, Upper};
 
 use super::error::MountError;
@@ -16,7 +16,7 @@ use crate::worker::Step;
 /// A file or directory of the machine that every command sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Volume {
-    /// The path on the machine, absolute and without links.
+    /// The absolute path on the machine.
     pub host: PathBuf,
     /// The absolute path in the sandbox.
     pub target: String,
@@ -65,12 +65,11 @@ pub(super) fn mount(
     })
 }
 
-fn open(path: &Path) -> Result<(Inode, TargetKind), rootfs::FsError> {
-    let (directory, name) = match (path.parent(), path.file_name()) {
-        (Some(parent), Some(name)) => (parent, RootPath::lexical(name.as_encoded_bytes())?),
-        _ => (path, RootPath::root()),
-    };
-    let inode = Root::open(directory)?.inode(&name)?;
+/// Opens a path of the machine, links followed.
+fn open(path: &Path) -> Result<(Inode, TargetKind), FsError> {
+    let machine = Root::open(Path::new("/"))?;
+    let path = RootPath::lexical(path.as_os_str().as_encoded_bytes())?;
+    let inode = machine.inode(&machine.resolve(&path)?)?;
     let kind = match inode.metadata()?.kind {
         FileKind::Directory => TargetKind::Directory,
         _ => TargetKind::File,
