@@ -6,6 +6,7 @@
 )]
 
 use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 /// What the environment says.
@@ -31,6 +32,8 @@ pub struct Environment {
     pub source_policy: Option<PathBuf>,
     /// `BUILDKIT_PROGRESS`.
     pub progress: Option<String>,
+    /// Whether standard output is a terminal.
+    pub stdout_is_terminal: bool,
     /// All of it, for the builder, which is the same program.
     pub all: Vec<(OsString, OsString)>,
     /// The working directory.
@@ -51,6 +54,7 @@ impl Environment {
             default_platform: text("DOCKER_DEFAULT_PLATFORM"),
             source_policy: path("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"),
             progress: text("BUILDKIT_PROGRESS"),
+            stdout_is_terminal: std::io::stdout().is_terminal(),
             all: std::env::vars_os().collect(),
             current_directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
         }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use export::{OutputError, OutputSpec};
 use oci::digest::DigestError;
 use oci::platform::PlatformError;
 use oci::reference::ReferenceError;
@@ -17,8 +16,10 @@ use crate::config::Config;
 use crate::env::Environment;
 
 mod policy;
+mod result;
 
 pub use policy::{PolicyOptions, PolicyUsageError, Pull};
+pub use result::{ResultError, ResultOptions};
 
 /// Why a command line cannot be understood.
 #[derive(Debug, thiserror::Error)]
@@ -45,12 +46,9 @@ pub enum UsageError {
         /// The text.
         text: String,
     },
-    /// `--output` is not understood.
+    /// What is asked for of the result is not understood.
     #[error(transparent)]
-    Output(#[from] OutputError),
-    /// Several outputs.
-    #[error("several `--output` at once are not supported yet")]
-    SeveralOutputs,
+    Result(#[from] ResultError),
     /// A `NAME=VALUE` without `=`.
     #[error("`{flag} {text}`: `{text}` is no `NAME=VALUE`")]
     NameValue {
@@ -97,11 +95,6 @@ pub enum UsageError {
         /// Why.
         source: TimestampError,
     },
-    /// `rewrite-timestamp` without a time.
-    #[error(
-        "`rewrite-timestamp=true` needs `SOURCE_DATE_EPOCH`, as a variable or a build argument"
-    )]
-    RewriteWithoutEpoch,
     /// `BUILDKIT_PROGRESS`, or the configuration, asks for a display that there is not.
     #[error("`{text}` is no way to show progress: `auto`, `plain`, `quiet` and `none` are")]
     Progress {
@@ -123,8 +116,6 @@ pub struct BuildOptions {
     pub context: PathBuf,
     /// The Dockerfile; searched for in the context if none.
     pub file: Option<PathBuf>,
-    /// The names of the image.
-    pub tags: Vec<Reference>,
     /// The stage.
     pub target: Option<String>,
     /// The build arguments.
@@ -135,8 +126,8 @@ pub struct BuildOptions {
     pub platforms: Vec<Platform>,
     /// This machine's platform.
     pub build_platform: Platform,
-    /// The output.
-    pub output: Option<OutputSpec>,
+    /// What is asked for of the result.
+    pub result: ResultOptions,
     /// The labels.
     pub labels: BTreeMap<String, String>,
     /// Whether earlier results do not count.
@@ -218,17 +209,28 @@ impl BuildOptions {
     ) -> Result<Self, UsageError> {
         let build_platform = host_platform();
         let build_args = build_args(arguments, env)?;
-        let epoch = epoch(&build_args)?;
-        let output = output(arguments, epoch, env)?;
+        let epoch = match result::timestamp(&arguments.result)? {
+            Some(time) => Some(time),
+            None => epoch(&build_args)?,
+        };
+        let platforms = platforms(arguments, env, &build_platform)?;
+        let around = result::Surroundings {
+            env,
+            platforms: &platforms,
+            build_args: &build_args,
+            tags: &tags(arguments)?,
+            time: epoch,
+            host: &build_platform,
+        };
+        let result = ResultOptions::new(&arguments.result, &around)?;
         Ok(Self {
             context: context(&arguments.context, env)?,
             file: dockerfile(arguments, env)?,
-            tags: tags(arguments, output.as_ref())?,
             target: arguments.target.clone(),
             contexts: named_contexts(arguments, env)?,
-            platforms: platforms(arguments, env, &build_platform)?,
+            platforms,
             build_platform,
-            output,
+            result,
             labels: pairs("--label", &arguments.labels)?,
             no_cache: arguments.no_cache,
             network: arguments.network.unwrap_or(NetworkArgument::Default),
@@ -322,35 +324,9 @@ fn epoch(build_args: &BTreeMap<String, String>) -> Result<Option<Timestamp>, Usa
     })
 }
 
-fn output(
-    arguments: &BuildArguments,
-    epoch: Option<Timestamp>,
-    env: &Environment,
-) -> Result<Option<OutputSpec>, UsageError> {
-    let text = match arguments.outputs.as_slice() {
-        [] => return Ok(None),
-        [text] => text,
-        _ => return Err(UsageError::SeveralOutputs),
-    };
-    let mut output = OutputSpec::parse(text)?;
-    if output.rewrite_timestamp && epoch.is_none() {
-        return Err(UsageError::RewriteWithoutEpoch);
-    }
-    if let export::Destination::Path(path) = &mut output.destination {
-        *path = env.current_directory.join(&path);
-    }
-    Ok(Some(output))
-}
-
-fn tags(
-    arguments: &BuildArguments,
-    output: Option<&OutputSpec>,
-) -> Result<Vec<Reference>, UsageError> {
-    let names = output
-        .map(|output| output.names.as_slice())
-        .unwrap_or_default();
+fn tags(arguments: &BuildArguments) -> Result<Vec<Reference>, UsageError> {
     let mut tags: Vec<Reference> = Vec::new();
-    for text in arguments.tags.iter().chain(names) {
+    for text in &arguments.tags {
         let reference = Reference::parse(text).map_err(|source| UsageError::Tag {
             text: text.clone(),
             source,
@@ -455,6 +431,9 @@ fn progress(
     env: &Environment,
     config: &Config,
 ) -> Result<ProgressArgument, UsageError> {
+    if let Some(quiet) = result::quiet_progress(&arguments.result, arguments.progress)? {
+        return Ok(quiet);
+    }
     if let Some(progress) = arguments.progress {
         return Ok(progress);
     }

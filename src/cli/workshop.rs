@@ -67,7 +67,7 @@ pub(crate) fn open(
     builder: &Builder,
     places: &Places,
     clock: Clock,
-    pack: Option<PackPlan>,
+    pack: Vec<PackPlan>,
 ) -> Result<(Workshop, Receiver<TimedEvent>), Box<Report>> {
     let ids = storage(builder);
     let store = open_store(builder, places)?;

@@ -8,7 +8,8 @@
 //! * `worker`: what carries out one action;
 //! * [`ops`]: what each op does;
 //! * `cache`: what a key led to;
-//! * [`realise`]: change sets as directories; [`pack`]: change sets as blobs;
+//! * [`realise`]: change sets as directories; [`pack`]: change sets as blobs; [`squash`]: several as one;
+//! * [`tree`]: what a stack looks like from inside;
 //! * [`cancel`]: streams that end with the job;
 //! * [`base`]: base images; [`context`]: directories of the user's;
 //! * [`emulation`], [`host_files`]: what this machine gives to commands.
@@ -29,13 +30,17 @@ pub mod pack;
 pub mod realise;
 pub mod result;
 pub mod scheduler;
+pub mod squash;
 pub mod state;
+pub mod tree;
 mod worker;
 
-pub use cancel::Cancellable;
+pub use cancel::{Cancellable, CancellablePipe};
 pub use error::{SolveError, StepError};
 pub use event::{Event, Events, TimedEvent};
 pub use job::{Job, JobOptions, Workshop};
-pub use pack::{LayerBlob, PackPlan, pack_layer};
+pub use pack::{BaseLayers, LayerBlob, PackPlan, pack_layer};
 pub use result::{BuildResult, HistoryStep, PlatformResult, Stack};
 pub use scheduler::solve;
+pub use squash::{SquashError, pack_squashed};
+pub use tree::Tree;

@@ -1,6 +1,7 @@
 //! `careen build`: Dockerfile → graph → file systems → output.
 
 mod policy;
+mod result;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,13 +13,11 @@ use dockerfile::lower::Target;
 use dockerfile::parse::{Parsed, parse};
 use dockerfile::source::SourceFile;
 use dockerfile::stage::{BaseRequest, PlanOptions, ResolvedBase, StagePlan};
-use export::{Exported, OutputSpec, exporter_for};
+use export::Exported;
 use graph::{DefinitionBuilder, SourcePolicy};
 use solver::base::{self, BaseError};
 use solver::state::Reuse;
-use solver::{
-    BuildResult, HistoryStep, Job, JobOptions, PackPlan, PlatformResult, Stack, Workshop, solve,
-};
+use solver::{BuildResult, HistoryStep, Job, JobOptions, PlatformResult, Stack, Workshop, solve};
 
 use super::failure;
 use crate::args::{BuildArguments, NetworkArgument};
@@ -48,10 +47,7 @@ pub(crate) fn run(
     let source = read_dockerfile(&options)?;
     let parsed = parse(&source);
     let plan_options = plan_options(&options)?;
-    let pack = options
-        .output
-        .as_ref()
-        .map(|output| pack_plan(output, &options));
+    let pack = result::pack_plans(&options.result)?;
     let (workshop, events) = workshop::open(builder, places, options.clock, pack)?;
     let display = std::thread::spawn({
         let kind = options.progress;
@@ -68,7 +64,7 @@ pub(crate) fn run(
         (Err(_), Some(reason)) => Err(failure::interrupted(reason)),
         (Err(report), None) => Err(report),
         (Ok(exported), _) => {
-            tell_result(exported.as_ref());
+            result::tell(&exported, &options.result)?;
             Ok(exit::DONE)
         }
     }
@@ -79,7 +75,7 @@ fn build(
     plan_options: PlanOptions,
     workshop: &Workshop,
     (source, parsed): (&SourceFile, &Parsed),
-) -> Result<Option<Exported>, Box<Report>> {
+) -> Result<Vec<Exported>, Box<Report>> {
     let faults = |faults: Vec<Diagnostic>| first_fault(&faults, source);
     let mut plan = StagePlan::new(parsed, plan_options).map_err(faults)?;
     let sources = policy::read(options)?;
@@ -98,7 +94,7 @@ fn build(
     let stacks =
         solve(&job, workshop).map_err(|error| failure::of_solve(error, &job, source, options))?;
     let result = result_of(targets, stacks);
-    export(&result, options, workshop)
+    result::export(&result, &options.result, workshop)
 }
 
 fn plan_options(options: &BuildOptions) -> Result<PlanOptions, Box<Report>> {
@@ -139,17 +135,6 @@ fn job_options(options: &BuildOptions, plan: &StagePlan) -> JobOptions {
             NetworkArgument::Default | NetworkArgument::Host => runtime::NetworkMode::Host,
             NetworkArgument::None => runtime::NetworkMode::None,
         },
-    }
-}
-
-fn pack_plan(output: &OutputSpec, options: &BuildOptions) -> PackPlan {
-    let clamp = match options.clock {
-        oci::Clock::Fixed(time) if output.rewrite_timestamp => Some(time),
-        oci::Clock::Fixed(_) | oci::Clock::System => None,
-    };
-    PackPlan {
-        compression: output.compression,
-        clamp,
     }
 }
 
@@ -222,31 +207,6 @@ fn result_of(targets: Vec<Target>, stacks: Vec<Stack>) -> BuildResult {
     BuildResult {
         platforms: platforms.collect(),
     }
-}
-
-fn export(
-    result: &BuildResult,
-    options: &BuildOptions,
-    workshop: &Workshop,
-) -> Result<Option<Exported>, Box<Report>> {
-    let Some(output) = &options.output else {
-        workshop.events.warn(
-            "no output was asked for: the result stays in the cache. `--output type=oci,dest=FILE` writes it",
-        );
-        return Ok(None);
-    };
-    let Some(exporter) = exporter_for(output, options.tags.clone()) else {
-        return Ok(None);
-    };
-    let exported = exporter.export(result, workshop);
-    exported
-        .map(Some)
-        .map_err(|error| failure::of_export(&error))
-}
-
-fn tell_result(exported: Option<&Exported>) {
-    let Some(exported) = exported else { return };
-    tracing::debug!(digest = %exported.top.digest(), unchanged = exported.unchanged, "exported");
 }
 
 fn tell_warnings(parsed: &Parsed, plan: &StagePlan, targets: &[Target], source: &SourceFile) {
