@@ -221,6 +221,7 @@ impl BuildOptions {
             tags: &tags(arguments)?,
             time: epoch,
             host: &build_platform,
+            allowed: &[],
         };
         let result = ResultOptions::new(&arguments.result, &around)?;
         Ok(Self {

@@ -128,6 +128,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) time: Option<Timestamp>,
     /// This machine's platform.
     pub(super) host: &'a Platform,
+    /// What was agreed to with `--allow`.
+    pub(super) allowed: &'a [String],
 }
 
 impl ResultOptions {
@@ -145,7 +147,7 @@ impl ResultOptions {
             quiet: arguments.quiet,
             idle: Vec::new(),
         };
-        options.check_places(around.env)?;
+        options.check_places(around)?;
         if let Some(time) = around.time {
             options.set_time(time);
         }
@@ -172,7 +174,7 @@ impl ResultOptions {
     }
 
     /// Checks that no two results go to one place, and that each place can be written to.
-    fn check_places(&self, env: &Environment) -> Result<(), ResultError> {
+    fn check_places(&self, around: &Surroundings<'_>) -> Result<(), ResultError> {
         let mut paths: Vec<&Path> = Vec::new();
         let mut on_stdout: Vec<String> = Vec::new();
         for output in &self.outputs {
@@ -185,12 +187,12 @@ impl ResultOptions {
                 paths.push(path);
             }
             if output.is_stdout() {
-                if env.stdout_is_terminal {
+                if around.env.stdout_is_terminal {
                     return Err(ResultError::Terminal { kind });
                 }
                 on_stdout.push(format!("`--output type={kind}`"));
             }
-            check_removal(output, env)?;
+            check_removal(output, around)?;
         }
         if self.quiet {
             on_stdout.push("`--quiet`".to_owned());
@@ -354,7 +356,7 @@ fn with_near_word(error: OutputError) -> ResultError {
 }
 
 /// Checks that nothing is removed where the user does not work.
-fn check_removal(output: &OutputSpec, env: &Environment) -> Result<(), ResultError> {
+fn check_removal(output: &OutputSpec, around: &Surroundings<'_>) -> Result<(), ResultError> {
     let OutputSpec::Local {
         directory,
         mode: LocalMode::Delete,
@@ -363,7 +365,8 @@ fn check_removal(output: &OutputSpec, env: &Environment) -> Result<(), ResultErr
     else {
         return Ok(());
     };
-    if is_below(directory, &env.current_directory) {
+    let is_allowed = around.allowed.iter().any(|allowed| allowed == LOCAL_DELETE);
+    if is_allowed || is_below(directory, &around.env.current_directory) {
         return Ok(());
     }
     Err(ResultError::DeleteOutside {

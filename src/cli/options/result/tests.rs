@@ -42,6 +42,7 @@ fn parse_in(
         tags: &[Reference::parse_docker_ref("app").unwrap()],
         time: timestamp(&arguments)?,
         host: &host,
+        allowed: &["network.host".to_owned()],
     };
     ResultOptions::new(&arguments, &around)
 }
@@ -227,6 +228,27 @@ fn what_is_removed_is_below_the_working_directory_wherever_links_lead() {
     ] {
         assert_eq!(is_below(&dir.path().join(path), &work), expected, "{path}");
     }
+}
+
+#[test]
+fn what_is_removed_may_be_elsewhere_where_that_is_allowed() {
+    let host = Platform::new("linux", "amd64");
+    let output = OutputSpec::parse("type=local,dest=/,mode=delete", &host).unwrap();
+    let check = |allowed: &[&str]| {
+        let allowed: Vec<_> = allowed.iter().map(ToString::to_string).collect();
+        let around = Surroundings {
+            env: &env(),
+            platforms: &[],
+            build_args: &BTreeMap::new(),
+            tags: &[],
+            time: None,
+            host: &host,
+            allowed: &allowed,
+        };
+        check_removal(&output, &around).is_ok()
+    };
+    assert!(check(&["network.host", LOCAL_DELETE]));
+    assert!(!check(&["network.host"]));
 }
 
 #[test]
