@@ -3,7 +3,9 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::{pipe2, write};
 
@@ -68,6 +70,24 @@ impl CancelToken {
         self.reason().is_some()
     }
 
+    /// Waits until a file takes bytes, or fails to, or work is to end.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the kernel cannot wait.
+    pub fn wait_writable<F: AsFd>(&self, file: &F) -> Result<(), CallError> {
+        let mut waited_for = [
+            PollFd::new(file.as_fd(), PollFlags::POLLOUT),
+            PollFd::new(self.as_fd(), PollFlags::POLLIN),
+        ];
+        loop {
+            match poll(&mut waited_for, PollTimeout::NONE) {
+                Err(Errno::EINTR) => {}
+                waited => return waited.map(drop).called(|| "poll()".to_owned()),
+            }
+        }
+    }
+
     /// Returns why work is to end, if it is.
     pub fn reason(&self) -> Option<CancelReason> {
         self.shared.reason.get().copied()
@@ -83,13 +103,23 @@ impl AsFd for CancelToken {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
     fn is_readable(token: &CancelToken) -> bool {
         poll(
             &mut [PollFd::new(token.as_fd(), PollFlags::POLLIN)],
             PollTimeout::ZERO,
         ) == Ok(1)
+    }
+
+    #[test]
+    fn waiting_for_a_reader_ends_when_there_is_room_or_work_is_to_end() {
+        let token = CancelToken::create().unwrap();
+        let (reader, writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
+        token.wait_writable(&writer).unwrap();
+        while write(&writer, &[0; 4096]).is_ok() {}
+        token.cancel(CancelReason::Abandoned);
+        token.wait_writable(&writer).unwrap();
+        drop(reader);
     }
 
     #[test]

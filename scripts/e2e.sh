@@ -110,6 +110,7 @@ traces > "$work/before"
 
 check "a user with a range of ids builds the example for two platforms" build careen-t1 store hello hello.tar
 check_peers hello
+check_outputs
 check_reproducible
 check "a user without a range of ids builds the example" build careen-t2 store hello hello.tar
 check "nothing is left of any of these builds" leaves_no_trace "$work/before"

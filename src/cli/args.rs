@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod policy;
+mod result;
 
 pub use policy::{BuildxArguments, PolicyArguments};
+pub use result::{ResultArguments, SquashArgument};
 
 /// Builds container images on Linux without a daemon and without root.
 #[derive(Debug, Parser)]
@@ -82,9 +84,9 @@ pub struct BuildArguments {
     /// Platforms to build for [env: `DOCKER_DEFAULT_PLATFORM`] [default: this machine's]
     #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
     pub platforms: Vec<String>,
-    /// Where the result goes: `type=oci,dest=FILE[,tar=false,…]` or `type=cacheonly`
-    #[arg(short, long = "output", value_name = "OUTPUT")]
-    pub outputs: Vec<String>,
+    /// What is asked for of the result.
+    #[command(flatten)]
+    pub result: ResultArguments,
     /// Label of the image
     #[arg(long = "label", value_name = "NAME=VALUE")]
     pub labels: Vec<String>,

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
@@ -57,6 +58,8 @@ pub struct Environment {
     pub no_proxy: Option<String>,
     /// `SSL_CERT_FILE`: the certificates that are trusted.
     pub certificates: Option<PathBuf>,
+    /// Whether standard output is a terminal.
+    pub stdout_is_terminal: bool,
     /// All of it, for the builder, which is the same program.
     pub all: Vec<(OsString, OsString)>,
     /// Variables that are in no process's environment but the one that the user started, since others could read
@@ -84,6 +87,7 @@ impl Environment {
             https_proxy: text("HTTPS_PROXY").or_else(|| text("https_proxy")),
             no_proxy: text("NO_PROXY").or_else(|| text("no_proxy")),
             certificates: path("SSL_CERT_FILE"),
+            stdout_is_terminal: std::io::stdout().is_terminal(),
             all: std::env::vars_os().collect(),
             secrets: BTreeMap::new(),
             current_directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use export::{OutputError, OutputSpec};
 use oci::platform::PlatformError;
 use oci::reference::ReferenceError;
 use oci::{Platform, Reference};
@@ -19,11 +18,13 @@ use crate::env::Environment;
 
 pub mod context;
 mod policy;
+mod result;
 pub mod secret;
 pub mod volume;
 
 pub use context::{ContextSource, ContextUsageError, DockerfileSource, NamedContext};
 pub use policy::{PolicyOptions, PolicyUsageError, Pull};
+pub use result::{ResultError, ResultOptions};
 
 use secret::{SecretOption, SecretUsageError};
 use volume::VolumeUsageError;
@@ -53,12 +54,9 @@ pub enum UsageError {
         /// The text.
         text: String,
     },
-    /// `--output` is not understood.
+    /// What is asked for of the result is not understood.
     #[error(transparent)]
-    Output(#[from] OutputError),
-    /// Several outputs.
-    #[error("several `--output` at once are not supported yet")]
-    SeveralOutputs,
+    Result(#[from] ResultError),
     /// A `NAME=VALUE` without `=`.
     #[error("`{flag} {text}`: `{text}` is no `NAME=VALUE`")]
     NameValue {
@@ -97,8 +95,6 @@ pub struct BuildOptions {
     pub context: ContextSource,
     /// Where the Dockerfile comes from.
     pub file: DockerfileSource,
-    /// The names of the image.
-    pub tags: Vec<Reference>,
     /// The stage.
     pub target: Option<String>,
     /// The build arguments.
@@ -109,8 +105,8 @@ pub struct BuildOptions {
     pub platforms: Vec<Platform>,
     /// This machine's platform.
     pub build_platform: Platform,
-    /// The output.
-    pub output: Option<OutputSpec>,
+    /// What is asked for of the result.
+    pub result: ResultOptions,
     /// The labels.
     pub labels: BTreeMap<String, String>,
     /// Where the secrets of the build are.
@@ -190,16 +186,24 @@ impl BuildOptions {
     ) -> Result<Self, UsageError> {
         let build_platform = host_platform();
         let build_args = build_args(arguments, env)?;
-        let output = output(arguments, env)?;
+        let platforms = platforms(arguments, env, &build_platform)?;
+        let around = result::Surroundings {
+            env,
+            platforms: &platforms,
+            build_args: &build_args,
+            tags: &tags(arguments)?,
+            host: &build_platform,
+            allowed: &[],
+        };
+        let result = ResultOptions::new(&arguments.result, &around)?;
         Ok(Self {
             context: context::context(arguments, env)?,
             file: context::dockerfile(arguments)?,
-            tags: tags(arguments, output.as_ref())?,
             target: arguments.target.clone(),
             contexts: context::named_contexts(arguments, env)?,
-            platforms: platforms(arguments, env, &build_platform)?,
+            platforms,
             build_platform,
-            output,
+            result,
             labels: pairs("--label", &arguments.labels)?,
             secrets: secret::parse_all(&arguments.secrets, env)?,
             volumes: volume::parse_all(&arguments.volumes, env)?,
@@ -245,28 +249,9 @@ fn build_args(
     Ok(args)
 }
 
-fn output(arguments: &BuildArguments, env: &Environment) -> Result<Option<OutputSpec>, UsageError> {
-    let text = match arguments.outputs.as_slice() {
-        [] => return Ok(None),
-        [text] => text,
-        _ => return Err(UsageError::SeveralOutputs),
-    };
-    let mut output = OutputSpec::parse(text)?;
-    if let export::Destination::Path(path) = &mut output.destination {
-        *path = env.current_directory.join(&path);
-    }
-    Ok(Some(output))
-}
-
-fn tags(
-    arguments: &BuildArguments,
-    output: Option<&OutputSpec>,
-) -> Result<Vec<Reference>, UsageError> {
-    let names = output
-        .map(|output| output.names.as_slice())
-        .unwrap_or_default();
+fn tags(arguments: &BuildArguments) -> Result<Vec<Reference>, UsageError> {
     let mut tags: Vec<Reference> = Vec::new();
-    for text in arguments.tags.iter().chain(names) {
+    for text in &arguments.tags {
         let reference = Reference::parse(text).map_err(|source| UsageError::Tag {
             text: text.clone(),
             source,
@@ -333,6 +318,9 @@ fn progress(
     env: &Environment,
     config: &Config,
 ) -> Result<ProgressArgument, UsageError> {
+    if let Some(quiet) = result::quiet_progress(&arguments.result, arguments.progress)? {
+        return Ok(quiet);
+    }
     if let Some(progress) = arguments.progress {
         return Ok(progress);
     }

@@ -89,7 +89,7 @@ pub(crate) fn open(
         host_files: Arc::new(HostFiles::new(resolv_conf(), ids)),
         remote: Arc::new(Remote::new(places.remote.clone(), builder.cancel().clone())),
         ids,
-        pack: None,
+        pack: Vec::new(),
         clock: Clock::System,
         cancel: builder.cancel().clone(),
         events,

@@ -29,7 +29,7 @@ pub mod parse;
 pub mod ports;
 pub mod source;
 pub mod stage;
-mod suggest;
+pub mod suggest;
 pub mod words;
 
 #[cfg(test)]

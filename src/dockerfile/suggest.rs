@@ -3,10 +3,7 @@
 /// Returns the candidate closest to `word`, if one is close enough to be worth a guess.
 ///
 /// Case does not count. A candidate is close when at most a third of the word has to change.
-pub(crate) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a, I: IntoIterator<Item = &'a str>>(word: &str, candidates: I) -> Option<&'a str> {
     let wanted: Vec<char> = word.to_lowercase().chars().take(MAX_CHARS).collect();
     candidates
         .into_iter()

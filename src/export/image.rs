@@ -1,20 +1,24 @@
 //! What every image exporter writes: layers packed, configurations, manifests and index assembled.
 
+mod history;
+mod part;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::thread::available_parallelism;
 
 use graph::ImageOrigin;
 use oci::assemble::{self, AssembledImage, Blob, ImageParts, LayerDescriptor};
 use oci::descriptor::{self, Descriptor};
-use oci::{Clock, Digest, History, Timestamp};
-use solver::event::Event;
-use solver::pack::PackLayerError;
-use solver::result::{Held, StackLayer};
-use solver::{BuildResult, LayerBlob, PackPlan, PlatformResult, Workshop, pack_layer};
+use oci::media_type::{Distribution, Flavour, LayerMediaType};
+use oci::{Clock, Digest, MediaType, Reference, Timestamp};
+use solver::result::Held;
+use solver::{BuildResult, LayerBlob, PlatformResult};
 
-use crate::exporter::{ExportError, step_id};
+use crate::annotation::{self, AnnotationLevel};
+use crate::exporter::{ExportError, ExportStep, ExportedImage};
+use crate::layout;
+use crate::output::{ImageOptions, IndexForm, RestrictedLayers};
+use part::{Packed, Part};
 
 /// An image, or an index of images, ready to be written.
 #[derive(Debug)]
@@ -23,10 +27,23 @@ pub(crate) struct ImageSet {
     pub(crate) documents: Vec<Blob>,
     /// Every layer once, by digest.
     pub(crate) layers: BTreeMap<Digest, LayerFile>,
+    /// What each image is made of.
+    pub(crate) images: Vec<ImageDigests>,
     /// The index, or the manifest of a single platform.
     pub(crate) top: Descriptor,
+    /// What is said of it where it is named.
+    pub(crate) top_annotations: BTreeMap<String, String>,
     /// When the newest image was made.
     pub(crate) created: Option<Timestamp>,
+}
+
+/// What an image is made of.
+#[derive(Debug)]
+pub(crate) struct ImageDigests {
+    /// Its configuration.
+    pub(crate) config: Digest,
+    /// Its layers, the lowest first.
+    pub(crate) layers: Vec<Digest>,
 }
 
 /// A layer's blob and where it is.
@@ -38,321 +55,194 @@ pub(crate) struct LayerFile {
     pub(crate) layout: Option<PathBuf>,
 }
 
+impl ImageSet {
+    /// Returns what is told of it when it is written.
+    pub(crate) fn exported(self, names: &[Reference]) -> ExportedImage {
+        let config = match self.images.as_slice() {
+            [single] if self.top.platform().is_some() => Some(single.config.clone()),
+            _ => None,
+        };
+        ExportedImage {
+            top: layout::annotated(self.top, self.top_annotations, self.created),
+            config,
+            names: names.to_vec(),
+        }
+    }
+}
+
 /// Packs and assembles a result.
 pub(crate) fn assemble(
     result: &BuildResult,
-    workshop: &Workshop,
-    plan: &PackPlan,
+    step: &ExportStep<'_>,
+    options: &ImageOptions,
 ) -> Result<ImageSet, ExportError> {
-    let packed = pack_all(result, workshop, plan)?;
-    let mut layers = BTreeMap::new();
-    let mut images = Vec::new();
-    let mut created = None;
-    for platform in &result.platforms {
-        let parts = parts(platform, workshop, &packed)?;
-        collect_layers(platform, &parts, &mut layers);
-        created = created.max(parts.created);
-        images.push(assemble::assemble_image(parts)?);
-    }
-    let (top, index) = top_of(&images);
-    let mut documents = Vec::new();
-    for AssembledImage {
-        config, manifest, ..
-    } in images
-    {
-        documents.extend([config, manifest]);
-    }
-    documents.extend(index);
-    Ok(ImageSet {
-        documents,
-        layers,
-        top,
-        created,
-    })
-}
-
-/// One platform is a manifest; several are an index.
-fn top_of(images: &[AssembledImage]) -> (Descriptor, Option<Blob>) {
-    if let [single] = images {
-        return (single.descriptor(), None);
-    }
-    let index = assemble::assemble_index(images, &BTreeMap::new());
-    (index.descriptor(), Some(index))
-}
-
-/// The blob of each layer of a result, by the layer's name.
-type Packed = BTreeMap<String, LayerBlob>;
-
-/// Packs the layers, several side by side: a small one need not wait for a large one.
-fn pack_all(
-    result: &BuildResult,
-    workshop: &Workshop,
-    plan: &PackPlan,
-) -> Result<Packed, ExportError> {
-    let stacks = result
+    let platforms: Vec<_> = result
         .platforms
         .iter()
-        .flat_map(|platform| platform.stack.layers());
-    let layers: BTreeMap<String, &Arc<StackLayer>> =
-        stacks.map(|layer| (layer.id.to_string(), layer)).collect();
-    let layers: Vec<_> = layers.into_iter().collect();
-    let threads = available_parallelism().map_or(2, usize::from);
-    let mut packed = Packed::new();
-    for batch in layers.chunks(threads.max(1)) {
-        if workshop.cancel.is_cancelled() {
-            return Err(ExportError::Cancelled);
-        }
-        packed.extend(pack_batch(batch, workshop, plan)?);
+        .map(|platform| (platform, part::parts(platform, options.squash)))
+        .collect();
+    let parts = platforms.iter().flat_map(|(_, parts)| parts);
+    let assembly = Assembly {
+        packed: part::pack_all(parts, step, &options.pack_plan())?,
+        clock: options.time.map_or(step.workshop.clock, Clock::Fixed),
+        flavour: flavour(step, options),
+        options,
+    };
+    let mut layers = BTreeMap::new();
+    let mut digests = Vec::new();
+    let mut images = Vec::new();
+    let mut created = None;
+    for (platform, parts) in &platforms {
+        let parts = assembly.image_parts(platform, parts, &mut layers)?;
+        created = created.max(parts.created);
+        let of_layers = parts
+            .layers
+            .iter()
+            .map(|layer| layer.digest.clone())
+            .collect();
+        let image = assemble::assemble_image(parts)?;
+        digests.push(ImageDigests {
+            config: image.config.digest.clone(),
+            layers: of_layers,
+        });
+        images.push(image);
     }
-    Ok(packed)
-}
-
-fn pack_batch(
-    batch: &[(String, &Arc<StackLayer>)],
-    workshop: &Workshop,
-    plan: &PackPlan,
-) -> Result<Packed, PackLayerError> {
-    std::thread::scope(|scope| {
-        let spawn = |(name, layer): &(String, &Arc<StackLayer>)| {
-            let (name, layer) = (name.clone(), Arc::clone(layer));
-            scope.spawn(move || {
-                pack_layer(workshop, &step_id(), &layer, plan).map(|blob| (name, blob))
-            })
-        };
-        let threads: Vec<_> = batch.iter().map(spawn).collect();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| match thread.join() {
-            Ok(packed) => packed,
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
-        threads.into_iter().map(join).collect()
+    let (top, top_annotations, index) = assembly.top(&images);
+    let documents = images
+        .into_iter()
+        .flat_map(|image| [image.config, image.manifest]);
+    Ok(ImageSet {
+        documents: documents.chain(index).collect(),
+        layers,
+        images: digests,
+        top,
+        top_annotations,
+        created,
     })
 }
 
-fn parts(
-    platform: &PlatformResult,
-    workshop: &Workshop,
-    packed: &Packed,
-) -> Result<ImageParts, ExportError> {
-    let blob_of = |layer: &Arc<StackLayer>| {
-        let id = layer.id.clone();
-        packed
-            .get(&id.to_string())
-            .ok_or(PackLayerError::Gone { layer: id })
-    };
-    let mut layers = Vec::new();
-    for layer in platform.stack.layers() {
-        let blob = blob_of(layer)?;
-        layers.push(LayerDescriptor {
+/// Docker's media types have no place for what is said beside a manifest.
+fn flavour(step: &ExportStep<'_>, options: &ImageOptions) -> Flavour {
+    if options.flavour == Flavour::Docker && annotation::need_oci(&options.annotations) {
+        step.workshop.events.warn(
+            "the image has OCI's media types: Docker's have no place for the annotations that it has",
+        );
+        return Flavour::Oci;
+    }
+    options.flavour
+}
+
+/// What images are put together of.
+struct Assembly<'a> {
+    packed: Packed,
+    clock: Clock,
+    flavour: Flavour,
+    options: &'a ImageOptions,
+}
+
+impl Assembly<'_> {
+    /// Returns the parts of one image, and notes where its layers are.
+    fn image_parts(
+        &self,
+        platform: &PlatformResult,
+        parts: &[Part],
+        files: &mut BTreeMap<Digest, LayerFile>,
+    ) -> Result<ImageParts, ExportError> {
+        let mut layers = Vec::new();
+        for part in parts {
+            let blob = self.packed.blob_of(part)?;
+            files.insert(blob.digest.clone(), layer_file(part, blob));
+            layers.push(self.layer(blob));
+        }
+        let history = history::of(platform, parts, self.clock);
+        let created = history.iter().filter_map(|entry| entry.created).next_back();
+        let created = created
+            .or(platform.config.created)
+            .or_else(|| Some(self.clock.now()));
+        let mut config = platform.config.clone();
+        if let Some(Part::Squashed { kept: 0, .. }) = parts.last() {
+            // No layer of the base is left; what its history tells is told of no layer.
+            config.rootfs.diff_ids.clear();
+        }
+        Ok(ImageParts {
+            config,
+            platform: platform.platform.clone(),
+            history,
+            layers,
+            created,
+            annotations: self.said(AnnotationLevel::Manifest, platform),
+            flavour: self.flavour,
+            detail: self.options.history,
+        })
+    }
+
+    fn said(&self, level: AnnotationLevel, platform: &PlatformResult) -> BTreeMap<String, String> {
+        annotation::at(&self.options.annotations, level, Some(&platform.platform))
+    }
+
+    fn layer(&self, blob: &LayerBlob) -> LayerDescriptor {
+        LayerDescriptor {
             digest: blob.digest.clone(),
             size_bytes: blob.size_bytes,
-            media_type: blob.media_type.clone(),
+            media_type: self.media_type(&blob.media_type),
             diff_id: blob.diff_id.clone(),
             annotations: BTreeMap::new(),
-        });
+        }
     }
-    let history = history(platform, workshop.clock);
-    let created = history.iter().filter_map(|entry| entry.created).next_back();
-    let created = created
-        .or(platform.config.created)
-        .or_else(|| Some(workshop.clock.now()));
-    Ok(ImageParts {
-        config: platform.config.clone(),
-        platform: platform.platform.clone(),
-        history,
-        layers,
-        created,
-        annotations: BTreeMap::new(),
-    })
+
+    /// Returns the media type of a layer. What registries do not hand out is in the output all the same,
+    /// and is like any other layer there, unless it is asked for otherwise.
+    fn media_type(&self, text: &str) -> String {
+        match MediaType::parse(text) {
+            MediaType::Layer(layer) if self.options.restricted == RestrictedLayers::Freed => {
+                let distribution = Distribution::Free;
+                let free = LayerMediaType {
+                    distribution,
+                    ..layer
+                };
+                free.as_str().to_owned()
+            }
+            _ => text.to_owned(),
+        }
+    }
+
+    /// One platform is a manifest; several are an index.
+    fn top(
+        &self,
+        images: &[AssembledImage],
+    ) -> (Descriptor, BTreeMap<String, String>, Option<Blob>) {
+        let said = &self.options.annotations;
+        let of_manifest = |image: &AssembledImage| {
+            let level = AnnotationLevel::ManifestDescriptor;
+            annotation::at(said, level, Some(&image.platform))
+        };
+        if let ([single], IndexForm::ForSeveral) = (images, self.options.index) {
+            return (single.descriptor(), of_manifest(single), None);
+        }
+        let manifests = images
+            .iter()
+            .map(|image| descriptor::with_annotations(image.descriptor(), &of_manifest(image)));
+        let of_index = annotation::at(said, AnnotationLevel::Index, None);
+        let index = assemble::assemble_index(manifests.collect(), &of_index, self.flavour);
+        let of_descriptor = annotation::at(said, AnnotationLevel::IndexDescriptor, None);
+        (index.descriptor(), of_descriptor, Some(index))
+    }
 }
 
-/// Returns what the Dockerfile adds to the history. What has no layer has the time of the layer
-/// before it, or of the first one: that is no reason for another digest when nothing else changed.
-fn history(platform: &PlatformResult, clock: Clock) -> Vec<History> {
-    let is_new = |layer: &&Arc<StackLayer>| !matches!(layer.held, Held::Base(_));
-    let times: Vec<_> = platform
-        .stack
-        .layers()
-        .iter()
-        .filter(is_new)
-        .map(|layer| layer.created)
-        .collect();
-    let fixed = match clock {
-        Clock::Fixed(time) => Some(time),
-        Clock::System => None,
-    };
-    let mut current = times.iter().flatten().next().copied();
-    let mut of_layers = times.into_iter();
-    let entries = platform.history.iter().map(|step| {
-        if !step.empty_layer {
-            current = of_layers.next().flatten().or(current);
-        }
-        History {
-            created: fixed.or(current),
-            created_by: Some(step.created_by.clone()),
-            author: None,
-            comment: Some(step.comment.clone()),
-            empty_layer: step.empty_layer,
-        }
-    });
-    entries.collect()
-}
-
-fn collect_layers(
-    platform: &PlatformResult,
-    parts: &ImageParts,
-    layers: &mut BTreeMap<Digest, LayerFile>,
-) {
-    for (layer, packed) in platform.stack.layers().iter().zip(&parts.layers) {
-        let layout = match &layer.held {
-            Held::Base(base) => match &base.image.origin {
+/// Tells where the blob of a layer is: one of a base that was left alone is where the base is.
+fn layer_file(part: &Part, blob: &LayerBlob) -> LayerFile {
+    let layout = match part {
+        Part::Layer(layer) => match &layer.held {
+            Held::Base(base) if base.digest == blob.digest => match &base.image.origin {
                 ImageOrigin::Layout { path } => Some(path.clone()),
                 ImageOrigin::Store => None,
             },
-            Held::Stored | Held::Recipe(_) => None,
-        };
-        let file = LayerFile {
-            size_bytes: packed.size_bytes,
-            layout,
-        };
-        layers.insert(packed.digest.clone(), file);
-    }
-}
-
-/// Returns the descriptor with the names that an image layout gives an image.
-pub(crate) fn named(
-    top: &Descriptor,
-    name: Option<&oci::Reference>,
-    created: Option<Timestamp>,
-) -> Descriptor {
-    let mut annotations = BTreeMap::new();
-    if let Some(name) = name {
-        let tag = name.tag().unwrap_or("latest");
-        annotations.insert("io.containerd.image.name".to_owned(), name.to_string());
-        annotations.insert(
-            "org.opencontainers.image.ref.name".to_owned(),
-            tag.to_owned(),
-        );
-    }
-    if let Some(created) = created {
-        annotations.insert(
-            "org.opencontainers.image.created".to_owned(),
-            created.to_string(),
-        );
-    }
-    descriptor::with_annotations(top.clone(), &annotations)
-}
-
-/// Tells the display that the export moved on.
-pub(crate) fn tell(workshop: &Workshop, what: String, done: bool) {
-    workshop.events.emit(Event::Progress {
-        step: step_id(),
-        what,
-        done,
-    });
-}
-
-#[cfg(test)]
-mod tests {
-    use oci::{DiffId, ImageConfig, Platform, Reference};
-    use solver::result::BaseLayer;
-    use solver::{HistoryStep, Stack};
-    use store::SnapshotId;
-
-    use super::*;
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_unix_seconds(seconds).unwrap()
-    }
-
-    fn layer(name: &str, held: Held, created: Option<i64>) -> Arc<StackLayer> {
-        Arc::new(StackLayer {
-            id: SnapshotId::new(name).unwrap(),
-            held,
-            created: created.map(at),
-        })
-    }
-
-    fn base() -> Held {
-        let digest = Digest::of(b"layer");
-        Held::Base(BaseLayer {
-            image: Arc::new(graph::ImageSource {
-                name: "base".to_owned(),
-                manifest: digest.clone(),
-                platform: Platform::new("linux", "amd64"),
-                origin: ImageOrigin::Store,
-            }),
-            digest: digest.clone(),
-            size_bytes: 5,
-            media_type: oci::media_type::OCI_LAYER_GZIP.to_owned(),
-            diff_id: DiffId::new(digest),
-        })
-    }
-
-    fn step(created_by: &str, empty_layer: bool) -> HistoryStep {
-        HistoryStep {
-            created_by: created_by.to_owned(),
-            comment: String::new(),
-            empty_layer,
-        }
-    }
-
-    fn result(layers: Vec<Arc<StackLayer>>, history: Vec<HistoryStep>) -> PlatformResult {
-        PlatformResult {
-            platform: Platform::new("linux", "amd64"),
-            stack: Stack::from_iter(layers),
-            config: ImageConfig::new(&Platform::new("linux", "amd64")),
-            history,
-        }
-    }
-
-    fn times(result: &PlatformResult, clock: Clock) -> Vec<Option<i64>> {
-        let entries = history(result, clock).into_iter();
-        let seconds = entries.map(|entry| entry.created.map(Timestamp::seconds));
-        seconds.collect()
-    }
-
-    #[test]
-    fn an_entry_without_a_layer_has_the_time_of_the_layer_before_it_or_the_first() {
-        let layers = vec![
-            layer("base", base(), None),
-            layer("one", Held::Stored, Some(10)),
-            layer("two", Held::Stored, Some(20)),
-        ];
-        let steps = vec![
-            step("ENV", true),
-            step("RUN", false),
-            step("ENV", true),
-            step("COPY", false),
-            step("CMD", true),
-        ];
-        let result = result(layers, steps);
-        let expected = [10, 10, 10, 20, 20].map(Some);
-        assert_eq!(times(&result, Clock::System), expected);
-        assert_eq!(times(&result, Clock::Fixed(at(1))), [Some(1); 5]);
-    }
-
-    #[test]
-    fn a_result_that_adds_no_layer_has_no_times_of_its_own() {
-        let result = result(vec![layer("base", base(), None)], vec![step("ENV", true)]);
-        assert_eq!(times(&result, Clock::System), [None]);
-    }
-
-    #[test]
-    fn an_image_in_a_layout_has_its_whole_name_and_its_tag() {
-        let top = descriptor::descriptor(oci::media_type::OCI_INDEX, &Digest::of(b"x"), 1);
-        let name = Reference::parse_docker_ref("app:1").unwrap();
-        let entry = named(&top, Some(&name), Some(at(0)));
-        for (key, expected) in [
-            ("io.containerd.image.name", "docker.io/library/app:1"),
-            ("org.opencontainers.image.ref.name", "1"),
-            ("org.opencontainers.image.created", "1970-01-01T00:00:00Z"),
-        ] {
-            assert_eq!(
-                descriptor::annotation_of(&entry, key),
-                Some(expected),
-                "{key}"
-            );
-        }
-        assert_eq!(named(&top, None, None), top);
+            Held::Base(_) | Held::Stored | Held::Recipe(_) => None,
+        },
+        Part::Squashed { .. } => None,
+    };
+    LayerFile {
+        size_bytes: blob.size_bytes,
+        layout,
     }
 }

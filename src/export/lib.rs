@@ -1,16 +1,30 @@
 //! Writes results: a finished build → files.
 //!
-//! * [`output`]: the `--output` grammar;
+//! * [`output`]: the `--output` grammar; [`annotation`]: what is said of an image;
 //! * [`exporter`]: the trait, and the table of kinds;
-//! * [`image`]: packs and assembles what every image exporter writes;
-//! * [`oci`]: `type=oci`, an archive or a directory.
+//! * `image`: packs and assembles what every image exporter writes; `layout`, `archive`: the files that it
+//!   becomes;
+//! * `oci`, `docker`: images as archives and directories;
+//! * `tree`: what every exporter of files writes; `local`, `tar`: a directory and an archive of them;
+//! * `sink`, `new_file`: files that take their place when they are whole.
 #![forbid(unsafe_code)]
 
+pub mod annotation;
+mod archive;
+mod docker;
 pub mod exporter;
-pub mod image;
+mod image;
+mod layout;
+mod local;
 mod memo;
-pub mod oci;
+mod new_file;
+mod oci;
 pub mod output;
+mod sink;
+mod tar;
+mod tree;
 
-pub use exporter::{ExportError, Exported, Exporter, exporter_for};
-pub use output::{Destination, OutputError, OutputSpec};
+pub use annotation::{Annotation, AnnotationError};
+pub use exporter::{ExportError, Exported, ExportedImage, export_all};
+pub use new_file::write_file;
+pub use output::{OutputError, OutputSpec};

@@ -17,7 +17,7 @@ use crate::exporter::ExportError;
 /// What the kernel keeps of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Written {
-    index: Digest,
+    identity: Digest,
     device: u64,
     inode: u64,
     size_bytes: u64,
@@ -26,9 +26,9 @@ struct Written {
 }
 
 impl Written {
-    fn of(metadata: &Metadata, index: &[u8]) -> Self {
+    fn of(metadata: &Metadata, identity: &[u8]) -> Self {
         Self {
-            index: Digest::of(index),
+            identity: Digest::of(identity),
             device: metadata.dev(),
             inode: metadata.ino(),
             size_bytes: metadata.size(),
@@ -38,13 +38,13 @@ impl Written {
     }
 }
 
-/// Tells whether the archive is there with this index, as it was left.
+/// Tells whether the archive is there, of this identity, as it was left.
 pub(crate) fn is_current(
     workshop: &Workshop,
     path: &Path,
-    index: &[u8],
+    identity: &[u8],
 ) -> Result<bool, ExportError> {
-    let Some(now) = look(path, index) else {
+    let Some(now) = look(path, identity) else {
         return Ok(false);
     };
     let then = workshop.store.records().get::<Written>(&record_key(path))?;
@@ -58,17 +58,17 @@ pub(crate) fn is_current(
 pub(crate) fn remember(
     workshop: &Workshop,
     path: &Path,
-    index: &[u8],
+    identity: &[u8],
     metadata: &Metadata,
 ) -> Result<(), ExportError> {
-    let written = Written::of(metadata, index);
+    let written = Written::of(metadata, identity);
     Ok(workshop.store.records().put(&record_key(path), &written)?)
 }
 
 /// Reads what the kernel keeps; none if there is no such file.
-fn look(path: &Path, index: &[u8]) -> Option<Written> {
+fn look(path: &Path, identity: &[u8]) -> Option<Written> {
     let metadata = std::fs::symlink_metadata(path).ok()?;
-    metadata.is_file().then(|| Written::of(&metadata, index))
+    metadata.is_file().then(|| Written::of(&metadata, identity))
 }
 
 fn record_key(path: &Path) -> Digest {

@@ -1,31 +1,68 @@
 //! The `--output` grammar: `PATH`, `-`, or comma-separated `key=value` with `type=`.
+//!
+//! | Kind | What it writes | Attributes |
+//! | --- | --- | --- |
+//! | `oci` | an OCI image layout | `dest`, `tar`, those of images |
+//! | `docker` | an archive that Docker and Podman load | `dest`, those of images |
+//! | `local` | the files of the result | `dest`, `mode`, those of trees |
+//! | `tar` | the files of the result, as an archive | `dest`, those of trees |
+//! | `cacheonly` | nothing | none |
+//!
+//! The attributes of images are in [`ImageOptions`], those of trees in [`TreeOptions`]. What is not known is
+//! an error: an attribute that is mistyped would otherwise change nothing, and nobody would see it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use layer::Compression;
+use layer::Times;
+use oci::reference::ReferenceError;
+use oci::time::TimestampError;
+use oci::{Platform, Timestamp};
+use solver::PackPlan;
+
+mod attribute;
+mod image;
+mod tree;
+
+use crate::annotation::{self, AnnotationError};
+use attribute::Attribute;
+pub use image::{ImageOptions, IndexForm, RestrictedLayers, Rewrite, Squash};
+pub use tree::{LocalMode, PlatformSplit, TreeOptions};
 
 /// What an `--output` asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutputSpec {
-    /// The kind of output.
-    pub kind: OutputKind,
-    /// Where it goes.
-    pub destination: Destination,
-    /// Whether the output is an archive; a directory if not.
-    pub archive: bool,
-    /// How new layers are compressed.
-    pub compression: Compression,
-    /// Whether times of files later than `SOURCE_DATE_EPOCH` become it.
-    pub rewrite_timestamp: bool,
-    /// Names beside those of `--tag`.
-    pub names: Vec<String>,
-}
-
-/// The kinds of output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutputKind {
+#[derive(Debug, Clone, PartialEq)]
+pub enum OutputSpec {
     /// An OCI image layout.
-    Oci,
+    Oci {
+        /// Where it goes.
+        destination: Destination,
+        /// Whether it is an archive.
+        form: LayoutForm,
+        /// What the image is.
+        image: ImageOptions,
+    },
+    /// An archive that Docker and Podman load.
+    Docker {
+        /// Where it goes.
+        destination: Destination,
+        /// What the image is.
+        image: ImageOptions,
+    },
+    /// The files of the result in a directory.
+    Local {
+        /// The directory.
+        directory: PathBuf,
+        /// What happens to what is there already.
+        mode: LocalMode,
+        /// What the tree is.
+        tree: TreeOptions,
+    },
+    /// The files of the result in an archive.
+    Tar {
+        /// Where it goes.
+        destination: Destination,
+        /// What the tree is.
+        tree: TreeOptions,
+    },
     /// Nothing: the results stay in the cache.
     CacheOnly,
 }
@@ -39,8 +76,17 @@ pub enum Destination {
     Stdout,
 }
 
-/// Why an `--output` cannot be understood.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Whether an image layout is an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LayoutForm {
+    /// It is a tar.
+    Archive,
+    /// It is a directory, which may have other images in it.
+    Directory,
+}
+
+/// Why an `--output` cannot be understood, or does not fit the platforms of the build.
+#[derive(Debug, thiserror::Error)]
 pub enum OutputError {
     /// A field is no `key=value`.
     #[error("`{field}` in `--output {text}` is no `key=value`")]
@@ -50,25 +96,39 @@ pub enum OutputError {
         /// The whole text.
         text: String,
     },
+    /// A quotation mark has no second one.
+    #[error("`--output {text}` has a quotation mark that is not closed")]
+    Quote {
+        /// The whole text.
+        text: String,
+    },
+    /// No kind is named.
+    #[error("`--output {text}` does not say its `type`")]
+    NoKind {
+        /// The whole text.
+        text: String,
+    },
     /// The kind is known to others, and not carried out yet.
-    #[error("`--output type={kind}` is not supported yet: `oci` and `cacheonly` are")]
+    #[error("`--output type={kind}` is not supported yet: {KINDS_TEXT} are")]
     Unsupported {
         /// The kind.
         kind: String,
     },
     /// The kind is not known.
-    #[error("`--output type={kind}` is not known: `oci` and `cacheonly` are")]
+    #[error("`--output type={kind}` is not known: {KINDS_TEXT} are")]
     UnknownKind {
         /// The kind.
         kind: String,
     },
-    /// The attribute is not carried out yet, or not known.
-    #[error("the attribute `{key}` of `--output type={kind}` is not supported")]
+    /// The attribute is not known to this kind.
+    #[error("`--output type={kind}` has no attribute `{key}`")]
     UnknownKey {
         /// The attribute.
         key: String,
         /// The kind.
-        kind: String,
+        kind: &'static str,
+        /// The attributes that it has.
+        known: Vec<&'static str>,
     },
     /// The attribute has a value that it cannot have.
     #[error("`{key}={value}` in `--output`: the value must be {expected}")]
@@ -80,246 +140,328 @@ pub enum OutputError {
         /// What it may be.
         expected: &'static str,
     },
+    /// The value is known to others, and not carried out yet.
+    #[error("`{key}={value}` in `--output` is not supported yet")]
+    UnsupportedValue {
+        /// The attribute.
+        key: String,
+        /// Its value.
+        value: String,
+    },
+    /// A name is no name of an image.
+    #[error("`name={name}` in `--output` is no name of an image")]
+    Name {
+        /// The name.
+        name: String,
+        /// Why.
+        source: ReferenceError,
+    },
+    /// A name has a digest.
+    #[error(
+        "`name={name}` in `--output`: a name cannot have a digest, which is known only after the build"
+    )]
+    NameWithDigest {
+        /// The name.
+        name: String,
+    },
+    /// A time is none.
+    #[error("`source-date-epoch={value}` in `--output` is no time")]
+    Epoch {
+        /// The value.
+        value: String,
+        /// Why.
+        source: TimestampError,
+    },
+    /// An annotation is not understood, or has no place in the result.
+    #[error(transparent)]
+    Annotation(#[from] AnnotationError),
     /// There is no destination.
-    #[error("`--output type=oci` needs a destination")]
-    NoDestination,
+    #[error("`--output type=local` needs a directory: `dest=PATH`")]
+    NoDirectory,
+    /// Loading an image into Docker.
+    #[error(
+        "`--output type=docker` without a file would load the image into Docker, which is not supported \
+         yet: `dest=FILE` writes an archive, `dest=-` writes it to standard output"
+    )]
+    NoLoading,
     /// A directory cannot go to standard output.
-    #[error("`--output type=oci,tar=false` needs a directory as its destination")]
-    DirectoryToStdout,
+    #[error("`--output type={kind}` needs a directory as its destination")]
+    DirectoryToStdout {
+        /// The kind, with what makes it a directory.
+        kind: &'static str,
+    },
+    /// An archive for one platform, and several of them.
+    #[error(
+        "`--output type=docker` is an archive of one image, and the build has {count} platforms: `type=oci` takes several"
+    )]
+    OnePlatform {
+        /// How many there are.
+        count: usize,
+    },
+    /// An archive without an index, and an index is asked for.
+    #[error("`--output type=docker` is an archive of one image, and cannot have an index")]
+    NoIndex,
 }
 
+/// The kinds that are carried out, as messages list them.
+const KINDS_TEXT: &str = "`local`, `tar`, `oci`, `docker` and `cacheonly`";
+
 impl OutputSpec {
-    /// Reads the value of an `--output`.
+    /// Reads the value of an `--output`. What platforms leave out is `host`'s.
     ///
     /// # Errors
     ///
     /// Fails on what is not known and on what is not supported yet, by name.
-    pub fn parse(text: &str) -> Result<Self, OutputError> {
-        let fields = split_csv(text);
-        let is_path = fields.len() == 1 && !text.contains('=');
+    pub fn parse(text: &str, host: &Platform) -> Result<Self, OutputError> {
+        let fields = attribute::split(text)?;
+        let is_path =
+            matches!(fields.as_slice(), [only] if only == text && !text.starts_with("type="));
         if is_path {
-            let kind = if text == "-" { "tar" } else { "local" };
-            return Err(OutputError::Unsupported {
+            return Ok(Self::of_path(text));
+        }
+        let attributes = attribute::parse(&fields, text, host)?;
+        let kind = attributes.iter().find(|attribute| attribute.is("type"));
+        match kind.map(|kind| kind.value.as_str()) {
+            Some("oci") => oci(&attributes),
+            Some("docker") => docker(&attributes),
+            Some("local") => local(&attributes),
+            Some("tar") => tar(&attributes),
+            Some("cacheonly") => cache_only(&attributes),
+            Some(kind @ ("image" | "registry" | "moby")) => Err(OutputError::Unsupported {
                 kind: kind.to_owned(),
-            });
-        }
-        let mut pairs = Vec::new();
-        for field in &fields {
-            let pair = field.split_once('=').ok_or_else(|| OutputError::Field {
-                field: field.clone(),
+            }),
+            Some(kind) if !kind.is_empty() => Err(OutputError::UnknownKind {
+                kind: kind.to_owned(),
+            }),
+            Some(_) | None => Err(OutputError::NoKind {
                 text: text.to_owned(),
-            })?;
-            pairs.push((pair.0.trim().to_ascii_lowercase(), pair.1.to_owned()));
-        }
-        let kind = pairs
-            .iter()
-            .find(|(key, _)| key == "type")
-            .map_or("", |(_, value)| value);
-        let mut spec = Self::new(output_kind(kind)?);
-        let mut level = None;
-        for (key, value) in &pairs {
-            spec.set(kind, key, value, &mut level)?;
-        }
-        spec.compression = with_level(spec.compression, level)?;
-        spec.check()?;
-        Ok(spec)
-    }
-
-    fn new(kind: OutputKind) -> Self {
-        Self {
-            kind,
-            destination: Destination::Stdout,
-            archive: true,
-            compression: Compression::default(),
-            rewrite_timestamp: false,
-            names: Vec::new(),
+            }),
         }
     }
 
-    fn set(
-        &mut self,
-        kind: &str,
-        key: &str,
-        value: &str,
-        level: &mut Option<u8>,
-    ) -> Result<(), OutputError> {
-        match key {
-            "type" => {}
-            "dest" if value == "-" => self.destination = Destination::Stdout,
-            "dest" => self.destination = Destination::Path(PathBuf::from(value)),
-            "tar" => self.archive = boolean(key, value)?,
-            "name" => self.names.extend(value.split(',').map(str::to_owned)),
-            "compression" => self.compression = compression(value)?,
-            "compression-level" => *level = Some(number(key, value)?),
-            "rewrite-timestamp" => self.rewrite_timestamp = boolean(key, value)?,
-            // What careen writes anyway.
-            "oci-mediatypes" if boolean(key, value)? => {}
-            _ => {
-                return Err(OutputError::UnknownKey {
-                    key: key.to_owned(),
-                    kind: kind.to_owned(),
-                });
+    /// `PATH` is a directory, and `-` an archive on standard output.
+    fn of_path(text: &str) -> Self {
+        let tree = TreeOptions::default();
+        if text == "-" {
+            return Self::Tar {
+                destination: Destination::Stdout,
+                tree,
+            };
+        }
+        Self::Local {
+            directory: PathBuf::from(text),
+            mode: LocalMode::Copy,
+            tree,
+        }
+    }
+
+    /// Returns the kind, as `type=` names it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Oci { .. } => "oci",
+            Self::Docker { .. } => "docker",
+            Self::Local { .. } => "local",
+            Self::Tar { .. } => "tar",
+            Self::CacheOnly => "cacheonly",
+        }
+    }
+
+    /// Returns the file or directory that is written; none for standard output.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Oci { destination, .. }
+            | Self::Docker { destination, .. }
+            | Self::Tar { destination, .. } => match destination {
+                Destination::Path(path) => Some(path),
+                Destination::Stdout => None,
+            },
+            Self::Local { directory, .. } => Some(directory),
+            Self::CacheOnly => None,
+        }
+    }
+
+    /// Takes relative paths as relative to a directory.
+    pub fn set_base(&mut self, directory: &Path) {
+        match self {
+            Self::Oci { destination, .. }
+            | Self::Docker { destination, .. }
+            | Self::Tar { destination, .. } => {
+                if let Destination::Path(path) = destination {
+                    *path = directory.join(&path);
+                }
             }
+            Self::Local {
+                directory: path, ..
+            } => *path = directory.join(&path),
+            Self::CacheOnly => {}
         }
-        Ok(())
     }
 
-    fn check(&self) -> Result<(), OutputError> {
-        let to_stdout = self.destination == Destination::Stdout;
-        if self.kind == OutputKind::Oci && to_stdout && !self.archive {
-            return Err(OutputError::DirectoryToStdout);
+    /// Tells whether it goes to standard output.
+    pub fn is_stdout(&self) -> bool {
+        match self {
+            Self::Oci { destination, .. }
+            | Self::Docker { destination, .. }
+            | Self::Tar { destination, .. } => *destination == Destination::Stdout,
+            Self::Local { .. } | Self::CacheOnly => false,
         }
-        Ok(())
+    }
+
+    /// Returns what the image is; none if no image is written.
+    pub fn image(&self) -> Option<&ImageOptions> {
+        match self {
+            Self::Oci { image, .. } | Self::Docker { image, .. } => Some(image),
+            Self::Local { .. } | Self::Tar { .. } | Self::CacheOnly => None,
+        }
+    }
+
+    /// Returns what the image is, to be changed.
+    pub fn image_mut(&mut self) -> Option<&mut ImageOptions> {
+        match self {
+            Self::Oci { image, .. } | Self::Docker { image, .. } => Some(image),
+            Self::Local { .. } | Self::Tar { .. } | Self::CacheOnly => None,
+        }
+    }
+
+    /// Returns what the tree is, to be changed; none if no tree is written.
+    pub fn tree_mut(&mut self) -> Option<&mut TreeOptions> {
+        match self {
+            Self::Local { tree, .. } | Self::Tar { tree, .. } => Some(tree),
+            Self::Oci { .. } | Self::Docker { .. } | Self::CacheOnly => None,
+        }
+    }
+
+    /// Returns how layers are packed for it; none if they are not.
+    pub fn pack_plan(&self) -> Option<PackPlan> {
+        self.image().map(ImageOptions::pack_plan)
+    }
+
+    /// Tells whether times are to be rewritten, and nobody has said to what.
+    pub fn lacks_time(&self) -> bool {
+        self.image().is_some_and(ImageOptions::lacks_time)
+    }
+
+    /// Gives it the time of the build, unless it has one of its own.
+    pub fn set_time(&mut self, time: Timestamp) {
+        if let Some(image) = self.image_mut() {
+            image.time.get_or_insert(time);
+        }
+        if let Some(tree) = self.tree_mut() {
+            tree.times = match tree.times {
+                Times::Kept => Times::All(time),
+                own => own,
+            };
+        }
+    }
+
+    /// Checks that it can hold the result for these platforms.
+    ///
+    /// # Errors
+    ///
+    /// Fails on several platforms where one has room, and on annotations for what there is not.
+    pub fn check(&self, platforms: &[Platform]) -> Result<(), OutputError> {
+        let Some(image) = self.image() else {
+            return Ok(());
+        };
+        annotation::check(&image.annotations, platforms, image.index)?;
+        match (self, platforms, image.index) {
+            (Self::Docker { .. }, [_], IndexForm::Always) => Err(OutputError::NoIndex),
+            (Self::Docker { .. }, [_, _, ..], _) => Err(OutputError::OnePlatform {
+                count: platforms.len(),
+            }),
+            _ => Ok(()),
+        }
     }
 }
 
-fn output_kind(kind: &str) -> Result<OutputKind, OutputError> {
-    match kind {
-        "oci" => Ok(OutputKind::Oci),
-        "cacheonly" => Ok(OutputKind::CacheOnly),
-        "docker" | "image" | "registry" | "local" | "tar" => Err(OutputError::Unsupported {
-            kind: kind.to_owned(),
-        }),
-        _ => Err(OutputError::UnknownKind {
-            kind: kind.to_owned(),
-        }),
+fn oci(attributes: &[Attribute<'_>]) -> Result<OutputSpec, OutputError> {
+    let mut destination = Destination::Stdout;
+    let mut form = LayoutForm::Archive;
+    let mut image = image::Draft::new(oci::media_type::Flavour::Oci);
+    for attribute in attributes {
+        match attribute.key.as_str() {
+            "type" => {}
+            "dest" => destination = attribute.destination(),
+            "tar" if attribute.boolean()? => form = LayoutForm::Archive,
+            "tar" => form = LayoutForm::Directory,
+            _ if image.set(attribute)? => {}
+            _ => return Err(attribute.unknown("oci", &[&["dest", "tar"], image::KEYS])),
+        }
     }
-}
-
-fn compression(value: &str) -> Result<Compression, OutputError> {
-    match value {
-        "gzip" => Ok(Compression::default()),
-        "zstd" => Ok(Compression::ZSTD),
-        "uncompressed" => Ok(Compression::Uncompressed),
-        _ => Err(OutputError::Value {
-            key: "compression".to_owned(),
-            value: value.to_owned(),
-            expected: "`gzip`, `zstd` or `uncompressed`",
-        }),
+    if destination == Destination::Stdout && form == LayoutForm::Directory {
+        let kind = "oci,tar=false";
+        return Err(OutputError::DirectoryToStdout { kind });
     }
-}
-
-fn with_level(compression: Compression, level: Option<u8>) -> Result<Compression, OutputError> {
-    let Some(level) = level else {
-        return Ok(compression);
-    };
-    match compression {
-        Compression::Gzip { .. } if (1..=9).contains(&level) => Ok(Compression::Gzip { level }),
-        Compression::Zstd { .. } if (1..=22).contains(&level) => Ok(Compression::Zstd { level }),
-        _ => Err(OutputError::Value {
-            key: "compression-level".to_owned(),
-            value: level.to_string(),
-            expected: "1 to 9 for gzip, 1 to 22 for zstd",
-        }),
-    }
-}
-
-fn boolean(key: &str, value: &str) -> Result<bool, OutputError> {
-    // What Go's strconv.ParseBool takes.
-    match value {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(OutputError::Value {
-            key: key.to_owned(),
-            value: value.to_owned(),
-            expected: "`true` or `false`",
-        }),
-    }
-}
-
-fn number(key: &str, value: &str) -> Result<u8, OutputError> {
-    value.parse().map_err(|_not_a_number| OutputError::Value {
-        key: key.to_owned(),
-        value: value.to_owned(),
-        expected: "a number",
+    Ok(OutputSpec::Oci {
+        destination,
+        form,
+        image: image.finish()?,
     })
 }
 
-/// Splits at commas; a field in double quotes may hold some.
-fn split_csv(text: &str) -> Vec<String> {
-    let mut fields = vec![String::new()];
-    let mut quoted = false;
-    for c in text.chars() {
-        match (c, quoted) {
-            ('"', _) => quoted = !quoted,
-            (',', false) => fields.push(String::new()),
-            (c, _) => {
-                if let Some(field) = fields.last_mut() {
-                    field.push(c);
-                }
-            }
+fn docker(attributes: &[Attribute<'_>]) -> Result<OutputSpec, OutputError> {
+    let mut destination = None;
+    let mut image = image::Draft::new(oci::media_type::Flavour::Docker);
+    for attribute in attributes {
+        match attribute.key.as_str() {
+            "type" => {}
+            "dest" => destination = Some(attribute.destination()),
+            "tar" if attribute.boolean()? => {}
+            "tar" | "context" => return Err(attribute.unsupported()),
+            _ if image.set(attribute)? => {}
+            _ => return Err(attribute.unknown("docker", &[&["dest", "tar"], image::KEYS])),
         }
     }
-    fields
+    Ok(OutputSpec::Docker {
+        destination: destination.ok_or(OutputError::NoLoading)?,
+        image: image.finish()?,
+    })
+}
+
+fn local(attributes: &[Attribute<'_>]) -> Result<OutputSpec, OutputError> {
+    let mut destination = None;
+    let mut mode = LocalMode::Copy;
+    let mut tree = TreeOptions::default();
+    for attribute in attributes {
+        match attribute.key.as_str() {
+            "type" => {}
+            "dest" => destination = Some(attribute.destination()),
+            "mode" => mode = LocalMode::parse(attribute)?,
+            _ if tree.set(attribute)? => {}
+            _ => return Err(attribute.unknown("local", &[&["dest", "mode"], tree::KEYS])),
+        }
+    }
+    match destination {
+        Some(Destination::Path(directory)) => Ok(OutputSpec::Local {
+            directory,
+            mode,
+            tree,
+        }),
+        Some(Destination::Stdout) => Err(OutputError::DirectoryToStdout { kind: "local" }),
+        None => Err(OutputError::NoDirectory),
+    }
+}
+
+fn tar(attributes: &[Attribute<'_>]) -> Result<OutputSpec, OutputError> {
+    let mut destination = Destination::Stdout;
+    let mut tree = TreeOptions::default();
+    for attribute in attributes {
+        match attribute.key.as_str() {
+            "type" => {}
+            "dest" => destination = attribute.destination(),
+            _ if tree.set(attribute)? => {}
+            _ => return Err(attribute.unknown("tar", &[&["dest"], tree::KEYS])),
+        }
+    }
+    Ok(OutputSpec::Tar { destination, tree })
+}
+
+fn cache_only(attributes: &[Attribute<'_>]) -> Result<OutputSpec, OutputError> {
+    match attributes.iter().find(|attribute| !attribute.is("type")) {
+        Some(attribute) => Err(attribute.unknown("cacheonly", &[])),
+        None => Ok(OutputSpec::CacheOnly),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_archive_and_a_directory_are_understood() {
-        let spec = OutputSpec::parse("type=oci,dest=out.tar").unwrap();
-        assert_eq!(
-            spec.destination,
-            Destination::Path(PathBuf::from("out.tar"))
-        );
-        assert!(spec.archive);
-        let spec = OutputSpec::parse("type=oci,dest=out,tar=false,rewrite-timestamp=true").unwrap();
-        assert!(!spec.archive && spec.rewrite_timestamp);
-        assert_eq!(
-            OutputSpec::parse("type=oci,dest=-").unwrap().destination,
-            Destination::Stdout
-        );
-    }
-
-    #[test]
-    fn what_is_not_supported_is_refused_by_name() {
-        for (text, message) in [
-            (
-                "out",
-                "`--output type=local` is not supported yet: `oci` and `cacheonly` are",
-            ),
-            (
-                "-",
-                "`--output type=tar` is not supported yet: `oci` and `cacheonly` are",
-            ),
-            (
-                "type=image",
-                "`--output type=image` is not supported yet: `oci` and `cacheonly` are",
-            ),
-            (
-                "type=x",
-                "`--output type=x` is not known: `oci` and `cacheonly` are",
-            ),
-            (
-                "type=oci,push=true",
-                "the attribute `push` of `--output type=oci` is not supported",
-            ),
-            (
-                "type=oci,tar=maybe",
-                "`tar=maybe` in `--output`: the value must be `true` or `false`",
-            ),
-            (
-                "type=oci,dest",
-                "`dest` in `--output type=oci,dest` is no `key=value`",
-            ),
-            (
-                "type=oci,tar=false",
-                "`--output type=oci,tar=false` needs a directory as its destination",
-            ),
-        ] {
-            assert_eq!(
-                OutputSpec::parse(text).unwrap_err().to_string(),
-                message,
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_quoted_field_may_hold_commas() {
-        let spec = OutputSpec::parse("type=oci,dest=x,\"name=a:1,b:2\"").unwrap();
-        assert_eq!(spec.names, ["a:1", "b:2"]);
-    }
-}
+mod tests;

@@ -11,7 +11,7 @@
 //! The caller's thread waits for the others; it must not be one of rayon's.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::mem;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
@@ -65,6 +65,17 @@ pub enum PackError {
     Hashing,
 }
 
+/// A tar that cannot be packed once more.
+#[derive(Debug, thiserror::Error)]
+pub enum RepackError {
+    /// The tar cannot be read.
+    #[error("read the tar of a layer")]
+    Read(#[source] io::Error),
+    /// It cannot be packed.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+}
+
 /// Packs changes into a blob. Its bytes depend on the changes and the options alone.
 ///
 /// # Errors
@@ -75,10 +86,38 @@ pub fn pack<C: Changes>(
     options: &PackOptions,
     out: &mut dyn Write,
 ) -> Result<Packed, PackError> {
+    let fill = |mut tar: &mut dyn Write| {
+        write_tar(changes, &options.tar, &mut tar).map_err(PackError::Tar)
+    };
+    pack_with(fill, options.compression, out)
+}
+
+/// Packs a tar that is there, byte for byte, into a blob of another compression.
+///
+/// # Errors
+///
+/// Fails where the tar cannot be read or the output takes no more; what was written then is of no use.
+pub fn repack<R: Read>(
+    mut tar: R,
+    compression: Compression,
+    out: &mut dyn Write,
+) -> Result<Packed, RepackError> {
+    let fill = |into: &mut dyn Write| {
+        let copied = io::copy(&mut tar, into);
+        copied.map(drop).map_err(RepackError::Read)
+    };
+    pack_with(fill, compression, out)
+}
+
+/// Packs what `fill` writes.
+fn pack_with<E: From<PackError>>(
+    fill: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+    compression: Compression,
+    out: &mut dyn Write,
+) -> Result<Packed, E> {
     thread::scope(|scope| {
-        let blob = BlobWriter::new(scope, out, options.compression);
-        let compressor =
-            BlockCompressor::new(options.compression, blob).map_err(PackError::Output)?;
+        let blob = BlobWriter::new(scope, out, compression);
+        let compressor = BlockCompressor::new(compression, blob).map_err(PackError::Output)?;
         let mut blocks = Blocks {
             block: Vec::with_capacity(BLOCK_BYTES),
             compressor,
@@ -86,22 +125,30 @@ pub fn pack<C: Changes>(
             length: 0,
             failed: None,
         };
-        let written = write_tar(changes, &options.tar, &mut blocks);
-        let blocks = blocks.check(written)?;
-        let (compressor, diff_id, uncompressed_bytes) = blocks.finish()?;
-        let blob = compressor.finish().map_err(PackError::Output)?;
-        let (digest, size_bytes) = blob.finish()?;
-        Ok(Packed {
-            digest: digest.unwrap_or_else(|| diff_id.clone()),
-            diff_id: DiffId::new(diff_id),
-            size_bytes,
-            uncompressed_bytes,
-            media_type: MediaType::Layer(LayerMediaType {
-                flavour: Flavour::Oci,
-                compression: options.compression.kind(),
-                distribution: Distribution::Free,
-            }),
-        })
+        let filled = fill(&mut blocks);
+        let blocks = blocks.check(filled)?;
+        Ok(finish(blocks, compression)?)
+    })
+}
+
+/// Completes a blob, and describes it.
+fn finish(
+    blocks: Blocks<'_, BlobWriter<'_, '_>>,
+    compression: Compression,
+) -> Result<Packed, PackError> {
+    let (compressor, diff_id, uncompressed_bytes) = blocks.finish()?;
+    let blob = compressor.finish().map_err(PackError::Output)?;
+    let (digest, size_bytes) = blob.finish()?;
+    Ok(Packed {
+        digest: digest.unwrap_or_else(|| diff_id.clone()),
+        diff_id: DiffId::new(diff_id),
+        size_bytes,
+        uncompressed_bytes,
+        media_type: MediaType::Layer(LayerMediaType {
+            flavour: Flavour::Oci,
+            compression: compression.kind(),
+            distribution: Distribution::Free,
+        }),
     })
 }
 
@@ -185,11 +232,11 @@ impl<W: Write> Blocks<'_, W> {
     }
 
     /// Tells an error of the output from one of the tar.
-    fn check(mut self, written: Result<(), WriteError>) -> Result<Self, PackError> {
+    fn check<E: From<PackError>>(mut self, written: Result<(), E>) -> Result<Self, E> {
         match (written, self.failed.take()) {
             (Ok(()), None) => Ok(self),
-            (_, Some(error)) => Err(PackError::Output(error)),
-            (Err(error), None) => Err(PackError::Tar(error)),
+            (_, Some(error)) => Err(PackError::Output(error).into()),
+            (Err(error), None) => Err(error),
         }
     }
 

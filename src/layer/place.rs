@@ -70,6 +70,17 @@ pub fn place<C: Changes>(
     Ok(placed.owners.into_table())
 }
 
+/// The bytes of a file that cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum FillError {
+    /// The file cannot be written.
+    #[error(transparent)]
+    Write(#[from] FsError),
+    /// The bytes are not those that are meant.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+}
+
 /// Why one object cannot be put.
 enum PutError {
     Write(FsError),
@@ -77,15 +88,18 @@ enum PutError {
     LinkTarget(RootPath),
 }
 
-impl From<FsError> for PutError {
-    fn from(error: FsError) -> Self {
-        Self::Write(error)
+impl From<FillError> for PutError {
+    fn from(error: FillError) -> Self {
+        match error {
+            FillError::Write(source) => Self::Write(source),
+            FillError::Content(source) => Self::Content(source),
+        }
     }
 }
 
-impl From<ContentError> for PutError {
-    fn from(error: ContentError) -> Self {
-        Self::Content(error)
+impl From<FsError> for PutError {
+    fn from(error: FsError) -> Self {
+        Self::Write(error)
     }
 }
 
@@ -104,7 +118,7 @@ fn put(placer: &mut Placer<'_>, path: &RootPath, node: &Node) -> Result<(), PutE
     match &node.kind {
         NodeKind::Directory { opaque } => Ok(placer.directory(path, attributes, *opaque)?),
         NodeKind::File { size, content } => {
-            placer.file(path, attributes, |file| fill(file, *size, content))
+            placer.file(path, attributes, |file| Ok(fill(file, *size, content)?))
         }
         NodeKind::Symlink { target } => Ok(placer.symlink(path, attributes, target)?),
         NodeKind::HardLink { target } => match placer.hard_link(path, target)? {
@@ -133,7 +147,11 @@ fn put(placer: &mut Placer<'_>, path: &RootPath, node: &Node) -> Result<(), PutE
 
 /// Writes the bytes of a file, sharing its blocks or copying inside the kernel where that can be. What
 /// has to have a digest is hashed as it is now in the new file, which nobody else changes.
-fn fill(file: &File, size: u64, content: &Content) -> Result<(), PutError> {
+///
+/// # Errors
+///
+/// Fails where the content cannot be read, is not what is expected, or the file takes no more.
+pub fn fill(file: &File, size: u64, content: &Content) -> Result<(), FillError> {
     match content {
         Content::File {
             root,
@@ -153,7 +171,7 @@ fn fill(file: &File, size: u64, content: &Content) -> Result<(), PutError> {
     }
 }
 
-fn copy(from: &File, to: &File, size: u64) -> Result<(), PutError> {
+fn copy(from: &File, to: &File, size: u64) -> Result<(), FillError> {
     rootfs::copy_contents(from, to)?;
     let found = rootfs::Metadata::of(to)?.size;
     if found == size {
@@ -166,6 +184,6 @@ fn copy(from: &File, to: &File, size: u64) -> Result<(), PutError> {
     .into())
 }
 
-fn write_through(file: &File, size: u64, content: &Content) -> Result<(), PutError> {
+fn write_through(file: &File, size: u64, content: &Content) -> Result<(), FillError> {
     content::read(content, size, |chunk| Ok(rootfs::write_all(file, chunk)?))
 }

@@ -27,11 +27,39 @@ pub enum TimePrecision {
     Nanoseconds,
 }
 
+/// Which times entries have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Times {
+    /// Those of the changes.
+    #[default]
+    Kept,
+    /// Those of the changes, but for later ones than this (`rewrite-timestamp`).
+    NotAfter(oci::Timestamp),
+    /// This one.
+    All(oci::Timestamp),
+}
+
+impl Times {
+    /// Returns the time that an object with a time of its own gets.
+    #[must_use]
+    pub fn of(self, own: FileTime) -> FileTime {
+        let file_time = |time: oci::Timestamp| FileTime {
+            seconds: time.seconds(),
+            nanos: time.nanos(),
+        };
+        match self {
+            Self::Kept => own,
+            Self::NotAfter(limit) => own.min(file_time(limit)),
+            Self::All(time) => file_time(time),
+        }
+    }
+}
+
 /// How changes become a tar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TarOptions {
-    /// Later times become this one (`rewrite-timestamp`).
-    pub clamp: Option<oci::Timestamp>,
+    /// Which times entries have.
+    pub times: Times,
     /// How exact times are.
     pub precision: TimePrecision,
 }
@@ -242,13 +270,7 @@ fn write_header<W: Write>(
 }
 
 fn mtime(entry: &EntryHeader<'_>, options: &TarOptions) -> FileTime {
-    let mut time = entry.attributes.mtime;
-    if let Some(clamp) = options.clamp {
-        time = time.min(FileTime {
-            seconds: clamp.seconds(),
-            nanos: clamp.nanos(),
-        });
-    }
+    let time = options.times.of(entry.attributes.mtime);
     match options.precision {
         TimePrecision::Seconds => FileTime { nanos: 0, ..time },
         TimePrecision::Nanoseconds => time,

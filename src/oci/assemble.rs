@@ -12,7 +12,7 @@ use crate::descriptor::{
     with_platform,
 };
 use crate::digest::{DiffId, Digest};
-use crate::media_type::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
+use crate::media_type::{Flavour, layer_in_flavour};
 use crate::platform::Platform;
 use crate::time::Timestamp;
 
@@ -85,6 +85,20 @@ pub struct ImageParts {
     pub created: Option<Timestamp>,
     /// Annotations of the manifest.
     pub annotations: BTreeMap<String, String>,
+    /// Whose media types the documents and layers have.
+    pub flavour: Flavour,
+    /// Whether the image tells how it was made.
+    pub detail: HistoryDetail,
+}
+
+/// Whether an image tells how it was made.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum HistoryDetail {
+    /// It has the history of its base and of its own steps.
+    #[default]
+    Full,
+    /// It has no history (`--omit-history`).
+    Omitted,
 }
 
 /// An image for one platform, ready to be written.
@@ -149,17 +163,20 @@ pub fn assemble_image(parts: ImageParts) -> Result<AssembledImage, AssembleError
         layers,
         created,
         annotations,
+        flavour,
+        detail,
     } = parts;
-    let config = complete_config(config, &platform, (history, created), &layers);
+    let mut config = complete_config(config, &platform, (history, created), &layers);
+    if detail == HistoryDetail::Omitted {
+        config.history.clear();
+    }
     let platform = config.platform();
-    let config = Blob::new(config.to_bytes(), OCI_CONFIG);
-    let mut manifest = new_manifest(
-        config.descriptor(),
-        layers.iter().map(layer_descriptor).collect(),
-    );
-    manifest.set_media_type(Some(OCI_MANIFEST.into()));
+    let config = Blob::new(config.to_bytes(), flavour.config());
+    let layers = layers.iter().map(|layer| layer_descriptor(layer, flavour));
+    let mut manifest = new_manifest(config.descriptor(), layers.collect());
+    manifest.set_media_type(Some(flavour.manifest().into()));
     manifest.set_annotations(some_annotations(&annotations));
-    let manifest = Blob::new(to_canonical_json(&manifest), OCI_MANIFEST);
+    let manifest = Blob::new(to_canonical_json(&manifest), flavour.manifest());
     Ok(AssembledImage {
         config,
         manifest,
@@ -167,12 +184,16 @@ pub fn assemble_image(parts: ImageParts) -> Result<AssembledImage, AssembleError
     })
 }
 
-/// Makes the index of some images, in their order.
-pub fn assemble_index(images: &[AssembledImage], annotations: &BTreeMap<String, String>) -> Blob {
-    let mut index = new_index(images.iter().map(AssembledImage::descriptor).collect());
-    index.set_media_type(Some(OCI_INDEX.into()));
+/// Makes the index of some manifests, in their order.
+pub fn assemble_index(
+    manifests: Vec<Descriptor>,
+    annotations: &BTreeMap<String, String>,
+    flavour: Flavour,
+) -> Blob {
+    let mut index = new_index(manifests);
+    index.set_media_type(Some(flavour.index().into()));
     index.set_annotations(some_annotations(annotations));
-    Blob::new(to_canonical_json(&index), OCI_INDEX)
+    Blob::new(to_canonical_json(&index), flavour.index())
 }
 
 fn check_base_layers(base: &[DiffId], layers: &[LayerDescriptor]) -> Result<(), AssembleError> {
@@ -211,8 +232,9 @@ fn complete_config(
     config
 }
 
-fn layer_descriptor(layer: &LayerDescriptor) -> Descriptor {
-    let plain = descriptor(&layer.media_type, &layer.digest, layer.size_bytes);
+fn layer_descriptor(layer: &LayerDescriptor, flavour: Flavour) -> Descriptor {
+    let media_type = layer_in_flavour(&layer.media_type, flavour);
+    let plain = descriptor(&media_type, &layer.digest, layer.size_bytes);
     with_annotations(plain, &layer.annotations)
 }
 

@@ -180,6 +180,67 @@ impl MediaType {
     }
 }
 
+impl LayerMediaType {
+    /// Returns the media type as text. Docker has no word for every layer that OCI has one for; what it
+    /// lacks is called by OCI's.
+    pub fn as_str(self) -> &'static str {
+        use Distribution::{Free, Restricted};
+        use Flavour::{Docker, Oci};
+        use LayerCompression::{Gzip, None, Zstd};
+        match (self.flavour, self.distribution, self.compression) {
+            (Oci, Free, None) => OCI_LAYER,
+            (Oci, Free, Gzip) => OCI_LAYER_GZIP,
+            (Oci, Free, Zstd) => OCI_LAYER_ZSTD,
+            (Oci, Restricted, None) => OCI_FOREIGN_LAYER,
+            (Oci, Restricted, Gzip) => OCI_FOREIGN_LAYER_GZIP,
+            (Oci | Docker, Restricted, Zstd) => OCI_FOREIGN_LAYER_ZSTD,
+            (Docker, Free, None) => DOCKER_LAYER,
+            (Docker, Free, Gzip) => DOCKER_LAYER_GZIP,
+            (Docker, Free, Zstd) => DOCKER_LAYER_ZSTD,
+            (Docker, Restricted, None) => DOCKER_FOREIGN_LAYER,
+            (Docker, Restricted, Gzip) => DOCKER_FOREIGN_LAYER_GZIP,
+        }
+    }
+}
+
+/// Returns the media type of a layer in another flavour; what is no layer stays what it is.
+pub fn layer_in_flavour(text: &str, flavour: Flavour) -> String {
+    match MediaType::parse(text) {
+        MediaType::Layer(layer) => LayerMediaType { flavour, ..layer }.as_str().to_owned(),
+        MediaType::Index(_)
+        | MediaType::Manifest(_)
+        | MediaType::Config(_)
+        | MediaType::Schema1
+        | MediaType::Other => text.to_owned(),
+    }
+}
+
+impl Flavour {
+    /// Returns the media type of an index.
+    pub fn index(self) -> &'static str {
+        match self {
+            Self::Oci => OCI_INDEX,
+            Self::Docker => DOCKER_INDEX,
+        }
+    }
+
+    /// Returns the media type of the manifest of an image.
+    pub fn manifest(self) -> &'static str {
+        match self {
+            Self::Oci => OCI_MANIFEST,
+            Self::Docker => DOCKER_MANIFEST,
+        }
+    }
+
+    /// Returns the media type of the configuration of an image.
+    pub fn config(self) -> &'static str {
+        match self {
+            Self::Oci => OCI_CONFIG,
+            Self::Docker => DOCKER_CONFIG,
+        }
+    }
+}
+
 impl LayerCompression {
     /// Returns the media type that careen gives to a layer compressed so.
     pub fn oci_media_type(self) -> &'static str {
@@ -213,6 +274,27 @@ mod tests {
         ];
         for (text, expected) in table {
             assert_eq!(MediaType::parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_layer_has_a_media_type_in_each_flavour() {
+        use Flavour::{Docker, Oci};
+        for (text, flavour, expected) in [
+            (OCI_LAYER_GZIP, Docker, DOCKER_LAYER_GZIP),
+            (DOCKER_LAYER_ZSTD, Oci, OCI_LAYER_ZSTD),
+            (DOCKER_LAYER, Docker, DOCKER_LAYER),
+            (DOCKER_FOREIGN_LAYER, Oci, OCI_FOREIGN_LAYER),
+            (OCI_FOREIGN_LAYER_ZSTD, Docker, OCI_FOREIGN_LAYER_ZSTD),
+            (OCI_CONFIG, Docker, OCI_CONFIG),
+            ("text/plain", Docker, "text/plain"),
+        ] {
+            assert_eq!(layer_in_flavour(text, flavour), expected, "{text}");
+        }
+        for (text, kind) in TABLE {
+            if let MediaType::Layer(layer) = kind {
+                assert_eq!(layer.as_str(), text);
+            }
         }
     }
 

@@ -103,6 +103,11 @@ impl FsError {
         self.is_errno(Errno::EPERM)
     }
 
+    /// Tells whether the file system has no such thing (`EOPNOTSUPP`).
+    pub fn is_unsupported(&self) -> bool {
+        self.is_errno(Errno::EOPNOTSUPP)
+    }
+
     /// Tells whether the disk, the quota or the inodes are used up.
     pub fn is_full(&self) -> bool {
         self.is_errno(Errno::ENOSPC) || self.is_errno(Errno::EDQUOT)

@@ -102,11 +102,7 @@ fn available(
 ) -> Result<Option<Arc<StackLayer>>, StepError> {
     // Opened and not only looked for: one that a loss of power tore must be a miss here, where the
     // step can still be carried out again.
-    let there = realise::open(workshop, &id)?.is_some()
-        || match &workshop.pack {
-            Some(plan) => pack::find_packed(workshop, &id, plan)?.is_some(),
-            None => false,
-        };
+    let there = realise::open(workshop, &id)?.is_some() || pack::is_packed(workshop, &id)?;
     Ok(there.then(|| {
         Arc::new(StackLayer {
             id,

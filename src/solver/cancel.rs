@@ -1,6 +1,7 @@
 //! Streams that end with the job: where a build takes long, it reads or writes one.
 
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 
 use runtime::CancelToken;
 
@@ -47,10 +48,58 @@ impl<T: Write> Write for Cancellable<'_, T> {
     }
 }
 
+/// The bytes that a pipe takes at once where it takes any (pipe(7), `PIPE_BUF`).
+const PIPE_BYTES: usize = 4096;
+
+/// A writer to a pipe, or whatever else there is, that does not wait for a reader when the job is
+/// cancelled.
+#[derive(Debug)]
+pub struct CancellablePipe<'a, T> {
+    inner: T,
+    cancel: &'a CancelToken,
+}
+
+impl<'a, T: Write + AsFd> CancellablePipe<'a, T> {
+    /// Wraps a writer that keeps no bytes back.
+    pub fn new(inner: T, cancel: &'a CancelToken) -> Self {
+        Self { inner, cancel }
+    }
+}
+
+impl<T: Write + AsFd> Write for CancellablePipe<'_, T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let waited = self.cancel.wait_writable(&self.inner);
+        waited.map_err(io::Error::other)?;
+        if self.cancel.is_cancelled() {
+            return Err(io::Error::other("the build was cancelled"));
+        }
+        // More would wait for room again, and nothing ends a call that waits.
+        self.inner.write(&bytes[..bytes.len().min(PIPE_BYTES)])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use runtime::CancelReason;
+
+    #[test]
+    fn a_pipe_that_nobody_reads_is_written_to_until_the_job_is_cancelled() {
+        let cancel = CancelToken::create().unwrap();
+        let (_reader, writer) = io::pipe().unwrap();
+        let mut pipe = CancellablePipe::new(writer, &cancel);
+        assert_eq!(pipe.write(&[0; 10_000]).unwrap(), PIPE_BYTES);
+        std::thread::scope(|scope| {
+            let written = scope.spawn(|| io::copy(&mut io::repeat(0), &mut pipe));
+            cancel.cancel(CancelReason::Abandoned);
+            let error = written.join().unwrap().unwrap_err();
+            assert_eq!(error.to_string(), "the build was cancelled");
+        });
+    }
 
     #[test]
     fn streams_work_until_the_job_is_cancelled() {

@@ -73,8 +73,9 @@ pub struct Workshop {
     pub remote: Arc<Remote>,
     /// How image ids stand on disk.
     pub ids: rootfs::IdStorage,
-    /// How layers will be packed, if they will: a result that is packed so already counts as there.
-    pub pack: Option<PackPlan>,
+    /// How layers will be packed, once for each output that packs them: a result that is packed in all
+    /// these ways already counts as there.
+    pub pack: Vec<PackPlan>,
     /// What time it is.
     pub clock: Clock,
     /// Whether everything is to end.

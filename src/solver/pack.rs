@@ -1,13 +1,17 @@
 //! Layers as blobs, made only when something is exported, and never twice.
 
+mod base;
+
 use std::sync::Arc;
 
-use layer::{Compression, DiffError, PackError, PackOptions, TarOptions, UpperDiff};
-use oci::time::Timestamp;
+use layer::{
+    Compression, DiffError, PackError, PackOptions, RepackError, TarOptions, Times, UpperDiff,
+};
 use oci::{DiffId, Digest};
 use serde::{Deserialize, Serialize};
 use store::{IngestError, LeaseError, ObjectId, Presence, RecordError, SnapshotError, SnapshotId};
 
+use crate::base::BaseError;
 use crate::cancel::Cancellable;
 use crate::event::{Event, StepId};
 use crate::job::Workshop;
@@ -16,29 +20,26 @@ use crate::result::{Held, StackLayer};
 
 /// Raised when the bytes that a change set is packed to change, so that nothing of the older kind is
 /// taken for it.
-const PACK_FORMAT: u32 = 1;
+const PACK_FORMAT: u32 = 2;
 
 /// How layers are packed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PackPlan {
     /// The compression.
-    #[serde(serialize_with = "compression_text")]
     pub compression: Compression,
-    /// Times of files later than this become this (`rewrite-timestamp`).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub clamp: Option<Timestamp>,
+    /// Which times the files of new layers have.
+    pub times: Times,
+    /// What happens to the layers of bases.
+    pub base: BaseLayers,
 }
 
-/// The field as serde hands it over: by reference.
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde calls it with a reference"
-)]
-fn compression_text<S: serde::Serializer>(
-    compression: &Compression,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{compression:?}"))
+/// What happens to the layers of bases that are compressed in another way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BaseLayers {
+    /// Nothing: not one byte of them is compressed again.
+    AsTheyAre,
+    /// They are compressed as new layers are (`force-compression`).
+    Recompressed,
 }
 
 /// A layer as a blob.
@@ -94,6 +95,25 @@ pub enum PackLayerError {
     /// The blob cannot be kept alive.
     #[error(transparent)]
     Lease(#[from] LeaseError),
+    /// A layer of a base cannot be read.
+    #[error(transparent)]
+    Base(#[from] BaseError),
+    /// A layer of a base cannot be compressed in another way.
+    #[error("cannot compress the layer `{digest}` again")]
+    Recompress {
+        /// Its blob.
+        digest: Digest,
+        /// Why.
+        source: RepackError,
+    },
+    /// A layer of a base is not the tar that its configuration names.
+    #[error("the layer `{expected}` is damaged: it unpacks to `{found}`")]
+    WrongDiffId {
+        /// What the configuration says.
+        expected: DiffId,
+        /// What was found.
+        found: DiffId,
+    },
 }
 
 /// Returns a layer as a blob of the store, or of its base; packs it if that was not done before.
@@ -109,34 +129,63 @@ pub fn pack_layer(
     plan: &PackPlan,
 ) -> Result<LayerBlob, PackLayerError> {
     if let Held::Base(base) = &layer.held {
-        // A base's blobs are taken as they are: not one byte of them is compressed again.
-        return Ok(LayerBlob {
-            diff_id: base.diff_id.clone(),
-            digest: base.digest.clone(),
-            size_bytes: base.size_bytes,
-            media_type: base.media_type.clone(),
-        });
+        return base::pack(workshop, step, base, plan);
     }
     if let Some(blob) = find_packed(workshop, &layer.id, plan)? {
         return Ok(blob);
     }
-    let what = format!("packing {}", layer.id);
+    let packed = || pack_now(workshop, layer, plan);
+    let blob = telling(workshop, step, &format!("packing {}", layer.id), packed)?;
+    workshop
+        .store
+        .records()
+        .put(&record_key(&layer.id, plan), &blob)?;
+    Ok(blob)
+}
+
+/// Tells the display that something is done, and when it is over.
+fn telling<T>(
+    workshop: &Workshop,
+    step: &StepId,
+    what: &str,
+    work: impl FnOnce() -> Result<T, PackLayerError>,
+) -> Result<T, PackLayerError> {
     let tell = |done| {
         let event = Event::Progress {
             step: step.clone(),
-            what: what.clone(),
+            what: what.to_owned(),
             done,
         };
         workshop.events.emit(event);
     };
     tell(false);
-    let blob = pack_now(workshop, layer, plan)?;
-    workshop
-        .store
-        .records()
-        .put(&record_key(&layer.id, plan), &blob)?;
+    let done = work()?;
     tell(true);
-    Ok(blob)
+    Ok(done)
+}
+
+/// Tells whether a layer is packed in every way in which it will be exported: it need not be there as
+/// a directory then.
+pub(crate) fn is_packed(workshop: &Workshop, layer: &SnapshotId) -> Result<bool, PackLayerError> {
+    for plan in &workshop.pack {
+        if find_packed(workshop, layer, plan)?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(!workshop.pack.is_empty())
+}
+
+/// Returns what a layer was packed to before, in whichever of the ways that are asked for.
+pub(crate) fn find_any(
+    workshop: &Workshop,
+    layer: &SnapshotId,
+) -> Result<Option<LayerBlob>, PackLayerError> {
+    for plan in &workshop.pack {
+        if let Some(blob) = find_packed(workshop, layer, plan)? {
+            return Ok(Some(blob));
+        }
+    }
+    Ok(None)
 }
 
 /// Returns what a layer was packed to before, if the blob is there.
@@ -145,10 +194,12 @@ pub(crate) fn find_packed(
     layer: &SnapshotId,
     plan: &PackPlan,
 ) -> Result<Option<LayerBlob>, PackLayerError> {
-    let record = workshop
-        .store
-        .records()
-        .get::<LayerBlob>(&record_key(layer, plan))?;
+    find_blob(workshop, &record_key(layer, plan))
+}
+
+/// Returns the blob that a record names, if it is there.
+fn find_blob(workshop: &Workshop, key: &Digest) -> Result<Option<LayerBlob>, PackLayerError> {
+    let record = workshop.store.records().get::<LayerBlob>(key)?;
     let Some(blob) = record else { return Ok(None) };
     let there = workshop.lease.hold(&ObjectId::Blob(blob.digest.clone()))?;
     Ok((there == Presence::Present).then_some(blob))
@@ -163,7 +214,7 @@ fn pack_now(
     let mut out = Cancellable::new(&mut ingest, &workshop.cancel);
     let options = PackOptions {
         tar: TarOptions {
-            clamp: plan.clamp,
+            times: plan.times,
             ..TarOptions::default()
         },
         compression: plan.compression,
@@ -202,7 +253,8 @@ fn stored_changes(workshop: &Workshop, layer: &StackLayer) -> Result<UpperDiff, 
 }
 
 fn record_key(layer: &SnapshotId, plan: &PackPlan) -> Digest {
-    let text = serde_json::to_vec(&("pack", PACK_FORMAT, layer.to_string(), plan))
-        .expect("names and numbers are valid JSON");
-    Digest::of(&text)
+    let PackPlan {
+        compression, times, ..
+    } = plan;
+    Digest::of(format!("pack\0{PACK_FORMAT}\0{layer}\0{compression:?}\0{times:?}").as_bytes())
 }

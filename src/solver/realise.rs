@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
-use layer::{Applied, DeferredLink, SettleError, Unsettled};
+use layer::{Applied, Changes, DeferredLink, DiffError, SettleError, Unsettled};
 use oci::Digest;
 use rootfs::{OwnerTable, Root, RootPath};
 use runtime::{KernelFeatures, OverlayOptions};
@@ -41,6 +41,15 @@ pub(crate) fn lowers(
     step: StepId,
     stack: &Stack,
 ) -> Result<Vec<Arc<Root>>, RealiseError> {
+    without_repeats(directories(workshop, step, stack)?)
+}
+
+/// Returns the directory of each layer of a stack.
+fn directories(
+    workshop: &Workshop,
+    step: StepId,
+    stack: &Stack,
+) -> Result<Vec<Arc<Root>>, RealiseError> {
     let is_base = |layer: &&Arc<StackLayer>| matches!(layer.held, Held::Base(_));
     let base: Vec<_> = stack.layers().iter().take_while(is_base).collect();
     let maker = Maker { workshop, step };
@@ -49,7 +58,7 @@ pub(crate) fn lowers(
         let root = maker.layer(layer, &roots)?;
         roots.push(root);
     }
-    without_repeats(roots)
+    Ok(roots)
 }
 
 /// Returns a read-only view of a stack as one file system.
@@ -58,12 +67,70 @@ pub(crate) fn lowers(
 ///
 /// As [`lowers`].
 pub(crate) fn view(workshop: &Workshop, step: StepId, stack: &Stack) -> Result<View, RealiseError> {
-    let roots = lowers(workshop, step, stack)?;
+    view_of(workshop, directories(workshop, step, stack)?, stack)
+}
+
+/// Returns a read-only view of a stack whose layers have these directories.
+fn view_of(
+    workshop: &Workshop,
+    directories: Vec<Arc<Root>>,
+    stack: &Stack,
+) -> Result<View, RealiseError> {
+    let roots = without_repeats(directories)?;
     let owners = owners::of_stack(workshop, stack)?;
     let root = (!roots.is_empty())
         .then(|| merged(&roots, workshop.features))
         .transpose()?;
     Ok(View::new(root, owners))
+}
+
+/// A stack in two parts.
+pub(crate) struct Halves {
+    /// The lower layers, as one file system.
+    pub(crate) below: View,
+    /// The upper layers, as one file system.
+    pub(crate) above: View,
+    /// The upper layers one by one, with what they hide.
+    pub(crate) parts: Vec<View>,
+}
+
+/// Returns the lower and the upper layers of a stack, of which the first `kept` are the lower ones.
+///
+/// # Errors
+///
+/// As [`lowers`].
+pub(crate) fn halves(
+    workshop: &Workshop,
+    step: StepId,
+    stack: &Stack,
+    kept: usize,
+) -> Result<Halves, RealiseError> {
+    let mut below = directories(workshop, step, stack)?;
+    let above = below.split_off(kept);
+    let (lower, upper) = stack.layers().split_at(kept);
+    let parts = upper.iter().zip(&above).map(|(layer, root)| {
+        let owners = owners::of_layer(workshop, &layer.id)?;
+        Ok(View::of_directory(Arc::clone(root), owners))
+    });
+    let stack_of = |layers: &[Arc<StackLayer>]| layers.iter().cloned().collect::<Stack>();
+    Ok(Halves {
+        parts: parts.collect::<Result<_, RealiseError>>()?,
+        below: view_of(workshop, below, &stack_of(lower))?,
+        above: view_of(workshop, above, &stack_of(upper))?,
+    })
+}
+
+/// Returns what is in a view, without its top: of several layers the files that they make, of one
+/// directory what it says of the layers below too.
+///
+/// # Errors
+///
+/// Fails when it cannot be read.
+pub(crate) fn changes(view: &View) -> Result<impl Changes + use<>, DiffError> {
+    let diff = view
+        .root()
+        .map(|root| layer::diff_upper(Arc::clone(root), view.owners().clone()));
+    Ok(diff.transpose()?.into_iter().flatten())
 }
 
 /// Leaves out a directory that is there again further up: a base may have the same layer twice, and
@@ -146,8 +213,7 @@ impl Maker<'_> {
         let gone = || RealiseError::Gone {
             layer: layer.id.clone(),
         };
-        let plan = self.workshop.pack.as_ref().ok_or_else(gone)?;
-        let blob = pack::find_packed(self.workshop, &layer.id, plan).map_err(Box::new)?;
+        let blob = pack::find_any(self.workshop, &layer.id).map_err(Box::new)?;
         let blob = blob.ok_or_else(gone)?;
         let content = self.workshop.store.content();
         let reader = content

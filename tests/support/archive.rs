@@ -10,6 +10,7 @@ use oci::descriptor::{self, Descriptor};
 use oci::digest::{DiffId, Digest};
 use oci::media_type::MediaType;
 use oci::{ImageConfig, ImageIndex};
+use serde_json::Value;
 
 use crate::tarball::{self, Entry, Kind};
 use crate::{compress, fail};
@@ -19,6 +20,8 @@ use crate::{compress, fail};
 pub struct Archive {
     blobs: BTreeMap<Digest, Vec<u8>>,
     index: ImageIndex,
+    /// Docker's list of images (`manifest.json`), where there is one.
+    pub saved: Option<String>,
     /// The images, in the order of the indexes.
     pub images: Vec<Image>,
 }
@@ -83,6 +86,8 @@ impl Archive {
         check::parse_layout(&layout).expect("the version is known");
         let index = files.remove("index.json").expect("a layout has an index");
         let index = check::parse_index(&index).expect("the index is one");
+        let saved = files.remove("manifest.json");
+        let saved = saved.map(|saved| String::from_utf8(saved).expect("the list is text"));
         let blob = |(path, bytes): (String, Vec<u8>)| {
             let encoded = path
                 .strip_prefix("blobs/sha256/")
@@ -95,6 +100,7 @@ impl Archive {
         let mut archive = Self {
             blobs: files.into_iter().map(blob).collect(),
             index,
+            saved,
             images: Vec::new(),
         };
         for digest in archive.top_digests() {
@@ -129,6 +135,30 @@ impl Archive {
         entries
             .filter_map(|entry| descriptor::annotation_of(entry, key))
             .collect()
+    }
+
+    /// Returns the annotations of the documents with a media type that ends so: of manifests, of indexes.
+    pub fn said(&self, media_type_end: &str, key: &str) -> Vec<String> {
+        let documents = self.blobs.values();
+        let documents = documents.filter_map(|bytes| serde_json::from_slice::<Value>(bytes).ok());
+        let of_type = documents.filter(|document| {
+            let media_type = document["mediaType"].as_str().unwrap_or_default();
+            media_type.ends_with(media_type_end)
+        });
+        let said = |document: Value| {
+            let value = &document["annotations"][key];
+            value.as_str().map(str::to_owned)
+        };
+        of_type.filter_map(said).collect()
+    }
+
+    /// Returns what indexes say of manifests.
+    pub fn said_of_manifests(&self, key: &str) -> Vec<String> {
+        let documents = self.blobs.values();
+        let documents = documents.filter_map(|bytes| serde_json::from_slice::<Value>(bytes).ok());
+        let manifests = documents.filter_map(|document| document["manifests"].as_array().cloned());
+        let said = |manifest: Value| manifest["annotations"][key].as_str().map(str::to_owned);
+        manifests.flatten().filter_map(said).collect()
     }
 
     /// Returns the media type of the first entry of `index.json`.

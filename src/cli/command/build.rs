@@ -1,6 +1,7 @@
 //! `careen build`: Dockerfile → graph → file systems → output.
 
 mod policy;
+mod result;
 mod secrets;
 
 use std::collections::BTreeMap;
@@ -13,15 +14,13 @@ use dockerfile::lower::Target;
 use dockerfile::parse::{Parsed, parse};
 use dockerfile::source::SourceFile;
 use dockerfile::stage::{BaseRequest, PlanOptions, ResolvedBase, StagePlan};
-use export::{Exported, OutputSpec, exporter_for};
+use export::Exported;
 use graph::{DefinitionBuilder, SourcePolicy};
 use oci::Clock;
 use solver::base::{self, BaseError};
 use solver::ops::exec::Secrets;
 use solver::state::Reuse;
-use solver::{
-    BuildResult, HistoryStep, Job, JobOptions, PackPlan, PlatformResult, Stack, Workshop, solve,
-};
+use solver::{BuildResult, HistoryStep, Job, JobOptions, PlatformResult, Stack, Workshop, solve};
 
 use super::failure;
 use crate::args::{BuildArguments, NetworkArgument};
@@ -71,7 +70,7 @@ pub(crate) fn run(
         (Err(_), Some(reason)) => Err(failure::interrupted(reason)),
         (Err(report), None) => Err(report),
         (Ok(exported), _) => {
-            tell_result(exported.as_ref());
+            result::tell(&exported, &options.result)?;
             Ok(exit::DONE)
         }
     }
@@ -81,7 +80,7 @@ fn build(
     options: &BuildOptions,
     env: &Environment,
     workshop: &mut Workshop,
-) -> Result<Option<Exported>, Box<Report>> {
+) -> Result<Vec<Exported>, Box<Report>> {
     let secrets = secrets::read(options, env, workshop)?;
     workshop.remote = Arc::new(workshop.remote.with_secrets(Arc::new(secrets.clone())));
     let main = context::open_main(options, workshop)?;
@@ -92,14 +91,9 @@ fn build(
     let mut contexts = Contexts::new(options, main.tree);
     let mut plan_options = plan_options(options, &dockerfile)?;
     let clock = epoch::settle(parsed, &mut plan_options, &mut contexts, workshop);
-    set_clock(
-        options,
-        workshop,
-        clock.map_err(|failure| match failure {
-            EpochFailure::Faults(found) => faults(found),
-            EpochFailure::Source(report) => report,
-        })?,
-    );
+    workshop.clock = clock_of(options, clock, source)?;
+    let wanted = result::with_time(&options.result, workshop);
+    workshop.pack = result::pack_plans(&wanted);
     let mut plan = StagePlan::new(parsed, plan_options).map_err(faults)?;
     let sources = policy::read(options)?;
     resolve_bases(&mut plan, (options, &sources), workshop, source)?;
@@ -121,7 +115,7 @@ fn build(
     let stacks =
         solve(&job, workshop).map_err(|error| failure::of_solve(error, &job, source, options))?;
     let result = result_of(targets, stacks);
-    export(&result, options, workshop)
+    result::export(&result, &wanted, workshop)
 }
 
 /// Says that something is missing before the first command misses it.
@@ -134,18 +128,17 @@ fn check_volumes(options: &BuildOptions) -> Result<(), Box<Report>> {
     hosts.map(check).collect()
 }
 
-/// Sets the time of the build, which is known only when the Dockerfile was read.
-fn set_clock(options: &BuildOptions, workshop: &mut Workshop, clock: Clock) {
-    workshop.clock = clock;
-    let Some(output) = &options.output else {
-        return;
-    };
-    if output.rewrite_timestamp && clock == Clock::System {
-        workshop
-            .events
-            .warn("`rewrite-timestamp=true` changes nothing without `SOURCE_DATE_EPOCH`");
-    }
-    workshop.pack = Some(pack_plan(output, clock));
+/// Returns the clock of the build, which is known only when the Dockerfile was read.
+fn clock_of(
+    options: &BuildOptions,
+    settled: Result<Clock, EpochFailure>,
+    source: &SourceFile,
+) -> Result<Clock, Box<Report>> {
+    let settled = settled.map_err(|failure| match failure {
+        EpochFailure::Faults(found) => first_fault(&found, source),
+        EpochFailure::Source(report) => report,
+    })?;
+    Ok(options.result.time.map_or(settled, Clock::Fixed))
 }
 
 fn plan_options(
@@ -185,17 +178,6 @@ fn job_options(options: &BuildOptions, plan: &StagePlan, secrets: Secrets) -> Jo
             NetworkArgument::Default | NetworkArgument::Host => runtime::NetworkMode::Host,
             NetworkArgument::None => runtime::NetworkMode::None,
         },
-    }
-}
-
-fn pack_plan(output: &OutputSpec, clock: Clock) -> PackPlan {
-    let clamp = match clock {
-        Clock::Fixed(time) if output.rewrite_timestamp => Some(time),
-        Clock::Fixed(_) | Clock::System => None,
-    };
-    PackPlan {
-        compression: output.compression,
-        clamp,
     }
 }
 
@@ -266,31 +248,6 @@ fn result_of(targets: Vec<Target>, stacks: Vec<Stack>) -> BuildResult {
     BuildResult {
         platforms: platforms.collect(),
     }
-}
-
-fn export(
-    result: &BuildResult,
-    options: &BuildOptions,
-    workshop: &Workshop,
-) -> Result<Option<Exported>, Box<Report>> {
-    let Some(output) = &options.output else {
-        workshop.events.warn(
-            "no output was asked for: the result stays in the cache. `--output type=oci,dest=FILE` writes it",
-        );
-        return Ok(None);
-    };
-    let Some(exporter) = exporter_for(output, options.tags.clone()) else {
-        return Ok(None);
-    };
-    let exported = exporter.export(result, workshop);
-    exported
-        .map(Some)
-        .map_err(|error| failure::of_export(&error))
-}
-
-fn tell_result(exported: Option<&Exported>) {
-    let Some(exported) = exported else { return };
-    tracing::debug!(digest = %exported.top.digest(), unchanged = exported.unchanged, "exported");
 }
 
 fn tell_warnings(parsed: &Parsed, plan: &StagePlan, targets: &[Target], source: &SourceFile) {

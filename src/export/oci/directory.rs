@@ -18,9 +18,9 @@ use rootfs::{FileKind, FsError, Mode, Root, RootPath};
 use solver::{Cancellable, Workshop};
 use store::{BlobError, BlobReader, BlobSource as _, ForeignLayout};
 
-use super::{OCI_LAYOUT, blob_path, index_json, name, write_error};
-use crate::exporter::ExportError;
+use crate::exporter::{ExportError, fs_error, write_error};
 use crate::image::{ImageSet, LayerFile};
+use crate::layout::{INDEX_FILE, OCI_LAYOUT, VERSION_FILE, blob_path, index_json, name};
 
 /// How long a waiting writer does not look whether the directory is free.
 const LOCK_POLL: Duration = Duration::from_millis(20);
@@ -49,9 +49,9 @@ pub(super) fn write(
         layout.make_place(digest.algorithm())?;
         layout.add_layer(digest, layer)?;
     }
-    layout.write_file("oci-layout", OCI_LAYOUT)?;
+    layout.write_file(VERSION_FILE, OCI_LAYOUT)?;
     let all: Vec<_> = kept.into_iter().chain(entries.iter().cloned()).collect();
-    layout.write_file("index.json", &index_json(&all))
+    layout.write_file(INDEX_FILE, &index_json(&all))
 }
 
 /// Locks a directory; the lock ends with the file. Where directories cannot be locked nothing is.
@@ -139,11 +139,11 @@ impl Layout<'_> {
         let limit_bytes = oci::limits::MANIFEST_MAX_BYTES;
         let read = self
             .root
-            .metadata(&name("index.json"))
+            .metadata(&name(INDEX_FILE))
             .and_then(|found| match found {
                 Some(_) => self
                     .root
-                    .read_to_end_limited(&name("index.json"), limit_bytes),
+                    .read_to_end_limited(&name(INDEX_FILE), limit_bytes),
                 None => Ok(None),
             });
         let Some(bytes) = read.map_err(|source| self.failed(source))? else {
@@ -190,13 +190,6 @@ fn open_blob(
     foreign
         .open_blob(digest, layer.size_bytes)
         .map_err(unreadable)
-}
-
-fn fs_error(path: &Path, source: FsError) -> ExportError {
-    ExportError::Fs {
-        path: path.to_owned(),
-        source,
-    }
 }
 
 #[cfg(test)]

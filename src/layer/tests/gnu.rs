@@ -13,7 +13,7 @@ use rootfs::{FileTime, Mode, Root, RootPath};
 
 use super::support::{Place, Says, Tar, at, ids, says};
 use crate::change::{Attributes, Change, ChangeKind, ChangeSet, Content, Node, NodeKind};
-use crate::{ApplyOptions, Limits, TarOptions, TimePrecision, apply, write_tar};
+use crate::{ApplyOptions, Limits, TarOptions, TimePrecision, Times, apply, write_tar};
 
 /// Runs GNU tar and returns what it prints.
 fn gnu_tar(dir: &Path, arguments: &[&str]) -> String {
@@ -205,21 +205,19 @@ fn times_are_cut_clamped_or_exact() {
         ..TarOptions::default()
     };
     assert_eq!(listed(&exact), "22:13:20.999999999");
-    let clamp = |seconds| Some(oci::Timestamp::from_unix_seconds(seconds).unwrap());
-    assert_eq!(
-        listed(&TarOptions {
-            clamp: clamp(60),
-            ..exact
-        }),
-        "00:01:00"
-    );
-    assert_eq!(
-        listed(&TarOptions {
-            clamp: clamp(1_700_000_001),
-            ..exact
-        }),
-        "22:13:20.999999999"
-    );
+    let at = |seconds| oci::Timestamp::from_unix_seconds(seconds).unwrap();
+    for (times, expected) in [
+        (Times::NotAfter(at(60)), "00:01:00"),
+        (Times::NotAfter(at(1_700_000_001)), "22:13:20.999999999"),
+        (Times::All(at(60)), "00:01:00"),
+        (Times::All(at(1_700_000_001)), "22:13:21"),
+    ] {
+        assert_eq!(
+            listed(&TarOptions { times, ..exact }),
+            expected,
+            "{times:?}"
+        );
+    }
 }
 
 /// Makes a tree for GNU tar to pack.

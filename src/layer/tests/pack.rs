@@ -11,8 +11,8 @@ use rootfs::Mode;
 use super::support::at;
 use crate::change::{Attributes, Change, ChangeKind, ChangeSet, Content, Node, NodeKind};
 use crate::{
-    ArchiveFormat, Compression, PackError, PackOptions, TarOptions, decompressor, pack, sniff,
-    write_tar,
+    ArchiveFormat, Compression, PackError, PackOptions, RepackError, TarOptions, decompressor,
+    pack, repack, sniff, write_tar,
 };
 
 /// Bytes that compress somewhat, the same every time.
@@ -136,6 +136,50 @@ fn zstd_is_the_same_for_any_number_of_workers() {
 }
 
 #[test]
+fn a_tar_that_is_packed_once_more_stays_the_same_tar() {
+    let set = sample();
+    let tar = tar_of(&set);
+    for (compression, _, _) in ALL {
+        let mut blob = Vec::new();
+        let again = repack(tar.as_slice(), compression, &mut blob).unwrap();
+        assert_eq!((blob, again), packed(&set, compression));
+    }
+}
+
+#[test]
+fn a_tar_that_cannot_be_read_is_told_from_an_output_that_is_full() {
+    let broken = io::Read::chain([0; 10].as_slice(), Broken);
+    let error = repack(broken, Compression::GZIP, &mut Vec::new()).unwrap_err();
+    assert!(matches!(error, RepackError::Read(_)), "{error:?}");
+    let tar = tar_of(&sample());
+    let error = repack(tar.as_slice(), Compression::GZIP, &mut Full).unwrap_err();
+    let is_output = matches!(error, RepackError::Pack(PackError::Output(_)));
+    assert!(is_output, "{error:?}");
+}
+
+/// Takes nothing.
+struct Full;
+
+impl Write for Full {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::Error::from(io::ErrorKind::StorageFull))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Breaks off.
+struct Broken;
+
+impl io::Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("broken"))
+    }
+}
+
+#[test]
 fn an_empty_layer_is_a_valid_blob() {
     for (compression, _, _) in ALL {
         let (blob, packed) = packed(&ChangeSet::default(), compression);
@@ -170,15 +214,6 @@ fn levels_are_honoured_and_wrong_ones_refused() {
 
 #[test]
 fn a_full_disk_and_a_changed_file_end_the_packing() {
-    struct Full;
-    impl Write for Full {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(io::Error::from(io::ErrorKind::StorageFull))
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
     let mut wrong = sample().as_slice().to_vec();
     if let ChangeKind::Put(Node {
         kind: NodeKind::File { size, .. },

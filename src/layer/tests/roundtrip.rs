@@ -10,7 +10,8 @@ use rootfs::{FileTime, IdStorage, Mode, Owners};
 use super::support::{Place, at, ids, is_root, line};
 use crate::change::{Attributes, Change, ChangeKind, ChangeSet, Content, Node, NodeKind};
 use crate::{
-    ApplyOptions, DiffError, Limits, TarOptions, TimePrecision, apply, diff_upper, place, write_tar,
+    ApplyOptions, DiffError, Limits, TarOptions, TimePrecision, Times, apply, diff_upper, place,
+    write_tar,
 };
 
 fn name() -> impl Strategy<Value = Vec<u8>> {
@@ -204,7 +205,7 @@ fn holdable(set: &ChangeSet) -> ChangeSet {
 fn exact() -> TarOptions {
     TarOptions {
         precision: TimePrecision::Nanoseconds,
-        clamp: None,
+        times: Times::Kept,
     }
 }
 

@@ -3,7 +3,9 @@
 use super::*;
 use crate::check::{CheckedImage, check_image, parse_index, parse_manifest};
 use crate::descriptor::{annotation_of, platform_of};
-use crate::media_type::OCI_LAYER;
+use crate::media_type::{
+    DOCKER_CONFIG, DOCKER_INDEX, DOCKER_LAYER, DOCKER_MANIFEST, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST,
+};
 
 fn layer(content: &str) -> LayerDescriptor {
     let digest = Digest::of(content.as_bytes());
@@ -42,6 +44,8 @@ fn parts(platform: &Platform) -> ImageParts {
         layers: vec![layer("a")],
         created: Some(seconds(0)),
         annotations: BTreeMap::new(),
+        flavour: Flavour::Oci,
+        detail: HistoryDetail::Full,
     }
 }
 
@@ -85,7 +89,8 @@ fn what_is_assembled_passes_the_check() {
         Platform::new("linux", "arm64").with_variant("v8"),
     ];
     let images = platforms.map(|platform| assemble_image(parts(&platform)).unwrap());
-    let index = assemble_index(&images, &BTreeMap::new());
+    let manifests = images.iter().map(AssembledImage::descriptor).collect();
+    let index = assemble_index(manifests, &BTreeMap::new(), Flavour::Oci);
     let mut blobs = BTreeMap::from([(Digest::of(b"a"), b"a".to_vec())]);
     blobs.insert(index.digest.clone(), index.bytes.clone());
     for image in &images {
@@ -201,7 +206,8 @@ fn annotations_go_where_they_belong() {
     let manifest = parse_manifest(&image.manifest.bytes).unwrap();
     assert_eq!(manifest.annotations().as_ref().unwrap()["manifest"], "1");
     assert_eq!(annotation_of(&manifest.layers()[0], "layer"), Some("1"));
-    let index = assemble_index(&[image], &annotations("index"));
+    let manifests = vec![image.descriptor()];
+    let index = assemble_index(manifests, &annotations("index"), Flavour::Oci);
     let index = parse_index(&index.bytes).unwrap();
     assert_eq!(index.annotations().as_ref().unwrap()["index"], "1");
 }
@@ -219,4 +225,31 @@ fn an_image_may_have_no_layer() {
             .is_empty()
     );
     assert_eq!(read_config(&image).history.len(), 1);
+}
+
+#[test]
+fn an_image_in_dockers_words_has_none_of_ocis() {
+    let image = assemble_image(ImageParts {
+        flavour: Flavour::Docker,
+        ..parts(&Platform::new("linux", "amd64"))
+    })
+    .unwrap();
+    let manifest = parse_manifest(&image.manifest.bytes).unwrap();
+    let layer = &manifest.layers()[0];
+    assert_eq!(layer.media_type().to_string(), DOCKER_LAYER);
+    assert_eq!(manifest.config().media_type().to_string(), DOCKER_CONFIG);
+    assert_eq!(image.manifest.media_type, DOCKER_MANIFEST);
+    let index = assemble_index(vec![image.descriptor()], &BTreeMap::new(), Flavour::Docker);
+    assert_eq!(index.media_type, DOCKER_INDEX);
+}
+
+#[test]
+fn an_image_without_a_history_keeps_the_time_of_its_last_step() {
+    let mut parts = parts(&Platform::new("linux", "amd64"));
+    parts.created = None;
+    parts.history[1].created = Some(seconds(7));
+    parts.detail = HistoryDetail::Omitted;
+    let config = read_config(&assemble_image(parts).unwrap());
+    assert!(config.history.is_empty());
+    assert_eq!(config.created, Some(seconds(7)));
 }

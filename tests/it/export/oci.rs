@@ -162,6 +162,15 @@ fn a_build_that_fails_leaves_the_target_alone() {
 }
 
 #[test]
+fn directories_that_are_missing_are_made() {
+    let bench = bench_with_image();
+    let output = "type=oci,dest=made/for/it/out.tar";
+    bench.careen_build(&["-o", output]).run().success();
+    let archive = fs::read(bench.path("made/for/it/out.tar")).unwrap();
+    assert_eq!(Archive::read(&archive).image().text("file"), "content\n");
+}
+
+#[test]
 fn an_export_that_fails_leaves_nothing_half_written() {
     let bench = bench_with_image();
     fs::create_dir_all(bench.path("target/out.tar/full")).unwrap();
@@ -170,9 +179,9 @@ fn an_export_that_fails_leaves_nothing_half_written() {
       = caused by: Is a directory (os error 21)
     ");
     assert_eq!(names(&bench, "target"), ["out.tar"]);
-    assert_snapshot!(bench.refusal(&["-o", "type=oci,dest=no/such/out.tar"]), @r"
-    error: cannot write `$BENCH/no/such/out.tar`
-      = caused by: No such file or directory (os error 2)
+    assert_snapshot!(bench.refusal(&["-o", "type=oci,dest=context/file/out.tar"]), @r"
+    error: cannot write `$BENCH/context/file/out.tar`
+      = caused by: File exists (os error 17)
     ");
     assert_eq!(names(&bench, "."), ["base", "context", "home", "target"]);
 }

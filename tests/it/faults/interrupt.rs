@@ -61,3 +61,18 @@ fn a_command_that_ignores_signals_ends_too() {
     process::wait_for_end(&processes);
     drop(stopped);
 }
+
+#[test]
+fn an_archive_that_nobody_reads_is_waited_for_until_an_interrupt() {
+    let bench = bench();
+    bench.file("large", vec![7; 1 << 20]);
+    bench.dockerfile("FROM scratch\nCOPY large /\n");
+    // Whoever holds both ends of a pipe never sees it closed, and reads nothing.
+    let script = "mkfifo pipe && exec 7<>pipe && exec \"$@\" >&7";
+    let mut running = bench
+        .careen_build_under(&["sh", "-c", script, "sh"], &["-o", "-"])
+        .start();
+    running.wait_for("sending tarball");
+    running.id().interrupt();
+    assert_eq!(running.finish().error(130), "error: interrupted by SIGINT");
+}

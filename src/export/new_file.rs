@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// How many processes may write the same file at the same time.
-const WRITERS_LIMIT: u32 = 64;
+pub(crate) const WRITERS_LIMIT: u32 = 64;
 
 /// The bytes that are written at once.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -16,22 +16,17 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// It is written beside its target, under a name that says so and under a lock: what a killed process
 /// left has no lock, and goes when the same target is written again.
 #[derive(Debug)]
-pub(super) struct NewFile {
+pub(crate) struct NewFile {
     temporary: Temporary,
     out: BufWriter<File>,
 }
 
 impl NewFile {
     /// Makes a temporary file beside its target.
-    pub(super) fn create(target: &Path) -> io::Result<Self> {
-        let parent = target
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        let parent = parent.unwrap_or(Path::new("."));
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
+    pub(crate) fn create(target: &Path) -> io::Result<Self> {
         let mut number = 0;
         while number < WRITERS_LIMIT {
-            let path = parent.join(format!(".{name}.careen-{number}"));
+            let path = beside(target, number);
             if let Some(file) = create_locked(&path)? {
                 return Ok(Self {
                     temporary: Temporary(Some(path)),
@@ -46,12 +41,12 @@ impl NewFile {
     }
 
     /// Returns what the file is written through.
-    pub(super) fn out(&mut self) -> &mut BufWriter<File> {
+    pub(crate) fn out(&mut self) -> &mut BufWriter<File> {
         &mut self.out
     }
 
     /// Puts the file into its place; returns what the kernel keeps of it there.
-    pub(super) fn finish(mut self, target: &Path) -> io::Result<Metadata> {
+    pub(crate) fn finish(mut self, target: &Path) -> io::Result<Metadata> {
         self.out.flush()?;
         let file = self.out.get_ref();
         file.sync_all()?;
@@ -59,6 +54,36 @@ impl NewFile {
         // Of the open file and not of the name, which another process may have taken by now.
         file.metadata()
     }
+}
+
+/// Writes a small file in one step; what is there is replaced, unless it is a pipe or a device, which is
+/// written to.
+///
+/// # Errors
+///
+/// Fails when the file cannot be written; what was there stays then.
+pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if is_special(path) {
+        let mut file = File::options().write(true).open(path)?;
+        return file.write_all(bytes);
+    }
+    let mut file = NewFile::create(path)?;
+    file.out().write_all(bytes)?;
+    file.finish(path).map(drop)
+}
+
+/// Tells whether a path is a pipe or a device, or an open file of this process, which are written to and
+/// not replaced: `/dev/stdout` must stay what it is.
+pub(crate) fn is_special(path: &Path) -> bool {
+    let leads_on = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    let is_open_file = leads_on && (path.starts_with("/dev") || path.starts_with("/proc"));
+    is_open_file || fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
+/// Returns a name beside a target for what is not whole.
+pub(crate) fn beside(target: &Path, number: u32) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    target.with_file_name(format!(".{name}.careen-{number}"))
 }
 
 /// The name of a file that is not whole.
@@ -118,7 +143,8 @@ fn remove_abandoned(path: &Path) -> io::Result<bool> {
     Ok(fs::remove_file(path).is_ok())
 }
 
-fn has_name(file: &File, path: &Path) -> io::Result<bool> {
+/// Tells whether an open file or directory is what a name stands for.
+pub(crate) fn has_name(file: &File, path: &Path) -> io::Result<bool> {
     let open = file.metadata()?;
     match fs::symlink_metadata(path) {
         Ok(named) => Ok((open.dev(), open.ino()) == (named.dev(), named.ino())),
@@ -152,6 +178,19 @@ mod tests {
         assert_eq!(fs::read(&target).unwrap(), b"new");
         assert_eq!(written.ino(), fs::metadata(&target).unwrap().ino());
         assert_eq!(names(dir.path()), ["out.tar"]);
+    }
+
+    #[test]
+    fn a_small_file_is_replaced_and_a_device_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("id");
+        for text in ["first", "second"] {
+            write_file(&target, text.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&target).unwrap(), text);
+        }
+        assert_eq!(names(dir.path()), ["id"]);
+        write_file(Path::new("/dev/null"), b"gone").unwrap();
+        assert!(is_special(Path::new("/dev/null")) && is_special(Path::new("/dev/stdout")));
     }
 
     #[test]
