@@ -27,9 +27,11 @@ pub(crate) fn wipe(names: &[&[u8]]) {
         let (start, length) = (bytes.len() - value.len(), value.len());
         if names.contains(&name) {
             for at in start..start + length {
-                // SAFETY: the place is one of the string's, before its final zero, and may be written: the
-                // kernel put it on this process's stack, or the C library on its heap.
-                unsafe { ptr::write_volatile(text.add(at), 0) };
+                // SAFETY: the place is one of the string's, before its final zero.
+                let byte = unsafe { text.add(at) };
+                // SAFETY: the string may be written: the kernel put it on this process's stack, or the C
+                // library on its heap.
+                unsafe { ptr::write_volatile(byte, 0) };
             }
         }
         // SAFETY: the entry is not the last one.
@@ -53,14 +55,14 @@ mod tests {
 
     #[test]
     fn an_entry_is_a_name_and_a_value() {
-        let cases: [(&[u8], (&[u8], &[u8])); 4] = [
-            (b"A=b", (b"A", b"b")),
-            (b"A=b=c", (b"A", b"b=c")),
-            (b"A=", (b"A", b"")),
-            (b"A", (b"A", b"")),
-        ];
-        for (entry, expected) in cases {
-            assert_eq!(split(entry), expected);
+        for (entry, name, value) in [
+            ("A=b", "A", "b"),
+            ("A=b=c", "A", "b=c"),
+            ("A=", "A", ""),
+            ("A", "A", ""),
+        ] {
+            let expected = (name.as_bytes(), value.as_bytes());
+            assert_eq!(split(entry.as_bytes()), expected);
         }
     }
 }

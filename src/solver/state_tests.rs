@@ -1,8 +1,8 @@
 //! The machine on small graphs by hand, and on random graphs in random orders of completion.
 
 use graph::{
-    Archives, CopyAction, CopySource, DefinitionBuilder, ExecOp, FileAction, FileOp, LocalSource,
-    NetworkMode, StepLabel, Vertex,
+    Archives, BindMount, CopyAction, CopySource, DefinitionBuilder, ExecMount, ExecOp, FileAction,
+    FileOp, LocalSource, MountAccess, MountKey, NetworkMode, StepLabel, Vertex,
 };
 use oci::{Digest, Platform};
 use proptest::prelude::*;
@@ -31,6 +31,25 @@ fn exec(name: &str, input: Input) -> Vertex {
         mounts: Vec::new(),
     };
     vertex(Op::Exec(op), vec![input])
+}
+
+/// A command that mounts each of these, by its content.
+fn mounting(name: &str, below: Input, sources: &[Input]) -> Vertex {
+    let mut vertex = exec(name, below);
+    vertex.inputs.extend(sources);
+    let bind = |index| {
+        ExecMount::Bind(BindMount {
+            target: format!("/{index}"),
+            input: index,
+            source: "/".to_owned(),
+            access: MountAccess::ReadOnly,
+            keyed_by: MountKey::Content,
+        })
+    };
+    if let Op::Exec(op) = &mut vertex.op {
+        op.mounts = (1..=sources.len()).map(bind).collect();
+    }
+    vertex
 }
 
 fn copy(name: &str, below: Input, source: Input) -> Vertex {
@@ -179,6 +198,34 @@ fn the_source_of_a_known_copy_is_not_made() {
     assert!(done.iter().all(|action| action.vertex() == target));
 }
 
+/// What a known command mounts is not made; what an unknown one mounts is made, all of it, before its content is
+/// looked at.
+#[test]
+fn what_a_command_mounts_is_made_only_if_the_command_is_not_known() {
+    for (answer, expected) in [
+        (hit as fn(&Action) -> Verdict, vec![]),
+        (miss, vec![0, 1, 2]),
+    ] {
+        let mut builder = DefinitionBuilder::new();
+        let [one, two] = ["one", "two"].map(|name| {
+            let made = builder.add(exec(name, Input::Scratch));
+            Input::Vertex(made.expect("the graph is in order"))
+        });
+        let made = mounting("make", Input::Scratch, &[one, two, Input::Scratch]);
+        let target = builder.add(made).expect("the graph is in order");
+        let definition = builder.finish();
+        let mut machine = Machine::new(&definition, Reuse::Yes);
+        let first = machine.start(&[target]);
+        let done = play(&mut machine, first, answer, |_| 0);
+        assert_eq!(runs(&done), expected);
+        let checks = done
+            .iter()
+            .filter(|action| matches!(action, Action::Check { .. }));
+        assert_eq!(checks.count(), usize::from(!expected.is_empty()));
+        assert!(matches!(machine.phase(target), Phase::Done { .. }));
+    }
+}
+
 /// Two stages, and two copies one on the other: neither stage waits for the other.
 #[test]
 fn stages_that_two_copies_need_are_asked_for_side_by_side() {
@@ -252,10 +299,11 @@ fn random_graph(shapes: &[Shape]) -> Definition {
     for (number, (kind, below, source)) in shapes.iter().enumerate() {
         let below = *below.get(&files);
         let name = number.to_string();
-        let made = match kind % 3 {
+        let made = match kind % 4 {
             0 => exec(&name, below),
             1 => copy(&name, below, Input::Vertex(context)),
-            _ => copy(&name, below, *source.get(&files)),
+            2 => copy(&name, below, *source.get(&files)),
+            _ => mounting(&name, below, &[*source.get(&files), below, files[0]]),
         };
         files.push(Input::Vertex(
             builder.add(made).expect("the graph is in order"),

@@ -162,6 +162,10 @@ impl NewCache {
     /// # Errors
     ///
     /// Fails when the files cannot be synced or put into their place; they are removed then.
+    ///
+    /// # Panics
+    ///
+    /// Never: what is known of a cache can always be written as JSON.
     pub fn commit(mut self, id: &CacheId, meta: &CacheMeta) -> Result<CacheDirectory, CacheError> {
         let failed = |source| CacheError::Place {
             id: id.clone(),

@@ -189,11 +189,11 @@ fn a_command_line_that_is_wrong_says_what_would_be_right() {
 #[test]
 fn a_flag_that_is_not_known_is_named() {
     let bench = bench_with_file();
-    let log = bench.careen_build(&["--sbom", "true"]).run();
+    let log = bench.careen_build(&["--frobnicate", "true"]).run();
     assert_eq!(log.code(), 2);
     assert_eq!(
         log.stderr.lines().next(),
-        Some("error: unexpected argument '--sbom' found")
+        Some("error: unexpected argument '--frobnicate' found")
     );
 }
 

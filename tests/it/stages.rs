@@ -126,12 +126,12 @@ fn a_stage_cannot_copy_from_a_later_one() {
     let bench = bench();
     bench.dockerfile("FROM scratch\nCOPY --from=later /a /a\nFROM scratch AS later\n");
     assert_snapshot!(bench.refusal(&["--target", "0"]), @r"
-    error: stage `later` stands below the one that copies from it
+    error: stage `later` stands below the one that takes files from it
      --> Dockerfile:2:13
       |
     2 | COPY --from=later /a /a
       |             ^^^^^
       |
-      = help: move the stage up: only stages above can be copied from
+      = help: move the stage up: files can be taken from stages above only
     ");
 }

@@ -70,7 +70,7 @@ fn obey(builder: &Builder, arguments: &[OsString]) -> Result<()> {
             let view = mount_overlay(&[base.as_fd()], None, OverlayOptions::default(), &features)?;
             print(&names(&view)?)
         }
-        Task::Part { by_string } => print(&part(&directory, &chosen(features, by_string))?),
+        Task::Part { by_string } => print(&part(&directory, chosen(features, by_string))?),
         Task::Remove => {
             for entry in fs::read_dir(&directory)? {
                 let entry = entry?;
@@ -90,14 +90,14 @@ fn print<T: serde::Serialize>(report: &T) -> Result<()> {
 }
 
 /// Takes a file out of a view of the base, and one out of memory; returns what is in them.
-fn part(directory: &Path, features: &KernelFeatures) -> Result<[String; 2]> {
+fn part(directory: &Path, features: KernelFeatures) -> Result<[String; 2]> {
     let base = open(&directory.join("base"))?;
-    let view = mount_overlay(&[base.as_fd()], None, OverlayOptions::default(), features)?;
+    let view = mount_overlay(&[base.as_fd()], None, OverlayOptions::default(), &features)?;
     let memory = memory_directory()?;
     fs::write(below(&memory, "file"), "in memory")?;
     let read = |whole: &OwnedFd, name| -> Result<String> {
         let place = File::open(below(whole, name))?;
-        let taken = subtree(whole.as_fd(), place.as_fd(), features)?;
+        let taken = subtree(whole.as_fd(), place.as_fd(), &features)?;
         // The mount is the file itself.
         Ok(fs::read_to_string(format!(
             "/proc/self/fd/{}",

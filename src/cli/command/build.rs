@@ -120,12 +120,12 @@ fn build(
 
 /// Says that something is missing before the first command misses it.
 fn check_volumes(options: &BuildOptions) -> Result<(), Box<Report>> {
-    let hosts = options.volumes.iter().map(|volume| &volume.host);
+    let mut hosts = options.volumes.iter().map(|volume| &volume.host);
     let check = |path: &PathBuf| match std::fs::metadata(path) {
         Ok(_) => Ok(()),
         Err(error) => Err(failure::unreadable("volume", path, &error, options)),
     };
-    hosts.map(check).collect()
+    hosts.try_for_each(check)
 }
 
 /// Returns the clock of the build, which is known only when the Dockerfile was read.

@@ -39,7 +39,7 @@ const AGENTS: &str = "/run/buildkit/ssh_agent.";
 /// The mounts of one command and the inputs that they name, which are those of the vertex from 1 on.
 #[derive(Debug, Default)]
 pub(super) struct Mounts {
-    pub(super) mounts: Vec<ExecMount>,
+    pub(super) list: Vec<ExecMount>,
     pub(super) inputs: Vec<Input>,
     /// The first socket of an agent.
     pub(super) agent: Option<String>,
@@ -69,7 +69,7 @@ pub(super) fn lower(
         }
     }
     let mut done = lowering.done;
-    done.mounts
+    done.list
         .sort_by(|one, other| one.target().cmp(&other.target()));
     if faults.is_empty() {
         Ok(done)
@@ -97,7 +97,7 @@ struct MountLowering<'s, 'a> {
 impl MountLowering<'_, '_> {
     fn mount(&mut self, flag: &MountFlag, from: Option<&CopyFrom>) -> Lowered {
         let lowered = match resolve(self.stage, flag)? {
-            ast::Mount::Bind(mount) => self.bind(mount, flag, from)?,
+            ast::Mount::Bind(mount) => self.bind(&mount, flag, from)?,
             ast::Mount::Cache(mount) => self.cache(mount, flag, from)?,
             ast::Mount::Tmpfs(mount) => ExecMount::Tmpfs(TmpfsMount {
                 target: self.target(&mount.target, flag)?,
@@ -107,13 +107,13 @@ impl MountLowering<'_, '_> {
             ast::Mount::Secret(mount) => self.secret(mount, flag)?,
             ast::Mount::Ssh(mount) => self.ssh(mount, flag)?,
         };
-        self.done.mounts.push(lowered);
+        self.done.list.push(lowered);
         Ok(())
     }
 
     fn bind(
         &mut self,
-        mount: ast::BindMount,
+        mount: &ast::BindMount,
         flag: &MountFlag,
         from: Option<&CopyFrom>,
     ) -> Lowered<ExecMount> {

@@ -46,7 +46,7 @@ pub(super) fn lower(
         hostname: stage.plan.options.sandbox_hostname().to_owned(),
         network: network(stage, run),
         files,
-        mounts: mounts.mounts,
+        mounts: mounts.list,
     };
     let text = shown(stage, instruction, run, &op.mounts);
     stage.change(
@@ -170,9 +170,11 @@ fn shown(
     mounts: &[ExecMount],
 ) -> String {
     let original = format::capitalised(instruction.original.trim());
-    let lookup = |name: &str| match mount::is_secret(mounts, name) {
-        true => Some(MASK.to_owned()),
-        false => stage.state.variables.get(name).map(str::to_owned),
+    let lookup = |name: &str| {
+        if mount::is_secret(mounts, name) {
+            return Some(MASK.to_owned());
+        }
+        stage.state.variables.get(name).map(str::to_owned)
     };
     let text = match words::expand_text(&original, &lookup) {
         Ok(expanded) if expanded.unset.is_empty() && !original.contains(['\\', '\'']) => {

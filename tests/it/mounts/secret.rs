@@ -211,71 +211,68 @@ fn every_form(gate: &Gate) -> String {
     )
 }
 
-#[test]
-fn no_secret_is_anywhere_but_in_its_step() {
-    needs!(Feature::Busybox);
-    let (bench, gate) = (bench().with_busybox(), Gate::open());
-    fs::write(bench.path("token"), FROM_FILE).unwrap();
-    bench.dockerfile(&every_form(&gate));
-    let arguments = [
-        "--secret",
-        "id=file,src=token",
-        "--secret",
-        "id=variable,env=SECRET_VARIABLE",
-        "--secret",
-        "id=NAMED",
-        "--output",
-        "type=oci,dest=out.tar,compression=uncompressed",
-    ];
-    let running = bench
-        .careen_build(&arguments)
-        .env("SECRET_VARIABLE", FROM_VARIABLE)
-        .env("NAMED", FROM_VARIABLE)
-        .start();
-    let stopped = gate.wait();
-    process::wait_for(running.id(), Role::Command);
+/// Looks at the processes of a build while its step stands at a gate.
+fn look_at_processes(root: process::Id) {
     let (mut of_step, mut others) = (0, 0);
-    for id in process::tree(running.id()) {
-        let has = |secret: &str| {
-            let texts = id.texts();
-            texts
-                .windows(secret.len())
-                .any(|part| part == secret.as_bytes())
-        };
-        assert!(!has(FROM_FILE));
+    for id in process::tree(root) {
+        let texts = id.texts();
+        assert!(!has(&texts, FROM_FILE));
         if id.role() == Role::Command {
-            of_step += usize::from(has(FROM_VARIABLE));
+            of_step += usize::from(has(&texts, FROM_VARIABLE));
         } else {
-            assert!(!has(FROM_VARIABLE), "{:?}", id.role());
+            assert!(!has(&texts, FROM_VARIABLE), "{:?}", id.role());
             others += 1;
         }
     }
     // There were others to be looked at. The step has it, which only root may see.
     assert!(others >= 3, "{others}");
     assert_eq!(of_step > 0, process::sees_all(), "{of_step}");
-    let during =
-        [FROM_FILE, FROM_VARIABLE].map(|secret| scan::files_with(&bench.path("home"), secret));
-    assert_eq!(during, [const { Vec::<String>::new() }; 2]);
+}
+
+fn has(bytes: &[u8], secret: &str) -> bool {
+    bytes
+        .windows(secret.len())
+        .any(|part| part == secret.as_bytes())
+}
+
+/// Makes sure that the store has none of the secrets.
+fn look_at_store(bench: &Bench) {
+    for secret in [FROM_FILE, FROM_VARIABLE] {
+        assert_eq!(scan::files_with(&bench.path("home"), secret), [""; 0]);
+    }
+}
+
+#[test]
+fn no_secret_is_anywhere_but_in_its_step() {
+    needs!(Feature::Busybox);
+    let (bench, gate) = (bench().with_busybox(), Gate::open());
+    fs::write(bench.path("token"), FROM_FILE).unwrap();
+    bench.dockerfile(&every_form(&gate));
+    let running = bench
+        .careen_build(&[
+            "--secret=id=file,src=token",
+            "--secret=id=variable,env=SECRET_VARIABLE",
+            "--secret=id=NAMED",
+            "--output=type=oci,dest=out.tar,compression=uncompressed",
+        ])
+        .env("SECRET_VARIABLE", FROM_VARIABLE)
+        .env("NAMED", FROM_VARIABLE)
+        .start();
+    let stopped = gate.wait();
+    process::wait_for(running.id(), Role::Command);
+    look_at_processes(running.id());
+    look_at_store(&bench);
     drop(stopped);
     let log = running.finish().success();
+    look_at_store(&bench);
+    let tar = fs::read(bench.path("out.tar")).unwrap();
     for secret in [FROM_FILE, FROM_VARIABLE] {
         assert!(!log.stderr.contains(secret), "{}", log.stderr);
-        assert_eq!(scan::files_with(&bench.path("home"), secret), [""; 0]);
-        let tar = fs::read(bench.path("out.tar")).unwrap();
-        assert!(
-            !tar.windows(secret.len())
-                .any(|part| part == secret.as_bytes())
-        );
+        assert!(!has(&tar, secret));
     }
     // The search finds what is there.
     let found = scan::files_with(&bench.path("home"), CANARY);
-    assert!(
-        found.iter().any(|path| path.ends_with("/fs/canary")),
-        "{found:?}"
-    );
-    let tar = fs::read(bench.path("out.tar")).unwrap();
-    assert!(
-        tar.windows(CANARY.len())
-            .any(|part| part == CANARY.as_bytes())
-    );
+    let is_canary = |path: &String| path.ends_with("/fs/canary");
+    assert!(found.iter().any(is_canary), "{found:?}");
+    assert!(has(&tar, CANARY));
 }
