@@ -6,7 +6,25 @@ use std::time::Instant;
 
 use super::support::{Place, Says, Tar, assert_archive_error, ids, says};
 use crate::tarread::TarError;
-use crate::{ApplyError, ApplyOptions, ArchiveReader, Limits, apply, decompressor};
+use crate::{ApplyError, ApplyOptions, ArchiveReader, Limits, apply, begins_archive, decompressor};
+
+#[test]
+fn an_archive_is_told_from_text_by_its_first_block() {
+    let tar = Tar::new().file("f", "").bytes();
+    for (start, expected) in [
+        (&tar[..512], true),
+        (&tar[..511], false),
+        (b"\x1f\x8b\x08\0", true),
+        (b"\x28\xb5\x2f\xfd", true),
+        (b"BZh9", true),
+        (b"\xfd7zXZ\0", true),
+        (b"FROM scratch\n", false),
+        (&[b'#'; 512], false),
+        (b"", false),
+    ] {
+        assert_eq!(begins_archive(start), expected, "{}", start.escape_ascii());
+    }
+}
 
 #[test]
 fn t_a13_bombs_of_metadata_cost_little() {

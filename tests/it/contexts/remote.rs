@@ -66,6 +66,8 @@ fn a_repository_is_a_context() {
     // What is in a repository is there by intent: its ignore file does not count.
     let main = at("/r.git", &[]);
     assert_eq!(paths(&main), ["file"]);
+    let step = format!("[internal] load git source {}", server.url("/r.git"));
+    assert!(main.log.stderr.contains(&step), "{}", main.log.stderr);
     let file = main.image().entry("file");
     assert_eq!((file.text(), file.owner), ("two\n", (0, 0)));
     assert_eq!(at("/r.git#first", &[]).image().text("file"), "one\n");

@@ -8,7 +8,8 @@ use oci::{Digest, Timestamp};
 use rootfs::{FileTime, RootPath};
 use solver::Workshop;
 use solver::context::{HeldDirectory, UnpackError};
-use solver::remote::{FetchedFile, RemoteError, fetch_git, fetch_http};
+use solver::event::{Event, Origin, StepId};
+use solver::remote::{Checkout, FetchedFile, RemoteError, fetch_git, fetch_http};
 
 use super::super::failure;
 use super::context::{MainContext, Tree, of_unpack};
@@ -31,7 +32,7 @@ pub(crate) fn git(
 ) -> Result<Tree, Box<Report>> {
     let mut source = url.source();
     source.keep_git_dir |= keep_git_dir;
-    let checkout = fetch_git(workshop, &source).map_err(|error| of_remote(&error))?;
+    let checkout = fetch_repository(&source, workshop)?;
     let held = HeldDirectory::kept(checkout.root, &without_password(&source.remote));
     Ok(Tree::of_files(held).at(Some(checkout.commit_time)))
 }
@@ -103,8 +104,16 @@ pub(crate) fn git_time(
     source: &GitSource,
     workshop: &Workshop,
 ) -> Result<Option<Timestamp>, Box<Report>> {
-    let checkout = fetch_git(workshop, source).map_err(|error| of_remote(&error))?;
+    let checkout = fetch_repository(source, workshop)?;
     Ok(Some(checkout.commit_time))
+}
+
+fn fetch_repository(source: &GitSource, workshop: &Workshop) -> Result<Checkout, Box<Report>> {
+    let name = format!(
+        "[internal] load git source {}",
+        without_password(&source.remote)
+    );
+    shown_as_step(&name, workshop, || fetch_git(workshop, source))
 }
 
 fn fetch(
@@ -116,7 +125,35 @@ fn fetch(
         url: url.to_owned(),
         checksum,
     };
-    fetch_http(workshop, &source).map_err(|error| of_remote(&error))
+    let name = format!("[internal] load {}", without_password(url));
+    shown_as_step(&name, workshop, || fetch_http(workshop, &source))
+}
+
+/// Shows what takes long as a step of its own: there is no graph yet that it could be a part of.
+fn shown_as_step<T>(
+    name: &str,
+    workshop: &Workshop,
+    fetch: impl FnOnce() -> Result<T, RemoteError>,
+) -> Result<T, Box<Report>> {
+    let (step, name) = (StepId(name.to_owned()), name.to_owned());
+    workshop.events.emit(Event::Started {
+        step: step.clone(),
+        name: name.clone(),
+    });
+    let fetched = fetch();
+    workshop.events.emit(match &fetched {
+        Ok(_) => Event::Finished {
+            step,
+            name,
+            origin: Origin::Made,
+        },
+        Err(error) => Event::Failed {
+            step,
+            name,
+            error: error.to_string(),
+        },
+    });
+    fetched.map_err(|error| of_remote(&error))
 }
 
 fn open(fetched: &FetchedFile, workshop: &Workshop) -> Result<rootfs::File, Box<Report>> {
