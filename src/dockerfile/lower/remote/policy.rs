@@ -21,7 +21,7 @@ pub(super) fn http(policy: &SourcePolicy, source: HttpSource, word: &Word) -> Lo
         let attributes = &mut asked.attributes;
         attributes.insert(HTTP_CHECKSUM.to_owned(), checksum.to_string());
     }
-    let Some(allowed) = evaluate(policy, asked, word)? else {
+    let Some(allowed) = evaluate(policy, &asked, word)? else {
         return Ok(source);
     };
     if !super::files::is_http(&allowed.identifier) {
@@ -46,7 +46,7 @@ pub(super) fn git(policy: &SourcePolicy, source: GitSource, word: &Word) -> Lowe
     if let Some(checksum) = &source.checksum {
         attributes.insert(GIT_CHECKSUM.to_owned(), checksum.clone());
     }
-    let Some(allowed) = evaluate(policy, asked, word)? else {
+    let Some(allowed) = evaluate(policy, &asked, word)? else {
         return Ok(source);
     };
     if !allowed.identifier.starts_with("git://") {
@@ -69,14 +69,14 @@ pub(super) fn git(policy: &SourcePolicy, source: GitSource, word: &Word) -> Lowe
 /// Returns what the policy puts in the place of a source, if it does.
 fn evaluate(
     policy: &SourcePolicy,
-    asked: PolicySource,
+    asked: &PolicySource,
     word: &Word,
 ) -> Lowered<Option<PolicySource>> {
     let allowed = policy.evaluate(asked.clone()).map_err(|refusal| {
         let error = Diagnostic::error(refusal.to_string(), word.span);
         vec![error.with_label("not allowed")]
     })?;
-    Ok((allowed != asked).then_some(allowed))
+    Ok((allowed != *asked).then_some(allowed))
 }
 
 fn no_source(allowed: &PolicySource, kind: &str, word: &Word) -> Vec<Diagnostic> {
