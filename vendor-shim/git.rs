@@ -25,6 +25,9 @@ mod refs;
 pub use config::{RemoteAccess, SecretHeader, SessionSettings};
 pub use refs::{RemoteRef, RemoteRefs};
 
+/// The configuration, in the home: where `git` looks that is too old to be told (before 2.32).
+const CONFIG: &str = ".gitconfig";
+
 /// How long a question to a server may take.
 const ASK_LIMIT: Duration = Duration::from_mins(2);
 
@@ -197,7 +200,7 @@ impl<'a> Session<'a> {
         settings: &SessionSettings,
         cancelled: &'a dyn Fn() -> bool,
     ) -> Result<Self, GitError> {
-        let path = home.join("config");
+        let path = home.join(CONFIG);
         let written = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -443,7 +446,7 @@ impl<'a> Session<'a> {
     fn environment(&self) -> Vec<(&'static str, OsString)> {
         let mut environment: Vec<(&'static str, OsString)> = vec![
             ("HOME", self.home.clone().into()),
-            ("GIT_CONFIG_GLOBAL", self.home.join("config").into()),
+            ("GIT_CONFIG_GLOBAL", self.home.join(CONFIG).into()),
             ("GIT_CONFIG_NOSYSTEM", "1".into()),
             ("GIT_ATTR_NOSYSTEM", "1".into()),
             ("GIT_TERMINAL_PROMPT", "0".into()),

@@ -10,13 +10,14 @@ mod git;
 mod http;
 
 use std::ffi::OsString;
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use fetch::{Certificates, Client, ClientError, ClientOptions, Credentials, Proxies, Url};
 use runtime::CancelToken;
 use vendor_shim::program::{Program, ProgramNotFound};
+
+use crate::ops::exec::Secrets;
 
 pub use self::error::RemoteError;
 pub use self::git::{Checkout, fetch_git};
@@ -28,22 +29,6 @@ const USER_AGENT: &str = concat!("careen/", env!("CARGO_PKG_VERSION"));
 /// No file is larger, in bytes: a server that never stops sending must not fill the disk.
 pub const FILE_LIMIT_BYTES: u64 = 32 << 30;
 
-/// Looks secrets up that are for servers: `HTTP_AUTH_TOKEN_<host>`, `GIT_AUTH_TOKEN`, ….
-pub trait ServerSecrets: fmt::Debug + Send + Sync {
-    /// Returns the secret of that id, if the user gave it.
-    fn secret(&self, id: &str) -> Option<String>;
-}
-
-/// A user without secrets for servers.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoSecrets;
-
-impl ServerSecrets for NoSecrets {
-    fn secret(&self, _id: &str) -> Option<String> {
-        None
-    }
-}
-
 /// How servers are reached.
 #[derive(Debug, Clone)]
 pub struct RemoteOptions {
@@ -53,8 +38,8 @@ pub struct RemoteOptions {
     pub certificates: Option<PathBuf>,
     /// Where programs are looked for: `PATH`.
     pub search_path: OsString,
-    /// The secrets for servers.
-    pub secrets: Arc<dyn ServerSecrets>,
+    /// The secrets of the user; those called `HTTP_AUTH_TOKEN_<host>`, `GIT_AUTH_TOKEN` and the like are for servers.
+    pub secrets: Secrets,
     /// The socket of the agent with the keys for `ssh`.
     pub ssh_agent: Option<PathBuf>,
     /// The hosts that `ssh` knows.
@@ -69,7 +54,7 @@ impl Default for RemoteOptions {
             proxies: Proxies::default(),
             certificates: None,
             search_path: OsString::new(),
-            secrets: Arc::new(NoSecrets),
+            secrets: Secrets::default(),
             ssh_agent: None,
             known_hosts: None,
             file_limit_bytes: FILE_LIMIT_BYTES,
@@ -97,7 +82,7 @@ impl Remote {
 
     /// Returns one that uses these secrets.
     #[must_use]
-    pub fn with_secrets(&self, secrets: Arc<dyn ServerSecrets>) -> Self {
+    pub fn with_secrets(&self, secrets: Secrets) -> Self {
         let options = RemoteOptions {
             secrets,
             ..self.options.clone()
@@ -130,38 +115,88 @@ impl Remote {
         Program::find("git", &self.options.search_path)
     }
 
-    /// Returns what the user's secrets say for a file of a server.
-    fn http_credentials(&self, url: &Url) -> Option<Credentials> {
-        let secret = |kind: &str| {
-            let id = format!("HTTP_AUTH_{kind}_{}", url.authority());
-            self.options.secrets.secret(&id)
-        };
-        if let Some(header) = secret("HEADER") {
-            return Some(Credentials::new(url.origin(), header.trim().to_owned()));
-        }
-        let token = secret("TOKEN")?;
-        Some(Credentials::bearer(url.origin(), token.trim()))
+    /// Returns the text of a secret, if the user gave it and it is one that a header can have.
+    fn secret(&self, id: &str) -> Option<&str> {
+        let value = self.options.secrets.get(id)?.expose();
+        let text = std::str::from_utf8(value).ok()?.trim();
+        (!text.is_empty() && !text.contains(char::is_control)).then_some(text)
     }
 
-    /// Returns what the user's secrets say for a repository of a server: the value of an `Authorization` header.
-    fn git_authorization(&self, url: &Url) -> Option<Credentials> {
-        let secret = |kind: &str| {
-            let of_host = format!("GIT_AUTH_{kind}.{}", url.authority());
-            let secrets = &self.options.secrets;
-            secrets
-                .secret(&of_host)
-                .or_else(|| secrets.secret(&format!("GIT_AUTH_{kind}")))
-        };
-        if let Some(header) = secret("HEADER") {
-            return Some(Credentials::new(url.origin(), header.trim().to_owned()));
+    /// Returns what the user's secrets say for a file of a server.
+    fn http_credentials(&self, url: &Url) -> Option<Credentials> {
+        let host = url.authority();
+        if let Some(header) = self.secret(&format!("HTTP_AUTH_HEADER_{host}")) {
+            return Some(Credentials::new(url.origin(), header.to_owned()));
         }
-        let token = secret("TOKEN");
-        let of_token =
-            |token: String| Credentials::basic(url.origin(), "x-access-token", token.trim());
-        let of_url = || {
-            let (user, password) = url.userinfo()?;
-            Some(Credentials::basic(url.origin(), &user, &password))
+        let token = self.secret(&format!("HTTP_AUTH_TOKEN_{host}"))?;
+        Some(Credentials::bearer(url.origin(), token))
+    }
+
+    /// Returns what the user's secrets say for a repository of a server, and else what its URL says. A secret for the
+    /// host goes before one for any.
+    fn git_credentials(&self, url: &Url) -> Option<Credentials> {
+        let host = format!(".{}", url.authority());
+        for of in [host.as_str(), ""] {
+            if let Some(header) = self.secret(&format!("GIT_AUTH_HEADER{of}")) {
+                return Some(Credentials::new(url.origin(), header.to_owned()));
+            }
+            if let Some(token) = self.secret(&format!("GIT_AUTH_TOKEN{of}")) {
+                return Some(Credentials::basic(url.origin(), "x-access-token", token));
+            }
+        }
+        let (user, password) = url.userinfo()?;
+        Some(Credentials::basic(url.origin(), &user, &password))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::exec::Secret;
+
+    fn remote(secrets: &[(&str, &str)]) -> Remote {
+        let secret =
+            |(id, value): &(&str, &str)| ((*id).to_owned(), Secret::new(value.as_bytes().to_vec()));
+        let options = RemoteOptions {
+            secrets: secrets.iter().map(secret).collect(),
+            ..RemoteOptions::default()
         };
-        token.map(of_token).or_else(of_url)
+        Remote::new(options, CancelToken::create().unwrap())
+    }
+
+    fn shown(credentials: Option<Credentials>) -> Option<String> {
+        credentials.map(|credentials| credentials.authorization().to_owned())
+    }
+
+    #[test]
+    fn a_file_is_asked_for_with_the_secret_of_its_host() {
+        let url = Url::parse("https://e.com:8/f").unwrap();
+        for (secrets, expected) in [
+            (vec![("HTTP_AUTH_TOKEN_e.com:8", "t\n")], Some("Bearer t")),
+            (
+                vec![("HTTP_AUTH_HEADER_e.com:8", "Digest x")],
+                Some("Digest x"),
+            ),
+            (vec![("HTTP_AUTH_TOKEN_e.com", "t")], None),
+            (vec![("HTTP_AUTH_TOKEN_e.com:8", "a\nb")], None),
+            (vec![], None),
+        ] {
+            let found = shown(remote(&secrets).http_credentials(&url));
+            assert_eq!(found.as_deref(), expected, "{secrets:?}");
+        }
+    }
+
+    #[test]
+    fn a_repository_is_asked_for_with_the_nearest_secret() {
+        let url = Url::parse("https://u:p@e.com/r.git").unwrap();
+        let (host, any) = (("GIT_AUTH_TOKEN.e.com", "h"), ("GIT_AUTH_HEADER", "any"));
+        for (secrets, expected) in [
+            (vec![any, host], "Basic eC1hY2Nlc3MtdG9rZW46aA=="),
+            (vec![any], "any"),
+            (vec![], "Basic dTpw"),
+        ] {
+            let found = shown(remote(&secrets).git_credentials(&url));
+            assert_eq!(found.as_deref(), Some(expected), "{secrets:?}");
+        }
     }
 }

@@ -159,7 +159,7 @@ fn git_sees_its_own_configuration_and_none_of_the_users() {
             "GIT_CONFIG_NOSYSTEM=1".to_owned(),
             "GIT_TERMINAL_PROMPT=0".to_owned(),
             format!("HOME={}", home.display()),
-            format!("GIT_CONFIG_GLOBAL={}/config", home.display()),
+            format!("GIT_CONFIG_GLOBAL={}/.gitconfig", home.display()),
         ] {
             assert!(
                 env.lines().any(|line| line == expected),

@@ -82,20 +82,21 @@ fn build(
     workshop: &mut Workshop,
 ) -> Result<Vec<Exported>, Box<Report>> {
     let secrets = secrets::read(options, env, workshop)?;
-    workshop.remote = Arc::new(workshop.remote.with_secrets(Arc::new(secrets.clone())));
+    workshop.remote = Arc::new(workshop.remote.with_secrets(secrets.clone()));
     let main = context::open_main(options, workshop)?;
     let dockerfile = source::read(options, &main, workshop)?;
     let (source, parsed) = (&dockerfile.source, &parse(&dockerfile.source));
     let faults = |faults: Vec<Diagnostic>| first_fault(&faults, source);
     context::warn_of_reserved(options, workshop);
+    let sources = policy::read(options)?;
     let mut contexts = Contexts::new(options, main.tree);
     let mut plan_options = plan_options(options, &dockerfile)?;
+    plan_options.policy = sources.clone();
     let clock = epoch::settle(parsed, &mut plan_options, &mut contexts, workshop);
     workshop.clock = clock_of(options, clock, source)?;
     let wanted = result::with_time(&options.result, workshop);
     workshop.pack = result::pack_plans(&wanted);
     let mut plan = StagePlan::new(parsed, plan_options).map_err(faults)?;
-    let sources = policy::read(options)?;
     resolve_bases(&mut plan, (options, &sources), workshop, source)?;
     let mut graph = DefinitionBuilder::new();
     let mut targets = Vec::new();

@@ -1,5 +1,7 @@
 //! Sources of `ADD` that servers have: files by HTTP, and git repositories.
 
+mod policy;
+
 use std::collections::BTreeMap;
 
 use graph::{Archives, GitSource, HttpSource, Input, Op, SourceOp, StepLabel, Vertex};
@@ -70,8 +72,14 @@ pub(super) fn sources(
     for (index, ((kind, text), word)) in all.enumerate() {
         let op = match kind {
             Kind::Path => continue,
-            Kind::Http => SourceOp::Http(flags.http(text, word)?),
-            Kind::Git(url) => SourceOp::Git(flags.git(&url, word)?),
+            Kind::Http => {
+                let source = flags.http(text, word)?;
+                SourceOp::Http(policy::http(&stage.plan.options.policy, source, word)?)
+            }
+            Kind::Git(url) => {
+                let source = flags.git(&url, word)?;
+                SourceOp::Git(policy::git(&stage.plan.options.policy, source, word)?)
+            }
         };
         let archives = match &op {
             SourceOp::Http(_) => flags.archives,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use graph::NetworkMode;
+use graph::{NetworkMode, SourcePolicy};
 use oci::Platform;
 
 /// What the caller wants of a Dockerfile.
@@ -32,6 +32,8 @@ pub struct PlanOptions {
     pub hostname: Option<String>,
     /// The `.dockerignore` patterns of the build context, in the order of the file.
     pub ignore: Vec<String>,
+    /// What may be fetched from servers, and what in its place. Base images are the caller's to ask about.
+    pub policy: SourcePolicy,
 }
 
 impl PlanOptions {
@@ -50,6 +52,7 @@ impl PlanOptions {
             network: NetworkMode::Default,
             hostname: None,
             ignore: Vec::new(),
+            policy: SourcePolicy::default(),
         }
     }
 

@@ -297,7 +297,7 @@ impl Work<'_> {
         ];
         let set = |(name, value): (&'static str, &Option<String>)| Some((name, value.clone()?));
         let url = self.remote.url.as_ref();
-        let authorization = url.and_then(|url| remote.git_authorization(url));
+        let authorization = url.and_then(|url| remote.git_credentials(url));
         let header = authorization.map(|credentials| SecretHeader {
             url: token_scope(&self.remote.plain).to_owned(),
             header: format!("Authorization: {}", credentials.authorization()),

@@ -15,7 +15,6 @@ use runtime::{Access, KernelFeatures, SecretVariable, TargetKind};
 use super::error::MountError;
 use super::mounts::{MountTable, Mounted, Owner, Source};
 use crate::error::StepError;
-use crate::remote::ServerSecrets;
 use crate::worker::Step;
 
 /// The name of the file in its directory, which nobody sees.
@@ -53,16 +52,6 @@ impl Secrets {
     /// Returns the secret of an id.
     pub fn get(&self, id: &str) -> Option<&Secret> {
         self.values.get(id)
-    }
-}
-
-impl ServerSecrets for Secrets {
-    fn secret(&self, id: &str) -> Option<String> {
-        let value = self.get(id)?.expose();
-        // What ends a line in a file is no part of a token.
-        std::str::from_utf8(value)
-            .ok()
-            .map(|text| text.trim_end().to_owned())
     }
 }
 
