@@ -51,7 +51,7 @@ walk() {
   done | sort -n | sed -n "$((runs / 2 + 1))p"
 }
 
-printf '| files | 1 pattern | 200 patterns | 2,000 patterns | 20,000 patterns |\n| --- | --- | --- | --- | --- |\n'
+printf '| Files | 1 pattern | 200 patterns | 2,000 patterns | 20,000 patterns |\n| --- | --- | --- | --- | --- |\n'
 for files in 5000 50000; do
   files "$files"
   printf '| %d |' "$files"
