@@ -18,6 +18,7 @@ buildah-conformance 104  97
 buildah-bud         116 108
 kaniko-integration   45  42
 oci-bases            48  48
+buildkit-lint       102  25
 '
 
 corpora=${CAREEN_CORPORA:-$top/../shared/corpora}

@@ -101,6 +101,8 @@ leaves_no_trace() { # FILE with the traces of before
 . "$top/scripts/e2e/debian.sh"
 # shellcheck source=scripts/e2e/reproducible.sh
 . "$top/scripts/e2e/reproducible.sh"
+# shellcheck source=scripts/e2e/secrets.sh
+. "$top/scripts/e2e/secrets.sh"
 # shellcheck source=scripts/e2e/kill.sh
 . "$top/scripts/e2e/kill.sh"
 
@@ -118,6 +120,9 @@ check "nothing is left of any of these builds" leaves_no_trace "$work/before"
 check_debian
 check_peers debian
 check "nothing is left of the builds of Debian" leaves_no_trace "$work/before"
+
+check_secrets
+check "nothing is left of the builds with secrets" leaves_no_trace "$work/before"
 
 check_kill
 check "nothing is left of what was killed" leaves_no_trace "$work/before"

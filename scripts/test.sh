@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # test.sh: everything that is tested, from a fresh machine: installs what the tests need (as root; anybody else is
-# told what to install), runs scripts/check.sh, and then what needs Debian's mirror or a second user: the
-# quickstart, the build cases of the corpora and scripts/e2e.sh.
+# told what to install), runs scripts/check.sh, and then what needs Debian's mirror, registries of packages or a second
+# user: the quickstart, examples, the build cases of the corpora and scripts/e2e.sh.
 set -euo pipefail
 shopt -s inherit_errexit
 
@@ -31,8 +31,10 @@ fi
 scripts/check.sh
 scripts/quickstart.sh
 if is_root; then
+  # The one in Rust takes minutes for its base and shows nothing that these do not.
+  scripts/examples.sh python node apt
   scripts/corpora.sh
   scripts/e2e.sh
 else
-  say "scripts/corpora.sh and scripts/e2e.sh are not run: they need root to be other users"
+  say "scripts/examples.sh, scripts/corpora.sh and scripts/e2e.sh are not run: they need root to be other users"
 fi

@@ -105,6 +105,7 @@ fn build(
     }
     tell_warnings(parsed, &plan, &targets, source);
     let definition = graph.finish();
+    policy::check_given(&definition, &sources)?;
     let job = Job {
         options: JobOptions {
             directories: contexts.directories(&definition, workshop)?,

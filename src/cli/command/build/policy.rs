@@ -1,4 +1,4 @@
-//! The source policy and `--pull`, asked about base images.
+//! The source policy, asked about base images and directories, and `--pull`.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use dockerfile::source::SourceFile;
 use dockerfile::stage::{BaseRequest, ResolvedBase};
 use graph::policy::{PolicyError, PolicyRefusal};
-use graph::{ImageOrigin, PolicySource, SourcePolicy};
+use graph::{Definition, ImageOrigin, Op, PolicySource, SourceOp, SourcePolicy};
 use oci::Reference;
 
 use crate::options::{BuildOptions, Pull};
@@ -45,6 +45,19 @@ enum BaseRefusal {
     /// The registry is to be asked, and cannot be.
     #[error("cannot ask a registry for `{name}`, as `--pull` demands: careen talks to none yet")]
     Pull { name: String },
+}
+
+/// Why what was given on the command line may not be used.
+#[derive(Debug, thiserror::Error)]
+enum GivenRefusal {
+    /// The policy denies it.
+    #[error(transparent)]
+    Policy(#[from] PolicyRefusal),
+    /// The policy puts something else in its place.
+    #[error(
+        "the source policy puts `{to}` in the place of `{from}`, which only the command line can"
+    )]
+    Converted { from: String, to: String },
 }
 
 /// Reads the source policy; without one everything is allowed.
@@ -104,6 +117,47 @@ fn allowed_name(name: &str, policy: &SourcePolicy) -> Result<String, BaseRefusal
     image.ok_or(BaseRefusal::NoImage {
         name: name.to_owned(),
         identifier: allowed.identifier,
+    })
+}
+
+/// Asks the policy about what was given on the command line: directories as `local://context` or `local://NAME`, image
+/// layouts as `oci-layout://PATH`. It may deny them; nothing can be put in their place.
+pub(super) fn check_given(
+    definition: &Definition,
+    policy: &SourcePolicy,
+) -> Result<(), Box<Report>> {
+    for id in definition.ids() {
+        let Op::Source(source) = &definition.vertex(id).op else {
+            continue;
+        };
+        if let Some(identifier) = given_identifier(source) {
+            let asked = check_unchanged(&identifier, policy);
+            asked.map_err(|error| Box::new(Report::new(Kind::User, &error)))?;
+        }
+    }
+    Ok(())
+}
+
+fn given_identifier(source: &SourceOp) -> Option<String> {
+    match source {
+        SourceOp::Local(local) => Some(format!("local://{}", local.name)),
+        SourceOp::Image(image) => match &image.origin {
+            ImageOrigin::Layout { path } => Some(format!("oci-layout://{}", path.display())),
+            ImageOrigin::Store => None,
+        },
+        // What a Dockerfile has from servers is asked about where it names it.
+        SourceOp::Http(_) | SourceOp::Git(_) => None,
+    }
+}
+
+fn check_unchanged(identifier: &str, policy: &SourcePolicy) -> Result<(), GivenRefusal> {
+    let allowed = policy.evaluate(PolicySource::new(identifier))?;
+    if allowed.identifier == identifier {
+        return Ok(());
+    }
+    Err(GivenRefusal::Converted {
+        from: identifier.to_owned(),
+        to: allowed.identifier,
     })
 }
 
