@@ -47,6 +47,7 @@ mod onbuild;
 mod path;
 mod remote;
 mod run;
+mod sandbox;
 mod shell;
 mod stage_lowering;
 mod state;

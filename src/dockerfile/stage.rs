@@ -22,6 +22,7 @@ use crate::source::Span;
 
 mod arguments;
 mod context;
+mod entitlement;
 mod environment;
 mod epoch;
 mod expand;
@@ -33,6 +34,7 @@ mod target;
 
 pub(crate) use arguments::value as argument_value;
 pub use context::{ContextNameError, context_name};
+pub use entitlement::Entitlement;
 pub(crate) use environment::Environment;
 pub use epoch::{EpochOrigin, EpochSource, EpochValue, SourceDateEpoch, source_date_epoch};
 pub(crate) use expand::expand;

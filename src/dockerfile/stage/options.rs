@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use graph::{NetworkMode, SourcePolicy};
+use graph::{NetworkMode, SandboxSettings, SourcePolicy};
 use oci::Platform;
+
+use super::entitlement::Entitlement;
 
 /// What the caller wants of a Dockerfile.
 #[derive(Debug, Clone)]
@@ -28,6 +30,10 @@ pub struct PlanOptions {
     pub labels: BTreeMap<String, String>,
     /// `--network`: the network of a `RUN` that does not name one.
     pub network: NetworkMode,
+    /// What else is asked for of the sandbox of every `RUN`.
+    pub sandbox: SandboxSettings,
+    /// `--allow`: what a `RUN` may ask for that it gets only where the user agrees.
+    pub entitlements: BTreeSet<Entitlement>,
     /// `--hostname`: the host name that commands see.
     pub hostname: Option<String>,
     /// The `.dockerignore` patterns of the build context, in the order of the file.
@@ -50,6 +56,8 @@ impl PlanOptions {
             epoch_default: None,
             labels: BTreeMap::new(),
             network: NetworkMode::Default,
+            sandbox: SandboxSettings::default(),
+            entitlements: BTreeSet::new(),
             hostname: None,
             ignore: Vec::new(),
             policy: SourcePolicy::default(),

@@ -7,6 +7,7 @@ mod environment;
 mod error;
 mod mounts;
 mod output;
+mod sandbox;
 mod secret;
 mod socket;
 mod volume;
@@ -231,5 +232,8 @@ fn spec(step: &Step<'_>, op: &ExecOp, user: &ResolvedUser, mounts: &MountTable) 
         hostname: op.hostname.clone(),
         network,
         mounts: mounts.specs().to_vec(),
+        confinement: sandbox::confinement(&op.sandbox),
+        shared_memory_bytes: sandbox::shared_memory_bytes(&op.sandbox),
+        limits: sandbox::limits(&op.sandbox),
     }
 }

@@ -100,7 +100,7 @@ pub(super) fn prepare(
     host_files: &Prepared,
 ) -> Result<MountTable, StepError> {
     let mut table = MountTable::default();
-    for (target, file) in host_files.mounts(&op.hostname)? {
+    for (target, file) in host_files.mounts(&op.hostname, &op.sandbox.extra_hosts)? {
         table.add(read_only_file(target, file));
     }
     for ExecFile {
