@@ -16,15 +16,23 @@ use crate::args::{BuildArguments, GlobalArguments, NetworkArgument, ProgressArgu
 use crate::config::Config;
 use crate::env::Environment;
 
+mod allow;
 pub mod context;
+mod hosts;
+mod limits;
 mod policy;
 mod result;
+mod sandbox;
 pub mod secret;
 pub mod volume;
 
+pub use allow::AllowError;
 pub use context::{ContextSource, ContextUsageError, DockerfileSource, NamedContext};
+pub use hosts::{HostError, Resolver};
+pub use limits::LimitError;
 pub use policy::{PolicyOptions, PolicyUsageError, Pull};
 pub use result::{ResultError, ResultOptions};
+pub use sandbox::SandboxOptions;
 
 use secret::{SecretOption, SecretUsageError};
 use volume::VolumeUsageError;
@@ -83,6 +91,15 @@ pub enum UsageError {
     /// `--volume` is not understood.
     #[error(transparent)]
     Volume(#[from] VolumeUsageError),
+    /// An `--allow` is not understood.
+    #[error(transparent)]
+    Allow(#[from] AllowError),
+    /// A host or a name server is not understood.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// A limit is not understood.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     /// Neither `HOME` nor a store is given.
     #[error("no place for the store: neither `HOME` nor `XDG_DATA_HOME` is set")]
     NoStore,
@@ -117,6 +134,8 @@ pub struct BuildOptions {
     pub no_cache: bool,
     /// The network of commands.
     pub network: NetworkArgument,
+    /// What else is asked for of their sandboxes.
+    pub sandbox: SandboxOptions,
     /// How progress is shown.
     pub progress: ProgressArgument,
     /// How many commands run at the same time.
@@ -209,6 +228,7 @@ impl BuildOptions {
             volumes: volume::parse_all(&arguments.volumes, env)?,
             no_cache: arguments.no_cache,
             network: arguments.network.unwrap_or(NetworkArgument::Default),
+            sandbox: SandboxOptions::new(&arguments.sandbox, arguments.network)?,
             progress: progress(arguments, env, config)?,
             jobs: jobs(arguments, config),
             policy: PolicyOptions::new(&arguments.policy, env)?,

@@ -24,7 +24,7 @@ pub mod limits;
 mod lines;
 pub mod lower;
 mod node;
-mod number;
+pub mod number;
 pub mod parse;
 pub mod ports;
 pub mod source;

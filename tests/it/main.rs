@@ -29,6 +29,8 @@ mod refusals;
 #[cfg(test)]
 mod reproducible;
 #[cfg(test)]
+mod sandbox;
+#[cfg(test)]
 mod scale;
 #[cfg(test)]
 mod settings;

@@ -35,6 +35,7 @@ use crate::workshop;
 
 mod context;
 mod epoch;
+mod limits;
 mod remote;
 mod source;
 
@@ -54,7 +55,12 @@ pub(crate) fn run(
         .map_err(|error| Report::new(Kind::Usage, &error))?;
     context::check(&options)?;
     check_volumes(&options)?;
-    let (mut workshop, events) = workshop::open(builder, places)?;
+    limits::check(&options.sandbox.settings.limits)?;
+    let resolver = &options.sandbox.resolver;
+    let (mut workshop, events) = workshop::open(builder, places, resolver)?;
+    for warning in &options.sandbox.warnings {
+        workshop.events.warn(warning.clone());
+    }
     let display = std::thread::spawn({
         let kind = options.progress;
         move || progress::show(kind, &events, &mut io::stderr())
@@ -158,6 +164,13 @@ fn plan_options(
         ignore: dockerfile.ignore.clone(),
         directories: source::named_ignores(options)?,
         empty_contexts: options.contexts.iter().filter_map(empty).collect(),
+        network: match options.network {
+            NetworkArgument::Default => graph::NetworkMode::Default,
+            NetworkArgument::Host => graph::NetworkMode::Host,
+            NetworkArgument::None => graph::NetworkMode::None,
+        },
+        sandbox: options.sandbox.settings.clone(),
+        entitlements: options.sandbox.entitlements.clone(),
         ..PlanOptions::new(options.build_platform.clone(), options.platforms.clone())
     })
 }
@@ -176,10 +189,8 @@ fn job_options(options: &BuildOptions, plan: &StagePlan, secrets: Secrets) -> Jo
         ssh: BTreeMap::new(),
         volumes: options.volumes.clone(),
         untracked_env: plan.untracked_env(),
-        network: match options.network {
-            NetworkArgument::Default | NetworkArgument::Host => runtime::NetworkMode::Host,
-            NetworkArgument::None => runtime::NetworkMode::None,
-        },
+        // What a step does not say has the machine's network: it is the one that needs no rights.
+        network: runtime::NetworkMode::Host,
     }
 }
 
