@@ -24,6 +24,7 @@ mod policy;
 mod result;
 mod sandbox;
 pub mod secret;
+mod ssh;
 pub mod volume;
 
 pub use allow::AllowError;
@@ -35,6 +36,7 @@ pub use result::{ResultError, ResultOptions};
 pub use sandbox::SandboxOptions;
 
 use secret::{SecretOption, SecretUsageError};
+pub use ssh::SshError;
 use volume::VolumeUsageError;
 
 /// Why a command line cannot be understood.
@@ -91,6 +93,9 @@ pub enum UsageError {
     /// `--volume` is not understood.
     #[error(transparent)]
     Volume(#[from] VolumeUsageError),
+    /// An `--ssh` is not understood.
+    #[error(transparent)]
+    Ssh(#[from] SshError),
     /// An `--allow` is not understood.
     #[error(transparent)]
     Allow(#[from] AllowError),
@@ -134,6 +139,8 @@ pub struct BuildOptions {
     pub no_cache: bool,
     /// The network of commands.
     pub network: NetworkArgument,
+    /// The files of each SSH agent that commands may use: a socket, or keys.
+    pub ssh: BTreeMap<String, Vec<PathBuf>>,
     /// What else is asked for of their sandboxes.
     pub sandbox: SandboxOptions,
     /// How progress is shown.
@@ -228,6 +235,11 @@ impl BuildOptions {
             volumes: volume::parse_all(&arguments.volumes, env)?,
             no_cache: arguments.no_cache,
             network: arguments.network.unwrap_or(NetworkArgument::Default),
+            ssh: ssh::agents(
+                &arguments.sandbox.ssh,
+                env.ssh_agent.as_deref(),
+                &env.current_directory,
+            )?,
             sandbox: SandboxOptions::new(&arguments.sandbox, arguments.network)?,
             progress: progress(arguments, env, config)?,
             jobs: jobs(arguments, config),

@@ -35,6 +35,8 @@ mod scale;
 #[cfg(test)]
 mod settings;
 #[cfg(test)]
+mod ssh;
+#[cfg(test)]
 mod stages;
 
 use support::Bench;

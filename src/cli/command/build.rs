@@ -1,8 +1,10 @@
 //! `careen build`: Dockerfile → graph → file systems → output.
 
+mod limits;
 mod policy;
 mod result;
 mod secrets;
+mod ssh;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -21,6 +23,7 @@ use solver::base::{self, BaseError};
 use solver::ops::exec::Secrets;
 use solver::state::Reuse;
 use solver::{BuildResult, HistoryStep, Job, JobOptions, PlatformResult, Stack, Workshop, solve};
+use vendor_shim::agent::Agent;
 
 use super::failure;
 use crate::args::{BuildArguments, NetworkArgument};
@@ -35,7 +38,6 @@ use crate::workshop;
 
 mod context;
 mod epoch;
-mod limits;
 mod remote;
 mod source;
 
@@ -110,12 +112,13 @@ fn build(
         targets.push(plan.lower(platform, &mut graph).map_err(faults)?);
     }
     tell_warnings(parsed, &plan, &targets, source);
+    let agents = ssh::agents(options)?;
     let definition = graph.finish();
     policy::check_given(&definition, &sources)?;
     let job = Job {
         options: JobOptions {
             directories: contexts.directories(&definition, workshop)?,
-            ..job_options(options, &plan, secrets)
+            ..job_options(options, &plan, (secrets, agents))
         },
         definition,
         targets: targets.iter().map(|target| target.root).collect(),
@@ -175,7 +178,11 @@ fn plan_options(
     })
 }
 
-fn job_options(options: &BuildOptions, plan: &StagePlan, secrets: Secrets) -> JobOptions {
+fn job_options(
+    options: &BuildOptions,
+    plan: &StagePlan,
+    (secrets, ssh): (Secrets, BTreeMap<String, Arc<dyn Agent>>),
+) -> JobOptions {
     JobOptions {
         reuse: if options.no_cache || options.policy.nothing_counts() {
             Reuse::No
@@ -186,7 +193,7 @@ fn job_options(options: &BuildOptions, plan: &StagePlan, secrets: Secrets) -> Jo
         jobs: options.jobs,
         directories: BTreeMap::new(),
         secrets,
-        ssh: BTreeMap::new(),
+        ssh,
         volumes: options.volumes.clone(),
         untracked_env: plan.untracked_env(),
         // What a step does not say has the machine's network: it is the one that needs no rights.
