@@ -29,7 +29,8 @@ pub struct SandboxSpec {
     pub environment: Vec<Vec<u8>>,
     /// More of the environment, which nothing shows. The names are none of the above.
     pub secret_environment: Vec<SecretVariable>,
-    /// Where the command starts: an absolute path of a directory that exists in the root.
+    /// Where the command starts: an absolute path. A directory that is missing is made there,
+    /// below the mounts too.
     #[serde(with = "bytes::one")]
     pub working_directory: Vec<u8>,
     /// Whom the command runs as.
