@@ -306,6 +306,44 @@ fn a_remote_that_is_none_is_told_in_the_words_of_git() {
 }
 
 #[test]
+fn a_token_reaches_the_server_and_is_kept_nowhere() {
+    needs!(Feature::Git);
+    let remote = Remote::create();
+    let bench = remote.dockerfile("ADD --keep-git-dir $URL /r/");
+    std::fs::write(bench.path("token"), "canary\n").unwrap();
+    bench.build(&["--secret", "id=GIT_AUTH_TOKEN,src=token"]);
+    // `x-access-token:canary`, as RFC 7617 has it.
+    let expected = "Basic eC1hY2Nlc3MtdG9rZW46Y2FuYXJ5";
+    let asked = remote.server.asked();
+    assert!(!asked.is_empty());
+    for asked in asked {
+        assert_eq!(asked.header("authorization"), Some(expected), "{asked:?}");
+    }
+    assert_eq!(holders(&bench.path("home"), expected.as_bytes()), [""; 0]);
+    // The scan sees what is there.
+    assert_ne!(holders(&bench.path("home"), b"refs/heads/main"), [""; 0]);
+}
+
+/// Returns the files below a directory that hold some bytes, as far as they can be read.
+fn holders(directory: &std::path::Path, bytes: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut left = vec![directory.to_owned()];
+    while let Some(directory) = left.pop() {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                left.push(path);
+            } else if std::fs::read(&path)
+                .is_ok_and(|content| content.windows(bytes.len()).any(|part| part == bytes))
+            {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+    found
+}
+
+#[test]
 fn hostile_names_reach_git_as_names() {
     needs!(Feature::Git);
     let remote = Remote::create();

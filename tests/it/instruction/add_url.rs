@@ -330,3 +330,28 @@ fn flags_that_do_not_fit_are_refused_at_their_place() {
       = help: use `ADD`, which does
     ");
 }
+
+#[test]
+fn a_secret_for_the_host_reaches_that_host_alone() {
+    let (server, other) = (HttpServer::start(), HttpServer::start());
+    server.serve("/f", text());
+    server.serve(
+        "/moved",
+        Reply::status(302).header("Location", &other.url("/f")),
+    );
+    other.serve("/f", text());
+    let bench = bench_with(&server, "ADD $URL/f /f\nADD $URL/moved /g");
+    std::fs::write(bench.path("token"), "canary\n").unwrap();
+    let host = server.url("").replace("http://", "");
+    let secret = format!("id=HTTP_AUTH_TOKEN_{host},src=token");
+    let log = bench.build(&["--secret", &secret]).log;
+    for asked in server.asked() {
+        assert_eq!(
+            asked.header("authorization"),
+            Some("Bearer canary"),
+            "{asked:?}"
+        );
+    }
+    assert_eq!(other.asked()[0].header("authorization"), None);
+    assert!(!log.stderr.contains("canary"), "{}", log.stderr);
+}
