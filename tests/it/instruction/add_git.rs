@@ -215,10 +215,9 @@ fn a_submodule_leads_to_no_file_of_this_machine() {
 }
 
 #[test]
-fn what_is_not_there_is_told() {
+fn a_name_or_directory_that_is_not_there_is_told() {
     needs!(Feature::Git);
     let remote = Remote::create();
-    let main = remote.commit_of("main");
     let mut said = String::new();
     for line in [
         "ADD $URL#nothing /r/",
@@ -226,9 +225,6 @@ fn what_is_not_there_is_told() {
         "ADD $URL#v1:nothing /r/",
         "ADD $URL#main:outside /r/",
         "ADD $URL#main:../.. /r/",
-        &format!("ADD --checksum={main} $URL#v1 /r/"),
-        &format!("ADD $URL?tag=v1&commit={main} /r/"),
-        "ADD $URL#0123456789012345678901234567890123456789 /r/",
     ] {
         said += &remote.refusal(line);
         said += "\n";
@@ -263,6 +259,24 @@ fn what_is_not_there_is_told() {
       |
     2 | ADD $URL/r.git#main:../.. /r/
       |                                       ^^^^^ no such directory
+    ");
+}
+
+#[test]
+fn another_commit_is_told() {
+    needs!(Feature::Git);
+    let remote = Remote::create();
+    let main = remote.commit_of("main");
+    let mut said = String::new();
+    for line in [
+        &format!("ADD --checksum={main} $URL#v1 /r/"),
+        &format!("ADD $URL?tag=v1&commit={main} /r/"),
+        "ADD $URL#0123456789012345678901234567890123456789 /r/",
+    ] {
+        said += &remote.refusal(line);
+        said += "\n";
+    }
+    assert_snapshot!(said, @r"
     error: `v1` of `$URL/r.git` is the commit `$V1`, not `$MAIN`
      --> Dockerfile:2:16
       |
