@@ -56,6 +56,7 @@ mod user;
 mod volume;
 mod workdir;
 
+pub use remote::policy::identifier as git_identifier;
 use stage_lowering::StageLowering;
 use state::StageState;
 

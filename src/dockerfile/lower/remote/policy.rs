@@ -87,8 +87,8 @@ fn no_source(allowed: &PolicySource, kind: &str, word: &Word) -> Vec<Diagnostic>
     vec![Diagnostic::error(title, word.span)]
 }
 
-/// Returns `git://HOST/PATH#REFERENCE:SUBDIRECTORY`.
-fn identifier(source: &GitSource) -> String {
+/// Returns what policies call a repository: `git://HOST/PATH#REFERENCE:SUBDIRECTORY`.
+pub fn identifier(source: &GitSource) -> String {
     let remote = &source.remote;
     let place = match remote.split_once("://") {
         Some((_, rest)) => rest.to_owned(),
