@@ -45,7 +45,7 @@ mod mode;
 mod mount;
 mod onbuild;
 mod path;
-mod remote;
+pub(crate) mod remote;
 mod run;
 mod sandbox;
 mod shell;
@@ -57,6 +57,7 @@ mod user;
 mod volume;
 mod workdir;
 
+pub use remote::policy::identifier as git_identifier;
 use stage_lowering::StageLowering;
 use state::StageState;
 
