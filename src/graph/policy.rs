@@ -19,6 +19,7 @@
 //! through what it should stop.
 
 mod document;
+mod remote;
 #[cfg(test)]
 mod tests;
 mod wildcard;
@@ -26,6 +27,7 @@ mod wildcard;
 use std::collections::BTreeMap;
 
 pub use document::PolicyError;
+pub use remote::{GIT_CHECKSUM, GIT_URL, HTTP_CHECKSUM};
 
 use wildcard::Wildcard;
 

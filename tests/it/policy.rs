@@ -82,6 +82,24 @@ fn the_policy_may_deny_what_the_command_line_gives() {
     assert_snapshot!(bench.refusal(&policy), @"error: source `oci-layout://$BENCH/base` denied by policy (rule 1)");
     deny("docker-image://*");
     bench.careen_build(&policy).run().success();
+    // Nobody listens there, and nobody is asked.
+    deny("http://*");
+    let fetched = |arguments: &[&str]| {
+        let run = bench.careen(&["build"]).args(&policy).args(arguments);
+        run.run().error(1).to_owned()
+    };
+    let denied = fetched(&["http://u:p@127.0.0.1:9/context.tar"]);
+    assert_snapshot!(denied, @"error: source `http://127.0.0.1:9/context.tar` denied by policy (rule 1)");
+    assert_eq!(
+        fetched(&["-f", "http://127.0.0.1:9/context.tar", "context"]),
+        denied
+    );
+    deny("git://*");
+    let denied = fetched(&["http://127.0.0.1:9/r.git#v1:sub"]);
+    assert_snapshot!(denied, @"error: source `git://127.0.0.1:9/r.git#v1:sub` denied by policy (rule 1)");
+    bench.dockerfile("FROM scratch\nCOPY --from=other x /\n");
+    let other = "other=http://127.0.0.1:9/r.git#v1:sub";
+    assert_eq!(fetched(&["--build-context", other, "context"]), denied);
 }
 
 #[test]
@@ -97,6 +115,10 @@ fn a_base_is_converted_to_what_the_policy_puts_in_its_place() {
     bench.dockerfile(&format!("FROM busybox:1\n{RUN}\n"));
     let built = bench.build(&policy);
     assert_eq!(built.image().text("made"), "made\n");
+    bench.dockerfile("FROM app\n");
+    let named = ["--build-context", "app=docker-image://busybox:1"];
+    let run = bench.careen_build(&policy).args(&named);
+    run.run().success();
     bench.dockerfile("FROM busybox:2\n");
     assert_snapshot!(bench.refusal(&policy), @r"
     error: no image `mirror.example/library/busybox:2` in the store

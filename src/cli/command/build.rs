@@ -83,12 +83,13 @@ fn build(
 ) -> Result<Vec<Exported>, Box<Report>> {
     let secrets = secrets::read(options, env, workshop)?;
     workshop.remote = Arc::new(workshop.remote.with_secrets(secrets.clone()));
+    let sources = policy::read(options)?;
+    policy::check_fetched(options, &sources)?;
     let main = context::open_main(options, workshop)?;
     let dockerfile = source::read(options, &main, workshop)?;
     let (source, parsed) = (&dockerfile.source, &parse(&dockerfile.source));
     let faults = |faults: Vec<Diagnostic>| first_fault(&faults, source);
     context::warn_of_reserved(options, workshop);
-    let sources = policy::read(options)?;
     let mut contexts = Contexts::new(options, main.tree);
     let mut plan_options = plan_options(options, &dockerfile)?;
     plan_options.policy = sources.clone();
@@ -105,7 +106,7 @@ fn build(
     }
     tell_warnings(parsed, &plan, &targets, source);
     let definition = graph.finish();
-    policy::check_given(&definition, &sources)?;
+    policy::check_graph(&definition, options, &sources)?;
     let job = Job {
         options: JobOptions {
             directories: contexts.directories(&definition, workshop)?,
@@ -196,7 +197,7 @@ fn resolve_bases(
             return Ok(());
         }
         for request in requests {
-            let admitted = policy::admit(&request, sources, source)?;
+            let admitted = policy::admit(&request, (options, sources), source)?;
             let resolved = resolve_base(&admitted, options, workshop);
             let resolved = resolved.map_err(|error| {
                 let report = failure::of_base(&error, &admitted, source);

@@ -1,4 +1,8 @@
-//! The source policy, asked about base images and directories, and `--pull`.
+//! The source policy, asked about base images, and `--pull`.
+
+mod given;
+
+pub(super) use given::{check_fetched, check_graph};
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -7,10 +11,10 @@ use std::path::{Path, PathBuf};
 use dockerfile::source::SourceFile;
 use dockerfile::stage::{BaseRequest, ResolvedBase};
 use graph::policy::{PolicyError, PolicyRefusal};
-use graph::{Definition, ImageOrigin, Op, PolicySource, SourceOp, SourcePolicy};
+use graph::{ImageOrigin, PolicySource, SourcePolicy};
 use oci::Reference;
 
-use crate::options::{BuildOptions, Pull};
+use crate::options::{BuildOptions, NamedContext, Pull};
 use crate::report::{Kind, Place, Report};
 
 /// No policy is larger, in bytes.
@@ -47,19 +51,6 @@ enum BaseRefusal {
     Pull { name: String },
 }
 
-/// Why what was given on the command line may not be used.
-#[derive(Debug, thiserror::Error)]
-enum GivenRefusal {
-    /// The policy denies it.
-    #[error(transparent)]
-    Policy(#[from] PolicyRefusal),
-    /// The policy puts something else in its place.
-    #[error(
-        "the source policy puts `{to}` in the place of `{from}`, which only the command line can"
-    )]
-    Converted { from: String, to: String },
-}
-
 /// Reads the source policy; without one everything is allowed.
 pub(super) fn read(options: &BuildOptions) -> Result<SourcePolicy, Box<Report>> {
     let Some(path) = &options.policy.source_policy else {
@@ -91,14 +82,22 @@ fn read_file(path: &Path) -> Result<SourcePolicy, FileError> {
 /// Returns the request for what the policy allows in the place of a base: mostly the base itself.
 pub(super) fn admit(
     request: &BaseRequest,
-    policy: &SourcePolicy,
+    (options, policy): (&BuildOptions, &SourcePolicy),
     source: &SourceFile,
 ) -> Result<BaseRequest, Box<Report>> {
+    let context = request.context.as_ref();
+    let name = match context.and_then(|name| options.contexts.get(name)) {
+        None => &request.name,
+        Some(NamedContext::Image(name)) => name,
+        // What else was given on the command line under that name is no image of a registry.
+        Some(_) => return Ok(request.clone()),
+    };
+    let allowed = allowed_name(name, policy);
+    let allowed = allowed.map_err(|error| refusal(&error, request, source, "not allowed"))?;
     let mut admitted = request.clone();
-    // What was given on the command line under that name is no image of a registry.
-    if request.context.is_none() {
-        let name = allowed_name(&request.name, policy);
-        admitted.name = name.map_err(|error| refusal(&error, request, source, "not allowed"))?;
+    if allowed != *name {
+        admitted.name = allowed;
+        admitted.context = None;
     }
     Ok(admitted)
 }
@@ -117,47 +116,6 @@ fn allowed_name(name: &str, policy: &SourcePolicy) -> Result<String, BaseRefusal
     image.ok_or(BaseRefusal::NoImage {
         name: name.to_owned(),
         identifier: allowed.identifier,
-    })
-}
-
-/// Asks the policy about what was given on the command line: directories as `local://context` or `local://NAME`, image
-/// layouts as `oci-layout://PATH`. It may deny them; nothing can be put in their place.
-pub(super) fn check_given(
-    definition: &Definition,
-    policy: &SourcePolicy,
-) -> Result<(), Box<Report>> {
-    for id in definition.ids() {
-        let Op::Source(source) = &definition.vertex(id).op else {
-            continue;
-        };
-        if let Some(identifier) = given_identifier(source) {
-            let asked = check_unchanged(&identifier, policy);
-            asked.map_err(|error| Box::new(Report::new(Kind::User, &error)))?;
-        }
-    }
-    Ok(())
-}
-
-fn given_identifier(source: &SourceOp) -> Option<String> {
-    match source {
-        SourceOp::Local(local) => Some(format!("local://{}", local.name)),
-        SourceOp::Image(image) => match &image.origin {
-            ImageOrigin::Layout { path } => Some(format!("oci-layout://{}", path.display())),
-            ImageOrigin::Store => None,
-        },
-        // What a Dockerfile has from servers is asked about where it names it.
-        SourceOp::Http(_) | SourceOp::Git(_) => None,
-    }
-}
-
-fn check_unchanged(identifier: &str, policy: &SourcePolicy) -> Result<(), GivenRefusal> {
-    let allowed = policy.evaluate(PolicySource::new(identifier))?;
-    if allowed.identifier == identifier {
-        return Ok(());
-    }
-    Err(GivenRefusal::Converted {
-        from: identifier.to_owned(),
-        to: allowed.identifier,
     })
 }
 

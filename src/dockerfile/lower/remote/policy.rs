@@ -1,8 +1,8 @@
 //! The source policy, asked about what servers have.
 //!
-//! The names of sources and attributes are BuildKit's (`solver/pb/attr.go`, `client/llb/source.go`): a file is its URL,
-//! a repository is `git://HOST/PATH#REFERENCE:SUBDIRECTORY` with its whole URL as an attribute.
+//! The names of sources ([`graph::policy`]) have no user and no password. What a rule leaves as it is keeps its own.
 
+use graph::policy::{GIT_CHECKSUM, GIT_URL, HTTP_CHECKSUM};
 use graph::{GitSource, HttpSource, PolicySource, SourcePolicy};
 use oci::Digest;
 
@@ -10,17 +10,9 @@ use crate::ast::Word;
 use crate::diagnostic::Diagnostic;
 use crate::lower::Lowered;
 
-const HTTP_CHECKSUM: &str = "http.checksum";
-const GIT_URL: &str = "git.fullurl";
-const GIT_CHECKSUM: &str = "git.checksum";
-
 /// Returns the file that is fetched in the place of one.
 pub(super) fn http(policy: &SourcePolicy, source: HttpSource, word: &Word) -> Lowered<HttpSource> {
-    let mut asked = PolicySource::new(source.url.clone());
-    if let Some(checksum) = &source.checksum {
-        let attributes = &mut asked.attributes;
-        attributes.insert(HTTP_CHECKSUM.to_owned(), checksum.to_string());
-    }
+    let asked = source.policy_source();
     let Some(allowed) = evaluate(policy, &asked, word)? else {
         return Ok(source);
     };
@@ -34,18 +26,17 @@ pub(super) fn http(policy: &SourcePolicy, source: HttpSource, word: &Word) -> Lo
             let title = format!("the source policy sets a checksum: {error}");
             vec![Diagnostic::error(title, word.span)]
         })?,
-        url: allowed.identifier,
+        url: if allowed.identifier == asked.identifier {
+            source.url
+        } else {
+            allowed.identifier
+        },
     })
 }
 
 /// Returns the repository that is fetched in the place of one.
 pub(super) fn git(policy: &SourcePolicy, source: GitSource, word: &Word) -> Lowered<GitSource> {
-    let mut asked = PolicySource::new(identifier(&source));
-    let attributes = &mut asked.attributes;
-    attributes.insert(GIT_URL.to_owned(), source.remote.clone());
-    if let Some(checksum) = &source.checksum {
-        attributes.insert(GIT_CHECKSUM.to_owned(), checksum.clone());
-    }
+    let asked = source.policy_source();
     let Some(allowed) = evaluate(policy, &asked, word)? else {
         return Ok(source);
     };
@@ -57,8 +48,9 @@ pub(super) fn git(policy: &SourcePolicy, source: GitSource, word: &Word) -> Lowe
     let (reference, subdirectory) = fragment.split_once(':').unwrap_or((fragment, ""));
     let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let attribute = |name| allowed.attributes.get(name).cloned();
+    let remote = attribute(GIT_URL).filter(|url| asked.attributes.get(GIT_URL) != Some(url));
     Ok(GitSource {
-        remote: attribute(GIT_URL).unwrap_or(source.remote),
+        remote: remote.unwrap_or(source.remote),
         reference: given(reference),
         subdirectory: given(subdirectory),
         checksum: attribute(GIT_CHECKSUM),
@@ -87,26 +79,6 @@ fn no_source(allowed: &PolicySource, kind: &str, word: &Word) -> Vec<Diagnostic>
     vec![Diagnostic::error(title, word.span)]
 }
 
-/// Returns `git://HOST/PATH#REFERENCE:SUBDIRECTORY`.
-fn identifier(source: &GitSource) -> String {
-    let remote = &source.remote;
-    let place = match remote.split_once("://") {
-        Some((_, rest)) => rest.to_owned(),
-        // `git@host:path`, where no number is behind the colon.
-        None => remote.replacen(':', "/", 1),
-    };
-    let end = place.find('/').unwrap_or(place.len());
-    let (authority, path) = place.split_at(end);
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    let reference = source.reference.as_deref().unwrap_or_default();
-    let fragment = match source.subdirectory.as_deref() {
-        Some(subdirectory) => format!("{reference}:{subdirectory}"),
-        None => reference.to_owned(),
-    };
-    let mark = if fragment.is_empty() { "" } else { "#" };
-    format!("git://{host}{path}{mark}{fragment}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,21 +95,6 @@ mod tests {
 
     fn repository(url: &str) -> GitSource {
         parse_git_url(url).unwrap().unwrap().source()
-    }
-
-    #[test]
-    fn a_repository_has_one_name_for_policies() {
-        for (url, expected) in [
-            ("https://u:p@e.com/o/r.git", "git://e.com/o/r.git"),
-            ("ssh://git@e.com:22/r#v1:sub", "git://e.com:22/r#v1:sub"),
-            (
-                "git@e.com:o/r.git?tag=v1",
-                "git://e.com/o/r.git#refs/tags/v1",
-            ),
-            ("https://e.com/r.git#:sub", "git://e.com/r.git#:sub"),
-        ] {
-            assert_eq!(identifier(&repository(url)), expected, "{url}");
-        }
     }
 
     #[test]
@@ -182,5 +139,32 @@ mod tests {
         assert_eq!(http(&policy, file, &word()), Ok(expected));
         let found = git(&policy, repository("https://e.com/r.git#v1"), &word()).unwrap();
         assert_eq!(found, repository("https://mirror/r.git#v2:sub"));
+    }
+
+    #[test]
+    fn what_is_only_pinned_is_fetched_from_where_it_was_with_its_user() {
+        let digest = Digest::of(b"x");
+        let policy = policy(&format!(
+            r#"{{"action": "CONVERT", "selector": {{"identifier": "https://e.com/*"}},
+                 "updates": {{"attrs": {{"http.checksum": "{digest}"}}}}}},
+               {{"action": "CONVERT", "selector": {{"identifier": "git://e.com/r.git#v1"}},
+                 "updates": {{"attrs": {{"git.checksum": "12ab"}}}}}}"#,
+        ));
+        let url = "https://u:p@e.com/f".to_owned();
+        let file = HttpSource {
+            url,
+            checksum: None,
+        };
+        let pinned = HttpSource {
+            checksum: Some(digest),
+            ..file.clone()
+        };
+        assert_eq!(http(&policy, file, &word()), Ok(pinned));
+        let whole = repository("https://u:p@e.com/r.git#v1");
+        let pinned = GitSource {
+            checksum: Some("12ab".to_owned()),
+            ..whole.clone()
+        };
+        assert_eq!(git(&policy, whole, &word()), Ok(pinned));
     }
 }
