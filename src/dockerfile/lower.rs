@@ -45,7 +45,7 @@ mod mode;
 mod mount;
 mod onbuild;
 mod path;
-mod remote;
+pub(crate) mod remote;
 mod run;
 mod shell;
 mod stage_lowering;

@@ -100,6 +100,18 @@ fn the_policy_may_deny_what_the_command_line_gives() {
     bench.dockerfile("FROM scratch\nCOPY --from=other x /\n");
     let other = "other=http://127.0.0.1:9/r.git#v1:sub";
     assert_eq!(fetched(&["--build-context", other, "context"]), denied);
+    // Nor is the time of what is denied asked for.
+    let epoch = "SOURCE_DATE_EPOCH=other";
+    let arguments = ["--build-context", other, "--build-arg", epoch, "context"];
+    assert_eq!(fetched(&arguments), denied);
+    bench.dockerfile("FROM scratch AS web\nADD http://127.0.0.1:9/r.git#v1:sub /\nFROM scratch\n");
+    assert_snapshot!(fetched(&["--build-arg", "SOURCE_DATE_EPOCH=web", "context"]), @r"
+    error: source `git://127.0.0.1:9/r.git#v1:sub` denied by policy (rule 1)
+     --> Dockerfile:2:5
+      |
+    2 | ADD http://127.0.0.1:9/r.git#v1:sub /
+      |     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ not allowed
+    ");
 }
 
 #[test]

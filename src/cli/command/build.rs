@@ -90,7 +90,7 @@ fn build(
     let (source, parsed) = (&dockerfile.source, &parse(&dockerfile.source));
     let faults = |faults: Vec<Diagnostic>| first_fault(&faults, source);
     context::warn_of_reserved(options, workshop);
-    let mut contexts = Contexts::new(options, main.tree);
+    let mut contexts = Contexts::new((options, &sources), main.tree);
     let mut plan_options = plan_options(options, &dockerfile)?;
     plan_options.policy = sources.clone();
     let clock = epoch::settle(parsed, &mut plan_options, &mut contexts, workshop);

@@ -13,7 +13,7 @@
 //! What has a time is known only to who fetches it, so the caller is told which source is meant, and plans with what
 //! it found ([`PlanOptions::epoch_default`]). `FROM` lines and stages see the time and not the name of its source.
 
-use graph::GitSource;
+use graph::{GitSource, HttpSource};
 use oci::{Digest, Timestamp};
 
 use crate::ast::{
@@ -21,6 +21,7 @@ use crate::ast::{
 };
 use crate::diagnostic::Diagnostic;
 use crate::giturl::parse_git_url;
+use crate::lower::remote::policy;
 use crate::parse::Parsed;
 use crate::source::Span;
 use crate::stage::environment::Environment;
@@ -268,11 +269,16 @@ impl Reader<'_> {
         if let Some(url) = git.filter(|url| !url.looks_local) {
             let mut git = url.source();
             git.checksum = checksum.or(git.checksum);
+            let git = policy::git(&self.options.policy, git, source)?;
             return Ok(EpochSource::Git(Box::new(git)));
         }
         if text.starts_with("http://") || text.starts_with("https://") {
-            let url = text;
             let checksum = self.digest(add, checksum.as_deref())?;
+            let file = HttpSource {
+                url: text,
+                checksum,
+            };
+            let HttpSource { url, checksum } = policy::http(&self.options.policy, file, source)?;
             return Ok(EpochSource::Http { url, checksum });
         }
         let why = "must have one `ADD` of a URL or a git repository";

@@ -9,13 +9,13 @@ use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use graph::{Definition, Op, SourceOp};
+use graph::{Definition, Op, SourceOp, SourcePolicy};
 use oci::Timestamp;
 use solver::Workshop;
 use solver::context::{DirectorySource, HeldDirectory, UnpackError};
 
 use super::super::failure;
-use super::remote;
+use super::{policy, remote};
 use crate::options::{BuildOptions, ContextSource, DockerfileSource, NamedContext};
 use crate::report::{Kind, Report};
 
@@ -57,6 +57,7 @@ pub(crate) struct MainContext {
 #[derive(Debug)]
 pub(crate) struct Contexts<'a> {
     options: &'a BuildOptions,
+    policy: &'a SourcePolicy,
     main: Tree,
     named: BTreeMap<String, Tree>,
 }
@@ -238,9 +239,10 @@ impl Tree {
 
 impl<'a> Contexts<'a> {
     /// Takes the build context; the named ones are brought when they are needed.
-    pub(crate) fn new(options: &'a BuildOptions, main: Tree) -> Self {
+    pub(crate) fn new((options, policy): (&'a BuildOptions, &'a SourcePolicy), main: Tree) -> Self {
         Self {
             options,
+            policy,
             main,
             named: BTreeMap::new(),
         }
@@ -302,7 +304,9 @@ impl<'a> Contexts<'a> {
         if let Some(tree) = self.named.get(name) {
             return Ok(tree.clone());
         }
-        let tree = match self.options.contexts.get(name) {
+        let context = self.options.contexts.get(name);
+        policy::check_named(context, self.policy)?;
+        let tree = match context {
             Some(NamedContext::Directory(path)) => Tree::of_path(path),
             Some(NamedContext::Git(url)) => remote::git(url, false, workshop)?,
             Some(NamedContext::Http(url)) => remote::http(url, workshop)?.tree,

@@ -2,7 +2,7 @@
 
 mod given;
 
-pub(super) use given::{check_fetched, check_graph};
+pub(super) use given::{check_fetched, check_graph, check_named};
 
 use std::fs::File;
 use std::io::{self, Read as _};

@@ -8,15 +8,15 @@ use oci::Digest;
 
 use crate::ast::Word;
 use crate::diagnostic::Diagnostic;
-use crate::lower::Lowered;
+use crate::lower::{Lowered, files};
 
 /// Returns the file that is fetched in the place of one.
-pub(super) fn http(policy: &SourcePolicy, source: HttpSource, word: &Word) -> Lowered<HttpSource> {
+pub(crate) fn http(policy: &SourcePolicy, source: HttpSource, word: &Word) -> Lowered<HttpSource> {
     let asked = source.policy_source();
     let Some(allowed) = evaluate(policy, &asked, word)? else {
         return Ok(source);
     };
-    if !super::files::is_http(&allowed.identifier) {
+    if !files::is_http(&allowed.identifier) {
         return Err(no_source(&allowed, "URL", word));
     }
     let checksum = allowed.attributes.get(HTTP_CHECKSUM);
@@ -35,7 +35,7 @@ pub(super) fn http(policy: &SourcePolicy, source: HttpSource, word: &Word) -> Lo
 }
 
 /// Returns the repository that is fetched in the place of one.
-pub(super) fn git(policy: &SourcePolicy, source: GitSource, word: &Word) -> Lowered<GitSource> {
+pub(crate) fn git(policy: &SourcePolicy, source: GitSource, word: &Word) -> Lowered<GitSource> {
     let asked = source.policy_source();
     let Some(allowed) = evaluate(policy, &asked, word)? else {
         return Ok(source);

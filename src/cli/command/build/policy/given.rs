@@ -2,7 +2,7 @@
 //!
 //! | Given | Identifier |
 //! | --- | --- |
-//! | a directory, standard input | `local://context`, `local://NAME` |
+//! | a directory | `local://context`, `local://NAME` |
 //! | an image layout | `oci-layout://PATH` |
 //! | a URL | the URL |
 //! | a git repository | `git://HOST/PATH#REFERENCE:SUBDIRECTORY` |
@@ -52,6 +52,23 @@ pub(in crate::command::build) fn check_fetched(
     Ok(())
 }
 
+/// Asks about a named context before it is fetched.
+///
+/// # Errors
+///
+/// Fails when the policy denies it or converts it.
+pub(in crate::command::build) fn check_named(
+    context: Option<&NamedContext>,
+    policy: &SourcePolicy,
+) -> Result<(), Box<Report>> {
+    match context {
+        Some(NamedContext::Git(url)) => check_unchanged(url.source().policy_source(), policy),
+        Some(NamedContext::Http(url)) => check_unchanged(http(url), policy),
+        // Images are asked about as such, and directories when the graph is there.
+        _ => Ok(()),
+    }
+}
+
 /// Asks about what a graph has from the command line.
 ///
 /// # Errors
@@ -75,11 +92,11 @@ pub(in crate::command::build) fn check_graph(
 
 fn given(source: &SourceOp, options: &BuildOptions) -> Option<PolicySource> {
     match source {
-        SourceOp::Local(local) => Some(match options.contexts.get(&local.name) {
-            Some(NamedContext::Git(url)) => url.source().policy_source(),
-            Some(NamedContext::Http(url)) => http(url),
-            _ => PolicySource::new(format!("local://{}", local.name)),
-        }),
+        SourceOp::Local(local) => match (local.name.as_str(), options.contexts.get(&local.name)) {
+            ("context", _) if options.context.directory().is_none() => None,
+            (_, Some(NamedContext::Git(_) | NamedContext::Http(_))) => None,
+            (name, _) => Some(PolicySource::new(format!("local://{name}"))),
+        },
         SourceOp::Image(image) => match &image.origin {
             ImageOrigin::Layout { path } => Some(PolicySource::new(format!(
                 "oci-layout://{}",
