@@ -102,6 +102,12 @@ pub struct BuildArguments {
     /// Network of RUN commands
     #[arg(long, value_name = "MODE")]
     pub network: Option<NetworkArgument>,
+    /// Tell about the Dockerfile instead of building: `check`, `outline`, `targets`, `subrequests.describe`
+    #[arg(long, value_name = "QUESTION[,format=json]")]
+    pub call: Option<String>,
+    /// Check the Dockerfile instead of building: `--call=check`
+    #[arg(long, conflicts_with = "call")]
+    pub check: bool,
     /// How progress is shown [env: `BUILDKIT_PROGRESS`]
     #[arg(long, value_name = "KIND")]
     pub progress: Option<ProgressArgument>,

@@ -16,12 +16,14 @@ use crate::args::{BuildArguments, GlobalArguments, NetworkArgument, ProgressArgu
 use crate::config::Config;
 use crate::env::Environment;
 
+mod call;
 pub mod context;
 mod policy;
 mod result;
 pub mod secret;
 pub mod volume;
 
+pub use call::{AnswerFormat, Call, CallError, Question};
 pub use context::{ContextSource, ContextUsageError, DockerfileSource, NamedContext};
 pub use policy::{PolicyOptions, PolicyUsageError, Pull};
 pub use result::{ResultError, ResultOptions};
@@ -57,6 +59,9 @@ pub enum UsageError {
     /// What is asked for of the result is not understood.
     #[error(transparent)]
     Result(#[from] ResultError),
+    /// `--call` is not understood.
+    #[error(transparent)]
+    Call(#[from] CallError),
     /// A `NAME=VALUE` without `=`.
     #[error("`{flag} {text}`: `{text}` is no `NAME=VALUE`")]
     NameValue {
@@ -117,6 +122,8 @@ pub struct BuildOptions {
     pub no_cache: bool,
     /// The network of commands.
     pub network: NetworkArgument,
+    /// What is told about the Dockerfile instead of building it.
+    pub call: Option<Call>,
     /// How progress is shown.
     pub progress: ProgressArgument,
     /// How many commands run at the same time.
@@ -209,6 +216,7 @@ impl BuildOptions {
             volumes: volume::parse_all(&arguments.volumes, env)?,
             no_cache: arguments.no_cache,
             network: arguments.network.unwrap_or(NetworkArgument::Default),
+            call: Call::read(arguments)?,
             progress: progress(arguments, env, config)?,
             jobs: jobs(arguments, config),
             policy: PolicyOptions::new(&arguments.policy, env)?,
