@@ -107,6 +107,12 @@ pub struct BuildArguments {
     /// What is asked for of the sandboxes of RUN commands.
     #[command(flatten)]
     pub sandbox: SandboxArguments,
+    /// Tell about the Dockerfile instead of building: `check`, `outline`, `targets`, `subrequests.describe`
+    #[arg(long, value_name = "QUESTION[,format=json]")]
+    pub call: Option<String>,
+    /// Check the Dockerfile instead of building: `--call=check`
+    #[arg(long, conflicts_with = "call")]
+    pub check: bool,
     /// How progress is shown [env: `BUILDKIT_PROGRESS`]
     #[arg(long, value_name = "KIND")]
     pub progress: Option<ProgressArgument>,

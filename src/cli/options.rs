@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::env::Environment;
 
 mod allow;
+mod call;
 pub mod context;
 mod hosts;
 mod limits;
@@ -28,6 +29,7 @@ mod ssh;
 pub mod volume;
 
 pub use allow::AllowError;
+pub use call::{AnswerFormat, Call, CallError, Question};
 pub use context::{ContextSource, ContextUsageError, DockerfileSource, NamedContext};
 pub use hosts::{HostError, Resolver};
 pub use limits::LimitError;
@@ -67,6 +69,9 @@ pub enum UsageError {
     /// What is asked for of the result is not understood.
     #[error(transparent)]
     Result(#[from] ResultError),
+    /// `--call` is not understood.
+    #[error(transparent)]
+    Call(#[from] CallError),
     /// A `NAME=VALUE` without `=`.
     #[error("`{flag} {text}`: `{text}` is no `NAME=VALUE`")]
     NameValue {
@@ -143,6 +148,8 @@ pub struct BuildOptions {
     pub ssh: BTreeMap<String, Vec<PathBuf>>,
     /// What else is asked for of their sandboxes.
     pub sandbox: SandboxOptions,
+    /// What is told about the Dockerfile instead of building it.
+    pub call: Option<Call>,
     /// How progress is shown.
     pub progress: ProgressArgument,
     /// How many commands run at the same time.
@@ -219,7 +226,7 @@ impl BuildOptions {
             build_args: &build_args,
             tags: &tags(arguments)?,
             host: &build_platform,
-            allowed: &[],
+            allowed: &arguments.sandbox.allow,
         };
         let result = ResultOptions::new(&arguments.result, &around)?;
         Ok(Self {
@@ -241,6 +248,7 @@ impl BuildOptions {
                 &env.current_directory,
             )?,
             sandbox: SandboxOptions::new(&arguments.sandbox, arguments.network)?,
+            call: Call::read(arguments)?,
             progress: progress(arguments, env, config)?,
             jobs: jobs(arguments, config),
             policy: PolicyOptions::new(&arguments.policy, env)?,

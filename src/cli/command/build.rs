@@ -11,7 +11,6 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dockerfile::diagnostic::Diagnostic;
 use dockerfile::lower::Target;
 use dockerfile::parse::{Parsed, parse};
 use dockerfile::source::SourceFile;
@@ -25,14 +24,15 @@ use solver::state::Reuse;
 use solver::{BuildResult, HistoryStep, Job, JobOptions, PlatformResult, Stack, Workshop, solve};
 use vendor_shim::agent::Agent;
 
-use super::failure;
+use super::said::Said;
+use super::{call, failure};
 use crate::args::{BuildArguments, NetworkArgument};
 use crate::config::Config;
 use crate::env::Environment;
 use crate::exit;
 use crate::options::{BuildOptions, NamedContext, Places};
 use crate::progress;
-use crate::report::{self, Kind, Report};
+use crate::report::{Kind, Report};
 use crate::run::Outcome;
 use crate::workshop;
 
@@ -67,7 +67,10 @@ pub(crate) fn run(
         let kind = options.progress;
         move || progress::show(kind, &events, &mut io::stderr())
     });
-    let built = build(&options, env, &mut workshop);
+    let built = match options.call {
+        Some(call) => call::answer(call, &options, env, &mut workshop).map(Told::Answer),
+        None => build(&options, env, &mut workshop).map(Told::Exported),
+    };
     // The display ends when nobody can tell it anything any more.
     let cancelled = workshop.cancel.reason();
     drop(workshop);
@@ -77,11 +80,57 @@ pub(crate) fn run(
     match (built, cancelled) {
         (Err(_), Some(reason)) => Err(failure::interrupted(reason)),
         (Err(report), None) => Err(report),
-        (Ok(exported), _) => {
+        (Ok(Told::Answer(answer)), _) => answer.tell(),
+        (Ok(Told::Exported(exported)), _) => {
             result::tell(&exported, &options.result)?;
             Ok(exit::DONE)
         }
     }
+}
+
+/// What there is to tell when the display has ended.
+enum Told {
+    Exported(Vec<Exported>),
+    Answer(call::Answer),
+}
+
+/// A Dockerfile with what it is planned with.
+pub(super) struct Prepared<'a> {
+    pub(super) source: SourceFile,
+    pub(super) parsed: Parsed,
+    pub(super) plan_options: PlanOptions,
+    pub(super) sources: SourcePolicy,
+    contexts: Contexts<'a>,
+    secrets: Secrets,
+}
+
+/// Reads the Dockerfile, from wherever it comes, and finds out what time it is.
+pub(super) fn prepare<'a>(
+    options: &'a BuildOptions,
+    env: &Environment,
+    workshop: &mut Workshop,
+) -> Result<Prepared<'a>, Box<Report>> {
+    let secrets = secrets::read(options, env, workshop)?;
+    workshop.remote = Arc::new(workshop.remote.with(secrets.clone(), ssh::socket(options)));
+    let sources = policy::read(options)?;
+    policy::check_fetched(options, &sources)?;
+    let main = context::open_main(options, workshop)?;
+    let dockerfile = source::read(options, &main, workshop)?;
+    let parsed = parse(&dockerfile.source);
+    context::warn_of_reserved(options, workshop);
+    let mut contexts = Contexts::new(options, main.tree);
+    let mut plan_options = plan_options(options, &dockerfile)?;
+    plan_options.policy = sources.clone();
+    let clock = epoch::settle(&parsed, &mut plan_options, &mut contexts, workshop);
+    workshop.clock = clock_of(options, clock, &dockerfile.source)?;
+    Ok(Prepared {
+        source: dockerfile.source,
+        parsed,
+        plan_options,
+        sources,
+        contexts,
+        secrets,
+    })
 }
 
 fn build(
@@ -89,30 +138,28 @@ fn build(
     env: &Environment,
     workshop: &mut Workshop,
 ) -> Result<Vec<Exported>, Box<Report>> {
-    let secrets = secrets::read(options, env, workshop)?;
-    workshop.remote = Arc::new(workshop.remote.with_secrets(secrets.clone()));
-    let sources = policy::read(options)?;
-    policy::check_fetched(options, &sources)?;
-    let main = context::open_main(options, workshop)?;
-    let dockerfile = source::read(options, &main, workshop)?;
-    let (source, parsed) = (&dockerfile.source, &parse(&dockerfile.source));
-    let faults = |faults: Vec<Diagnostic>| first_fault(&faults, source);
-    context::warn_of_reserved(options, workshop);
-    let mut contexts = Contexts::new(options, main.tree);
-    let mut plan_options = plan_options(options, &dockerfile)?;
-    plan_options.policy = sources.clone();
-    let clock = epoch::settle(parsed, &mut plan_options, &mut contexts, workshop);
-    workshop.clock = clock_of(options, clock, source)?;
+    let Prepared {
+        source,
+        parsed,
+        plan_options,
+        sources,
+        mut contexts,
+        secrets,
+    } = prepare(options, env, workshop)?;
     let wanted = result::with_time(&options.result, workshop);
     workshop.pack = result::pack_plans(&wanted);
-    let mut plan = StagePlan::new(parsed, plan_options).map_err(faults)?;
-    resolve_bases(&mut plan, (options, &sources), workshop, source)?;
+    let mut said = Said::new(&source, options.progress);
+    let plan = StagePlan::new(&parsed, plan_options);
+    let mut plan = plan.map_err(|faults| said.refuse(&faults))?;
+    said.warn(plan.warnings());
+    resolve_bases(&mut plan, (options, &sources), workshop, &source)?;
     let mut graph = DefinitionBuilder::new();
     let mut targets = Vec::new();
     for platform in &options.platforms {
-        targets.push(plan.lower(platform, &mut graph).map_err(faults)?);
+        let target = plan.lower(platform, &mut graph);
+        targets.push(target.map_err(|faults| said.refuse(&faults))?);
     }
-    tell_warnings(parsed, &plan, &targets, source);
+    said.warn(targets.iter().flat_map(|target| &target.warnings));
     let agents = ssh::agents(options)?;
     let definition = graph.finish();
     policy::check_given(&definition, &sources, options)?;
@@ -125,7 +172,7 @@ fn build(
         targets: targets.iter().map(|target| target.root).collect(),
     };
     let stacks =
-        solve(&job, workshop).map_err(|error| failure::of_solve(error, &job, source, options))?;
+        solve(&job, workshop).map_err(|error| failure::of_solve(error, &job, &source, options))?;
     let result = result_of(targets, stacks);
     result::export(&result, &wanted, workshop)
 }
@@ -147,7 +194,7 @@ fn clock_of(
     source: &SourceFile,
 ) -> Result<Clock, Box<Report>> {
     let settled = settled.map_err(|failure| match failure {
-        EpochFailure::Faults(found) => first_fault(&found, source),
+        EpochFailure::Faults(found) => Said::new(source, options.progress).refuse(&found),
         EpochFailure::Source(report) => report,
     })?;
     Ok(options.result.time.map_or(settled, Clock::Fixed))
@@ -203,7 +250,7 @@ fn job_options(
 }
 
 /// Resolves base images until the plan asks for no more.
-fn resolve_bases(
+pub(super) fn resolve_bases(
     plan: &mut StagePlan,
     (options, sources): (&BuildOptions, &SourcePolicy),
     workshop: &Workshop,
@@ -215,16 +262,27 @@ fn resolve_bases(
             return Ok(());
         }
         for request in requests {
-            let admitted = policy::admit(&request, sources, source)?;
-            let resolved = resolve_base(&admitted, options, workshop);
-            let resolved = resolved.map_err(|error| {
-                let report = failure::of_base(&error, &admitted, source);
-                policy::explained(report, &request, &admitted)
-            })?;
-            policy::check_pull(&admitted, &resolved, options.policy.pull, source)?;
-            plan.resolve(&request, resolved);
+            resolve_request(plan, &request, (options, sources), (workshop, source))?;
         }
     }
+}
+
+/// Resolves one base image.
+pub(super) fn resolve_request(
+    plan: &mut StagePlan,
+    request: &BaseRequest,
+    (options, sources): (&BuildOptions, &SourcePolicy),
+    (workshop, source): (&Workshop, &SourceFile),
+) -> Result<(), Box<Report>> {
+    let admitted = policy::admit(request, sources, source)?;
+    let resolved = resolve_base(&admitted, options, workshop);
+    let resolved = resolved.map_err(|error| {
+        let report = failure::of_base(&error, &admitted, source);
+        policy::explained(report, request, &admitted)
+    })?;
+    policy::check_pull(&admitted, &resolved, options.policy.pull, source)?;
+    plan.resolve(request, resolved);
+    Ok(())
 }
 
 fn resolve_base(
@@ -269,32 +327,4 @@ fn result_of(targets: Vec<Target>, stacks: Vec<Stack>) -> BuildResult {
     BuildResult {
         platforms: platforms.collect(),
     }
-}
-
-fn tell_warnings(parsed: &Parsed, plan: &StagePlan, targets: &[Target], source: &SourceFile) {
-    let lowering = targets.iter().flat_map(|target| &target.warnings);
-    let parsing = parsed
-        .diagnostics
-        .iter()
-        .filter(|diagnostic| !diagnostic.is_error());
-    let mut told: Vec<&Diagnostic> = Vec::new();
-    for warning in parsing.chain(plan.warnings()).chain(lowering) {
-        if !told.contains(&warning) {
-            report::print_warning(warning, source);
-            told.push(warning);
-        }
-    }
-}
-
-/// Reports the first fault and prints those before it are none: the others follow it.
-fn first_fault(faults: &[Diagnostic], source: &SourceFile) -> Box<Report> {
-    let mut reports: Vec<_> = faults
-        .iter()
-        .map(|fault| Report::of_diagnostic(fault, source))
-        .collect();
-    let last = reports.pop();
-    for report in &reports {
-        report::print(report);
-    }
-    Box::new(last.unwrap_or_else(failure::without_reason))
 }

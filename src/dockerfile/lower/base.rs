@@ -6,11 +6,13 @@ use graph::{
 use oci::{ImageConfig, Platform};
 
 use crate::ast::InstructionKind;
-use crate::diagnostic::{Diagnostic, Rule};
+use crate::call::Inputs;
+use crate::check;
+use crate::diagnostic::Diagnostic;
 use crate::lower::stage_lowering::StageLowering;
 use crate::lower::state::StageState;
 use crate::lower::{HistoryStep, Lowered, path};
-use crate::source::Span;
+use crate::source::{Span, Spanned};
 use crate::stage::{
     BareContext, BaseRequest, Environment, ResolvedBase, StageId, StagePlan, windows,
 };
@@ -32,8 +34,10 @@ pub(super) fn empty(platform: &Platform) -> StageState {
 ///
 /// Fails when the earlier one has `ONBUILD` triggers; with an empty list when it has failed.
 pub(super) fn stage(lowering: &StageLowering<'_>, id: StageId) -> Lowered<StageState> {
-    let state = lowering.earlier(id)?.clone();
+    let mut state = lowering.earlier(id)?.clone();
     refuse_triggers(&state.config, base_span(lowering))?;
+    // What the earlier stage asks for is told of that stage.
+    state.inputs = Inputs::default();
     Ok(state)
 }
 
@@ -59,7 +63,6 @@ pub(super) fn image(
         return Err(vec![windows(&config.platform(), span)]);
     }
     refuse_triggers(&config, span)?;
-    warn_of_platform(lowering, request, &config.platform());
     config.created = None;
     if config.config.env_get("PATH").is_none() {
         config.config.env_set("PATH", DEFAULT_PATH);
@@ -127,6 +130,9 @@ pub(super) fn source(
     if base.config.rootfs.diff_ids.is_empty() {
         return Ok(Input::Scratch);
     }
+    let name = Spanned::new(request.name.as_str(), request.span);
+    let found = base.config.platform();
+    check::base_platform(&name, &request.platform, &found, &mut lowering.site());
     Ok(lowering.add(Vertex {
         op: Op::Source(SourceOp::Image(base.source.clone())),
         inputs: Vec::new(),
@@ -151,19 +157,6 @@ fn refuse_triggers(config: &ImageConfig, span: Span) -> Lowered {
         fault.with_note(format!("trigger: `ONBUILD {trigger}`"))
     });
     Err(vec![fault])
-}
-
-fn warn_of_platform(lowering: &mut StageLowering<'_>, request: &BaseRequest, found: &Platform) {
-    let wanted = &request.platform;
-    if found.os == wanted.os && found.architecture == wanted.architecture {
-        return;
-    }
-    let title = format!(
-        "base image `{}` is for `{found}`, not for `{wanted}`",
-        request.name
-    );
-    lowering
-        .warn(Diagnostic::warning(title, request.span).with_rule(Rule::InvalidBaseImagePlatform));
 }
 
 /// Returns the place of the word that names the base.

@@ -14,7 +14,8 @@ pub(super) fn quoted_list(items: &[String]) -> String {
     list(items.iter().map(|item| quoted(item)))
 }
 
-fn quoted(text: &str) -> String {
+/// Returns a text as Go's `%q` writes it: `"a"`.
+pub(crate) fn quoted(text: &str) -> String {
     let mut quoted = String::from('"');
     for character in text.chars() {
         match character {

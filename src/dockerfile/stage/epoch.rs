@@ -128,8 +128,8 @@ fn unset(origin: EpochOrigin, span: Span) -> SourceDateEpoch {
 
 /// Returns the place of the default, or else of the name, in an `ARG` before the first `FROM`.
 fn declared_at(ast: &Ast) -> Option<Span> {
-    let declared = arguments::declarations(ast).filter(|arg| arg.name.value == NAME);
-    let last = declared.last()?;
+    let declared = arguments::declarations(ast).filter(|(_, arg)| arg.name.value == NAME);
+    let (_, last) = declared.last()?;
     Some(last.default.as_ref().unwrap_or(&last.name).span)
 }
 

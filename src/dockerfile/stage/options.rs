@@ -7,6 +7,16 @@ use oci::Platform;
 
 use super::entitlement::Entitlement;
 
+/// Which stages of a Dockerfile are planned and lowered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StageScope {
+    /// Those that the target needs.
+    #[default]
+    Needed,
+    /// All of them, unless a target is named: a check without a target is of the whole file.
+    All,
+}
+
 /// What the caller wants of a Dockerfile.
 #[derive(Debug, Clone)]
 pub struct PlanOptions {
@@ -14,6 +24,8 @@ pub struct PlanOptions {
     pub build_args: BTreeMap<String, String>,
     /// `--target`: the stage that is wanted; the last one when absent.
     pub target: Option<String>,
+    /// Which stages are looked at.
+    pub stages: StageScope,
     /// The platform of the machine that builds (`BUILDPLATFORM`).
     pub build_platform: Platform,
     /// The platforms that an image is wanted for, at least one.
@@ -48,6 +60,7 @@ impl PlanOptions {
         Self {
             build_args: BTreeMap::new(),
             target: None,
+            stages: StageScope::Needed,
             build_platform,
             target_platforms,
             contexts: BTreeSet::new(),

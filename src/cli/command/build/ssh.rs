@@ -12,6 +12,9 @@ use vendor_shim::agent::{Agent, KeyError, Keys, Upstream};
 use crate::options::BuildOptions;
 use crate::report::{Kind, Report};
 
+/// The agent that is meant where none is named.
+const DEFAULT: &str = "default";
+
 /// Why there is no agent.
 #[derive(Debug, thiserror::Error)]
 enum AgentFailure {
@@ -42,6 +45,14 @@ pub(super) fn agents(
             Ok((id.clone(), agent))
         })
         .collect()
+}
+
+/// Returns the socket of the user's agent where the build may use it: for repositories that are fetched with ssh.
+pub(super) fn socket(options: &BuildOptions) -> Option<PathBuf> {
+    let [path] = options.ssh.get(DEFAULT)?.as_slice() else {
+        return None;
+    };
+    is_socket(path).ok()?.then(|| path.clone())
 }
 
 fn agent(id: &str, paths: &[PathBuf]) -> Result<Arc<dyn Agent>, AgentFailure> {
