@@ -151,12 +151,14 @@ impl PlatformLowering<'_> {
             Err(faults) => return self.faults.extend(faults),
         };
         let mut faults = Vec::new();
-        for index in lowering.body() {
+        for index in stage.instructions() {
             let Some(instruction) = self.plan.ast.instructions.get(index) else {
                 continue;
             };
+            lowering.enter(index);
             if let Err(found) = instruction_of(&mut lowering, index, instruction) {
-                faults.extend(found);
+                let found = found.into_iter();
+                faults.extend(found.map(|fault| self.plan.explained(index, fault)));
             }
         }
         let (state, warnings) = lowering.finish();

@@ -25,11 +25,13 @@ mod context;
 mod environment;
 mod epoch;
 mod expand;
+mod from;
 mod options;
 mod request;
 mod resolve;
 mod syntax;
 mod target;
+mod triggers;
 
 pub(crate) use arguments::value as argument_value;
 pub use context::{ContextNameError, context_name};
@@ -55,6 +57,9 @@ pub(crate) struct Stage {
     pub(crate) from: usize,
     /// The indices of the instructions after it.
     pub(crate) body: Range<usize>,
+    /// The indices of what its base leaves to it with `ONBUILD`, carried out before the body; none as long
+    /// as the base is not known. They stand behind the file's own instructions.
+    pub(crate) triggers: Option<Range<usize>>,
     /// What it starts from.
     pub(crate) base: StageBase,
     /// The platform whose programs its commands run.
@@ -136,6 +141,8 @@ pub struct StagePlan {
     pub(crate) options: PlanOptions,
     pub(crate) platforms: Vec<PlatformPlan>,
     pub(crate) bases: BTreeMap<RequestKey, ResolvedBase>,
+    /// The texts of the triggers among the instructions.
+    trigger_texts: BTreeMap<usize, String>,
     warnings: Vec<Diagnostic>,
 }
 
@@ -161,12 +168,14 @@ impl StagePlan {
             options,
             platforms: Vec::new(),
             bases: BTreeMap::new(),
+            trigger_texts: BTreeMap::new(),
             warnings: Vec::new(),
         };
         for platform in plan.options.target_platforms.clone() {
             let planned = plan.plan_platform(platform)?;
             plan.platforms.push(planned);
         }
+        plan.add_triggers()?;
         Ok(plan)
     }
 
@@ -214,9 +223,18 @@ impl StagePlan {
         requests
     }
 
-    /// Takes note of what a base image is.
-    pub fn resolve(&mut self, request: &BaseRequest, base: ResolvedBase) {
+    /// Takes note of what a base image is. Its `ONBUILD` triggers may ask for more bases.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a trigger of the image is no instruction, or copies from what is not there.
+    pub fn resolve(
+        &mut self,
+        request: &BaseRequest,
+        base: ResolvedBase,
+    ) -> Result<(), Vec<Diagnostic>> {
         self.bases.insert(request.key(), base);
+        self.add_triggers()
     }
 
     /// Returns the warnings of planning. Those of lowering are in [`Target`](crate::lower::Target).
@@ -264,6 +282,16 @@ impl Stage {
             StageBase::Bare(context) => context.stands_for == StandsFor::Stage,
             StageBase::Scratch | StageBase::Stage(_) | StageBase::Image(_) => false,
         }
+    }
+
+    /// Returns the indices of what is carried out, in order; nothing when a context stands in its place.
+    pub(crate) fn instructions(&self) -> impl Iterator<Item = usize> + use<> {
+        let body = if self.is_replaced() {
+            0..0
+        } else {
+            self.body.clone()
+        };
+        self.triggers.clone().unwrap_or_default().chain(body)
     }
 
     /// Returns what it copies and mounts from; nothing when a context stands in its place.

@@ -9,5 +9,6 @@ mod copy;
 mod copy_destination;
 mod copy_owner;
 mod ignore;
+mod onbuild;
 mod run;
 mod workdir;

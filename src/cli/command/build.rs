@@ -203,7 +203,8 @@ fn resolve_bases(
                 policy::explained(report, &request, &admitted)
             })?;
             policy::check_pull(&admitted, &resolved, options.policy.pull, source)?;
-            plan.resolve(&request, resolved);
+            plan.resolve(&request, resolved)
+                .map_err(|faults| first_fault(&faults, source))?;
         }
     }
 }

@@ -30,10 +30,11 @@ pub(super) fn empty(platform: &Platform) -> StageState {
 ///
 /// # Errors
 ///
-/// Fails when the earlier one has `ONBUILD` triggers; with an empty list when it has failed.
+/// Fails with an empty list when the earlier one has failed.
 pub(super) fn stage(lowering: &StageLowering<'_>, id: StageId) -> Lowered<StageState> {
-    let state = lowering.earlier(id)?.clone();
-    refuse_triggers(&state.config, base_span(lowering))?;
+    let mut state = lowering.earlier(id)?.clone();
+    // They are among the instructions of this stage now.
+    state.config.config.on_build.clear();
     Ok(state)
 }
 
@@ -41,7 +42,7 @@ pub(super) fn stage(lowering: &StageLowering<'_>, id: StageId) -> Lowered<StageS
 ///
 /// # Errors
 ///
-/// Fails when the image was not resolved, is for Windows, or has `ONBUILD` triggers.
+/// Fails when the image was not resolved.
 pub(super) fn image(
     lowering: &mut StageLowering<'_>,
     request: &BaseRequest,
@@ -58,7 +59,7 @@ pub(super) fn image(
     if config.platform().is_windows() {
         return Err(vec![windows(&config.platform(), span)]);
     }
-    refuse_triggers(&config, span)?;
+    config.config.on_build.clear();
     warn_of_platform(lowering, request, &config.platform());
     config.created = None;
     if config.config.env_get("PATH").is_none() {
@@ -139,18 +140,6 @@ fn resolved<'a>(plan: &'a StagePlan, request: &BaseRequest) -> Lowered<&'a Resol
     plan.bases
         .get(&request.key())
         .ok_or_else(|| vec![request.not_found()])
-}
-
-fn refuse_triggers(config: &ImageConfig, span: Span) -> Lowered {
-    if config.config.on_build.is_empty() {
-        return Ok(());
-    }
-    let title = "building on an image with ONBUILD triggers is not supported yet";
-    let triggers = config.config.on_build.iter();
-    let fault = triggers.fold(Diagnostic::error(title, span), |fault, trigger| {
-        fault.with_note(format!("trigger: `ONBUILD {trigger}`"))
-    });
-    Err(vec![fault])
 }
 
 fn warn_of_platform(lowering: &mut StageLowering<'_>, request: &BaseRequest, found: &Platform) {

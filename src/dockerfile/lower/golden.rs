@@ -129,6 +129,15 @@ fn resolve(request: &BaseRequest, bases: &BTreeMap<String, Base>) -> Option<Reso
     Some(ResolvedBase { config, source })
 }
 
+/// Returns the first base that the plan asks for and that there is.
+fn known(plan: &StagePlan, bases: &BTreeMap<String, Base>) -> Option<(BaseRequest, ResolvedBase)> {
+    let mut requests = plan.unresolved().into_iter();
+    requests.find_map(|request| {
+        let base = resolve(&request, bases)?;
+        Some((request, base))
+    })
+}
+
 /// What the command line would say.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -216,9 +225,10 @@ fn build(case: &Path, bases: &BTreeMap<String, Base>, source: &SourceFile, said:
         Err(faults) => return say(said, &faults),
     };
     say(said, plan.warnings());
-    for request in plan.unresolved() {
-        if let Some(base) = resolve(&request, bases) {
-            plan.resolve(&request, base);
+    // Triggers of a base may ask for more.
+    while let Some((request, base)) = known(&plan, bases) {
+        if let Err(faults) = plan.resolve(&request, base) {
+            return say(said, &faults);
         }
     }
     let mut graph = DefinitionBuilder::new();

@@ -1,7 +1,6 @@
 //! One stage while its instructions are lowered: what each instruction's file works on.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use graph::{DefinitionBuilder, Input, LocalSource, Op, SourceOp, StepLabel, Vertex};
 use oci::config::RunConfig;
@@ -32,6 +31,8 @@ pub(super) struct StageLowering<'a> {
     /// Whether this stage, not its base, had a `CMD`.
     pub(super) has_cmd: bool,
     pub(super) steps: Steps<'a>,
+    /// The index of the instruction that is lowered.
+    current: usize,
     warnings: Vec<Diagnostic>,
 }
 
@@ -51,7 +52,7 @@ impl<'a> StageLowering<'a> {
     ///
     /// # Errors
     ///
-    /// Fails when the base is not known, is for Windows or has triggers; with an empty list when the stage
+    /// Fails when the base is not known; with an empty list when the stage
     /// that it is built on has failed.
     pub(super) fn begin(
         plan: &'a StagePlan,
@@ -69,6 +70,7 @@ impl<'a> StageLowering<'a> {
             state: base::empty(&platform.platform),
             has_cmd: false,
             steps: Steps::new(plan, platform, stage),
+            current: stage.from,
             warnings: Vec::new(),
         };
         match &stage.base {
@@ -82,13 +84,9 @@ impl<'a> StageLowering<'a> {
         Ok(lowering)
     }
 
-    /// Returns the indices of the instructions to be lowered.
-    pub(super) fn body(&self) -> Range<usize> {
-        let body = self.stage.body.clone();
-        if self.stage.is_replaced() {
-            return body.end..body.end;
-        }
-        body
+    /// Begins an instruction.
+    pub(super) fn enter(&mut self, index: usize) {
+        self.current = index;
     }
 
     pub(super) fn finish(self) -> (StageState, Vec<Diagnostic>) {
@@ -159,13 +157,15 @@ impl<'a> StageLowering<'a> {
             let title = format!("usage of undefined variable '${name}'");
             let help = suggest::did_you_mean(name, self.state.variables.names());
             let warning = Diagnostic::warning(title, word.span);
+            let warning = warning.with_rule(Rule::UndefinedVar).with_help(help);
             self.warnings
-                .push(warning.with_rule(Rule::UndefinedVar).with_help(help));
+                .push(self.plan.explained(self.current, warning));
         }
     }
 
     pub(super) fn warn(&mut self, warning: Diagnostic) {
-        self.warnings.push(warning);
+        self.warnings
+            .push(self.plan.explained(self.current, warning));
     }
 
     /// Returns the working directory, absolute and clean.
@@ -196,15 +196,37 @@ impl<'a> StageLowering<'a> {
     /// in capitals.
     pub(super) fn shown(&self, instruction: &Instruction) -> String {
         let original = instruction.original.trim();
+        // Only planning knows what the variables of `--from` hold.
+        let from = instruction.flags.iter();
+        let from = from.filter(|flag| flag.name.value == "from");
+        let kept = from.filter_map(|flag| flag.value.as_ref()).next();
+        let split = kept.and_then(|word| original.split_once(&format!("--from={}", word.value)));
+        let shown = match (split, kept) {
+            (Some((left, right)), Some(word)) => {
+                let (left, right) = (self.expanded(left), self.expanded(right));
+                format!("{left}--from={}{right}", word.value)
+            }
+            _ => self.expanded(original),
+        };
+        format::capitalised(&shown)
+    }
+
+    /// Returns a part of an instruction with its variables expanded, or as it is where that is not possible.
+    fn expanded(&self, text: &str) -> String {
         let lookup = |name: &str| self.state.variables.get(name).map(str::to_owned);
-        let text = words::expand_word(original, &lookup, self.plan.ast.escape);
-        format::capitalised(&text.map_or_else(|_| original.to_owned(), |expanded| expanded.value))
+        let expanded = words::expand_word(text, &lookup, self.plan.ast.escape);
+        expanded.map_or_else(|_| text.to_owned(), |expanded| expanded.value)
     }
 
     /// Adds a step that changes the file system of the stage.
     pub(super) fn change(&mut self, instruction: &Instruction, change: Change) {
         let line = instruction.lines.first;
-        let label = self.steps.next(change.text, line, &self.state.variables);
+        let text = if self.plan.is_trigger(self.current) {
+            format!("ONBUILD {}", change.text)
+        } else {
+            change.text
+        };
+        let label = self.steps.next(text, line, &self.state.variables);
         let inputs = std::iter::once(self.state.root)
             .chain(change.sources)
             .collect();
