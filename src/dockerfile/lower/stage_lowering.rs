@@ -197,9 +197,9 @@ impl<'a> StageLowering<'a> {
     pub(super) fn shown(&self, instruction: &Instruction) -> String {
         let original = instruction.original.trim();
         // Only planning knows what the variables of `--from` hold.
-        let from = instruction.flags.iter();
-        let from = from.filter(|flag| flag.name.value == "from");
-        let kept = from.filter_map(|flag| flag.value.as_ref()).next();
+        let mut flags = instruction.flags.iter();
+        let from = flags.find(|flag| flag.name.value == "from");
+        let kept = from.and_then(|flag| flag.value.as_ref());
         let split = kept.and_then(|word| original.split_once(&format!("--from={}", word.value)));
         let shown = match (split, kept) {
             (Some((left, right)), Some(word)) => {
