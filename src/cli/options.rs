@@ -282,7 +282,7 @@ fn platforms(
     let mut seen = BTreeSet::new();
     for text in texts {
         let platform = parse_platform(text, host)?;
-        if seen.insert(platform.to_string()) {
+        if seen.insert(platform.format_all()) {
             platforms.push(platform);
         }
     }

@@ -54,6 +54,7 @@ mod step;
 mod stopsignal;
 mod user;
 mod volume;
+mod windows;
 mod workdir;
 
 use stage_lowering::StageLowering;

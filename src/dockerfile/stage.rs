@@ -180,9 +180,6 @@ impl StagePlan {
     }
 
     fn plan_platform(&mut self, platform: Platform) -> Result<PlatformPlan, Vec<Diagnostic>> {
-        if platform.is_windows() {
-            return Err(vec![windows(&platform, first_span(&self.ast))]);
-        }
         let globals = arguments::global(&self.ast, &self.options, &platform)?;
         let resolved = resolve::resolve(resolve::Scope {
             ast: &self.ast,
@@ -322,12 +319,6 @@ fn first_span(ast: &Ast) -> Span {
         .find(|instruction| is_from(&instruction.kind));
     from.or(ast.instructions.first())
         .map_or(Span::default(), |first| first.keyword.span)
-}
-
-/// Returns the refusal of a Windows platform.
-pub(crate) fn windows(platform: &Platform, span: Span) -> Diagnostic {
-    Diagnostic::error(format!("cannot build for `{platform}`"), span)
-        .with_note("only Linux containers run here".to_owned())
 }
 
 #[cfg(test)]

@@ -34,6 +34,8 @@ mod scale;
 mod settings;
 #[cfg(test)]
 mod stages;
+#[cfg(test)]
+mod windows;
 
 use support::Bench;
 

@@ -137,29 +137,6 @@ fn all_mistakes_are_shown_at_once() {
 }
 
 #[test]
-fn windows_is_refused() {
-    assert_snapshot!(refusal("FROM --platform=windows/amd64 scratch\nCOPY Dockerfile /\n"), @r"
-    error: cannot build for `windows/amd64`
-     --> Dockerfile:1:17
-      |
-    1 | FROM --platform=windows/amd64 scratch
-      |                 ^^^^^^^^^^^^^
-      |
-      = note: only Linux containers run here
-    ");
-    let bench = bench_with_file();
-    assert_snapshot!(bench.failure(&["--platform", "windows/amd64"], 1), @r"
-    error: cannot build for `windows/amd64`
-     --> Dockerfile:1:1
-      |
-    1 | FROM scratch
-      | ^^^^
-      |
-      = note: only Linux containers run here
-    ");
-}
-
-#[test]
 fn a_command_line_that_is_wrong_says_what_would_be_right() {
     assert_snapshot!(usage(&["--platform", "linux/no/such/thing"]), @r"
     error: `--platform linux/no/such/thing` is no platform

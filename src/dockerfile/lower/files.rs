@@ -64,10 +64,13 @@ pub(super) fn lower(
     if files.remote.len() < files.sources.len() {
         inputs.push(stage.copy_source(instruction, files.from)?);
     }
-    let paths = paths(files, &mut inputs);
+    let mut sources = paths(stage, files, &mut inputs)?;
+    sources.extend(words.inline);
+    let destination = stage.path(&words.destination, &files.spec.destination)?;
+    let destination = path::destination(&stage.directory(), &destination);
     let action = CopyAction {
-        sources: paths.into_iter().chain(words.inline).collect(),
-        destination: path::destination(&stage.directory(), &words.destination),
+        sources,
+        destination: stage.state.in_layer(&destination),
         owner: words.owner,
         mode: words.mode,
         exclude: files
@@ -94,11 +97,19 @@ pub(super) fn lower(
 }
 
 /// Returns the sources but those that stand in the Dockerfile. What a server has is an input of its own.
-fn paths(files: &Files<'_>, inputs: &mut Vec<Input>) -> Vec<CopySource> {
+fn paths(
+    stage: &StageLowering<'_>,
+    files: &Files<'_>,
+    inputs: &mut Vec<Input>,
+) -> Lowered<Vec<CopySource>> {
+    let root = stage.source_files(files.from)?;
     let mut paths = Vec::new();
-    for (index, source) in files.sources.iter().enumerate() {
+    for (index, (source, word)) in files.sources.iter().zip(&files.spec.sources).enumerate() {
         paths.push(match files.remote.get(&index) {
-            None => CopySource::Path(path::clean(source)),
+            None => {
+                let path = path::clean(&stage.path(source, word)?);
+                CopySource::Path(format!("{root}{path}"))
+            }
             Some(remote) => {
                 inputs.push(remote.input);
                 CopySource::Remote {
@@ -109,7 +120,7 @@ fn paths(files: &Files<'_>, inputs: &mut Vec<Input>) -> Vec<CopySource> {
             }
         });
     }
-    paths
+    Ok(paths)
 }
 
 fn words(stage: &mut StageLowering<'_>, spec: &CopySpec) -> Lowered<Words> {

@@ -99,6 +99,7 @@ struct Base {
     #[serde(default)]
     layers: usize,
     os: Option<String>,
+    os_version: Option<String>,
     architecture: Option<String>,
     config: Value,
 }
@@ -114,6 +115,7 @@ fn resolve(request: &BaseRequest, bases: &BTreeMap<String, Base>) -> Option<Reso
     let mut config = ImageConfig::new(&request.platform);
     config.os = base.os.clone().unwrap_or(config.os);
     config.architecture = base.architecture.clone().unwrap_or(config.architecture);
+    config.os_version.clone_from(&base.os_version);
     config.config = serde_json::from_value(base.config.clone()).unwrap();
     let layer = |index: usize| DiffId::new(Digest::of(format!("{name} {index}").as_bytes()));
     config.rootfs = RootFs {

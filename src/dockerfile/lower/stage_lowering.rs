@@ -9,7 +9,7 @@ use crate::ast::{CommandForm, Instruction, Word};
 use crate::diagnostic::{Diagnostic, Rule};
 use crate::lower::state::StageState;
 use crate::lower::step::Steps;
-use crate::lower::{Lowered, base, format, path};
+use crate::lower::{Lowered, base, format, path, windows};
 use crate::stage::{CopyFrom, PlatformPlan, Stage, StageBase, StageId, StagePlan, expand};
 use crate::suggest;
 use crate::words::{self, Expanded};
@@ -19,6 +19,9 @@ const CONTEXT: &str = "context";
 
 /// The shell of commands that are one text, where no `SHELL` says otherwise.
 const DEFAULT_SHELL: [&str; 2] = ["/bin/sh", "-c"];
+
+/// The same of an image for Windows.
+const DEFAULT_WINDOWS_SHELL: [&str; 3] = ["cmd", "/S", "/C"];
 
 /// A stage that is being lowered.
 pub(super) struct StageLowering<'a> {
@@ -170,8 +173,48 @@ impl<'a> StageLowering<'a> {
 
     /// Returns the working directory, absolute and clean.
     pub(super) fn directory(&self) -> String {
+        path::clean(&self.configured_directory())
+    }
+
+    /// Returns the working directory as the configuration has it, but with slashes.
+    pub(super) fn configured_directory(&self) -> String {
         let configured = self.state.config.config.working_dir.as_deref();
-        path::clean(configured.unwrap_or("/"))
+        let configured = configured.filter(|path| !path.is_empty()).unwrap_or("/");
+        if !self.is_windows() {
+            return configured.to_owned();
+        }
+        // A base may have any path; one that nobody could name is as good as none.
+        windows::without_drive(configured).unwrap_or_default()
+    }
+
+    /// Sets the working directory of the configuration.
+    pub(super) fn set_directory(&mut self, path: &str) {
+        let configured = if self.is_windows() {
+            windows::to_backslashes(&path::clean(path))
+        } else {
+            path.to_owned()
+        };
+        self.config().working_dir = Some(configured);
+    }
+
+    /// Tells whether the stage is for Windows, whose paths have drives and backslashes.
+    pub(super) fn is_windows(&self) -> bool {
+        self.stage.platform.is_windows()
+    }
+
+    /// Returns a path as it is taken on the way to a file: on Windows without its drive.
+    ///
+    /// # Errors
+    ///
+    /// Fails at `word` when the path is none of an image.
+    pub(super) fn path(&self, text: &str, word: &Word) -> Lowered<String> {
+        if !self.is_windows() {
+            return Ok(text.to_owned());
+        }
+        windows::without_drive(text).map_err(|error| {
+            let title = format!("the path `{}` {error}", word.value);
+            vec![Diagnostic::error(title, word.span)]
+        })
     }
 
     /// Returns the argument vector of a command: its words, or the shell in force and its text.
@@ -186,7 +229,13 @@ impl<'a> StageLowering<'a> {
     pub(super) fn shell_command(&self, text: &str) -> Vec<String> {
         let mut argv = self.state.config.config.shell.clone();
         if argv.is_empty() {
-            argv.extend(DEFAULT_SHELL.map(str::to_owned));
+            let is_windows = self.state.config.platform().is_windows();
+            let usual: &[&str] = if is_windows {
+                &DEFAULT_WINDOWS_SHELL
+            } else {
+                &DEFAULT_SHELL
+            };
+            argv.extend(usual.iter().map(|word| (*word).to_owned()));
         }
         argv.push(text.to_owned());
         argv
@@ -272,6 +321,21 @@ impl<'a> StageLowering<'a> {
         let ignore = self.plan.options.directories.get(name).cloned();
         let text = format!("[context {name}] load from client");
         self.local(name, ignore.unwrap_or_default(), &text)
+    }
+
+    /// Returns where the files are in what a copy copies from: below `Files` in the layers of an image for
+    /// Windows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::copy_source`].
+    pub(super) fn source_files(&self, from: Option<&CopyFrom>) -> Lowered<&'static str> {
+        match from {
+            Some(CopyFrom::Stage(id)) => Ok(self.earlier(*id)?.files),
+            Some(CopyFrom::Image(request)) => base::files_of(self, request),
+            Some(CopyFrom::Unavailable(fault)) => Err(vec![Diagnostic::clone(fault)]),
+            None | Some(CopyFrom::Scratch | CopyFrom::Directory(_)) => Ok(""),
+        }
     }
 
     /// Returns the build context.

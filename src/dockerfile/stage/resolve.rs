@@ -204,14 +204,8 @@ impl<'a> Resolver<'a> {
             let title = format!("the platform is empty: `{}`", word.value);
             return Err(vec![Diagnostic::error(title, word.span).with_help(help)]);
         }
-        let platform = Platform::parse(&expanded.value, &self.scope.options.build_platform)
-            .map_err(|error| {
-                vec![Diagnostic::error(error.to_string(), word.span).with_help(help)]
-            })?;
-        if platform.is_windows() {
-            return Err(vec![super::windows(&platform, word.span)]);
-        }
-        Ok(platform)
+        Platform::parse(&expanded.value, &self.scope.options.build_platform)
+            .map_err(|error| vec![Diagnostic::error(error.to_string(), word.span).with_help(help)])
     }
 
     fn base(
