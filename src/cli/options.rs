@@ -17,12 +17,14 @@ use crate::config::Config;
 use crate::env::Environment;
 
 pub mod context;
+mod plan;
 mod policy;
 mod result;
 pub mod secret;
 pub mod volume;
 
 pub use context::{ContextSource, ContextUsageError, DockerfileSource, NamedContext};
+pub use plan::PlanError;
 pub use policy::{PolicyOptions, PolicyUsageError, Pull};
 pub use result::{ResultError, ResultOptions};
 
@@ -83,6 +85,9 @@ pub enum UsageError {
     /// `--volume` is not understood.
     #[error(transparent)]
     Volume(#[from] VolumeUsageError),
+    /// What is said about the plan is not understood.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// Neither `HOME` nor a store is given.
     #[error("no place for the store: neither `HOME` nor `XDG_DATA_HOME` is set")]
     NoStore,
@@ -105,6 +110,14 @@ pub struct BuildOptions {
     pub platforms: Vec<Platform>,
     /// This machine's platform.
     pub build_platform: Platform,
+    /// Whether nobody asked for a platform.
+    pub implicit_platform: bool,
+    /// Whether every platform is wanted that all bases have.
+    pub all_platforms: bool,
+    /// What the first stage is built on instead of what its `FROM` says.
+    pub first_base: Option<String>,
+    /// The stages whose steps are carried out again.
+    pub renewed_stages: BTreeSet<String>,
     /// What is asked for of the result.
     pub result: ResultOptions,
     /// The labels.
@@ -186,6 +199,7 @@ impl BuildOptions {
     ) -> Result<Self, UsageError> {
         let build_platform = host_platform();
         let build_args = build_args(arguments, env)?;
+        plan::check_platforms(arguments)?;
         let platforms = platforms(arguments, env, &build_platform)?;
         let around = result::Surroundings {
             env,
@@ -203,6 +217,12 @@ impl BuildOptions {
             contexts: context::named_contexts(arguments, env)?,
             platforms,
             build_platform,
+            implicit_platform: arguments.platforms.is_empty()
+                && env.default_platform.is_none()
+                && !arguments.all_platforms,
+            all_platforms: arguments.all_platforms,
+            first_base: arguments.first_base.clone(),
+            renewed_stages: plan::renewed_stages(arguments),
             result,
             labels: pairs("--label", &arguments.labels)?,
             secrets: secret::parse_all(&arguments.secrets, env)?,
@@ -232,6 +252,7 @@ fn build_args(
     if let Some(epoch) = &env.source_date_epoch {
         args.insert("SOURCE_DATE_EPOCH".to_owned(), epoch.clone());
     }
+    args.extend(plan::build_arg_files(arguments, env)?);
     for text in &arguments.build_args {
         match text.split_once('=') {
             Some((name, value)) if !name.is_empty() => {

@@ -180,7 +180,12 @@ impl PlatformLowering<'_> {
             .config
             .labels
             .extend(self.plan.options.labels.clone());
-        base::set_platform(&mut config, &self.platform.platform);
+        let platform = if self.plan.options.implicit_platform {
+            config.platform().normalized()
+        } else {
+            self.platform.platform.clone()
+        };
+        base::set_platform(&mut config, &platform);
         let mut warnings = Vec::new();
         for warning in self.warnings {
             if !warnings.contains(&warning) {
@@ -188,7 +193,7 @@ impl PlatformLowering<'_> {
             }
         }
         Ok(Target {
-            platform: self.platform.platform.clone(),
+            platform,
             root: state.root,
             config,
             history: state.history,

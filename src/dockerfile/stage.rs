@@ -22,6 +22,7 @@ use crate::source::Span;
 
 mod arguments;
 mod context;
+mod detect;
 mod environment;
 mod epoch;
 mod expand;
@@ -230,8 +231,35 @@ impl StagePlan {
         request: &BaseRequest,
         base: ResolvedBase,
     ) -> Result<(), Vec<Diagnostic>> {
+        self.take_platform(request, &base.config.platform());
         self.bases.insert(request.key(), base);
         self.add_triggers()
+    }
+
+    /// Returns the base images that are taken for the target platform, each once: not those behind a
+    /// `FROM --platform`, nor those copied from.
+    pub fn target_bases(&self) -> Vec<BaseRequest> {
+        let mut bases: Vec<BaseRequest> = Vec::new();
+        let needed = self.platforms.iter().flat_map(|plan| {
+            let ids = plan.needed.iter();
+            ids.filter_map(|id| plan.stages.get(id.0))
+        });
+        for stage in needed.filter(|stage| !detect::names_platform(&self.ast, stage)) {
+            let (StageBase::Image(base) | StageBase::Replaced(base)) = &stage.base else {
+                continue;
+            };
+            if bases.iter().all(|known| known.key() != base.key()) {
+                bases.push(base.clone());
+            }
+        }
+        bases
+    }
+
+    /// Tells whether the steps of a stage are carried out again, whatever the cache has.
+    pub(crate) fn is_renewed(&self, stage: &Stage) -> bool {
+        let renewed = &self.options.renewed_stages;
+        let has_name = |name: &String| renewed.contains(name);
+        stage.name.as_ref().is_some_and(has_name) || renewed.contains(&stage.number.to_string())
     }
 
     /// Returns the warnings of planning. Those of lowering are in [`Target`](crate::lower::Target).

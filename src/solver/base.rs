@@ -173,6 +173,19 @@ pub fn resolve_stored(
     name: &str,
     platform: &Platform,
 ) -> Result<ResolvedImage, BaseError> {
+    let top = stored(store, name)?;
+    let reader = Reader {
+        name,
+        blobs: store.content(),
+    };
+    remembered(store, &[top], platform, |tops| {
+        reader.resolve(tops, platform)
+    })
+    .map(|resolved| resolved.into_image(name, platform, ImageOrigin::Store))
+}
+
+/// Looks a name up in the store.
+fn stored(store: &Store, name: &str) -> Result<Descriptor, BaseError> {
     let reference = Reference::parse_docker_ref(name).map_err(|source| BaseError::Name {
         name: name.to_owned(),
         source,
@@ -184,19 +197,9 @@ pub fn resolve_stored(
             name: name.to_owned(),
             source,
         })?;
-    let Some(top) = found else {
-        return Err(BaseError::NotFound {
-            name: reference.familiar(),
-        });
-    };
-    let reader = Reader {
-        name,
-        blobs: store.content(),
-    };
-    remembered(store, &[top], platform, |tops| {
-        reader.resolve(tops, platform)
+    found.ok_or_else(|| BaseError::NotFound {
+        name: reference.familiar(),
     })
-    .map(|resolved| resolved.into_image(name, platform, ImageOrigin::Store))
 }
 
 /// Resolves an image of an OCI image layout of the user's.
@@ -227,6 +230,34 @@ pub fn resolve_layout(
         path: location.path.clone(),
     };
     Ok(resolved.into_image(&name, platform, origin))
+}
+
+/// Returns the platforms that an image of the store is for.
+///
+/// # Errors
+///
+/// Fails when there is none of that name, or what is there is malformed.
+pub fn platforms_of_stored(store: &Store, name: &str) -> Result<Vec<Platform>, BaseError> {
+    let top = stored(store, name)?;
+    let blobs = store.content();
+    Reader { name, blobs }.platforms(&[top])
+}
+
+/// Returns the platforms that an image of a layout of the user's is for.
+///
+/// # Errors
+///
+/// As [`platforms_of_stored`].
+pub fn platforms_of_layout(location: &LayoutLocation) -> Result<Vec<Platform>, BaseError> {
+    let name = &location.path.display().to_string();
+    let layout_error = |source| BaseError::Layout {
+        name: name.clone(),
+        source,
+    };
+    let layout = ForeignLayout::open(&location.path).map_err(layout_error)?;
+    let tops = layout.resolve(&location.selector).map_err(layout_error)?;
+    let blobs = &layout;
+    Reader { name, blobs }.platforms(&tops)
 }
 
 /// What a name was resolved to: digests name what they name for ever, so it is remembered, and a build
@@ -353,7 +384,9 @@ impl Reader<'_> {
             // A tag that several entries of a layout have is an index of them.
             _ => self.select(&descriptor::new_index(tops.to_vec()), platform)?,
         };
+        let top_digest = top.digest().to_string();
         let (manifest_digest, manifest, expected) = self.manifest(top, platform)?;
+        let is_chosen = tops.len() > 1 || manifest_digest.to_string() != top_digest;
         let config = self.config(&manifest)?;
         let found = config.platform();
         if let Some(expected) = expected
@@ -365,7 +398,8 @@ impl Reader<'_> {
                 found: Box::new(found),
             });
         }
-        if !platform.can_run(&found.normalized()) {
+        // What no index offers for a choice is taken as it is, as by `BuildKit`; the frontend warns of it.
+        if is_chosen && !platform.can_run(&found.normalized()) {
             return Err(self.no_platform(platform, vec![found]));
         }
         let layers = self.layers(&manifest, &config)?;
@@ -374,6 +408,24 @@ impl Reader<'_> {
             config,
             layers,
         })
+    }
+
+    /// Returns the platforms of an index, or the one of a manifest.
+    fn platforms(&self, tops: &[Descriptor]) -> Result<Vec<Platform>, BaseError> {
+        let mut platforms = Vec::new();
+        for top in tops {
+            let (_, bytes) = self.described(top, oci::limits::MANIFEST_MAX_BYTES)?;
+            if check::is_index(&bytes) {
+                let index = check::parse_index(&bytes).map_err(|e| self.malformed(e))?;
+                platforms.extend(check::platforms_of(&index));
+            } else {
+                let manifest = check::parse_manifest(&bytes).map_err(|e| self.malformed(e))?;
+                platforms.push(self.config(&manifest)?.platform());
+            }
+        }
+        let mut platforms: Vec<_> = platforms.iter().map(Platform::normalized).collect();
+        platforms.retain(|platform| !platform.is_unknown());
+        Ok(platforms)
     }
 
     /// Goes down from an index, or a manifest itself, to the platform's manifest.

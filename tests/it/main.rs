@@ -23,6 +23,8 @@ mod instruction;
 #[cfg(test)]
 mod mounts;
 #[cfg(test)]
+mod plan;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod refusals;

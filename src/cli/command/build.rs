@@ -35,6 +35,7 @@ use crate::workshop;
 
 mod context;
 mod epoch;
+mod platforms;
 mod remote;
 mod source;
 
@@ -96,11 +97,17 @@ fn build(
     workshop.clock = clock_of(options, clock, source)?;
     let wanted = result::with_time(&options.result, workshop);
     workshop.pack = result::pack_plans(&wanted);
+    if options.all_platforms {
+        let known = (options, &sources);
+        plan_options.target_platforms =
+            platforms::shared(known, &plan_options, workshop, (source, parsed))?;
+    }
+    let platforms = plan_options.target_platforms.clone();
     let mut plan = StagePlan::new(parsed, plan_options).map_err(faults)?;
     resolve_bases(&mut plan, (options, &sources), workshop, source)?;
     let mut graph = DefinitionBuilder::new();
     let mut targets = Vec::new();
-    for platform in &options.platforms {
+    for platform in &platforms {
         targets.push(plan.lower(platform, &mut graph).map_err(faults)?);
     }
     tell_warnings(parsed, &plan, &targets, source);
@@ -155,6 +162,9 @@ fn plan_options(
         target: options.target.clone(),
         contexts: options.contexts.keys().cloned().collect(),
         labels: options.labels.clone(),
+        implicit_platform: options.implicit_platform,
+        first_base: options.first_base.clone(),
+        renewed_stages: options.renewed_stages.clone(),
         ignore: dockerfile.ignore.clone(),
         directories: source::named_ignores(options)?,
         empty_contexts: options.contexts.iter().filter_map(empty).collect(),

@@ -167,7 +167,7 @@ fn resolved<'a>(plan: &'a StagePlan, request: &BaseRequest) -> Lowered<&'a Resol
 }
 
 fn warn_of_platform(lowering: &mut StageLowering<'_>, request: &BaseRequest, found: &Platform) {
-    let wanted = &request.platform;
+    let wanted = lowering.stage.platform.clone();
     if found.os == wanted.os && found.architecture == wanted.architecture {
         return;
     }

@@ -147,6 +147,8 @@ struct Options {
     build_args: BTreeMap<String, String>,
     target: Option<String>,
     platforms: Vec<String>,
+    implicit: bool,
+    from: Option<String>,
     contexts: BTreeSet<String>,
     directories: BTreeMap<String, Vec<String>>,
     empty_contexts: BTreeSet<String>,
@@ -174,6 +176,8 @@ fn options(case: &Path) -> PlanOptions {
     PlanOptions {
         build_args: given.build_args,
         target: given.target,
+        implicit_platform: given.implicit,
+        first_base: given.from,
         contexts: given.contexts,
         directories: given.directories,
         empty_contexts: given.empty_contexts,

@@ -286,6 +286,9 @@ impl<'a> StageLowering<'a> {
             platform,
             label,
         });
+        if let (Input::Vertex(id), true) = (self.state.root, self.plan.is_renewed(self.stage)) {
+            self.graph.renew(id);
+        }
         self.state.record(change.created_by, false);
     }
 

@@ -223,7 +223,7 @@ impl<'a> Resolver<'a> {
             request.context = Some(context);
             return StageBase::Replaced(request);
         }
-        let image = match self.expand(&from.image) {
+        let image = match self.base_name(from) {
             Ok(expanded) => expanded,
             Err(faults) => {
                 self.resolved.faults.extend(faults);
@@ -245,6 +245,18 @@ impl<'a> Resolver<'a> {
         match context.and_then(|context| self.bare(context, StandsFor::Base)) {
             Some(bare) => StageBase::Bare(bare),
             None => StageBase::Image(request),
+        }
+    }
+
+    /// Returns the name behind `FROM`, or what `--from` says instead of the first one.
+    fn base_name(&mut self, from: &FromInstruction) -> Result<Expanded, Vec<Diagnostic>> {
+        let given = &self.scope.options.first_base;
+        match given.as_ref().filter(|_| self.resolved.stages.is_empty()) {
+            Some(name) => Ok(Expanded {
+                value: name.clone(),
+                ..Expanded::default()
+            }),
+            None => self.expand(&from.image),
         }
     }
 

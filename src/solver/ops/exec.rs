@@ -53,7 +53,8 @@ pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: Making) -> Result<Output
     let claims = step.workshop.store.claims();
     let claim = claims.exclusive_or(ClaimName::Key(key.digest()), &|| waiting.is_over())?;
     let _claim: Claim = claim.ok_or(StepError::Cancelled)?;
-    let may_reuse = step.job.options.reuse == Reuse::Yes;
+    let is_renewed = step.job.definition.is_renewed(step.id);
+    let may_reuse = step.job.options.reuse == Reuse::Yes && !is_renewed;
     if may_reuse && let Some(layer) = cache::find(step, &key)? {
         return Ok(Output::Files(below.with(layer)));
     }
