@@ -132,7 +132,7 @@ fn copied_inputs(action: &FileAction) -> usize {
     };
     let remote = copy.sources.iter().filter_map(|source| match source {
         CopySource::Remote { input, .. } => Some(input + 1),
-        CopySource::Path(_) | CopySource::Inline { .. } => None,
+        CopySource::Path(_) | CopySource::Parents { .. } | CopySource::Inline { .. } => None,
     });
     remote.max().unwrap_or(2)
 }

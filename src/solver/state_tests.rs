@@ -60,6 +60,7 @@ fn copy(name: &str, below: Input, source: Input) -> Vertex {
         mode: None,
         exclude: Vec::new(),
         archives: Archives::Keep,
+        link: false,
     };
     vertex(
         Op::File(FileOp {

@@ -33,13 +33,6 @@ fn what_is_not_carried_out_yet_is_refused_at_the_word() {
     2 | RUN --security=insecure make
       |                ^^^^^^^^
     ");
-    assert_snapshot!(refusal("FROM scratch\nCOPY --parents a/b /\n"), @r"
-    error: COPY --parents is not supported yet
-     --> Dockerfile:2:6
-      |
-    2 | COPY --parents a/b /
-      |      ^^^^^^^^^
-    ");
     assert_snapshot!(refusal("FROM scratch\nADD https://example.org/x.tar /\n"), @r"
     error: ADD of a URL is not supported yet
      --> Dockerfile:2:5

@@ -183,6 +183,13 @@ pub(crate) fn of_solve(
     let label = &job.definition.vertex(vertex).label;
     let error = mount::of_copy(*error, label);
     let mut report = of_step(&error, options);
+    if is_linked(&job.definition.vertex(vertex).op)
+        && let StepError::Copy(CopyError::Owner { .. }) = &*error
+    {
+        let note = "`--link` copies without a look at the image, so it knows none of its names";
+        report.notes.insert(0, note.to_owned());
+        report.help = Some("use numbers, or leave `--link` out".to_owned());
+    }
     // The image has the text of a trigger, and the Dockerfile only the `FROM` line that it is run for.
     let is_trigger = label.text.starts_with("ONBUILD ");
     if is_trigger {
@@ -209,6 +216,14 @@ pub(crate) fn of_solve(
         });
     }
     Box::new(report)
+}
+
+/// Tells whether an op is a copy with `--link`.
+fn is_linked(op: &graph::Op) -> bool {
+    let graph::Op::File(file) = op else {
+        return false;
+    };
+    matches!(&file.action, graph::FileAction::Copy(copy) if copy.link)
 }
 
 fn of_step(error: &StepError, options: &BuildOptions) -> Report {

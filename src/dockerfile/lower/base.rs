@@ -135,6 +135,7 @@ fn whole() -> CopyAction {
         mode: None,
         exclude: Vec::new(),
         archives: Archives::Keep,
+        link: false,
     }
 }
 

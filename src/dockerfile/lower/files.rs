@@ -38,6 +38,8 @@ pub(super) struct Files<'a> {
     /// Where they are; the build context when absent.
     pub(super) from: Option<&'a CopyFrom>,
     pub(super) archives: Archives,
+    /// `--parents`: whether the directories that lead to a source are copied too.
+    pub(super) parents: bool,
 }
 
 /// The expanded words of a copy.
@@ -60,6 +62,7 @@ pub(super) fn lower(
     let words = words(stage, files.spec)?;
     let text = without_passwords(stage.shown(instruction), files);
     let created_by = created_by(files, &words);
+    let has_mode = words.mode.is_some();
     let mut inputs = Vec::new();
     if files.remote.len() < files.sources.len() {
         inputs.push(stage.copy_source(instruction, files.from)?);
@@ -80,6 +83,8 @@ pub(super) fn lower(
             .map(|pattern| pattern.value.clone())
             .collect(),
         archives: files.archives,
+        // What a mode changes depends on what is there, as in `BuildKit`.
+        link: files.spec.link && !has_mode,
     };
     let op = Op::File(FileOp {
         action: FileAction::Copy(action),
@@ -107,8 +112,12 @@ fn paths(
     for (index, (source, word)) in files.sources.iter().zip(&files.spec.sources).enumerate() {
         paths.push(match files.remote.get(&index) {
             None => {
-                let path = path::clean(&stage.path(source, word)?);
-                CopySource::Path(format!("{root}{path}"))
+                let path = stage.path(source, word)?;
+                if files.parents {
+                    with_parents(root, &path)
+                } else {
+                    CopySource::Path(format!("{root}{}", path::clean(&path)))
+                }
             }
             Some(remote) => {
                 inputs.push(remote.input);
@@ -121,6 +130,15 @@ fn paths(
         });
     }
     Ok(paths)
+}
+
+/// Splits a source of `--parents` where its `/./` says from where on its directories are kept.
+fn with_parents(root: &str, path: &str) -> CopySource {
+    let (base, pattern) = path.split_once("/./").unwrap_or(("/", path));
+    CopySource::Parents {
+        base: format!("{root}{}", path::clean(base)),
+        pattern: path::clean(pattern).trim_start_matches('/').to_owned(),
+    }
 }
 
 fn words(stage: &mut StageLowering<'_>, spec: &CopySpec) -> Lowered<Words> {
@@ -179,6 +197,7 @@ fn without_passwords(text: String, files: &Files<'_>) -> String {
 
 fn created_by(files: &Files<'_>, words: &Words) -> String {
     let mut shown = vec![files.verb.name().to_owned()];
+    shown.extend(files.parents.then(|| "--parents".to_owned()));
     shown.extend(words.owner.iter().map(|owner| format!("--chown={owner}")));
     shown.extend(words.mode.iter().map(|mode| format!("--chmod={mode}")));
     shown.extend(files.sources.iter().map(|source| remote::shown(source)));
