@@ -5,6 +5,7 @@ mod cache_mount;
 mod check;
 mod environment;
 mod error;
+mod leftover;
 mod mounts;
 mod output;
 mod secret;
@@ -132,7 +133,10 @@ fn execute(
     lines.flush();
     drop((root, mounts));
     match FailureStatus::of(outcome.status) {
-        None => commit(key, active),
+        None => {
+            leftover::make(active.fs(), &lowers, workshop.ids, &workshop.clock)?;
+            commit(key, active)
+        }
         Some(_) if workshop.cancel.is_cancelled() => Err(StepError::Cancelled),
         Some(status) => Err(failure(op, status, lines, emulator).into()),
     }

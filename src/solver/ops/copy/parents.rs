@@ -121,7 +121,7 @@ impl Reader<'_> {
             Ok(tail) => tail,
             Err(error) => return error,
         };
-        let shown = base.join(&tail).map_or_else(|_| tail.clone(), |path| path);
+        let shown = base.join(&tail).unwrap_or_else(|_| tail.clone());
         let path = shown.absolute();
         match root.metadata(&shown) {
             Ok(Some(_)) => CopyError::Ignored {
