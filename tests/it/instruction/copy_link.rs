@@ -92,5 +92,7 @@ fn a_name_cannot_be_looked_up_where_nothing_is() {
       |                     ^^^ step 2/2
       |
       = caused by: no user `ana` in /etc/passwd of the image
+      = note: `--link` copies without a look at the image, so it knows none of its names
+      = help: use numbers, or leave `--link` out
     ");
 }
