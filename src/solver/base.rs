@@ -8,11 +8,16 @@ use oci::config::ConfigError;
 use oci::descriptor::{self, Descriptor, ImageIndex, ImageManifest};
 use oci::digest::DigestError;
 use oci::reference::ReferenceError;
-use oci::{DiffId, Digest, ImageConfig, MediaType, Platform, Reference};
+use oci::{DiffId, Digest, ImageConfig, MediaType, Platform};
 use serde::{Deserialize, Serialize};
 use store::{BlobError, BlobSource, ForeignError, ForeignLayout, LayoutLocation, Store, TagError};
 
 use crate::result::BaseLayer;
+
+mod lookup;
+
+use lookup::stored;
+pub use lookup::{platforms_of_layout, platforms_of_stored};
 
 /// Indexes may hold indexes, this deep.
 const INDEX_DEPTH_LIMIT: usize = oci::limits::INDEX_MAX_DEPTH;
@@ -184,24 +189,6 @@ pub fn resolve_stored(
     .map(|resolved| resolved.into_image(name, platform, ImageOrigin::Store))
 }
 
-/// Looks a name up in the store.
-fn stored(store: &Store, name: &str) -> Result<Descriptor, BaseError> {
-    let reference = Reference::parse_docker_ref(name).map_err(|source| BaseError::Name {
-        name: name.to_owned(),
-        source,
-    })?;
-    let found = store
-        .content()
-        .resolve(&reference)
-        .map_err(|source| BaseError::Tags {
-            name: name.to_owned(),
-            source,
-        })?;
-    found.ok_or_else(|| BaseError::NotFound {
-        name: reference.familiar(),
-    })
-}
-
 /// Resolves an image of an OCI image layout of the user's.
 ///
 /// # Errors
@@ -230,34 +217,6 @@ pub fn resolve_layout(
         path: location.path.clone(),
     };
     Ok(resolved.into_image(&name, platform, origin))
-}
-
-/// Returns the platforms that an image of the store is for.
-///
-/// # Errors
-///
-/// Fails when there is none of that name, or what is there is malformed.
-pub fn platforms_of_stored(store: &Store, name: &str) -> Result<Vec<Platform>, BaseError> {
-    let top = stored(store, name)?;
-    let blobs = store.content();
-    Reader { name, blobs }.platforms(&[top])
-}
-
-/// Returns the platforms that an image of a layout of the user's is for.
-///
-/// # Errors
-///
-/// As [`platforms_of_stored`].
-pub fn platforms_of_layout(location: &LayoutLocation) -> Result<Vec<Platform>, BaseError> {
-    let name = &location.path.display().to_string();
-    let layout_error = |source| BaseError::Layout {
-        name: name.clone(),
-        source,
-    };
-    let layout = ForeignLayout::open(&location.path).map_err(layout_error)?;
-    let tops = layout.resolve(&location.selector).map_err(layout_error)?;
-    let blobs = &layout;
-    Reader { name, blobs }.platforms(&tops)
 }
 
 /// What a name was resolved to: digests name what they name for ever, so it is remembered, and a build
@@ -408,24 +367,6 @@ impl Reader<'_> {
             config,
             layers,
         })
-    }
-
-    /// Returns the platforms of an index, or the one of a manifest.
-    fn platforms(&self, tops: &[Descriptor]) -> Result<Vec<Platform>, BaseError> {
-        let mut platforms = Vec::new();
-        for top in tops {
-            let (_, bytes) = self.described(top, oci::limits::MANIFEST_MAX_BYTES)?;
-            if check::is_index(&bytes) {
-                let index = check::parse_index(&bytes).map_err(|e| self.malformed(e))?;
-                platforms.extend(check::platforms_of(&index));
-            } else {
-                let manifest = check::parse_manifest(&bytes).map_err(|e| self.malformed(e))?;
-                platforms.push(self.config(&manifest)?.platform());
-            }
-        }
-        let mut platforms: Vec<_> = platforms.iter().map(Platform::normalized).collect();
-        platforms.retain(|platform| !platform.is_unknown());
-        Ok(platforms)
     }
 
     /// Goes down from an index, or a manifest itself, to the platform's manifest.

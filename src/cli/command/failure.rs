@@ -184,7 +184,7 @@ pub(crate) fn of_solve(
     let error = mount::of_copy(*error, label);
     let mut report = of_step(&error, options);
     if is_linked(&job.definition.vertex(vertex).op)
-        && let StepError::Copy(CopyError::Owner { .. }) = &*error
+        && let StepError::Copy(CopyError::Owner { .. }) = &error
     {
         let note = "`--link` copies without a look at the image, so it knows none of its names";
         report.notes.insert(0, note.to_owned());

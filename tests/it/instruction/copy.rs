@@ -239,7 +239,7 @@ fn special_bits_of_the_context_are_kept() {
 fn a_file_with_holes_is_copied_with_all_its_bytes() {
     let bench = bench();
     bench.file("sparse", "start");
-    let file = std::fs::File::options()
+    let file = fs::File::options()
         .write(true)
         .open(bench.path("context/sparse"))
         .unwrap();
