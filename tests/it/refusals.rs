@@ -33,20 +33,6 @@ fn what_is_not_carried_out_yet_is_refused_at_the_word() {
     2 | RUN --security=insecure make
       |                ^^^^^^^^
     ");
-    assert_snapshot!(refusal("FROM scratch\nADD https://example.org/x.tar /\n"), @r"
-    error: ADD of a URL is not supported yet
-     --> Dockerfile:2:5
-      |
-    2 | ADD https://example.org/x.tar /
-      |     ^^^^^^^^^^^^^^^^^^^^^^^^^
-    ");
-    assert_snapshot!(refusal("FROM scratch\nADD --checksum=sha256:00 x /\n"), @r"
-    error: ADD --checksum is not supported yet
-     --> Dockerfile:2:16
-      |
-    2 | ADD --checksum=sha256:00 x /
-      |                ^^^^^^^^^
-    ");
     assert_snapshot!(refusal("# syntax=example.org/front:1\nFROM scratch\n"), @r"
     error: the frontend `example.org/front:1` is not supported
      --> Dockerfile:1:10

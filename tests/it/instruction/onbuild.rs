@@ -111,13 +111,13 @@ fn a_stage_that_a_trigger_copies_from_must_stand_above() {
     let bench = bench().with_base(&[base]);
     bench.dockerfile("FROM base AS app\nFROM scratch AS tools\nFROM app\n");
     assert_snapshot!(bench.refusal(&[]), @r"
-    error: stage `tools` stands below the one that copies from it
+    error: stage `tools` stands below the one that takes files from it
      --> Dockerfile:1:6
       |
     1 | FROM base AS app
       |      ^^^^
       |
       = note: in the trigger `ONBUILD COPY --from=tools / /`
-      = help: move the stage up: only stages above can be copied from
+      = help: move the stage up: files can be taken from stages above only
     ");
 }
