@@ -79,6 +79,12 @@ pub struct BuildArguments {
     /// Build argument; without a value it is taken from the environment
     #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
     pub build_args: Vec<String>,
+    /// File of build arguments, one `NAME=VALUE` a line; `--build-arg` goes before it
+    #[arg(long = "build-arg-file", value_name = "FILE")]
+    pub build_arg_files: Vec<PathBuf>,
+    /// Image that the first stage is built on, whatever its FROM says
+    #[arg(long = "from", value_name = "IMAGE")]
+    pub first_base: Option<String>,
     /// Context by a name: a directory, a git or HTTP URL, `oci-layout://PATH[:TAG|@DIGEST]` or
     /// `docker-image://NAME`
     #[arg(long = "build-context", value_name = "NAME=VALUE")]
@@ -86,6 +92,9 @@ pub struct BuildArguments {
     /// Platforms to build for [env: `DOCKER_DEFAULT_PLATFORM`] [default: this machine's]
     #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
     pub platforms: Vec<String>,
+    /// Build for every platform that all base images have
+    #[arg(long)]
+    pub all_platforms: bool,
     /// What is asked for of the result.
     #[command(flatten)]
     pub result: ResultArguments,
@@ -101,6 +110,9 @@ pub struct BuildArguments {
     /// Build everything again, whatever the cache has
     #[arg(long)]
     pub no_cache: bool,
+    /// Build these stages again, whatever the cache has
+    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    pub no_cache_filter: Vec<String>,
     /// Network of RUN commands
     #[arg(long, value_name = "MODE")]
     pub network: Option<NetworkArgument>,

@@ -21,6 +21,7 @@ mod call;
 pub mod context;
 mod hosts;
 mod limits;
+mod plan;
 mod policy;
 mod result;
 mod sandbox;
@@ -33,6 +34,7 @@ pub use call::{AnswerFormat, Call, CallError, Question};
 pub use context::{ContextSource, ContextUsageError, DockerfileSource, NamedContext};
 pub use hosts::{HostError, Resolver};
 pub use limits::LimitError;
+pub use plan::PlanError;
 pub use policy::{PolicyOptions, PolicyUsageError, Pull};
 pub use result::{ResultError, ResultOptions};
 pub use sandbox::SandboxOptions;
@@ -110,6 +112,9 @@ pub enum UsageError {
     /// A limit is not understood.
     #[error(transparent)]
     Limit(#[from] LimitError),
+    /// What is said about the plan is not understood.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// Neither `HOME` nor a store is given.
     #[error("no place for the store: neither `HOME` nor `XDG_DATA_HOME` is set")]
     NoStore,
@@ -132,6 +137,14 @@ pub struct BuildOptions {
     pub platforms: Vec<Platform>,
     /// This machine's platform.
     pub build_platform: Platform,
+    /// Whether nobody asked for a platform.
+    pub implicit_platform: bool,
+    /// Whether every platform is wanted that all bases have.
+    pub all_platforms: bool,
+    /// What the first stage is built on instead of what its `FROM` says.
+    pub first_base: Option<String>,
+    /// The stages whose steps are carried out again.
+    pub renewed_stages: BTreeSet<String>,
     /// What is asked for of the result.
     pub result: ResultOptions,
     /// The labels.
@@ -219,6 +232,7 @@ impl BuildOptions {
     ) -> Result<Self, UsageError> {
         let build_platform = host_platform();
         let build_args = build_args(arguments, env)?;
+        plan::check_platforms(arguments)?;
         let platforms = platforms(arguments, env, &build_platform)?;
         let around = result::Surroundings {
             env,
@@ -236,6 +250,12 @@ impl BuildOptions {
             contexts: context::named_contexts(arguments, env)?,
             platforms,
             build_platform,
+            implicit_platform: arguments.platforms.is_empty()
+                && env.default_platform.is_none()
+                && !arguments.all_platforms,
+            all_platforms: arguments.all_platforms,
+            first_base: arguments.first_base.clone(),
+            renewed_stages: plan::renewed_stages(arguments),
             result,
             labels: pairs("--label", &arguments.labels)?,
             secrets: secret::parse_all(&arguments.secrets, env)?,
@@ -272,6 +292,7 @@ fn build_args(
     if let Some(epoch) = &env.source_date_epoch {
         args.insert("SOURCE_DATE_EPOCH".to_owned(), epoch.clone());
     }
+    args.extend(plan::build_arg_files(arguments, env)?);
     for text in &arguments.build_args {
         match text.split_once('=') {
             Some((name, value)) if !name.is_empty() => {
@@ -322,7 +343,7 @@ fn platforms(
     let mut seen = BTreeSet::new();
     for text in texts {
         let platform = parse_platform(text, host)?;
-        if seen.insert(platform.to_string()) {
+        if seen.insert(platform.format_all()) {
             platforms.push(platform);
         }
     }

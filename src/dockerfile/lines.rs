@@ -52,6 +52,8 @@ pub(crate) struct LogicalLine {
     pub(crate) empty_continuations: Vec<Span>,
     first: usize,
     last: usize,
+    /// Where all of it is said to stand, if it is no part of the file.
+    place: Option<Span>,
 }
 
 impl LogicalLine {
@@ -69,6 +71,13 @@ impl LogicalLine {
         let mut line = Self::default();
         line.push(text, 0);
         line
+    }
+
+    /// Makes all of the text stand at one place of another file.
+    pub(crate) const fn stand_at(&mut self, span: Span, lines: LineRange) {
+        self.place = Some(span);
+        self.first = lines.first;
+        self.last = lines.last;
     }
 
     /// Returns the lines of the file that it was joined from.
@@ -90,6 +99,9 @@ impl LogicalLine {
 
     /// Returns the place in the file of a part of the text.
     fn span(&self, start: usize, end: usize) -> Span {
+        if let Some(place) = self.place {
+            return place;
+        }
         let from = self.source_of(start);
         let to = if end > start {
             self.source_of(end - 1) + 1

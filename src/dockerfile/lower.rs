@@ -57,6 +57,7 @@ mod step;
 mod stopsignal;
 mod user;
 mod volume;
+mod windows;
 mod workdir;
 
 pub(crate) use format::quoted as go_quoted;
@@ -184,13 +185,17 @@ impl PlatformLowering<'_> {
             Err(faults) => return self.faults.extend(faults),
         };
         let mut faults = Vec::new();
-        for index in lowering.body() {
+        for index in stage.instructions() {
             let Some(instruction) = self.plan.ast.instructions.get(index) else {
                 continue;
             };
+            lowering.enter(index);
+            let told = lowering.warnings().len();
             if let Err(found) = instruction_of(&mut lowering, index, instruction) {
-                faults.extend(found);
+                let found = found.into_iter();
+                faults.extend(found.map(|fault| self.plan.explained(index, fault)));
             }
+            lowering.explain_warnings(told);
         }
         let (state, warnings) = lowering.finish();
         self.done.insert(id, state);
@@ -221,9 +226,14 @@ impl PlatformLowering<'_> {
             .config
             .labels
             .extend(self.plan.options.labels.clone());
-        base::set_platform(&mut config, &self.platform.platform);
+        let platform = if self.plan.options.implicit_platform {
+            config.platform().normalized()
+        } else {
+            self.platform.platform.clone()
+        };
+        base::set_platform(&mut config, &platform);
         Ok(Target {
-            platform: self.platform.platform.clone(),
+            platform,
             root: state.root,
             config,
             history: state.history,

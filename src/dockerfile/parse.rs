@@ -31,11 +31,14 @@ mod pairs;
 mod run;
 mod shell;
 mod text;
+mod trigger;
 mod unknown;
 mod volume;
 
 #[cfg(test)]
 mod tests;
+
+pub(crate) use trigger::trigger;
 
 /// What was read from a Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]

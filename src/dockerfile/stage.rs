@@ -23,15 +23,18 @@ use crate::source::Span;
 
 mod arguments;
 mod context;
+mod detect;
 mod entitlement;
 mod environment;
 mod epoch;
 mod expand;
+mod from;
 mod options;
 mod request;
 mod resolve;
 mod syntax;
 mod target;
+mod triggers;
 
 pub(crate) use arguments::declarations as global_declarations;
 pub use context::{ContextNameError, context_name};
@@ -58,6 +61,9 @@ pub(crate) struct Stage {
     pub(crate) from: usize,
     /// The indices of the instructions after it.
     pub(crate) body: Range<usize>,
+    /// The indices of what its base leaves to it with `ONBUILD`, carried out before the body; none as long
+    /// as the base is not known. They stand behind the file's own instructions.
+    pub(crate) triggers: Option<Range<usize>>,
     /// What it starts from.
     pub(crate) base: StageBase,
     /// The arguments that its `FROM` uses and that are set.
@@ -143,6 +149,8 @@ pub struct StagePlan {
     pub(crate) bases: BTreeMap<RequestKey, ResolvedBase>,
     pub(crate) settings: Settings,
     pub(crate) ignore: IgnoreFile,
+    /// The texts of the triggers among the instructions.
+    trigger_texts: BTreeMap<usize, String>,
     warnings: Vec<Diagnostic>,
 }
 
@@ -166,6 +174,7 @@ impl StagePlan {
             platforms: Vec::new(),
             bases: BTreeMap::new(),
             settings,
+            trigger_texts: BTreeMap::new(),
             warnings,
         };
         plan.warnings
@@ -184,6 +193,7 @@ impl StagePlan {
                 Err(faults) => return Err(plan.refused(faults)),
             }
         }
+        plan.add_triggers()?;
         Ok(plan)
     }
 
@@ -195,9 +205,6 @@ impl StagePlan {
     }
 
     fn plan_platform(&mut self, platform: Platform) -> Result<PlatformPlan, Vec<Diagnostic>> {
-        if platform.is_windows() {
-            return Err(vec![windows(&platform, first_span(&self.ast))]);
-        }
         let globals = arguments::global(&self.ast, &self.options, &platform)?;
         let defaults = arguments::with_defaults(&self.ast, &self.options, &platform);
         let resolved = resolve::resolve(resolve::Scope {
@@ -244,9 +251,45 @@ impl StagePlan {
         requests
     }
 
-    /// Takes note of what a base image is.
-    pub fn resolve(&mut self, request: &BaseRequest, base: ResolvedBase) {
+    /// Takes note of what a base image is. Its `ONBUILD` triggers may ask for more bases.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a trigger of the image is no instruction, or copies from what is not there.
+    pub fn resolve(
+        &mut self,
+        request: &BaseRequest,
+        base: ResolvedBase,
+    ) -> Result<(), Vec<Diagnostic>> {
+        self.take_platform(request, &base.config.platform());
         self.bases.insert(request.key(), base);
+        self.add_triggers()
+    }
+
+    /// Returns the base images that are taken for the target platform, each once: not those behind a
+    /// `FROM --platform`, nor those copied from.
+    pub fn target_bases(&self) -> Vec<BaseRequest> {
+        let mut bases: Vec<BaseRequest> = Vec::new();
+        let needed = self.platforms.iter().flat_map(|plan| {
+            let ids = plan.needed.iter();
+            ids.filter_map(|id| plan.stages.get(id.0))
+        });
+        for stage in needed.filter(|stage| !detect::names_platform(&self.ast, stage)) {
+            let (StageBase::Image(base) | StageBase::Replaced(base)) = &stage.base else {
+                continue;
+            };
+            if bases.iter().all(|known| known.key() != base.key()) {
+                bases.push(base.clone());
+            }
+        }
+        bases
+    }
+
+    /// Tells whether the steps of a stage are carried out again, whatever the cache has.
+    pub(crate) fn is_renewed(&self, stage: &Stage) -> bool {
+        let renewed = &self.options.renewed_stages;
+        let has_name = |name: &String| renewed.contains(name);
+        stage.name.as_ref().is_some_and(has_name) || renewed.contains(&stage.number.to_string())
     }
 
     /// Returns the warnings of parsing and planning. Those of lowering are in [`Target`](crate::lower::Target).
@@ -296,6 +339,16 @@ impl Stage {
         }
     }
 
+    /// Returns the indices of what is carried out, in order; nothing when a context stands in its place.
+    pub(crate) fn instructions(&self) -> impl Iterator<Item = usize> + use<> {
+        let body = if self.is_replaced() {
+            0..0
+        } else {
+            self.body.clone()
+        };
+        self.triggers.clone().unwrap_or_default().chain(body)
+    }
+
     /// Returns what it copies and mounts from; nothing when a context stands in its place.
     pub(crate) fn sources(&self) -> impl Iterator<Item = &CopyFrom> {
         let replaced = self.is_replaced();
@@ -324,12 +377,6 @@ fn first_span(ast: &Ast) -> Span {
         .find(|instruction| is_from(&instruction.kind));
     from.or(ast.instructions.first())
         .map_or(Span::default(), |first| first.keyword.span)
-}
-
-/// Returns the refusal of a Windows platform.
-pub(crate) fn windows(platform: &Platform, span: Span) -> Diagnostic {
-    Diagnostic::error(format!("cannot build for `{platform}`"), span)
-        .with_note("only Linux containers run here".to_owned())
 }
 
 #[cfg(test)]

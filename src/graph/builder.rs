@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use oci::Digest;
 use serde::Serialize;
 
+use crate::cache_map::{CacheMap, InputKey};
 use crate::definition::Definition;
 use crate::mount::ExecMount;
 use crate::op::{CopySource, ExecOp, FileAction, Op};
@@ -43,9 +44,31 @@ impl DefinitionBuilder {
         Ok(id)
     }
 
+    /// Makes a vertex be carried out again, whatever the cache has, and all whose keys follow from its key.
+    /// It is no part of any digest or key.
+    pub fn renew(&mut self, id: VertexId) {
+        self.definition.renewed.insert(id);
+    }
+
     /// Returns what was collected.
-    pub fn finish(self) -> Definition {
+    pub fn finish(mut self) -> Definition {
+        // What takes part by its key would be found by that, whatever was made anew below it.
+        for id in self.definition.ids() {
+            if self.stands_on_renewed(id) {
+                self.definition.renewed.insert(id);
+            }
+        }
         self.definition
+    }
+
+    fn stands_on_renewed(&self, id: VertexId) -> bool {
+        let vertex = self.definition.vertex(id);
+        let parts = CacheMap::of(vertex).map(|map| map.inputs);
+        let mut inputs = vertex.inputs.iter().zip(parts.unwrap_or_default());
+        inputs.any(|(input, part)| match (input, part) {
+            (Input::Vertex(input), InputKey::Key) => self.definition.is_renewed(*input),
+            (Input::Vertex(_), InputKey::KeyThenContent) | (Input::Scratch, _) => false,
+        })
     }
 
     fn check_inputs(&self, vertex: &Vertex) -> Result<(), DefinitionError> {
@@ -109,7 +132,7 @@ fn copied_inputs(action: &FileAction) -> usize {
     };
     let remote = copy.sources.iter().filter_map(|source| match source {
         CopySource::Remote { input, .. } => Some(input + 1),
-        CopySource::Path(_) | CopySource::Inline { .. } => None,
+        CopySource::Path(_) | CopySource::Parents { .. } | CopySource::Inline { .. } => None,
     });
     remote.max().unwrap_or(2)
 }

@@ -1,5 +1,7 @@
 //! The whole graph of one build.
 
+use std::collections::BTreeSet;
+
 use crate::vertex::{Input, Vertex, VertexDigest, VertexId};
 
 /// A checked, acyclic graph whose vertices stand after their inputs.
@@ -9,6 +11,7 @@ use crate::vertex::{Input, Vertex, VertexDigest, VertexId};
 pub struct Definition {
     pub(crate) vertices: Vec<Vertex>,
     pub(crate) digests: Vec<VertexDigest>,
+    pub(crate) renewed: BTreeSet<VertexId>,
 }
 
 impl Definition {
@@ -38,6 +41,11 @@ impl Definition {
     /// When the id is of another definition.
     pub fn digest(&self, id: VertexId) -> &VertexDigest {
         &self.digests[id.index()]
+    }
+
+    /// Tells whether earlier results of a vertex do not count: it is carried out again.
+    pub fn is_renewed(&self, id: VertexId) -> bool {
+        self.renewed.contains(&id)
     }
 
     /// Returns every id, inputs before what is made from them.

@@ -158,6 +158,9 @@ pub struct CopyAction {
     pub exclude: Vec<String>,
     /// What happens to local archives.
     pub archives: Archives,
+    /// `--link`: what is made has a place of its own, whatever is below. Links of the destination are not
+    /// followed, and directories on the way are made anew.
+    pub link: bool,
 }
 
 /// What a copy does with a source that is a tar archive.
@@ -176,6 +179,14 @@ pub enum Archives {
 pub enum CopySource {
     /// A path in input 1, with the wildcards of Go's `filepath.Match`.
     Path(String),
+    /// What a pattern matches below a directory of input 1, with the directories on the way there
+    /// (`--parents`).
+    Parents {
+        /// The directory, with the wildcards of Go's `filepath.Match`.
+        base: String,
+        /// A pattern as in `.dockerignore`, relative to the directory; all of it when empty.
+        pattern: String,
+    },
     /// A file whose text stands in the Dockerfile (a heredoc).
     Inline {
         /// The file's name.

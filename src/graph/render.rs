@@ -108,17 +108,19 @@ fn file_action(action: &FileAction) -> String {
         FileAction::Copy(copy) => {
             let sources = copy.sources.iter().map(|source| match source {
                 CopySource::Path(path) => format!("{path:?}"),
+                CopySource::Parents { base, pattern } => format!("{base:?}/./{pattern:?}"),
                 CopySource::Inline { name, content } => format!("{name:?}={content:?}"),
                 CopySource::Remote { input, archives } => format!("input {input} {archives:?}"),
             });
             format!(
-                "copy {} -> {:?} owner {:?} mode {:?} exclude {:?} archives {:?}",
+                "copy {} -> {:?} owner {:?} mode {:?} exclude {:?} archives {:?}{}",
                 sources.collect::<Vec<_>>().join(" "),
                 copy.destination,
                 copy.owner,
                 copy.mode,
                 copy.exclude,
-                copy.archives
+                copy.archives,
+                if copy.link { " link" } else { "" }
             )
         }
         FileAction::MakeDirectory(make) => {

@@ -76,7 +76,7 @@ impl Platform {
         self
     }
 
-    /// Says whether it is Windows, whose images careen refuses.
+    /// Says whether it is Windows, whose programs do not run here.
     pub fn is_windows(&self) -> bool {
         self.os.eq_ignore_ascii_case("windows")
     }

@@ -8,11 +8,16 @@ use oci::config::ConfigError;
 use oci::descriptor::{self, Descriptor, ImageIndex, ImageManifest};
 use oci::digest::DigestError;
 use oci::reference::ReferenceError;
-use oci::{DiffId, Digest, ImageConfig, MediaType, Platform, Reference};
+use oci::{DiffId, Digest, ImageConfig, MediaType, Platform};
 use serde::{Deserialize, Serialize};
 use store::{BlobError, BlobSource, ForeignError, ForeignLayout, LayoutLocation, Store, TagError};
 
 use crate::result::BaseLayer;
+
+mod lookup;
+
+use lookup::stored;
+pub use lookup::{platforms_of_layout, platforms_of_stored};
 
 /// Indexes may hold indexes, this deep.
 const INDEX_DEPTH_LIMIT: usize = oci::limits::INDEX_MAX_DEPTH;
@@ -173,22 +178,7 @@ pub fn resolve_stored(
     name: &str,
     platform: &Platform,
 ) -> Result<ResolvedImage, BaseError> {
-    let reference = Reference::parse_docker_ref(name).map_err(|source| BaseError::Name {
-        name: name.to_owned(),
-        source,
-    })?;
-    let found = store
-        .content()
-        .resolve(&reference)
-        .map_err(|source| BaseError::Tags {
-            name: name.to_owned(),
-            source,
-        })?;
-    let Some(top) = found else {
-        return Err(BaseError::NotFound {
-            name: reference.familiar(),
-        });
-    };
+    let top = stored(store, name)?;
     let reader = Reader {
         name,
         blobs: store.content(),
@@ -353,7 +343,9 @@ impl Reader<'_> {
             // A tag that several entries of a layout have is an index of them.
             _ => self.select(&descriptor::new_index(tops.to_vec()), platform)?,
         };
+        let top_digest = top.digest().to_string();
         let (manifest_digest, manifest, expected) = self.manifest(top, platform)?;
+        let is_chosen = tops.len() > 1 || manifest_digest.to_string() != top_digest;
         let config = self.config(&manifest)?;
         let found = config.platform();
         if let Some(expected) = expected
@@ -365,7 +357,8 @@ impl Reader<'_> {
                 found: Box::new(found),
             });
         }
-        if !platform.can_run(&found.normalized()) {
+        // What no index offers for a choice is taken as it is, as by `BuildKit`; the frontend warns of it.
+        if is_chosen && !platform.can_run(&found.normalized()) {
             return Err(self.no_platform(platform, vec![found]));
         }
         let layers = self.layers(&manifest, &config)?;

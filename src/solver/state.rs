@@ -269,7 +269,7 @@ impl<'a> Machine<'a> {
         let (key, definition) = (key.clone(), definition.cloned());
         // An image is not made but named: there is nothing to look up.
         let is_source = matches!(self.definition.vertex(id).op, Op::Source(_));
-        if is_source || self.reuse == Reuse::No {
+        if is_source || !self.reuses(id) {
             return Phase::Missed {
                 key: Some(key),
                 definition,
@@ -319,7 +319,8 @@ impl<'a> Machine<'a> {
             return Some(Phase::NeedsContent { definition: None });
         }
         let definition = map.key(&self.key_inputs(id));
-        if self.reuse == Reuse::No {
+        // What a source that is made again has led to before says nothing.
+        if !self.reuses(id) || !content.iter().all(|source| self.reuses(*source)) {
             return Some(Phase::NeedsContent {
                 definition: Some(definition),
             });
@@ -329,6 +330,11 @@ impl<'a> Machine<'a> {
             definition: definition.clone(),
         });
         Some(Phase::Aliasing { definition })
+    }
+
+    /// Tells whether earlier results of a vertex count.
+    fn reuses(&self, id: VertexId) -> bool {
+        self.reuse == Reuse::Yes && !self.definition.is_renewed(id)
     }
 
     /// Returns the keys that the inputs give, as far as they have them.

@@ -61,6 +61,7 @@ fn copy(name: &str, below: Input, source: Input) -> Vertex {
         mode: None,
         exclude: Vec::new(),
         archives: Archives::Keep,
+        link: false,
     };
     vertex(
         Op::File(FileOp {
@@ -180,6 +181,36 @@ fn without_reuse_the_cache_is_not_asked() {
 }
 
 /// `one ─► two ─► copy --from=two`: the source of a copy whose definition is known is not made.
+#[test]
+fn what_is_renewed_and_what_stands_on_it_runs_again_and_copies_of_it_are_looked_up_by_content() {
+    let mut builder = DefinitionBuilder::new();
+    let mut add = |vertex| Input::Vertex(builder.add(vertex).unwrap());
+    let renewed = add(exec("renewed", Input::Scratch));
+    let upon = add(exec("upon", renewed));
+    let other = add(exec("other", Input::Scratch));
+    let target = add(copy("/a", other, upon));
+    let [
+        Input::Vertex(renewed),
+        Input::Vertex(upon),
+        Input::Vertex(target),
+    ] = [renewed, upon, target]
+    else {
+        panic!("all of them are vertices");
+    };
+    builder.renew(renewed);
+    let definition = builder.finish();
+    let mut machine = Machine::new(&definition, Reuse::Yes);
+    let first = machine.start(&[target]);
+    let actions = play(&mut machine, first, hit, |_| 0);
+    assert_eq!(runs(&actions), [renewed.index(), upon.index()]);
+    let checks = actions
+        .iter()
+        .filter(|action| matches!(action, Action::Check { vertex } if *vertex == target));
+    assert_eq!(checks.count(), 1);
+    let asked = |action: &&Action| matches!(action, Action::FindAlias { .. });
+    assert_eq!(actions.iter().filter(asked).count(), 0);
+}
+
 #[test]
 fn the_source_of_a_known_copy_is_not_made() {
     let mut builder = DefinitionBuilder::new();

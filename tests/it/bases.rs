@@ -141,23 +141,6 @@ fn a_base_without_the_platform_names_those_that_it_has() {
 }
 
 #[test]
-fn a_base_with_triggers_is_refused() {
-    let mut base = BaseImage::new(&host_platform(), vec![Entry::file("a", "")]);
-    base.config.on_build = vec!["RUN make".to_owned()];
-    let bench = bench().with_base(&[base]);
-    bench.dockerfile("FROM base\nCOPY Dockerfile /\n");
-    assert_snapshot!(bench.refusal(&[]), @r"
-    error: building on an image with ONBUILD triggers is not supported yet
-     --> Dockerfile:1:6
-      |
-    1 | FROM base
-      |      ^^^^
-      |
-      = note: trigger: `ONBUILD RUN make`
-    ");
-}
-
-#[test]
 fn a_layer_that_is_damaged_is_no_layer() {
     let bench = bench().with_base(&[BaseImage::new(
         &host_platform(),

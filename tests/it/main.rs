@@ -25,6 +25,8 @@ mod instruction;
 #[cfg(test)]
 mod mounts;
 #[cfg(test)]
+mod plan;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod refusals;
@@ -40,6 +42,8 @@ mod settings;
 mod ssh;
 #[cfg(test)]
 mod stages;
+#[cfg(test)]
+mod windows;
 
 use support::Bench;
 

@@ -33,13 +33,6 @@ fn what_is_not_carried_out_yet_is_refused_at_the_word() {
     2 | RUN --device=vendor.com/gpu make
       |              ^^^^^^^^^^^^^^
     ");
-    assert_snapshot!(refusal("FROM scratch\nCOPY --parents a/b /\n"), @r"
-    error: COPY --parents is not supported yet
-     --> Dockerfile:2:6
-      |
-    2 | COPY --parents a/b /
-      |      ^^^^^^^^^
-    ");
     assert_snapshot!(refusal("# syntax=example.org/front:1\nFROM scratch\n"), @r"
     error: the frontend `example.org/front:1` is not supported
      --> Dockerfile:1:10
@@ -120,29 +113,6 @@ fn all_mistakes_are_shown_at_once() {
             .count(),
         2
     );
-}
-
-#[test]
-fn windows_is_refused() {
-    assert_snapshot!(refusal("FROM --platform=windows/amd64 scratch\nCOPY Dockerfile /\n"), @r"
-    error: cannot build for `windows/amd64`
-     --> Dockerfile:1:17
-      |
-    1 | FROM --platform=windows/amd64 scratch
-      |                 ^^^^^^^^^^^^^
-      |
-      = note: only Linux containers run here
-    ");
-    let bench = bench_with_file();
-    assert_snapshot!(bench.failure(&["--platform", "windows/amd64"], 1), @r"
-    error: cannot build for `windows/amd64`
-     --> Dockerfile:1:1
-      |
-    1 | FROM scratch
-      | ^^^^
-      |
-      = note: only Linux containers run here
-    ");
 }
 
 #[test]

@@ -38,6 +38,7 @@ use crate::workshop;
 
 mod context;
 mod epoch;
+mod platforms;
 mod remote;
 mod source;
 
@@ -141,13 +142,19 @@ fn build(
     let Prepared {
         source,
         parsed,
-        plan_options,
+        mut plan_options,
         sources,
         mut contexts,
         secrets,
     } = prepare(options, env, workshop)?;
     let wanted = result::with_time(&options.result, workshop);
     workshop.pack = result::pack_plans(&wanted);
+    if options.all_platforms {
+        let known = (options, &sources);
+        plan_options.target_platforms =
+            platforms::shared(known, &plan_options, workshop, (&source, &parsed))?;
+    }
+    let platforms = plan_options.target_platforms.clone();
     let mut said = Said::new(&source, options.progress);
     let plan = StagePlan::new(&parsed, plan_options);
     let mut plan = plan.map_err(|faults| said.refuse(&faults))?;
@@ -155,7 +162,7 @@ fn build(
     resolve_bases(&mut plan, (options, &sources), workshop, &source)?;
     let mut graph = DefinitionBuilder::new();
     let mut targets = Vec::new();
-    for platform in &options.platforms {
+    for platform in &platforms {
         let target = plan.lower(platform, &mut graph);
         targets.push(target.map_err(|faults| said.refuse(&faults))?);
     }
@@ -212,6 +219,9 @@ fn plan_options(
         target: options.target.clone(),
         contexts: options.contexts.keys().cloned().collect(),
         labels: options.labels.clone(),
+        implicit_platform: options.implicit_platform,
+        first_base: options.first_base.clone(),
+        renewed_stages: options.renewed_stages.clone(),
         ignore: dockerfile.ignore.clone(),
         directories: source::named_ignores(options)?,
         empty_contexts: options.contexts.iter().filter_map(empty).collect(),
@@ -281,8 +291,8 @@ pub(super) fn resolve_request(
         policy::explained(report, request, &admitted)
     })?;
     policy::check_pull(&admitted, &resolved, options.policy.pull, source)?;
-    plan.resolve(request, resolved);
-    Ok(())
+    plan.resolve(request, resolved)
+        .map_err(|faults| Said::new(source, options.progress).refuse(&faults))
 }
 
 fn resolve_base(

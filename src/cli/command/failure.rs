@@ -183,6 +183,20 @@ pub(crate) fn of_solve(
     let label = &job.definition.vertex(vertex).label;
     let error = mount::of_copy(*error, label);
     let mut report = of_step(&error, options);
+    if is_linked(&job.definition.vertex(vertex).op)
+        && let StepError::Copy(CopyError::Owner { .. }) = &error
+    {
+        let note = "`--link` copies without a look at the image, so it knows none of its names";
+        report.notes.insert(0, note.to_owned());
+        report.help = Some("use numbers, or leave `--link` out".to_owned());
+    }
+    // The image has the text of a trigger, and the Dockerfile only the `FROM` line that it is run for.
+    let is_trigger = label.text.starts_with("ONBUILD ");
+    if is_trigger {
+        report
+            .notes
+            .insert(0, format!("in the trigger `{}`", label.text));
+    }
     if label.line > 0 {
         let whole = instruction_span(source, label.line);
         let word = wrong_words(&error).into_iter().find_map(|word| {
@@ -193,7 +207,8 @@ pub(crate) fn of_solve(
             mount::say_as_written(&mut report.title, written);
             Some(span)
         });
-        let text = place_label(&error).unwrap_or_else(|| step_text(label));
+        let text = place_label(&error).filter(|_| !is_trigger);
+        let text = text.unwrap_or_else(|| step_text(label));
         report.place = Some(Place {
             source: source.clone(),
             span: word.unwrap_or_else(|| first_line(source, whole)),
@@ -201,6 +216,14 @@ pub(crate) fn of_solve(
         });
     }
     Box::new(report)
+}
+
+/// Tells whether an op is a copy with `--link`.
+fn is_linked(op: &graph::Op) -> bool {
+    let graph::Op::File(file) = op else {
+        return false;
+    };
+    matches!(&file.action, graph::FileAction::Copy(copy) if copy.link)
 }
 
 fn of_step(error: &StepError, options: &BuildOptions) -> Report {

@@ -192,8 +192,11 @@ fn build(source: &SourceFile, options: PlanOptions) -> Vec<Diagnostic> {
     };
     let mut said = plan.warnings().to_vec();
     for request in plan.unresolved() {
-        if let Some(base) = resolve(&request) {
-            plan.resolve(&request, base);
+        if let Some(base) = resolve(&request)
+            && let Err(found) = plan.resolve(&request, base)
+        {
+            said.extend(found);
+            return said;
         }
     }
     let mut graph = DefinitionBuilder::new();

@@ -28,7 +28,7 @@ fn said(text: &str, options: PlanOptions) -> Vec<Diagnostic> {
     };
     for request in plan.unresolved() {
         let base = base(&request);
-        plan.resolve(&request, base);
+        plan.resolve(&request, base).unwrap();
     }
     let mut said = plan.warnings().to_vec();
     let mut graph = DefinitionBuilder::new();

@@ -29,6 +29,7 @@ pub(super) fn lower(
         remote,
         from: None,
         archives,
+        parents: false,
     };
     files::lower(stage, instruction, &files)
 }

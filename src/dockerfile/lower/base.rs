@@ -5,17 +5,13 @@ use graph::{
 };
 use oci::{ImageConfig, Platform};
 
-use crate::ast::InstructionKind;
 use crate::call::Inputs;
 use crate::check;
-use crate::diagnostic::Diagnostic;
 use crate::lower::stage_lowering::StageLowering;
 use crate::lower::state::StageState;
-use crate::lower::{HistoryStep, Lowered, path};
-use crate::source::{Span, Spanned};
-use crate::stage::{
-    BareContext, BaseRequest, Environment, ResolvedBase, StageId, StagePlan, windows,
-};
+use crate::lower::{HistoryStep, Lowered, path, windows};
+use crate::source::Spanned;
+use crate::stage::{BareContext, BaseRequest, Environment, ResolvedBase, StageId, StagePlan};
 
 /// Where programs are looked for when an image does not say.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -23,21 +19,29 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /// Returns the state of `FROM scratch`.
 pub(super) fn empty(platform: &Platform) -> StageState {
     let mut config = ImageConfig::new(platform);
-    config.config.working_dir = Some("/".to_owned());
-    config.config.env_set("PATH", DEFAULT_PATH);
+    config.config.working_dir = Some(base_directory("/", platform));
+    add_path(&mut config, platform);
     StageState::new(Input::Scratch, config)
+}
+
+/// Sets `PATH` where the image does not; Windows has one of its own.
+fn add_path(config: &mut ImageConfig, platform: &Platform) {
+    if !platform.is_windows() && config.config.env_get("PATH").is_none() {
+        config.config.env_set("PATH", DEFAULT_PATH);
+    }
 }
 
 /// Returns the state of a stage that begins where an earlier one ended.
 ///
 /// # Errors
 ///
-/// Fails when the earlier one has `ONBUILD` triggers; with an empty list when it has failed.
+/// Fails with an empty list when the earlier one has failed.
 pub(super) fn stage(lowering: &StageLowering<'_>, id: StageId) -> Lowered<StageState> {
     let mut state = lowering.earlier(id)?.clone();
-    refuse_triggers(&state.config, base_span(lowering))?;
     // What the earlier stage asks for is told of that stage.
     state.inputs = Inputs::default();
+    // They are among the instructions of this stage now.
+    state.config.config.on_build.clear();
     Ok(state)
 }
 
@@ -45,7 +49,7 @@ pub(super) fn stage(lowering: &StageLowering<'_>, id: StageId) -> Lowered<StageS
 ///
 /// # Errors
 ///
-/// Fails when the image was not resolved, is for Windows, or has `ONBUILD` triggers.
+/// Fails when the image was not resolved.
 pub(super) fn image(
     lowering: &mut StageLowering<'_>,
     request: &BaseRequest,
@@ -58,19 +62,40 @@ pub(super) fn image(
     );
     let root = source(lowering, request, label)?;
     let mut config = resolved(lowering.plan, request)?.config.clone();
-    let span = base_span(lowering);
-    if config.platform().is_windows() {
-        return Err(vec![windows(&config.platform(), span)]);
-    }
-    refuse_triggers(&config, span)?;
+    config.config.on_build.clear();
     config.created = None;
-    if config.config.env_get("PATH").is_none() {
-        config.config.env_set("PATH", DEFAULT_PATH);
+    let platform = &lowering.stage.platform;
+    add_path(&mut config, platform);
+    let directory = config.config.working_dir.take();
+    config.config.working_dir = directory.map(|path| base_directory(&path, platform));
+    let mut state = StageState::new(root, config);
+    state.files = files_of(lowering, request)?;
+    Ok(state)
+}
+
+/// Returns the working directory of a base, absolute.
+fn base_directory(path: &str, platform: &Platform) -> String {
+    if !platform.is_windows() {
+        return path::working_directory("/", path);
     }
-    if let Some(directory) = &config.config.working_dir {
-        config.config.working_dir = Some(path::working_directory("/", directory));
-    }
-    Ok(StageState::new(root, config))
+    // A base may have any path; one that nobody could name is as good as none.
+    let path = windows::without_drive(path).unwrap_or_default();
+    windows::to_backslashes(&path::clean(&path))
+}
+
+/// Returns the directory of an image's file system that holds what a container sees.
+///
+/// # Errors
+///
+/// Fails when the image was not resolved.
+pub(super) fn files_of(
+    lowering: &StageLowering<'_>,
+    request: &BaseRequest,
+) -> Lowered<&'static str> {
+    let config = &resolved(lowering.plan, request)?.config;
+    // The layers of an image without any are made here, and like those for Linux.
+    let has_files = config.platform().is_windows() && !config.rootfs.diff_ids.is_empty();
+    Ok(if has_files { windows::FILES } else { "" })
 }
 
 /// The remark of history entries that stand for layers which no instruction made.
@@ -113,6 +138,7 @@ fn whole() -> CopyAction {
         mode: None,
         exclude: Vec::new(),
         archives: Archives::Keep,
+        link: false,
     }
 }
 
@@ -132,7 +158,8 @@ pub(super) fn source(
     }
     let name = Spanned::new(request.name.as_str(), request.span);
     let found = base.config.platform();
-    check::base_platform(&name, &request.platform, &found, &mut lowering.site());
+    let wanted = lowering.stage.platform.clone();
+    check::base_platform(&name, &wanted, &found, &mut lowering.site());
     Ok(lowering.add(Vertex {
         op: Op::Source(SourceOp::Image(base.source.clone())),
         inputs: Vec::new(),
@@ -147,39 +174,21 @@ fn resolved<'a>(plan: &'a StagePlan, request: &BaseRequest) -> Lowered<&'a Resol
         .ok_or_else(|| vec![request.not_found()])
 }
 
-fn refuse_triggers(config: &ImageConfig, span: Span) -> Lowered {
-    if config.config.on_build.is_empty() {
-        return Ok(());
-    }
-    let title = "building on an image with ONBUILD triggers is not supported yet";
-    let triggers = config.config.on_build.iter();
-    let fault = triggers.fold(Diagnostic::error(title, span), |fault, trigger| {
-        fault.with_note(format!("trigger: `ONBUILD {trigger}`"))
-    });
-    Err(vec![fault])
-}
-
-/// Returns the place of the word that names the base.
-fn base_span(lowering: &StageLowering<'_>) -> Span {
-    let instruction = lowering.plan.ast.instructions.get(lowering.stage.from);
-    match instruction.map(|instruction| &instruction.kind) {
-        Some(InstructionKind::From(from)) => from.image.span,
-        _ => Span::default(),
-    }
-}
-
 fn instruction_line(lowering: &StageLowering<'_>) -> usize {
     let instruction = lowering.plan.ast.instructions.get(lowering.stage.from);
     instruction.map_or(0, |instruction| instruction.lines.first)
 }
 
-/// Makes a configuration one for the target. A variant that the target does not name stays, as long as
-/// operating system and architecture are the same.
+/// Makes a configuration one for the target. A variant and a version that the target does not name stay, as
+/// long as operating system and architecture are the same.
 pub(super) fn set_platform(config: &mut ImageConfig, target: &Platform) {
     let mut platform = target.clone();
     let is_same = config.os == target.os && config.architecture == target.architecture;
     if platform.variant.is_none() && is_same {
         platform.variant.clone_from(&config.variant);
+    }
+    if !is_same {
+        config.os_version = None;
     }
     config.set_platform(&platform);
 }

@@ -7,23 +7,15 @@ use crate::diagnostic::Diagnostic;
 use crate::lower::files::{Files, Verb};
 use crate::lower::remote::RemoteSources;
 use crate::lower::stage_lowering::StageLowering;
-use crate::lower::{Lowered, files, not_yet};
+use crate::lower::{Lowered, files};
 
 /// Copies files of the build context, of an earlier stage or of an image.
-///
-/// `--link` is taken as a plain copy: it leads to the same files, only less of it can be reused.
 pub(super) fn lower(
     stage: &mut StageLowering<'_>,
     index: usize,
     instruction: &Instruction,
     copy: &CopyInstruction,
 ) -> Lowered {
-    if copy.parents {
-        return Err(not_yet(
-            "COPY --parents",
-            files::flag_span(instruction, "parents"),
-        ));
-    }
     let sources = stage.texts(&copy.spec.sources)?;
     for (source, word) in sources.iter().zip(&copy.spec.sources) {
         if files::remote(source).is_some() {
@@ -40,6 +32,7 @@ pub(super) fn lower(
         remote: RemoteSources::new(),
         from,
         archives: Archives::Keep,
+        parents: copy.parents,
     };
     files::lower(stage, instruction, &files)
 }

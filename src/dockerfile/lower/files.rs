@@ -38,6 +38,8 @@ pub(super) struct Files<'a> {
     /// Where they are; the build context when absent.
     pub(super) from: Option<&'a CopyFrom>,
     pub(super) archives: Archives,
+    /// `--parents`: whether the directories that lead to a source are copied too.
+    pub(super) parents: bool,
 }
 
 /// The expanded words of a copy.
@@ -60,14 +62,18 @@ pub(super) fn lower(
     let words = words(stage, files.spec)?;
     let text = without_passwords(stage.shown(instruction), files);
     let created_by = created_by(files, &words);
+    let has_mode = words.mode.is_some();
     let mut inputs = Vec::new();
     if files.remote.len() < files.sources.len() {
         inputs.push(stage.copy_source(instruction, files.from)?);
     }
-    let paths = paths(files, &mut inputs);
+    let mut sources = paths(stage, files, &mut inputs)?;
+    sources.extend(words.inline);
+    let destination = stage.path(&words.destination, &files.spec.destination)?;
+    let destination = path::destination(&stage.directory(), &destination);
     let action = CopyAction {
-        sources: paths.into_iter().chain(words.inline).collect(),
-        destination: path::destination(&stage.directory(), &words.destination),
+        sources,
+        destination: stage.state.in_layer(&destination),
         owner: words.owner,
         mode: words.mode,
         exclude: files
@@ -77,6 +83,8 @@ pub(super) fn lower(
             .map(|pattern| pattern.value.clone())
             .collect(),
         archives: files.archives,
+        // What a mode changes depends on what is there, as in `BuildKit`.
+        link: files.spec.link && !has_mode,
     };
     let op = Op::File(FileOp {
         action: FileAction::Copy(action),
@@ -94,11 +102,23 @@ pub(super) fn lower(
 }
 
 /// Returns the sources but those that stand in the Dockerfile. What a server has is an input of its own.
-fn paths(files: &Files<'_>, inputs: &mut Vec<Input>) -> Vec<CopySource> {
+fn paths(
+    stage: &StageLowering<'_>,
+    files: &Files<'_>,
+    inputs: &mut Vec<Input>,
+) -> Lowered<Vec<CopySource>> {
+    let root = stage.source_files(files.from)?;
     let mut paths = Vec::new();
-    for (index, source) in files.sources.iter().enumerate() {
+    for (index, (source, word)) in files.sources.iter().zip(&files.spec.sources).enumerate() {
         paths.push(match files.remote.get(&index) {
-            None => CopySource::Path(path::clean(source)),
+            None => {
+                let path = stage.path(source, word)?;
+                if files.parents {
+                    with_parents(root, &path)
+                } else {
+                    CopySource::Path(format!("{root}{}", path::clean(&path)))
+                }
+            }
             Some(remote) => {
                 inputs.push(remote.input);
                 CopySource::Remote {
@@ -109,7 +129,16 @@ fn paths(files: &Files<'_>, inputs: &mut Vec<Input>) -> Vec<CopySource> {
             }
         });
     }
-    paths
+    Ok(paths)
+}
+
+/// Splits a source of `--parents` where its `/./` says from where on its directories are kept.
+fn with_parents(root: &str, path: &str) -> CopySource {
+    let (base, pattern) = path.split_once("/./").unwrap_or(("/", path));
+    CopySource::Parents {
+        base: format!("{root}{}", path::clean(base)),
+        pattern: path::clean(pattern).trim_start_matches('/').to_owned(),
+    }
 }
 
 fn words(stage: &mut StageLowering<'_>, spec: &CopySpec) -> Lowered<Words> {
@@ -168,6 +197,7 @@ fn without_passwords(text: String, files: &Files<'_>) -> String {
 
 fn created_by(files: &Files<'_>, words: &Words) -> String {
     let mut shown = vec![files.verb.name().to_owned()];
+    shown.extend(files.parents.then(|| "--parents".to_owned()));
     shown.extend(words.owner.iter().map(|owner| format!("--chown={owner}")));
     shown.extend(words.mode.iter().map(|mode| format!("--chmod={mode}")));
     shown.extend(files.sources.iter().map(|source| remote::shown(source)));

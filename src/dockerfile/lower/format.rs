@@ -14,26 +14,43 @@ pub(super) fn quoted_list(items: &[String]) -> String {
     list(items.iter().map(|item| quoted(item)))
 }
 
+/// Returns the character of a number as Go's `%q` writes it: `'A'`, `'\x03'`.
+pub(super) fn quoted_character(number: i64) -> String {
+    let character = u32::try_from(number).ok().and_then(char::from_u32);
+    let mut quoted = String::from('\'');
+    push_quoted(
+        &mut quoted,
+        character.unwrap_or(char::REPLACEMENT_CHARACTER),
+        '\'',
+    );
+    quoted.push('\'');
+    quoted
+}
+
 /// Returns a text as Go's `%q` writes it: `"a"`.
 pub(crate) fn quoted(text: &str) -> String {
     let mut quoted = String::from('"');
     for character in text.chars() {
-        match character {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\u{7}' => quoted.push_str("\\a"),
-            '\u{8}' => quoted.push_str("\\b"),
-            '\u{b}' => quoted.push_str("\\v"),
-            '\u{c}' => quoted.push_str("\\f"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            control if control.is_control() => push_code(&mut quoted, control),
-            plain => quoted.push(plain),
-        }
+        push_quoted(&mut quoted, character, '"');
     }
     quoted.push('"');
     quoted
+}
+
+fn push_quoted(text: &mut String, character: char, quote: char) {
+    match character {
+        '\\' => text.push_str("\\\\"),
+        '\u{7}' => text.push_str("\\a"),
+        '\u{8}' => text.push_str("\\b"),
+        '\u{b}' => text.push_str("\\v"),
+        '\u{c}' => text.push_str("\\f"),
+        '\n' => text.push_str("\\n"),
+        '\r' => text.push_str("\\r"),
+        '\t' => text.push_str("\\t"),
+        control if control.is_control() => push_code(text, control),
+        same if same == quote => text.extend(['\\', quote]),
+        plain => text.push(plain),
+    }
 }
 
 fn push_code(text: &mut String, character: char) {
@@ -118,5 +135,22 @@ mod tests {
         let items = ["a b", "\"", "\\", "\n\u{1}é", ""].map(str::to_owned);
         assert_eq!(quoted_list(&items), r#"["a b" "\"" "\\" "\n\x01é" ""]"#);
         assert_eq!(quoted_list(&[]), "[]");
+    }
+
+    #[test]
+    fn a_character_is_quoted_as_go_quotes_it() {
+        for (number, expected) in [
+            (0, r"'\x00'"),
+            (3, r"'\x03'"),
+            (10, r"'\n'"),
+            (34, "'\"'"),
+            (39, r"'\''"),
+            (65, "'A'"),
+            (92, r"'\\'"),
+            (127, r"'\x7f'"),
+            (-1, "'\u{fffd}'"),
+        ] {
+            assert_eq!(quoted_character(number), expected, "{number}");
+        }
     }
 }

@@ -103,6 +103,7 @@ struct Base {
     #[serde(default)]
     layers: usize,
     os: Option<String>,
+    os_version: Option<String>,
     architecture: Option<String>,
     config: Value,
 }
@@ -118,6 +119,7 @@ fn resolve(request: &BaseRequest, bases: &BTreeMap<String, Base>) -> Option<Reso
     let mut config = ImageConfig::new(&request.platform);
     config.os = base.os.clone().unwrap_or(config.os);
     config.architecture = base.architecture.clone().unwrap_or(config.architecture);
+    config.os_version.clone_from(&base.os_version);
     config.config = serde_json::from_value(base.config.clone()).unwrap();
     let layer = |index: usize| DiffId::new(Digest::of(format!("{name} {index}").as_bytes()));
     config.rootfs = RootFs {
@@ -133,6 +135,15 @@ fn resolve(request: &BaseRequest, bases: &BTreeMap<String, Base>) -> Option<Reso
     Some(ResolvedBase { config, source })
 }
 
+/// Returns the first base that the plan asks for and that there is.
+fn known(plan: &StagePlan, bases: &BTreeMap<String, Base>) -> Option<(BaseRequest, ResolvedBase)> {
+    let mut requests = plan.unresolved().into_iter();
+    requests.find_map(|request| {
+        let base = resolve(&request, bases)?;
+        Some((request, base))
+    })
+}
+
 /// What the command line would say.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -140,6 +151,8 @@ struct Options {
     build_args: BTreeMap<String, String>,
     target: Option<String>,
     platforms: Vec<String>,
+    implicit: bool,
+    from: Option<String>,
     contexts: BTreeSet<String>,
     directories: BTreeMap<String, Vec<String>>,
     empty_contexts: BTreeSet<String>,
@@ -169,6 +182,8 @@ fn options(case: &Path) -> PlanOptions {
     PlanOptions {
         build_args: given.build_args,
         target: given.target,
+        implicit_platform: given.implicit,
+        first_base: given.from,
         contexts: given.contexts,
         directories: given.directories,
         empty_contexts: given.empty_contexts,
@@ -239,9 +254,10 @@ fn build(case: &Path, bases: &BTreeMap<String, Base>, source: &SourceFile, said:
         Err(faults) => return say(said, &faults),
     };
     say(said, plan.warnings());
-    for request in plan.unresolved() {
-        if let Some(base) = resolve(&request, bases) {
-            plan.resolve(&request, base);
+    // Triggers of a base may ask for more.
+    while let Some((request, base)) = known(&plan, bases) {
+        if let Err(faults) = plan.resolve(&request, base) {
+            return say(said, &faults);
         }
     }
     let mut graph = DefinitionBuilder::new();

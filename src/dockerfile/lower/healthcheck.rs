@@ -52,14 +52,20 @@ fn nanoseconds(time: Option<&Spanned<Duration>>) -> i64 {
     })
 }
 
+/// Returns the check as Go's `%q` writes the struct that `BuildKit` has it in; the number of retries is the
+/// character of that number.
 fn shown(check: &Healthcheck) -> String {
+    let times = [
+        check.interval_ns,
+        check.timeout_ns,
+        check.start_period_ns,
+        check.start_interval_ns,
+    ];
+    let times = times.map(|ns| format!("\"{}\"", format::duration(ns)));
     format!(
-        "HEALTHCHECK {{Test:{} Interval:{} Timeout:{} StartPeriod:{} StartInterval:{} Retries:{}}}",
-        format::list(&check.test),
-        format::duration(check.interval_ns),
-        format::duration(check.timeout_ns),
-        format::duration(check.start_period_ns),
-        format::duration(check.start_interval_ns),
-        check.retries
+        "HEALTHCHECK &{{{} {} {}}}",
+        format::quoted_list(&check.test),
+        times.join(" "),
+        format::quoted_character(check.retries)
     )
 }

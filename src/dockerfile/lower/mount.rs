@@ -147,6 +147,7 @@ impl MountLowering<'_, '_> {
             mode: None,
             exclude: Vec::new(),
             archives: Archives::Keep,
+            link: false,
         };
         let text = match from {
             Some(CopyFrom::Directory(name)) => format!("[context {name}] load from client"),

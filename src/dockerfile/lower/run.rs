@@ -30,6 +30,7 @@ pub(super) fn lower(
 ) -> Lowered {
     refuse(run)?;
     sandbox::check(stage, run)?;
+    refuse_windows(stage, instruction)?;
     let Command { argv, files } = command(stage, instruction, run);
     if argv.is_empty() {
         let title = "RUN needs a command";
@@ -71,6 +72,22 @@ fn environment(stage: &StageLowering<'_>, mounts: &Mounts) -> Vec<String> {
         entries.push(format!("{AGENT}={agent}"));
     }
     entries
+}
+
+/// Refuses to run what cannot run here, whatever it is.
+fn refuse_windows(stage: &StageLowering<'_>, instruction: &Instruction) -> Lowered {
+    if !stage.is_windows() {
+        return Ok(());
+    }
+    let platform = stage.stage.platform.format_all();
+    let title = format!("RUN cannot run programs for `{platform}`");
+    let fault = Diagnostic::error(title, instruction.keyword.span);
+    let help = "files are added by `COPY`: a stage of another platform can make them";
+    Err(vec![
+        fault
+            .with_note("only Linux containers run here")
+            .with_help(help.to_owned()),
+    ])
 }
 
 fn refuse(run: &RunInstruction) -> Lowered {

@@ -1,7 +1,6 @@
 //! One stage while its instructions are lowered: what each instruction's file works on.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use graph::{DefinitionBuilder, Input, LocalSource, Op, SourceOp, StepLabel, Vertex};
 use oci::config::RunConfig;
@@ -13,7 +12,7 @@ use crate::lower::arg::is_builders_own;
 use crate::lower::checks::Place;
 use crate::lower::state::StageState;
 use crate::lower::step::Steps;
-use crate::lower::{Lowered, base, format, path};
+use crate::lower::{Lowered, base, format, path, windows};
 use crate::stage::{CopyFrom, PlatformPlan, Stage, StageBase, StageId, StagePlan, expand, fault};
 use crate::words::{self, Expanded};
 
@@ -22,6 +21,9 @@ const CONTEXT: &str = "context";
 
 /// The shell of commands that are one text, where no `SHELL` says otherwise.
 const DEFAULT_SHELL: [&str; 2] = ["/bin/sh", "-c"];
+
+/// The same of an image for Windows.
+const DEFAULT_WINDOWS_SHELL: [&str; 3] = ["cmd", "/S", "/C"];
 
 /// A stage that is being lowered.
 pub(super) struct StageLowering<'a> {
@@ -35,6 +37,8 @@ pub(super) struct StageLowering<'a> {
     pub(super) has_cmd: bool,
     pub(super) steps: Steps<'a>,
     pub(super) place: Place,
+    /// The index of the instruction that is lowered.
+    current: usize,
     warnings: Vec<Diagnostic>,
 }
 
@@ -54,7 +58,7 @@ impl<'a> StageLowering<'a> {
     ///
     /// # Errors
     ///
-    /// Fails when the base is not known, is for Windows or has triggers; with an empty list when the stage
+    /// Fails when the base is not known; with an empty list when the stage
     /// that it is built on has failed.
     pub(super) fn begin(
         plan: &'a StagePlan,
@@ -73,6 +77,7 @@ impl<'a> StageLowering<'a> {
             has_cmd: false,
             steps: Steps::new(plan, platform, stage),
             place: Place::of_stage(plan, stage),
+            current: stage.from,
             warnings: Vec::new(),
         };
         match &stage.base {
@@ -86,13 +91,21 @@ impl<'a> StageLowering<'a> {
         Ok(lowering)
     }
 
-    /// Returns the indices of the instructions to be lowered.
-    pub(super) fn body(&self) -> Range<usize> {
-        let body = self.stage.body.clone();
-        if self.stage.is_replaced() {
-            return body.end..body.end;
+    /// Begins an instruction.
+    pub(super) fn enter(&mut self, index: usize) {
+        self.current = index;
+    }
+
+    /// Returns what the user should know of the instructions up to now.
+    pub(super) fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    /// Adds to the warnings of a trigger, those from the given one on, that they are of a trigger.
+    pub(super) fn explain_warnings(&mut self, from: usize) {
+        for warning in self.warnings.iter_mut().skip(from) {
+            *warning = self.plan.explained(self.current, warning.clone());
         }
-        body
     }
 
     pub(super) fn finish(self) -> (StageState, Vec<Diagnostic>) {
@@ -192,8 +205,48 @@ impl<'a> StageLowering<'a> {
 
     /// Returns the working directory, absolute and clean.
     pub(super) fn directory(&self) -> String {
+        path::clean(&self.configured_directory())
+    }
+
+    /// Returns the working directory as the configuration has it, but with slashes.
+    pub(super) fn configured_directory(&self) -> String {
         let configured = self.state.config.config.working_dir.as_deref();
-        path::clean(configured.unwrap_or("/"))
+        let configured = configured.filter(|path| !path.is_empty()).unwrap_or("/");
+        if !self.is_windows() {
+            return configured.to_owned();
+        }
+        // A base may have any path; one that nobody could name is as good as none.
+        windows::without_drive(configured).unwrap_or_default()
+    }
+
+    /// Sets the working directory of the configuration.
+    pub(super) fn set_directory(&mut self, path: &str) {
+        let configured = if self.is_windows() {
+            windows::to_backslashes(&path::clean(path))
+        } else {
+            path.to_owned()
+        };
+        self.config().working_dir = Some(configured);
+    }
+
+    /// Tells whether the stage is for Windows, whose paths have drives and backslashes.
+    pub(super) fn is_windows(&self) -> bool {
+        self.stage.platform.is_windows()
+    }
+
+    /// Returns a path as it is taken on the way to a file: on Windows without its drive.
+    ///
+    /// # Errors
+    ///
+    /// Fails at `word` when the path is none of an image.
+    pub(super) fn path(&self, text: &str, word: &Word) -> Lowered<String> {
+        if !self.is_windows() {
+            return Ok(text.to_owned());
+        }
+        windows::without_drive(text).map_err(|error| {
+            let title = format!("the path `{}` {error}", word.value);
+            vec![Diagnostic::error(title, word.span)]
+        })
     }
 
     /// Returns the argument vector of a command: its words, or the shell in force and its text.
@@ -208,7 +261,13 @@ impl<'a> StageLowering<'a> {
     pub(super) fn shell_command(&self, text: &str) -> Vec<String> {
         let mut argv = self.state.config.config.shell.clone();
         if argv.is_empty() {
-            argv.extend(DEFAULT_SHELL.map(str::to_owned));
+            let is_windows = self.state.config.platform().is_windows();
+            let usual: &[&str] = if is_windows {
+                &DEFAULT_WINDOWS_SHELL
+            } else {
+                &DEFAULT_SHELL
+            };
+            argv.extend(usual.iter().map(|word| (*word).to_owned()));
         }
         argv.push(text.to_owned());
         argv
@@ -218,15 +277,37 @@ impl<'a> StageLowering<'a> {
     /// in capitals.
     pub(super) fn shown(&self, instruction: &Instruction) -> String {
         let original = instruction.original.trim();
+        // Only planning knows what the variables of `--from` hold.
+        let mut flags = instruction.flags.iter();
+        let from = flags.find(|flag| flag.name.value == "from");
+        let kept = from.and_then(|flag| flag.value.as_ref());
+        let split = kept.and_then(|word| original.split_once(&format!("--from={}", word.value)));
+        let shown = match (split, kept) {
+            (Some((left, right)), Some(word)) => {
+                let (left, right) = (self.expanded(left), self.expanded(right));
+                format!("{left}--from={}{right}", word.value)
+            }
+            _ => self.expanded(original),
+        };
+        format::capitalised(&shown)
+    }
+
+    /// Returns a part of an instruction with its variables expanded, or as it is where that is not possible.
+    fn expanded(&self, text: &str) -> String {
         let lookup = |name: &str| self.state.variables.get(name).map(str::to_owned);
-        let text = words::expand_word(original, &lookup, self.plan.ast.escape);
-        format::capitalised(&text.map_or_else(|_| original.to_owned(), |expanded| expanded.value))
+        let expanded = words::expand_word(text, &lookup, self.plan.ast.escape);
+        expanded.map_or_else(|_| text.to_owned(), |expanded| expanded.value)
     }
 
     /// Adds a step that changes the file system of the stage.
     pub(super) fn change(&mut self, instruction: &Instruction, change: Change) {
         let line = instruction.lines.first;
-        let label = self.steps.next(change.text, line, &self.state.variables);
+        let text = if self.plan.is_trigger(self.current) {
+            format!("ONBUILD {}", change.text)
+        } else {
+            change.text
+        };
+        let label = self.steps.next(text, line, &self.state.variables);
         let inputs = std::iter::once(self.state.root)
             .chain(change.sources)
             .collect();
@@ -237,6 +318,9 @@ impl<'a> StageLowering<'a> {
             platform,
             label,
         });
+        if let (Input::Vertex(id), true) = (self.state.root, self.plan.is_renewed(self.stage)) {
+            self.graph.renew(id);
+        }
         self.state.record(change.created_by, false);
     }
 
@@ -272,6 +356,21 @@ impl<'a> StageLowering<'a> {
         let ignore = self.plan.options.directories.get(name).cloned();
         let text = format!("[context {name}] load from client");
         self.local(name, ignore.unwrap_or_default(), &text)
+    }
+
+    /// Returns where the files are in what a copy copies from: below `Files` in the layers of an image for
+    /// Windows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::copy_source`].
+    pub(super) fn source_files(&self, from: Option<&CopyFrom>) -> Lowered<&'static str> {
+        match from {
+            Some(CopyFrom::Stage(id)) => Ok(self.earlier(*id)?.files),
+            Some(CopyFrom::Image(request)) => base::files_of(self, request),
+            Some(CopyFrom::Unavailable(fault)) => Err(vec![Diagnostic::clone(fault)]),
+            None | Some(CopyFrom::Scratch | CopyFrom::Directory(_)) => Ok(""),
+        }
     }
 
     /// Returns the build context.

@@ -12,6 +12,9 @@ use crate::stage::Environment;
 pub(super) struct StageState {
     /// The file system.
     pub(super) root: Input,
+    /// The directory of the file system that holds what a container sees: `/Files` of an image for Windows,
+    /// else empty.
+    pub(super) files: &'static str,
     /// The configuration of the image.
     pub(super) config: ImageConfig,
     /// What commands and later instructions see: the image's environment, `ENV` and `ARG`.
@@ -32,6 +35,7 @@ impl StageState {
         let variables = Environment::from_entries(&config.config.env);
         Self {
             root,
+            files: "",
             config,
             variables,
             arguments: Vec::new(),
@@ -39,6 +43,11 @@ impl StageState {
             inputs: Inputs::default(),
             history: Vec::new(),
         }
+    }
+
+    /// Returns where an absolute path of a container is in the file system.
+    pub(super) fn in_layer(&self, path: &str) -> String {
+        format!("{}{path}", self.files)
     }
 
     /// Tells whether an argument was declared, with or without a value.

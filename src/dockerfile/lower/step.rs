@@ -20,13 +20,10 @@ impl<'a> Steps<'a> {
     /// Counts what the stage will show: its base image and the instructions that change files. `WORKDIR /`
     /// is counted though it does nothing, as `BuildKit` does.
     pub(super) fn new(plan: &'a StagePlan, platform: &PlatformPlan, stage: &'a Stage) -> Self {
-        let instructions = plan
-            .ast
-            .instructions
-            .get(stage.body.clone())
-            .unwrap_or_default();
+        let instructions = stage
+            .instructions()
+            .filter_map(|index| plan.ast.instructions.get(index));
         let steps = instructions
-            .iter()
             .filter(|instruction| is_step(&instruction.kind))
             .count();
         let has_image = match &stage.base {

@@ -14,29 +14,24 @@ const MODE: u32 = 0o755;
 pub(super) fn lower(
     stage: &mut StageLowering<'_>,
     instruction: &Instruction,
-    path: &Word,
+    word: &Word,
 ) -> Lowered {
-    let wanted = stage.text(path)?;
+    let wanted = stage.text(word)?;
+    let wanted = stage.path(&wanted, word)?;
     let text = stage.shown(instruction);
-    let current = stage
-        .state
-        .config
-        .config
-        .working_dir
-        .clone()
-        .unwrap_or_default();
-    let current = if current.is_empty() { "/" } else { &current };
-    let configured = path::working_directory(current, &wanted);
+    let configured = path::working_directory(&stage.configured_directory(), &wanted);
     let created_by = format!("WORKDIR {configured}");
-    stage.config().working_dir = Some(configured);
+    stage.set_directory(&configured);
     let directory = stage.directory();
     if directory == "/" {
         stage.state.record(created_by, true);
         return Ok(());
     }
-    let owner = stage.config().user.clone().filter(|user| !user.is_empty());
+    let is_windows = stage.is_windows();
+    let owner = stage.config().user.clone();
+    let owner = owner.filter(|user| !user.is_empty() && !is_windows);
     let action = FileAction::MakeDirectory(MakeDirectory {
-        path: directory,
+        path: stage.state.in_layer(&directory),
         mode: MODE,
         owner,
     });

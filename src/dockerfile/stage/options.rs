@@ -30,6 +30,12 @@ pub struct PlanOptions {
     pub build_platform: Platform,
     /// The platforms that an image is wanted for, at least one.
     pub target_platforms: Vec<Platform>,
+    /// Whether nobody asked for the one platform: a base that is for another is taken as it is.
+    pub implicit_platform: bool,
+    /// `--from`: the image that the first stage is built on, whatever its `FROM` says.
+    pub first_base: Option<String>,
+    /// `--no-cache-filter`: the stages whose steps are carried out again, by name in lower case or number.
+    pub renewed_stages: BTreeSet<String>,
     /// The names given with `--build-context`, also as `name::platform`.
     pub contexts: BTreeSet<String>,
     /// Those of the named contexts that are directories, with the patterns of their ignore files.
@@ -63,6 +69,9 @@ impl PlanOptions {
             stages: StageScope::Needed,
             build_platform,
             target_platforms,
+            implicit_platform: false,
+            first_base: None,
+            renewed_stages: BTreeSet::new(),
             contexts: BTreeSet::new(),
             directories: BTreeMap::new(),
             empty_contexts: BTreeSet::new(),

@@ -4,11 +4,13 @@
 //! a name means can depend on the platform (`FROM base-$TARGETARCH`), so this is done for each one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use oci::{Platform, Reference};
 
 use crate::ast::{
-    Ast, CopyInstruction, FromInstruction, InstructionKind, RunInstruction, StageAlias, Word,
+    Ast, CopyInstruction, FromInstruction, Instruction, InstructionKind, RunInstruction,
+    StageAlias, Word,
 };
 use crate::check::{self, PlatformFlag, Settings, Site};
 use crate::diagnostic::Diagnostic;
@@ -17,7 +19,7 @@ use crate::stage::expand::expand;
 use crate::stage::options::PlanOptions;
 use crate::stage::request::BaseRequest;
 use crate::stage::{BareContext, CopyFrom, Stage, StageBase, StageId, StandsFor};
-use crate::stage::{arguments, context};
+use crate::stage::{arguments, context, from};
 use crate::suggest;
 use crate::words::Expanded;
 
@@ -49,26 +51,49 @@ pub(super) struct Scope<'a> {
 
 /// Resolves all stages, those with faults too.
 pub(super) fn resolve(scope: Scope<'_>) -> Resolved {
-    let mut resolver = Resolver {
-        scope,
-        earlier: BTreeMap::new(),
-        names: all_names(scope.ast),
-        declared: arguments::declared(scope.ast),
-        index: 0,
-        used: BTreeSet::new(),
-        resolved: Resolved::default(),
-    };
+    let mut resolver = Resolver::new(scope);
     for (index, instruction) in scope.ast.instructions.iter().enumerate() {
-        resolver.index = index;
-        match &instruction.kind {
-            InstructionKind::From(from) => resolver.begin(index, from),
-            InstructionKind::Copy(copy) => resolver.copy(index, copy),
-            InstructionKind::Run(run) => resolver.mounts(index, run),
-            _ => {}
-        }
+        resolver.instruction(index, instruction);
         resolver.extend(index + 1);
     }
     resolver.finish()
+}
+
+/// Resolves what the triggers of one stage name: what stands above that stage.
+///
+/// # Errors
+///
+/// Fails with what is wrong in them.
+pub(super) fn resolve_triggers(
+    scope: Scope<'_>,
+    stages: &mut Vec<Stage>,
+    stage: StageId,
+    triggers: Range<usize>,
+) -> Result<(), Vec<(usize, Diagnostic)>> {
+    let below = stages.split_off((stage.0 + 1).min(stages.len()));
+    let mut resolver = Resolver::new(scope);
+    let mut faults = Vec::new();
+    for above in stages.drain(..) {
+        resolver.name_previous();
+        resolver.resolved.stages.push(above);
+    }
+    for index in triggers.clone() {
+        if let Some(instruction) = scope.ast.instructions.get(index) {
+            resolver.instruction(index, instruction);
+        }
+        let found = resolver.resolved.faults.drain(..);
+        faults.extend(found.map(|fault| (index, fault)));
+    }
+    *stages = resolver.resolved.stages;
+    if let Some(last) = stages.last_mut() {
+        last.triggers = Some(triggers);
+    }
+    stages.extend(below);
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(faults)
+    }
 }
 
 /// Returns the names of all stages of the file with the number of the first stage of each.
@@ -105,6 +130,28 @@ struct Resolver<'a> {
 }
 
 impl<'a> Resolver<'a> {
+    fn new(scope: Scope<'a>) -> Self {
+        Self {
+            scope,
+            earlier: BTreeMap::new(),
+            names: all_names(scope.ast),
+            declared: arguments::declared(scope.ast),
+            index: 0,
+            used: BTreeSet::new(),
+            resolved: Resolved::default(),
+        }
+    }
+
+    fn instruction(&mut self, index: usize, instruction: &Instruction) {
+        self.index = index;
+        match &instruction.kind {
+            InstructionKind::From(from) => self.begin(index, from),
+            InstructionKind::Copy(copy) => self.copy(index, copy),
+            InstructionKind::Run(run) => self.mounts(index, run),
+            _ => {}
+        }
+    }
+
     fn begin(&mut self, index: usize, from: &FromInstruction) {
         self.name_previous();
         let platform = self.platform(from);
@@ -122,6 +169,7 @@ impl<'a> Resolver<'a> {
             name,
             from: index,
             body: index + 1..index + 1,
+            triggers: None,
             base,
             arguments: std::mem::take(&mut self.used),
             platform,
@@ -210,9 +258,6 @@ impl<'a> Resolver<'a> {
         if let Some(mut at) = self.site() {
             check::constant_platform(flag, stage, &platform, &mut at);
         }
-        if platform.is_windows() {
-            return Err(vec![super::windows(&platform, word.span)]);
-        }
         Ok(platform)
     }
 
@@ -231,7 +276,7 @@ impl<'a> Resolver<'a> {
             request.context = Some(context);
             return StageBase::Replaced(request);
         }
-        let image = match self.expand(&from.image) {
+        let image = match self.base_name(from) {
             Ok(expanded) => expanded,
             Err(faults) => {
                 self.resolved.faults.extend(faults);
@@ -253,6 +298,18 @@ impl<'a> Resolver<'a> {
         match context.and_then(|context| self.bare(context, StandsFor::Base)) {
             Some(bare) => StageBase::Bare(bare),
             None => StageBase::Image(request),
+        }
+    }
+
+    /// Returns the name behind `FROM`, or what `--from` says instead of the first one.
+    fn base_name(&mut self, from: &FromInstruction) -> Result<Expanded, Vec<Diagnostic>> {
+        let given = &self.scope.options.first_base;
+        match given.as_ref().filter(|_| self.resolved.stages.is_empty()) {
+            Some(name) => Ok(Expanded {
+                value: name.clone(),
+                ..Expanded::default()
+            }),
+            None => self.expand(&from.image),
         }
     }
 
@@ -282,7 +339,7 @@ impl<'a> Resolver<'a> {
         if self.resolved.stages.is_empty() {
             return;
         }
-        match self.copy_from(word) {
+        match self.copy_from(index, word) {
             Ok(source) => {
                 if let Some(stage) = self.resolved.stages.last_mut() {
                     stage.copies.insert(index, source);
@@ -292,12 +349,8 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn copy_from(&mut self, word: &Word) -> Result<CopyFrom, Vec<Diagnostic>> {
-        let nothing = Environment::default();
-        let literal = expand(word, &nothing, self.scope.ast.escape)?.value;
-        if literal != word.value {
-            return Err(vec![variable_in_from(word)]);
-        }
+    fn copy_from(&mut self, index: usize, word: &Word) -> Result<CopyFrom, Vec<Diagnostic>> {
+        let literal = from::name(self.scope, &self.resolved.stages, index, word)?;
         Ok(self.named(literal, word))
     }
 
@@ -452,14 +505,6 @@ fn from_bare(context: &BareContext) -> CopyFrom {
         Some(name) => CopyFrom::Directory(name.clone()),
         None => CopyFrom::Scratch,
     }
-}
-
-fn variable_in_from(word: &Word) -> Diagnostic {
-    Diagnostic::error(
-        format!("`--from` takes no variables: `{}`", word.value),
-        word.span,
-    )
-    .with_help("give the image a stage of its own: `FROM … AS name`, then `--from=name`".to_owned())
 }
 
 fn too_early(number: usize, current: usize, word: &Word) -> Diagnostic {

@@ -58,7 +58,7 @@ fn each_base_of_a_needed_stage_is_asked_for_once_and_in_the_order_of_the_file() 
         ]
     );
     let first = plan.unresolved().remove(0);
-    plan.resolve(&first, base(&first));
+    plan.resolve(&first, base(&first)).unwrap();
     assert_eq!(
         asked(&plan).first().map(String::as_str),
         Some("b linux/amd64")
@@ -81,7 +81,7 @@ fn a_stage_on_the_build_platform_is_in_the_graph_once_for_all_targets() {
     let targets = ["linux/amd64", "linux/arm64", "linux/riscv64"];
     let mut plan = plan(text, &targets);
     for request in plan.unresolved() {
-        plan.resolve(&request, base(&request));
+        plan.resolve(&request, base(&request)).unwrap();
     }
     let mut graph = DefinitionBuilder::new();
     let targets = platforms(&targets);

@@ -10,12 +10,16 @@
 //! that are missing on the way are made with the owner and the `--chmod` of the copy, or else with mode
 //! 0755 (moby/buildkit#4945); a directory that is
 //! there keeps its attributes if it is the destination itself, and takes those of the source below it.
+//!
+//! A copy with `--link` is planned onto nothing: it follows no link of the destination, and the
+//! directories that it makes on the way hide what those below were like.
 
 mod archive;
 mod collect;
 mod error;
 mod filter;
 mod mode;
+mod parents;
 mod plan;
 mod remote;
 mod similar;
@@ -27,7 +31,7 @@ mod wildcard;
 
 use std::sync::Arc;
 
-use graph::{Archives, CopyAction};
+use graph::{Archives, CacheMap, CopyAction, KeyInput};
 use layer::ChangeSet;
 use oci::time::Clock;
 use rootfs::FileTime;
@@ -83,16 +87,39 @@ pub(crate) fn run(
         None => Arc::new(collect(step, action)?),
     };
     let below = step.below()?;
-    let view = realise::view(step.workshop, step.step_id(), below)?;
-    let changes = plan::plan(&view, action, &collected, &step.workshop.clock)?;
     let key = making.key.ok_or(StepError::MissingInput { index: 0 })?;
-    let layer = recipe(step, "copy", &key, changes)?;
+    let layer = if action.link {
+        linked(step, action, &collected)?
+    } else {
+        let view = realise::view(step.workshop, step.step_id(), below)?;
+        let changes = plan::plan(&view, action, &collected, &step.workshop.clock)?;
+        recipe(step, "copy", &key, changes)?
+    };
     // The definition's record names the content's, which is written first.
     cache::remember(step.workshop, &key, &layer)?;
     if let Some(definition) = &making.definition {
         cache::remember_alias(step.workshop, definition, &key, &layer)?;
     }
     Ok(Output::Files(below.with(Arc::new(layer))))
+}
+
+/// Makes the layer of a `--link`: as if onto nothing, and named by what is copied alone. So what is below is
+/// not looked at, and the same files on another base are the same layer.
+fn linked(
+    step: &Step<'_>,
+    action: &CopyAction,
+    collected: &Collected,
+) -> Result<StackLayer, StepError> {
+    let nothing = realise::view(step.workshop, step.step_id(), &Stack::scratch())?;
+    let changes = plan::plan(&nothing, action, collected, &step.workshop.clock)?;
+    let map = CacheMap::of(step.vertex).ok_or(StepError::MissingInput { index: 0 })?;
+    let content = KeyInput::Content(collected.digest.clone());
+    recipe(
+        step,
+        "link",
+        &map.key(&[KeyInput::Scratch, content]),
+        changes,
+    )
 }
 
 /// Names the layer of a recipe by its key: whoever makes it again makes the same.

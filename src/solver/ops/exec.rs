@@ -5,6 +5,7 @@ mod cache_mount;
 mod check;
 mod environment;
 mod error;
+mod leftover;
 mod mounts;
 mod output;
 mod sandbox;
@@ -54,7 +55,8 @@ pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: Making) -> Result<Output
     let claims = step.workshop.store.claims();
     let claim = claims.exclusive_or(ClaimName::Key(key.digest()), &|| waiting.is_over())?;
     let _claim: Claim = claim.ok_or(StepError::Cancelled)?;
-    let may_reuse = step.job.options.reuse == Reuse::Yes;
+    let is_renewed = step.job.definition.is_renewed(step.id);
+    let may_reuse = step.job.options.reuse == Reuse::Yes && !is_renewed;
     if may_reuse && let Some(layer) = cache::find(step, &key)? {
         return Ok(Output::Files(below.with(layer)));
     }
@@ -132,7 +134,10 @@ fn execute(
     lines.flush();
     drop((root, mounts));
     match FailureStatus::of(outcome.status) {
-        None => commit(key, active),
+        None => {
+            leftover::make(active.fs(), &lowers, workshop.ids, &workshop.clock)?;
+            commit(key, active)
+        }
         Some(_) if workshop.cancel.is_cancelled() => Err(StepError::Cancelled),
         Some(status) => Err(failure(op, status, lines, emulator).into()),
     }

@@ -213,3 +213,50 @@ fn of_several_sources_onto_one_file_the_last_stays() {
     bench.dockerfile("FROM scratch\nCOPY a b /file\n");
     assert_eq!(bench.build(&[]).image().text("file"), "2\n");
 }
+
+#[test]
+fn special_bits_of_the_context_are_kept() {
+    let bench = bench();
+    let cases = [
+        ("d/setuid", 0o4755),
+        ("d/setgid", 0o2755),
+        ("d/sub/x", 0o644),
+    ];
+    for (path, mode) in cases {
+        bench.file(path, "");
+        bench.mode(path, mode);
+    }
+    bench.mode("d/sub", 0o1777);
+    bench.dockerfile("FROM scratch\nCOPY d /d/\n");
+    let built = bench.build(&[]);
+    for (path, mode) in cases {
+        assert_eq!(built.image().entry(path).mode, mode, "{path}");
+    }
+    assert_eq!(built.image().entry("d/sub").mode, 0o1777);
+}
+
+#[test]
+fn a_file_with_holes_is_copied_with_all_its_bytes() {
+    let bench = bench();
+    bench.file("sparse", "start");
+    let file = fs::File::options()
+        .write(true)
+        .open(bench.path("context/sparse"))
+        .unwrap();
+    file.set_len(1 << 20).unwrap();
+    bench.dockerfile("FROM scratch\nCOPY sparse /\n");
+    let built = bench.build(&[]);
+    let content = built.image().text("sparse");
+    assert_eq!(content.len(), 1 << 20);
+    assert_eq!(content.trim_end_matches('\0'), "start");
+}
+
+#[test]
+fn a_socket_of_the_context_becomes_an_empty_file() {
+    let bench = bench();
+    bench.file("d/file", "");
+    let _socket = std::os::unix::net::UnixListener::bind(bench.path("context/d/socket")).unwrap();
+    bench.dockerfile("FROM scratch\nCOPY d /d/\n");
+    let built = bench.build(&[]);
+    assert_eq!(built.image().entry("d/socket").kind, Kind::File(Vec::new()));
+}

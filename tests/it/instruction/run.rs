@@ -260,3 +260,25 @@ fn a_user_that_the_image_does_not_know_is_named() {
       | ^^^^^^^^ step 2/2
     ");
 }
+
+#[test]
+fn an_image_without_the_directories_of_the_system_has_them_after_its_first_command() {
+    needs!(Feature::Busybox);
+    let mut base = BaseImage::busybox();
+    for layer in &mut base.layers {
+        layer.retain(|entry| !["dev", "proc", "sys"].contains(&entry.path.as_str()));
+    }
+    let bench = bench().with_base(&[base]);
+    bench.dockerfile(
+        "FROM base\nRUN echo 1 > /tmp/one\nRUN rmdir /proc 2>/dev/null; echo 2 > /two\n",
+    );
+    let built = bench.build(&[]);
+    let image = built.image();
+    let first: Vec<&str> = image.layers[1]
+        .iter()
+        .map(|entry| entry.path.as_str())
+        .collect();
+    assert_eq!(first, ["dev", "proc", "sys", "tmp", "tmp/one"]);
+    assert_eq!(image.top_paths(), ["two"]);
+    assert_eq!(image.entry("proc").mode, 0o755);
+}

@@ -13,6 +13,7 @@ use runtime::CancelToken;
 use super::error::CopyError;
 use super::file_time;
 use super::filter::{Decision, Filter, text};
+use super::parents::Wanted;
 use super::remote::{Fetched, FetchedSource};
 use super::similar::similar;
 use super::source::SourceTree;
@@ -39,6 +40,8 @@ pub struct Found {
     pub entries: Vec<FoundEntry>,
     /// What happens to it if it is an archive.
     pub archives: Archives,
+    /// Whether directories that are at the destination keep their attributes (`--parents`).
+    pub keeps_directories: bool,
 }
 
 /// One file, directory or link of a source.
@@ -110,6 +113,14 @@ pub(crate) fn collect(
                 }
                 None => {}
             },
+            CopySource::Parents { base, pattern } => {
+                let reader = Reader {
+                    tree,
+                    exclude,
+                    cancel,
+                };
+                sources.extend(reader.read_parents(base, pattern)?);
+            }
         }
     }
     hash_contents(&mut sources, cancel)?;
@@ -128,7 +139,7 @@ pub(crate) fn literal(
         cancel,
     };
     let mut sources = match tree.root() {
-        Some(root) => vec![reader.read_one(root, path, &root_path(path)?)?],
+        Some(root) => vec![reader.read_one(root, path, &root_path(path)?, None)?],
         None => reader.read_nothing(path)?,
     };
     hash_contents(&mut sources, cancel)?;
@@ -184,11 +195,12 @@ fn inline(name: &str, content: &str, clock: &Clock) -> Found {
         name: name.as_bytes().to_vec(),
         entries: vec![entry],
         archives: Archives::Keep,
+        keeps_directories: false,
     }
 }
 
-struct Reader<'a> {
-    tree: &'a SourceTree,
+pub(super) struct Reader<'a> {
+    pub(super) tree: &'a SourceTree,
     exclude: Option<&'a PatternSet>,
     cancel: &'a CancelToken,
 }
@@ -201,17 +213,17 @@ impl Reader<'_> {
         };
         if !CopySource::is_wildcard(path) {
             let named = root_path(&wildcard::unescaped(path))?;
-            return Ok(vec![self.read_one(root, path, &named)?]);
+            return Ok(vec![self.read_one(root, path, &named, None)?]);
         }
         let matches = self.expand(root, path)?;
         matches
             .iter()
-            .map(|named| self.read_one(root, path, named))
+            .map(|named| self.read_one(root, path, named, None))
             .collect()
     }
 
     /// Reads an empty file system: its top is there, and nothing else.
-    fn read_nothing(&self, path: &str) -> Result<Vec<Found>, CopyError> {
+    pub(super) fn read_nothing(&self, path: &str) -> Result<Vec<Found>, CopyError> {
         if CopySource::is_wildcard(path) {
             return Ok(Vec::new());
         }
@@ -232,14 +244,16 @@ impl Reader<'_> {
             name: Vec::new(),
             entries: vec![top],
             archives: Archives::Keep,
+            keeps_directories: false,
         }])
     }
 
-    fn read_one(
+    pub(super) fn read_one(
         &self,
         root: &Arc<Root>,
         shown: &str,
         named: &RootPath,
+        wanted: Option<&mut Wanted>,
     ) -> Result<Found, CopyError> {
         // Links in the path of a source are followed, links inside a source are not.
         let real = root.resolve(named)?;
@@ -256,7 +270,8 @@ impl Reader<'_> {
         }
         let mut entries = Vec::new();
         if is_directory {
-            self.read_directory(root, &real, &mut entries)?;
+            let filter = Filter::new(self.tree.ignore(), self.exclude, &real).only(wanted);
+            self.read_directory((root, &real), filter, &mut entries)?;
         } else {
             let entry = root.entry(&real)?;
             entries.extend(self.entry(root, &entry, RootPath::root())?);
@@ -271,19 +286,19 @@ impl Reader<'_> {
             name,
             entries,
             archives,
+            keeps_directories: false,
         })
     }
 
-    /// Reads a directory and what is below it, without what is ignored or excluded.
+    /// Reads a directory and what the filter takes below it.
     fn read_directory(
         &self,
-        root: &Arc<Root>,
-        real: &RootPath,
+        (root, real): (&Arc<Root>, &RootPath),
+        mut filter: Filter<'_>,
         entries: &mut Vec<FoundEntry>,
     ) -> Result<(), CopyError> {
         let top = root.entry(real)?;
         entries.extend(self.entry(root, &top, RootPath::root())?);
-        let mut filter = Filter::new(self.tree.ignore(), self.exclude, real);
         let mut held_back: Vec<FoundEntry> = Vec::new();
         let mut walk = root.walk_below(real)?;
         while let Some(entry) = walk.next() {
@@ -356,7 +371,7 @@ impl Reader<'_> {
     }
 
     /// Returns the paths that a wildcard matches, sorted; what matches is not searched further.
-    fn expand(&self, root: &Arc<Root>, named: &str) -> Result<Vec<RootPath>, CopyError> {
+    pub(super) fn expand(&self, root: &Arc<Root>, named: &str) -> Result<Vec<RootPath>, CopyError> {
         let (prefix, wildcard) = wildcard::split(named);
         let base = root.resolve(&root_path(&wildcard::unescaped(&prefix))?)?;
         let is_directory = |found: Metadata| found.kind == FileKind::Directory;
@@ -390,7 +405,7 @@ impl Reader<'_> {
         Ok(found)
     }
 
-    fn not_found(&self, path: &str, similar: Option<String>) -> CopyError {
+    pub(super) fn not_found(&self, path: &str, similar: Option<String>) -> CopyError {
         CopyError::NotFound {
             path: path.to_owned(),
             place: self.tree.place(),
@@ -399,7 +414,7 @@ impl Reader<'_> {
     }
 }
 
-fn root_path(path: &str) -> Result<RootPath, CopyError> {
+pub(super) fn root_path(path: &str) -> Result<RootPath, CopyError> {
     RootPath::lexical(path).map_err(|source| CopyError::Path {
         path: path.to_owned(),
         source,

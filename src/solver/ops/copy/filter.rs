@@ -1,10 +1,11 @@
-//! Which entries of a source are copied: the ignore file's patterns and `--exclude`'s.
+//! Which entries of a source are copied: the ignore file's patterns, `--exclude`'s, and what `--parents` wants.
 
 use std::borrow::Cow;
 
 use graph::pattern::{ParentState, PatternSet};
 use rootfs::RootPath;
 
+use super::parents::Wanted;
 use super::plan::with_ancestors;
 
 /// What becomes of an entry below a source; of several decisions the greatest holds.
@@ -21,6 +22,7 @@ pub(super) enum Decision {
 pub(super) struct Filter<'a> {
     ignore: Option<Matcher<'a>>,
     exclude: Option<Matcher<'a>>,
+    wanted: Option<&'a mut Wanted>,
 }
 
 /// Patterns on the way through a tree: what they said of each directory above is known already.
@@ -74,7 +76,14 @@ impl<'a> Filter<'a> {
         Self {
             ignore: ignore.map(|set| Matcher::new(set, source)),
             exclude: exclude.map(|set| Matcher::new(set, &RootPath::root())),
+            wanted: None,
         }
+    }
+
+    /// Leaves out what is not wanted.
+    pub(super) fn only(mut self, wanted: Option<&'a mut Wanted>) -> Self {
+        self.wanted = wanted;
+        self
     }
 
     pub(super) fn decide(
@@ -83,12 +92,17 @@ impl<'a> Filter<'a> {
         tail: &RootPath,
         is_directory: bool,
     ) -> Decision {
-        let parts = [(self.ignore.as_mut(), path), (self.exclude.as_mut(), tail)];
-        let decisions = parts.into_iter().filter_map(|(matcher, path)| {
-            matcher.map(|matcher| matcher.decide(path, is_directory))
+        let ignored = decision(self.ignore.as_mut(), path, is_directory);
+        let excluded = decision(self.exclude.as_mut(), tail, is_directory);
+        let wanted = self.wanted.as_mut().map_or(Decision::Take, |wanted| {
+            wanted.decide(tail, is_directory, ignored == Decision::Take)
         });
-        decisions.max().unwrap_or(Decision::Take)
+        ignored.max(excluded).max(wanted)
     }
+}
+
+fn decision(matcher: Option<&mut Matcher<'_>>, path: &RootPath, is_directory: bool) -> Decision {
+    matcher.map_or(Decision::Take, |matcher| matcher.decide(path, is_directory))
 }
 
 /// Returns a path as patterns see it. A name that is not UTF-8 is matched by `*` alone.

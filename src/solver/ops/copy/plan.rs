@@ -97,9 +97,22 @@ impl Plan<'_> {
                 path: entry.tail.to_string(),
                 source,
             })?;
+            if found.keeps_directories && self.keeps(entry, &path)? {
+                continue;
+            }
             self.put(entry, path, &mut names)?;
         }
         Ok(())
+    }
+
+    /// Tells whether an entry is a directory that is at the destination, which is then kept.
+    fn keeps(&mut self, entry: &FoundEntry, path: &RootPath) -> Result<bool, CopyError> {
+        let is_directory = matches!(entry.node.kind, NodeKind::Directory { .. });
+        if !is_directory || self.kind_at(path)? != Some(FileKind::Directory) {
+            return Ok(false);
+        }
+        self.make_directories(path)?;
+        Ok(true)
     }
 
     fn put(

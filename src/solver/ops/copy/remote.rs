@@ -99,6 +99,7 @@ impl FetchedFileAt {
                 node: Node { attributes, kind },
                 inode: None,
             }],
+            keeps_directories: false,
             archives: graph::Archives::Keep,
         }
     }

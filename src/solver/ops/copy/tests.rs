@@ -16,6 +16,8 @@ use super::source::SourceTree;
 use crate::context::LocalDirectory;
 use crate::realise::View;
 
+mod parents;
+
 fn write(dir: &Path, files: &[&str]) {
     for path in files {
         let path = dir.join(path);
@@ -41,6 +43,7 @@ fn copy(sources: &[&str], destination: &str) -> CopyAction {
         mode: None,
         exclude: Vec::new(),
         archives: Archives::Keep,
+        link: false,
     }
 }
 
