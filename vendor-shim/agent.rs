@@ -10,10 +10,12 @@
 //! | add, remove, lock, unlock, extensions, anything else | failure (5) |
 //!
 //! So an agent of the user's is filtered: a command can use its keys, and can neither take them away
-//! nor leave some of its own. The answers come from an [`Agent`]: [`Keys`] or [`Upstream`].
+//! nor leave some of its own. The answers come from an [`Agent`]: [`Keys`] or [`Upstream`]. A [`Listener`] has
+//! a socket for one.
 
 mod key_file;
 mod keys;
+mod listener;
 mod message;
 mod upstream;
 
@@ -30,6 +32,7 @@ use message::{Fields, Message, kind};
 
 pub use key_file::KeyError;
 pub use keys::Keys;
+pub use listener::Listener;
 pub use upstream::Upstream;
 
 /// What has private keys and signs with them.

@@ -40,6 +40,7 @@ pub use result::{ResultError, ResultOptions};
 pub use sandbox::SandboxOptions;
 
 use secret::{SecretOption, SecretUsageError};
+pub(crate) use ssh::DEFAULT_ID as DEFAULT_SSH_ID;
 pub use ssh::SshError;
 use volume::VolumeUsageError;
 
@@ -243,8 +244,8 @@ impl BuildOptions {
             allowed: &arguments.sandbox.allow,
         };
         let result = ResultOptions::new(&arguments.result, &around)?;
+        let context = context::context(arguments, env)?;
         Ok(Self {
-            context: context::context(arguments, env)?,
             file: context::dockerfile(arguments)?,
             target: arguments.target.clone(),
             contexts: context::named_contexts(arguments, env)?,
@@ -262,11 +263,8 @@ impl BuildOptions {
             volumes: volume::parse_all(&arguments.volumes, env)?,
             no_cache: arguments.no_cache,
             network: arguments.network.unwrap_or(NetworkArgument::Default),
-            ssh: ssh::agents(
-                &arguments.sandbox.ssh,
-                env.ssh_agent.as_deref(),
-                &env.current_directory,
-            )?,
+            ssh: ssh::parse_all(&arguments.sandbox.ssh, &context, env)?,
+            context,
             sandbox: SandboxOptions::new(&arguments.sandbox, arguments.network)?,
             call: Call::read(arguments)?,
             progress: progress(arguments, env, config)?,

@@ -22,7 +22,6 @@ use solver::base::{self, BaseError};
 use solver::ops::exec::Secrets;
 use solver::state::Reuse;
 use solver::{BuildResult, HistoryStep, Job, JobOptions, PlatformResult, Stack, Workshop, solve};
-use vendor_shim::agent::Agent;
 
 use super::said::Said;
 use super::{call, failure};
@@ -45,6 +44,7 @@ mod source;
 use context::Contexts;
 use epoch::EpochFailure;
 use source::Dockerfile;
+use ssh::{Agents, SourceAgent};
 
 /// Runs `build` in the builder.
 pub(crate) fn run(
@@ -103,6 +103,8 @@ pub(super) struct Prepared<'a> {
     pub(super) sources: SourcePolicy,
     contexts: Contexts<'a>,
     secrets: Secrets,
+    agents: Agents,
+    source_agent: Option<SourceAgent>,
 }
 
 /// Reads the Dockerfile, from wherever it comes, and finds out what time it is.
@@ -112,7 +114,10 @@ pub(super) fn prepare<'a>(
     workshop: &mut Workshop,
 ) -> Result<Prepared<'a>, Box<Report>> {
     let secrets = secrets::read(options, env, workshop)?;
-    workshop.remote = Arc::new(workshop.remote.with(secrets.clone(), ssh::socket(options)));
+    let agents = ssh::agents(options)?;
+    let source_agent = SourceAgent::start(&agents)?;
+    let socket = source_agent.as_ref().map(SourceAgent::socket);
+    workshop.remote = Arc::new(workshop.remote.with(secrets.clone(), socket));
     let sources = policy::read(options)?;
     policy::check_fetched(options, &sources)?;
     let main = context::open_main(options, workshop)?;
@@ -131,6 +136,8 @@ pub(super) fn prepare<'a>(
         sources,
         contexts,
         secrets,
+        agents,
+        source_agent,
     })
 }
 
@@ -146,6 +153,9 @@ fn build(
         sources,
         mut contexts,
         secrets,
+        agents,
+        // Until everything is fetched.
+        source_agent: _source_agent,
     } = prepare(options, env, workshop)?;
     let wanted = result::with_time(&options.result, workshop);
     workshop.pack = result::pack_plans(&wanted);
@@ -167,7 +177,6 @@ fn build(
         targets.push(target.map_err(|faults| said.refuse(&faults))?);
     }
     said.warn(targets.iter().flat_map(|target| &target.warnings));
-    let agents = ssh::agents(options)?;
     let definition = graph.finish();
     policy::check_given(&definition, &sources, options)?;
     let job = Job {
@@ -239,7 +248,7 @@ fn plan_options(
 fn job_options(
     options: &BuildOptions,
     plan: &StagePlan,
-    (secrets, ssh): (Secrets, BTreeMap<String, Arc<dyn Agent>>),
+    (secrets, ssh): (Secrets, Agents),
 ) -> JobOptions {
     JobOptions {
         reuse: if options.no_cache || options.policy.nothing_counts() {

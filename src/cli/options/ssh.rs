@@ -3,6 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::ContextSource;
+use crate::env::Environment;
+
+/// The agent that sources have, and mounts that name none.
+pub(crate) const DEFAULT_ID: &str = "default";
+
 /// Why an `--ssh` cannot be understood.
 #[derive(Debug, thiserror::Error)]
 pub enum SshError {
@@ -40,7 +46,32 @@ pub enum SshError {
 }
 
 /// Returns the files of each id: the socket of an agent, or keys.
-pub(super) fn agents(
+///
+/// A context that git fetches by `ssh` comes with the user's agent where no other is given, as with buildx.
+pub(super) fn parse_all(
+    texts: &[String],
+    context: &ContextSource,
+    env: &Environment,
+) -> Result<BTreeMap<String, Vec<PathBuf>>, SshError> {
+    let own = env.ssh_agent.as_deref();
+    let mut agents = agents(texts, own, &env.current_directory)?;
+    if let (true, Some(own)) = (is_ssh(context), own) {
+        agents
+            .entry(DEFAULT_ID.to_owned())
+            .or_insert_with(|| vec![own.to_owned()]);
+    }
+    Ok(agents)
+}
+
+/// Tells whether a repository is reached by `ssh`: by its URL, or as `user@host:path`.
+fn is_ssh(context: &ContextSource) -> bool {
+    let ContextSource::Git(url) = context else {
+        return false;
+    };
+    url.remote.starts_with("ssh://") || !url.remote.contains("://")
+}
+
+fn agents(
     texts: &[String],
     own_agent: Option<&Path>,
     directory: &Path,
@@ -83,6 +114,8 @@ fn agent(
 
 #[cfg(test)]
 mod tests {
+    use dockerfile::giturl::parse_git_url;
+
     use super::*;
 
     fn parsed(texts: &[&str], own: Option<&str>) -> Result<Vec<(String, Vec<PathBuf>)>, String> {
@@ -115,6 +148,34 @@ mod tests {
     fn files_are_found_from_the_working_directory() {
         let expected = vec![entry("keys", &["/here/a", "/b=c"])];
         assert_eq!(parsed(&["keys=a,/b=c"], None), Ok(expected));
+    }
+
+    #[test]
+    fn a_context_that_is_reached_by_ssh_comes_with_the_users_agent() {
+        let env = Environment {
+            ssh_agent: Some(PathBuf::from("/run/agent")),
+            current_directory: PathBuf::from("/here"),
+            ..Environment::default()
+        };
+        let context = |text: &str| ContextSource::Git(parse_git_url(text).unwrap().unwrap());
+        let agents = |ssh: &[&str], context: &ContextSource| {
+            let ssh: Vec<String> = ssh.iter().copied().map(str::to_owned).collect();
+            let agents = parse_all(&ssh, context, &env).unwrap();
+            agents.into_iter().collect::<Vec<_>>()
+        };
+        let own = entry("default", &["/run/agent"]);
+        for text in ["git@example.org:a/b.git", "ssh://git@example.org/a/b.git"] {
+            assert_eq!(
+                agents(&[], &context(text)),
+                std::slice::from_ref(&own),
+                "{text}"
+            );
+        }
+        let given = entry("default", &["/here/key"]);
+        let ssh = context("git@example.org:a/b.git");
+        assert_eq!(agents(&["default=key"], &ssh), [given]);
+        assert_eq!(agents(&[], &context("https://example.org/a/b.git")), []);
+        assert_eq!(agents(&[], &ContextSource::Stdin), []);
     }
 
     #[test]

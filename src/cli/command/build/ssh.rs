@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use vendor_shim::agent::{Agent, KeyError, Keys, Upstream};
+use runtime::CallError;
+use vendor_shim::agent::{Agent, KeyError, Keys, Listener, Upstream};
 
-use crate::options::BuildOptions;
+use crate::options::{BuildOptions, DEFAULT_SSH_ID as DEFAULT_ID};
 use crate::report::{Kind, Report};
 
-/// The agent that is meant where none is named.
-const DEFAULT: &str = "default";
+/// The agents of the build.
+pub(super) type Agents = BTreeMap<String, Arc<dyn Agent>>;
 
 /// Why there is no agent.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +29,49 @@ enum AgentFailure {
     /// A key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// There is no place for a socket.
+    #[error("cannot make a place for the socket of an SSH agent")]
+    Place(#[source] CallError),
+    /// There is no socket.
+    #[error("cannot make the socket of an SSH agent")]
+    Socket(#[source] io::Error),
+}
+
+/// The agent of sources, at a socket for `git` and its `ssh`. It ends with the value.
+#[derive(Debug)]
+pub(super) struct SourceAgent {
+    listener: Listener,
+    // It is in no place but behind this descriptor, which others of our processes find below `/proc`.
+    _directory: OwnedFd,
+}
+
+impl SourceAgent {
+    /// Gives `default` a socket, if it is one of the agents.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the machine has no place for it.
+    pub(super) fn start(agents: &Agents) -> Result<Option<Self>, Box<Report>> {
+        let agent = agents.get(DEFAULT_ID).map(Arc::clone);
+        let started = agent.map(Self::serve).transpose();
+        started.map_err(|failure| Box::new(Report::new(Kind::Host, &failure)))
+    }
+
+    fn serve(agent: Arc<dyn Agent>) -> Result<Self, AgentFailure> {
+        let directory = runtime::memory_directory().map_err(AgentFailure::Place)?;
+        let (process, number) = (std::process::id(), directory.as_raw_fd());
+        let path = PathBuf::from(format!("/proc/{process}/fd/{number}/agent"));
+        let listener = Listener::bind(path, agent).map_err(AgentFailure::Socket)?;
+        Ok(Self {
+            listener,
+            _directory: directory,
+        })
+    }
+
+    /// Returns where it is.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.listener.path().to_owned()
+    }
 }
 
 /// Returns an agent for each `--ssh`. Keys are read now, and sockets are connected to when a command
@@ -35,9 +80,7 @@ enum AgentFailure {
 /// # Errors
 ///
 /// Fails when a file is neither a socket nor a key, or a socket is not alone.
-pub(super) fn agents(
-    options: &BuildOptions,
-) -> Result<BTreeMap<String, Arc<dyn Agent>>, Box<Report>> {
+pub(super) fn agents(options: &BuildOptions) -> Result<Agents, Box<Report>> {
     let agents = options.ssh.iter();
     agents
         .map(|(id, paths)| {
@@ -45,14 +88,6 @@ pub(super) fn agents(
             Ok((id.clone(), agent))
         })
         .collect()
-}
-
-/// Returns the socket of the user's agent where the build may use it: for repositories that are fetched with ssh.
-pub(super) fn socket(options: &BuildOptions) -> Option<PathBuf> {
-    let [path] = options.ssh.get(DEFAULT)?.as_slice() else {
-        return None;
-    };
-    is_socket(path).ok()?.then(|| path.clone())
 }
 
 fn agent(id: &str, paths: &[PathBuf]) -> Result<Arc<dyn Agent>, AgentFailure> {
@@ -88,7 +123,10 @@ fn report(id: &str, failure: &AgentFailure) -> Box<Report> {
         AgentFailure::SeveralFiles { .. } => {
             Some("give either one socket or keys, or each an id of its own".to_owned())
         }
-        AgentFailure::NotFound { .. } | AgentFailure::Key(_) => None,
+        AgentFailure::NotFound { .. }
+        | AgentFailure::Key(_)
+        | AgentFailure::Place(_)
+        | AgentFailure::Socket(_) => None,
     };
     Box::new(report)
 }
