@@ -214,7 +214,6 @@ fn resolve(request: &BaseRequest) -> Option<ResolvedBase> {
     let mut config = ImageConfig::new(&request.platform);
     match request.name.as_str() {
         "busybox" => {}
-        "windows" => "windows".clone_into(&mut config.os),
         "triggers" => config.config.on_build = vec!["RUN --mount=type=cahce true".to_owned()],
         _ => return None,
     }
