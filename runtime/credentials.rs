@@ -6,7 +6,7 @@ use nix::sys::prctl;
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 
 use crate::executor::ExecutorMode;
-use crate::spec::SandboxUser;
+use crate::spec::{Confinement, SandboxUser};
 use crate::sys::{CallError, Called as _};
 use crate::userns::IdMap;
 
@@ -73,7 +73,10 @@ pub(crate) fn raise_kept() -> Result<(), CallError> {
 /// Takes out of the bounding set what a sandbox has not.
 ///
 /// Programs with file capabilities and set-user-id programs cannot get more than this set.
-pub(crate) fn limit_bounding_set() -> Result<(), CallError> {
+pub(crate) fn limit_bounding_set(confinement: Confinement) -> Result<(), CallError> {
+    if confinement == Confinement::Namespace {
+        return Ok(());
+    }
     // What the kernel does not know it does not have in the set either.
     let mut known: Vec<_> = caps::runtime::thread_all_supported().into_iter().collect();
     known.sort_by_key(Capability::index);
@@ -86,11 +89,19 @@ pub(crate) fn limit_bounding_set() -> Result<(), CallError> {
     Ok(())
 }
 
-/// Leaves a command what it is to have: root its 14 capabilities, everybody else none.
+/// Leaves a command what it is to have.
+pub(crate) fn set_final(user: &SandboxUser, confinement: Confinement) -> Result<(), CallError> {
+    match confinement {
+        Confinement::Container => set_container(user),
+        Confinement::Namespace => set_all(),
+    }
+}
+
+/// Leaves root its 14 capabilities, everybody else none.
 ///
 /// A capability that is not permitted is not ambient either, and nothing is left to be inherited
 /// (CVE-2022-24769 and its like).
-pub(crate) fn set_final(user: &SandboxUser) -> Result<(), CallError> {
+fn set_container(user: &SandboxUser) -> Result<(), CallError> {
     let capabilities: CapsHashSet = if user.uid == 0 {
         SANDBOX_CAPABILITIES.into()
     } else {
@@ -100,6 +111,15 @@ pub(crate) fn set_final(user: &SandboxUser) -> Result<(), CallError> {
     set(CapSet::Effective, &capabilities)?;
     set(CapSet::Permitted, &capabilities)?;
     set(CapSet::Inheritable, &CapsHashSet::new())
+}
+
+/// Leaves every capability that is permitted, which is all that the namespace has, and hands them to
+/// whatever is executed: a user other than root has them too, as under `BuildKit`.
+fn set_all() -> Result<(), CallError> {
+    let permitted = caps::read(None, CapSet::Permitted).map_err(|_text| refused("capget()"))?;
+    set(CapSet::Effective, &permitted)?;
+    set(CapSet::Inheritable, &permitted)?;
+    set(CapSet::Ambient, &permitted)
 }
 
 fn set(which: CapSet, capabilities: &CapsHashSet) -> Result<(), CallError> {

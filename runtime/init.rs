@@ -18,12 +18,12 @@
 //!     start a process
 //! the command's process
 //!     leave the terminal
-//!     set limits
 //!     close descriptors
 //!     limit the bounding set
 //!     change user
 //!     confine abstract sockets
 //!     filter system calls
+//!     set limits
 //!     enter the working directory
 //!     set capabilities
 //!     execute the command
@@ -35,7 +35,9 @@
 //!
 //! The working directory is entered while capabilities are kept: a user may be put into a directory
 //! that he could not enter by himself, as under other builders. The filter comes while
-//! `CAP_SYS_ADMIN` is held, so that it needs no `no_new_privs` and `sudo` works.
+//! `CAP_SYS_ADMIN` is held, so that it needs no `no_new_privs` and `sudo` works. Limits come after
+//! all that opens files here, since a step may ask for fewer than that takes, and after the change of
+//! user, which one on processes would make fail.
 //!
 //! There are three processes because a user namespace is joined by a process, a PID namespace is
 //! entered by its child, and PID 1 is to outlive the command. None has a second thread.
@@ -43,6 +45,7 @@
 mod command;
 mod devices;
 mod first;
+mod lock;
 mod mask;
 mod root;
 
@@ -56,7 +59,7 @@ use nix::unistd::{ForkResult, Pid};
 use crate::channel::{Channel, Received};
 use crate::credentials;
 use crate::protocol::{FromInit, InitFailure, Setup, SetupStep, ToInit};
-use crate::spec::NetworkMode;
+use crate::spec::{Confinement, NetworkMode};
 use crate::sys::{CallError, process};
 
 /// The end of the conversation that is in the sandbox.
@@ -79,10 +82,10 @@ pub(crate) fn serve() -> ExitCode {
     let Ok(Received::Message(ToInit::Setup(setup), descriptors)) = channel.receive() else {
         return ExitCode::FAILURE;
     };
-    let Some(handed) = Handed::sort(&setup, descriptors) else {
+    let Some(mut handed) = Handed::sort(&setup, descriptors) else {
         return ExitCode::FAILURE;
     };
-    match isolate(&setup, &handed) {
+    match isolate(&setup, &mut handed) {
         Ok(ForkResult::Child) => first::serve(&channel, &setup, handed),
         Ok(ForkResult::Parent { child }) => outlive(&channel, child),
         Err(failure) => fail(&channel, failure),
@@ -108,8 +111,14 @@ impl Handed {
 }
 
 /// Leaves every namespace of the builder, and makes the process that is PID 1 of the new one.
-fn isolate(setup: &Setup, handed: &Handed) -> Result<ForkResult, InitFailure> {
+fn isolate(setup: &Setup, handed: &mut Handed) -> Result<ForkResult, InitFailure> {
     let at = |step| move |error: CallError| InitFailure::new(step, &error);
+    let locks = setup.spec.confinement == Confinement::Namespace;
+    if locks {
+        lock::attach(setup, &handed.mounts)
+            .and_then(|()| lock::leave_builder(setup))
+            .map_err(at(SetupStep::UserNamespace))?;
+    }
     if let Some(namespace) = &handed.user_namespace {
         process::setns(namespace.as_fd(), CloneFlags::CLONE_NEWUSER)
             .and_then(|()| credentials::become_namespace_root(setup.ids))
@@ -124,6 +133,9 @@ fn isolate(setup: &Setup, handed: &Handed) -> Result<ForkResult, InitFailure> {
         namespaces |= CloneFlags::CLONE_NEWNET;
     }
     process::unshare(namespaces).map_err(at(SetupStep::Namespaces))?;
+    if locks {
+        handed.mounts = lock::detach(handed.mounts.len()).map_err(at(SetupStep::Namespaces))?;
+    }
     process::fork().map_err(at(SetupStep::Fork))
 }
 

@@ -48,10 +48,11 @@ pub use overlay::{
     LOWERS_LIMIT, OverlayError, OverlayOptions, Submounts, Upper, bind, mount_overlay,
 };
 pub use protocol::{ExitStatus, InitFailure, SetupStep};
+pub use rlimit::{LimitedResource, ResourceLimit};
 pub use role::{BuilderRole, Role, SandboxRole, role};
 pub use spec::{
-    Access, DEFAULT_HOSTNAME, MountSource, MountSpec, NetworkMode, SandboxSpec, SandboxUser,
-    SecretVariable, TargetKind,
+    Access, Confinement, DEFAULT_HOSTNAME, DEFAULT_SHARED_MEMORY_BYTES, MountSource, MountSpec,
+    NetworkMode, SandboxSpec, SandboxUser, SecretVariable, TargetKind,
 };
 pub use stubs::populate as populate_stubs;
 pub use subtree::{SubtreeError, subtree};

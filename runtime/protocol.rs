@@ -193,8 +193,6 @@ setup_steps! {
     /// The command's process leaves the terminal, gets an empty standard input, and has no signal
     /// blocked or ignored.
     Session = "leave the terminal",
-    /// Limits are those of the user.
-    Limits = "set limits",
     /// All descriptors but the standard streams close at the end.
     Descriptors = "close descriptors",
     /// The bounding set is made small.
@@ -205,6 +203,8 @@ setup_steps! {
     Landlock = "confine abstract sockets",
     /// System calls are filtered.
     Seccomp = "filter system calls",
+    /// Limits are those of the user, or those asked for.
+    Limits = "set limits",
     /// The working directory is entered.
     WorkingDirectory = "enter the working directory",
     /// The final capabilities are set.

@@ -8,10 +8,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::bytes;
+use crate::rlimit::ResourceLimit;
 
 /// The host name that a build has under `BuildKit`. It is the same everywhere, so that it can be
 /// part of no result.
 pub const DEFAULT_HOSTNAME: &str = "buildkitsandbox";
+
+/// How much `/dev/shm` holds where nothing else is asked for: 64 MiB, as with other builders.
+pub const DEFAULT_SHARED_MEMORY_BYTES: u64 = 64 << 20;
 
 /// One command and what it sees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +29,8 @@ pub struct SandboxSpec {
     pub environment: Vec<Vec<u8>>,
     /// More of the environment, which nothing shows. The names are none of the above.
     pub secret_environment: Vec<SecretVariable>,
-    /// Where the command starts: an absolute path of a directory that exists in the root.
+    /// Where the command starts: an absolute path. A directory that is missing is made there,
+    /// below the mounts too.
     #[serde(with = "bytes::one")]
     pub working_directory: Vec<u8>,
     /// Whom the command runs as.
@@ -36,6 +41,25 @@ pub struct SandboxSpec {
     pub network: NetworkMode,
     /// What is mounted over the root, in this order.
     pub mounts: Vec<MountSpec>,
+    /// What it is kept from.
+    pub confinement: Confinement,
+    /// The size of `/dev/shm` in bytes.
+    pub shared_memory_bytes: u64,
+    /// Limits that it has instead of those of this process, each resource once.
+    pub limits: Vec<ResourceLimit>,
+}
+
+/// What a command is kept from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Confinement {
+    /// It has the capabilities of a container, its system calls are filtered, and files of the
+    /// kernel are masked.
+    Container,
+    /// Nothing that its own user namespace allows: it has all capabilities there whatever its user,
+    /// no filter, nothing masked, and further devices. What belongs to the machine stays out of
+    /// reach: no capability counts outside of the namespace, and abstract sockets are withheld all
+    /// the same.
+    Namespace,
 }
 
 /// A variable whose value is a secret, as `NAME=value`. Its debug form is without the value.
@@ -148,7 +172,8 @@ pub enum Access {
 
 impl SandboxSpec {
     /// Returns a specification of `arguments` run as the sandbox's root in its root directory, with
-    /// the host's network, the default host name, and neither environment nor mounts.
+    /// the host's network, the default host name, the confinement of a container, and neither
+    /// environment nor mounts.
     pub fn new(arguments: Vec<Vec<u8>>) -> Self {
         Self {
             arguments,
@@ -159,6 +184,9 @@ impl SandboxSpec {
             hostname: DEFAULT_HOSTNAME.to_owned(),
             network: NetworkMode::Host,
             mounts: Vec::new(),
+            confinement: Confinement::Container,
+            shared_memory_bytes: DEFAULT_SHARED_MEMORY_BYTES,
+            limits: Vec::new(),
         }
     }
 }

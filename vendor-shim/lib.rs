@@ -7,6 +7,7 @@
 //! Nothing here reads the environment; search paths and file contents are handed in.
 #![forbid(unsafe_code)]
 
+pub mod agent;
 pub mod emulation;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;

@@ -9,7 +9,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::unistd::{AccessFlags, chdir, dup2_stdin, faccessat, getcwd, setsid};
 
 use crate::protocol::{InitFailure, Setup, SetupStep};
-use crate::spec::SecretVariable;
+use crate::spec::{Confinement, SecretVariable};
 use crate::sys::{CallError, Called as _, file, process, quoted, signal};
 use crate::{credentials, landlock, rlimit, seccomp};
 
@@ -24,19 +24,17 @@ type Prepare = fn(&Launch<'_>) -> Result<(), CallError>;
 /// What is done, in this order. The last step does not return if it succeeds.
 pub(crate) const STEPS: &[(SetupStep, Prepare)] = &[
     (SetupStep::Session, leave_terminal),
-    (SetupStep::Limits, |launch| {
-        rlimit::set_open_files(launch.setup.open_files)
-    }),
     (SetupStep::Descriptors, |_| close_descriptors()),
-    (SetupStep::BoundingSet, |_| {
-        credentials::limit_bounding_set()
+    (SetupStep::BoundingSet, |launch| {
+        credentials::limit_bounding_set(launch.setup.spec.confinement)
     }),
     (SetupStep::Identity, change_user),
     (SetupStep::Landlock, confine_abstract_sockets),
-    (SetupStep::Seccomp, |_| filter_system_calls()),
+    (SetupStep::Seccomp, filter_system_calls),
+    (SetupStep::Limits, set_limits),
     (SetupStep::WorkingDirectory, enter_working_directory),
     (SetupStep::Capabilities, |launch| {
-        credentials::set_final(&launch.setup.spec.user)
+        credentials::set_final(&launch.setup.spec.user, launch.setup.spec.confinement)
     }),
     (SetupStep::Execute, execute_command),
 ];
@@ -78,11 +76,20 @@ fn confine_abstract_sockets(launch: &Launch<'_>) -> Result<(), CallError> {
     Ok(())
 }
 
-fn filter_system_calls() -> Result<(), CallError> {
+fn filter_system_calls(launch: &Launch<'_>) -> Result<(), CallError> {
+    if launch.setup.spec.confinement == Confinement::Namespace {
+        return Ok(());
+    }
     match seccomp::filter() {
         Some(program) => crate::sys::security::set_seccomp_filter(&program),
         None => Ok(()),
     }
+}
+
+fn set_limits(launch: &Launch<'_>) -> Result<(), CallError> {
+    rlimit::set_open_files(launch.setup.open_files)?;
+    let mut limits = launch.setup.spec.limits.iter();
+    limits.try_for_each(|limit| limit.apply())
 }
 
 fn enter_working_directory(launch: &Launch<'_>) -> Result<(), CallError> {

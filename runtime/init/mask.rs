@@ -15,6 +15,7 @@ use nix::sys::stat::{Mode, SFlag};
 use super::devices::require_device;
 use super::root::{KERNEL_FILES, Scene, make, mounted};
 use crate::mountpoint::kind_of;
+use crate::spec::Confinement;
 use crate::sys::mount::{self, Depth, READ_ONLY};
 use crate::sys::{CallError, Called as _, file, shown};
 
@@ -44,6 +45,9 @@ const MASKED_IN_PROCESSOR: &str = "thermal_throttle";
 
 /// Hides and protects what is in the file systems of the scene.
 pub(super) fn mask_paths(scene: &mut Scene<'_>) -> Result<(), CallError> {
+    if scene.setup.spec.confinement == Confinement::Namespace {
+        return Ok(());
+    }
     let null = mounted(scene.dev.as_ref(), "/dev")?;
     let proc = mounted(scene.proc.as_ref(), "/proc")?;
     for path in READ_ONLY_IN_PROC {

@@ -13,7 +13,7 @@ use nix::unistd::{fchdir, sethostname};
 use super::{Handed, devices, mask};
 use crate::mountpoint::{Stub, find_or_make};
 use crate::protocol::{InitFailure, Setup, SetupStep};
-use crate::spec::{Access, MountSource, MountSpec, NetworkMode, TargetKind};
+use crate::spec::{Access, Confinement, MountSource, MountSpec, NetworkMode, TargetKind};
 use crate::sys::mount::{self, Depth, NO_DEVICES, NO_EXECUTION, NO_SUID, READ_ONLY, Setting};
 use crate::sys::{CallError, Called as _, file, network, shown};
 
@@ -95,10 +95,14 @@ impl Scene<'_> {
     /// The files below `/sys` tell of the network that the namespace has: the host's are not for a
     /// sandbox.
     fn mount_sys(&mut self) -> Result<(), CallError> {
-        if self.setup.spec.network == NetworkMode::Host {
-            return Ok(());
-        }
-        let sys = match make(c"sysfs", &[], KERNEL_FILES | READ_ONLY) {
+        let spec = &self.setup.spec;
+        let access = match (spec.network, spec.confinement) {
+            (NetworkMode::Host, Confinement::Container) => return Ok(()),
+            (NetworkMode::Host, Confinement::Namespace) => return self.bind_sys(),
+            (NetworkMode::None, Confinement::Container) => READ_ONLY,
+            (NetworkMode::None, Confinement::Namespace) => 0,
+        };
+        let sys = match make(c"sysfs", &[], KERNEL_FILES | access) {
             // Where parts of the host's are hidden from us, the kernel gives no whole one.
             Err(error) if error.errno() == Errno::EPERM => return Ok(()),
             made => made?,
@@ -106,6 +110,15 @@ impl Scene<'_> {
         self.attach(&sys, b"/sys", TargetKind::Directory)?;
         self.sys = Some(sys);
         Ok(())
+    }
+
+    /// Binds the host's: a namespace can mount one of its own for its own network alone. With all that
+    /// is mounted below it, since the kernel lets nobody take that away.
+    fn bind_sys(&mut self) -> Result<(), CallError> {
+        match mount::open_tree(AT_FDCWD, c"/sys", Depth::Recursive) {
+            Err(error) if error.errno() == Errno::ENOENT => Ok(()),
+            sys => self.attach(&sys?, b"/sys", TargetKind::Directory),
+        }
     }
 
     fn mount_specified(&mut self) -> Result<(), CallError> {

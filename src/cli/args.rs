@@ -7,9 +7,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod policy;
 mod result;
+mod sandbox;
 
 pub use policy::{BuildxArguments, PolicyArguments};
 pub use result::{ResultArguments, SquashArgument};
+pub use sandbox::{LegacyArguments, SandboxArguments};
 
 /// Builds container images on Linux without a daemon and without root.
 #[derive(Debug, Parser)]
@@ -114,6 +116,15 @@ pub struct BuildArguments {
     /// Network of RUN commands
     #[arg(long, value_name = "MODE")]
     pub network: Option<NetworkArgument>,
+    /// What is asked for of the sandboxes of RUN commands.
+    #[command(flatten)]
+    pub sandbox: SandboxArguments,
+    /// Tell about the Dockerfile instead of building: `check`, `outline`, `targets`, `subrequests.describe`
+    #[arg(long, value_name = "QUESTION[,format=json]")]
+    pub call: Option<String>,
+    /// Check the Dockerfile instead of building: `--call=check`
+    #[arg(long, conflicts_with = "call")]
+    pub check: bool,
     /// How progress is shown [env: `BUILDKIT_PROGRESS`]
     #[arg(long, value_name = "KIND")]
     pub progress: Option<ProgressArgument>,

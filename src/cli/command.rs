@@ -1,9 +1,11 @@
 //! The commands, one file each.
 
 pub(crate) mod build;
+mod call;
 pub(crate) mod failure;
 pub(crate) mod image_ls;
 pub(crate) mod load;
+mod said;
 
 use std::collections::BTreeSet;
 

@@ -15,7 +15,7 @@ use runtime::SecretVariable;
 use solver::ops::exec::Secret;
 
 /// The variables that are read here, which the builder needs too.
-const OWN: [&str; 9] = [
+const OWN: [&str; 11] = [
     "HOME",
     "XDG_DATA_HOME",
     "XDG_CONFIG_HOME",
@@ -25,6 +25,8 @@ const OWN: [&str; 9] = [
     "SOURCE_DATE_EPOCH",
     "DOCKER_DEFAULT_PLATFORM",
     "BUILDKIT_PROGRESS",
+    "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY",
+    "SSH_AUTH_SOCK",
 ];
 
 /// What the environment says.
@@ -48,6 +50,8 @@ pub struct Environment {
     pub default_platform: Option<String>,
     /// `EXPERIMENTAL_BUILDKIT_SOURCE_POLICY`: the file of the source policy.
     pub source_policy: Option<PathBuf>,
+    /// `SSH_AUTH_SOCK`: the socket of the user's SSH agent.
+    pub ssh_agent: Option<PathBuf>,
     /// `BUILDKIT_PROGRESS`.
     pub progress: Option<String>,
     /// `HTTP_PROXY` or `http_proxy`.
@@ -82,6 +86,7 @@ impl Environment {
             source_date_epoch: text("SOURCE_DATE_EPOCH"),
             default_platform: text("DOCKER_DEFAULT_PLATFORM"),
             source_policy: path("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"),
+            ssh_agent: path("SSH_AUTH_SOCK"),
             progress: text("BUILDKIT_PROGRESS"),
             http_proxy: text("HTTP_PROXY").or_else(|| text("http_proxy")),
             https_proxy: text("HTTPS_PROXY").or_else(|| text("https_proxy")),

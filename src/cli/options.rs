@@ -16,19 +16,31 @@ use crate::args::{BuildArguments, GlobalArguments, NetworkArgument, ProgressArgu
 use crate::config::Config;
 use crate::env::Environment;
 
+mod allow;
+mod call;
 pub mod context;
+mod hosts;
+mod limits;
 mod plan;
 mod policy;
 mod result;
+mod sandbox;
 pub mod secret;
+mod ssh;
 pub mod volume;
 
+pub use allow::AllowError;
+pub use call::{AnswerFormat, Call, CallError, Question};
 pub use context::{ContextSource, ContextUsageError, DockerfileSource, NamedContext};
+pub use hosts::{HostError, Resolver};
+pub use limits::LimitError;
 pub use plan::PlanError;
 pub use policy::{PolicyOptions, PolicyUsageError, Pull};
 pub use result::{ResultError, ResultOptions};
+pub use sandbox::SandboxOptions;
 
 use secret::{SecretOption, SecretUsageError};
+pub use ssh::SshError;
 use volume::VolumeUsageError;
 
 /// Why a command line cannot be understood.
@@ -59,6 +71,9 @@ pub enum UsageError {
     /// What is asked for of the result is not understood.
     #[error(transparent)]
     Result(#[from] ResultError),
+    /// `--call` is not understood.
+    #[error(transparent)]
+    Call(#[from] CallError),
     /// A `NAME=VALUE` without `=`.
     #[error("`{flag} {text}`: `{text}` is no `NAME=VALUE`")]
     NameValue {
@@ -88,6 +103,18 @@ pub enum UsageError {
     /// What is said about the plan is not understood.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// An `--ssh` is not understood.
+    #[error(transparent)]
+    Ssh(#[from] SshError),
+    /// An `--allow` is not understood.
+    #[error(transparent)]
+    Allow(#[from] AllowError),
+    /// A host or a name server is not understood.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// A limit is not understood.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     /// Neither `HOME` nor a store is given.
     #[error("no place for the store: neither `HOME` nor `XDG_DATA_HOME` is set")]
     NoStore,
@@ -130,6 +157,12 @@ pub struct BuildOptions {
     pub no_cache: bool,
     /// The network of commands.
     pub network: NetworkArgument,
+    /// The files of each SSH agent that commands may use: a socket, or keys.
+    pub ssh: BTreeMap<String, Vec<PathBuf>>,
+    /// What else is asked for of their sandboxes.
+    pub sandbox: SandboxOptions,
+    /// What is told about the Dockerfile instead of building it.
+    pub call: Option<Call>,
     /// How progress is shown.
     pub progress: ProgressArgument,
     /// How many commands run at the same time.
@@ -207,7 +240,7 @@ impl BuildOptions {
             build_args: &build_args,
             tags: &tags(arguments)?,
             host: &build_platform,
-            allowed: &[],
+            allowed: &arguments.sandbox.allow,
         };
         let result = ResultOptions::new(&arguments.result, &around)?;
         Ok(Self {
@@ -229,6 +262,13 @@ impl BuildOptions {
             volumes: volume::parse_all(&arguments.volumes, env)?,
             no_cache: arguments.no_cache,
             network: arguments.network.unwrap_or(NetworkArgument::Default),
+            ssh: ssh::agents(
+                &arguments.sandbox.ssh,
+                env.ssh_agent.as_deref(),
+                &env.current_directory,
+            )?,
+            sandbox: SandboxOptions::new(&arguments.sandbox, arguments.network)?,
+            call: Call::read(arguments)?,
             progress: progress(arguments, env, config)?,
             jobs: jobs(arguments, config),
             policy: PolicyOptions::new(&arguments.policy, env)?,
@@ -317,7 +357,9 @@ fn parse_platform(text: &str, host: &Platform) -> Result<Platform, UsageError> {
     if text.trim() == "local" {
         return Ok(host.clone());
     }
-    Platform::parse(text.trim(), host).map_err(|source| UsageError::Platform {
+    // `linux/arm` is `linux/arm/v7` for whoever asks for it.
+    let parsed = Platform::parse(text.trim(), host).map(|platform| platform.normalized());
+    parsed.map_err(|source| UsageError::Platform {
         text: text.to_owned(),
         source,
     })

@@ -93,7 +93,7 @@ impl Report {
     pub fn of_diagnostic(diagnostic: &Diagnostic, source: &SourceFile) -> Self {
         Self {
             kind: Kind::User,
-            title: diagnostic.title.clone(),
+            title: diagnostic.headline(source),
             place: Some(Place {
                 source: source.clone(),
                 span: diagnostic.span,
@@ -193,6 +193,9 @@ fn write_text(text: &str) {
     // Standard error is gone; there is nobody to tell.
     drop(io::stderr().lock().write_all(text.as_bytes()));
 }
+
+#[cfg(test)]
+mod golden;
 
 #[cfg(test)]
 mod tests {

@@ -21,7 +21,7 @@ use vendor_shim::emulation::SystemEmulators;
 use vendor_shim::idmap::NewIdMap;
 
 use crate::env::Environment;
-use crate::options::Places;
+use crate::options::{Places, Resolver};
 use crate::report::{Kind, Report};
 
 /// The machine's resolver configuration, and the one behind it where systemd-resolved is in between.
@@ -71,6 +71,7 @@ pub(crate) fn enter(role: BuilderRole) -> Result<Builder, Box<Report>> {
 pub(crate) fn open(
     builder: &Builder,
     places: &Places,
+    resolver: &Resolver,
 ) -> Result<(Workshop, Receiver<TimedEvent>), Box<Report>> {
     let ids = storage(builder);
     let store = open_store(builder, places)?;
@@ -86,7 +87,7 @@ pub(crate) fn open(
         executor: Arc::new(Namespaces::new(builder, &features)),
         features,
         emulation: Arc::new(Emulation::new(Box::new(emulators))),
-        host_files: Arc::new(HostFiles::new(resolv_conf(), ids)),
+        host_files: Arc::new(HostFiles::new(resolver.applied_to(resolv_conf()), ids)),
         remote: Arc::new(Remote::new(places.remote.clone(), builder.cancel().clone())),
         ids,
         pack: Vec::new(),

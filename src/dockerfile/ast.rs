@@ -36,6 +36,8 @@ pub type Word = Spanned<String>;
 pub struct Ast {
     /// The parser directives at the top, in order.
     pub directives: Vec<Directive>,
+    /// The frontend that the file asks for, in whatever form.
+    pub syntax: Option<Word>,
     /// The character that escapes and continues lines.
     pub escape: Escape,
     /// All instructions in order, those with errors included.

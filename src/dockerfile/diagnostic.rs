@@ -2,7 +2,9 @@
 //!
 //! A [`Diagnostic`] is text and spans; the excerpt with carets is drawn where it is printed.
 
-use crate::source::{SourceFile, Span};
+use crate::source::{LineRange, SourceFile, Span};
+
+pub use crate::check::Rule;
 
 /// How bad a diagnostic is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,67 +13,6 @@ pub enum Severity {
     Warning,
     /// The build cannot go on.
     Error,
-}
-
-/// The name of a build check, as `BuildKit` spells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(
-    missing_docs,
-    reason = "the names are the documentation: they are those users know"
-)]
-pub enum Rule {
-    StageNameCasing,
-    FromAsCasing,
-    NoEmptyContinuation,
-    ConsistentInstructionCasing,
-    DuplicateStageName,
-    ReservedStageName,
-    JsonArgsRecommended,
-    MaintainerDeprecated,
-    UndefinedArgInFrom,
-    WorkdirRelativePath,
-    UndefinedVar,
-    MultipleInstructionsDisallowed,
-    LegacyKeyValueFormat,
-    InvalidBaseImagePlatform,
-    RedundantTargetPlatform,
-    SecretsUsedInArgOrEnv,
-    InvalidDefaultArgInFrom,
-    FromPlatformFlagConstDisallowed,
-    CopyIgnoredFile,
-    InvalidDefinitionDescription,
-    ExposeProtoCasing,
-    ExposeInvalidFormat,
-}
-
-impl Rule {
-    /// Returns the name used in `# check=skip=…`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::StageNameCasing => "StageNameCasing",
-            Self::FromAsCasing => "FromAsCasing",
-            Self::NoEmptyContinuation => "NoEmptyContinuation",
-            Self::ConsistentInstructionCasing => "ConsistentInstructionCasing",
-            Self::DuplicateStageName => "DuplicateStageName",
-            Self::ReservedStageName => "ReservedStageName",
-            Self::JsonArgsRecommended => "JSONArgsRecommended",
-            Self::MaintainerDeprecated => "MaintainerDeprecated",
-            Self::UndefinedArgInFrom => "UndefinedArgInFrom",
-            Self::WorkdirRelativePath => "WorkdirRelativePath",
-            Self::UndefinedVar => "UndefinedVar",
-            Self::MultipleInstructionsDisallowed => "MultipleInstructionsDisallowed",
-            Self::LegacyKeyValueFormat => "LegacyKeyValueFormat",
-            Self::InvalidBaseImagePlatform => "InvalidBaseImagePlatform",
-            Self::RedundantTargetPlatform => "RedundantTargetPlatform",
-            Self::SecretsUsedInArgOrEnv => "SecretsUsedInArgOrEnv",
-            Self::InvalidDefaultArgInFrom => "InvalidDefaultArgInFrom",
-            Self::FromPlatformFlagConstDisallowed => "FromPlatformFlagConstDisallowed",
-            Self::CopyIgnoredFile => "CopyIgnoredFile",
-            Self::InvalidDefinitionDescription => "InvalidDefinitionDescription",
-            Self::ExposeProtoCasing => "ExposeProtoCasing",
-            Self::ExposeInvalidFormat => "ExposeInvalidFormat",
-        }
-    }
 }
 
 /// The longest text of the user's that a title repeats, in characters.
@@ -92,7 +33,9 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// The build check that found it, if it was one.
     pub rule: Option<Rule>,
-    /// What is wrong, in the user's words; one line without a full stop.
+    /// The lines that are named with what a check has found; those of the span when absent.
+    pub lines: Option<LineRange>,
+    /// What is wrong, in the user's words; one line without a full stop. Of a check it is `BuildKit`'s sentence.
     pub title: String,
     /// The place of the word that is wrong.
     pub span: Span,
@@ -119,6 +62,7 @@ impl Diagnostic {
         Self {
             severity,
             rule: None,
+            lines: None,
             title: title.into(),
             span,
             label: String::new(),
@@ -160,6 +104,22 @@ impl Diagnostic {
         self.severity == Severity::Error
     }
 
+    /// Returns the lines that it is about.
+    pub fn lines_in(&self, source: &SourceFile) -> LineRange {
+        self.lines.unwrap_or_else(|| source.lines_of(self.span))
+    }
+
+    /// Returns the title as it is shown: of a check with its name and its first line, as `BuildKit` does.
+    pub fn headline(&self, source: &SourceFile) -> String {
+        match self.rule {
+            Some(rule) => {
+                let line = self.lines_in(source).first;
+                format!("{}: {} (line {line})", rule.name(), self.title)
+            }
+            None => self.title.clone(),
+        }
+    }
+
     /// Returns the diagnostic as text without an excerpt of the source.
     ///
     /// ```text
@@ -173,12 +133,8 @@ impl Diagnostic {
             Severity::Error => "error",
         };
         let place = source.position(self.span.start);
-        let rule = self
-            .rule
-            .map(|rule| format!("[{}]", rule.name()))
-            .unwrap_or_default();
         let mut lines = vec![
-            format!("{severity}{rule}: {}", self.title),
+            format!("{severity}: {}", self.headline(source)),
             format!(" --> {}:{}:{}", source.name(), place.line, place.column),
         ];
         if !self.label.is_empty() {

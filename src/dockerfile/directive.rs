@@ -64,6 +64,8 @@ pub struct Syntax {
     pub command_line: String,
     /// The line it stands on, counted from 1; 0 in a JSON file.
     pub line: usize,
+    /// Where it stands.
+    pub span: Span,
 }
 
 /// Returns the frontend that a file asks for, whatever the file's own comments look like.
@@ -77,6 +79,7 @@ pub fn detect_syntax(text: &str) -> Option<Syntax> {
         Some(directive) => Some(Syntax {
             image: directive.first_word().to_owned(),
             line: directive.line,
+            span: directive.value.span,
             command_line: directive.value.value,
         }),
         None => syntax_in_json(text),
@@ -97,6 +100,7 @@ fn find(text: &str, name: DirectiveName, comment: &str) -> Option<Directive> {
 }
 
 fn syntax_in_json(text: &str) -> Option<Syntax> {
+    let whole = text;
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let text = if text.starts_with("#!") {
         text.split_once('\n')?.1
@@ -105,10 +109,13 @@ fn syntax_in_json(text: &str) -> Option<Syntax> {
     };
     let json: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).ok()?;
     let image = json.get("syntax")?.as_str()?;
+    // With escapes in it, the text has no simple place.
+    let start = whole.find(image).unwrap_or_default();
     Some(Syntax {
         image: image.to_owned(),
         command_line: image.to_owned(),
         line: 0,
+        span: Span::new(start, start + image.len()),
     })
 }
 
@@ -172,15 +179,15 @@ fn read(source: &SourceFile, comment: &str, rules: Rules) -> (Vec<Directive>, Ve
         let Some(directive) = read_line(line, comment) else {
             break;
         };
-        if found
-            .iter()
-            .any(|earlier| earlier.name.value == directive.name.value)
-        {
-            let name = directive.name.value.as_str();
-            let title = format!("directive `{name}` is given twice");
-            diagnostics.push(Diagnostic::error(title, directive.name.span));
-        } else {
-            found.push(directive);
+        let name = directive.name.value;
+        match found.iter().find(|earlier| earlier.name.value == name) {
+            Some(earlier) => {
+                let title = format!("directive `{}` is given twice", name.as_str());
+                let note = format!("the first one is in line {}", earlier.line);
+                let span = directive.name.span;
+                diagnostics.push(Diagnostic::error(title, span).with_note(note));
+            }
+            None => found.push(directive),
         }
     }
     (found, diagnostics)
@@ -245,7 +252,9 @@ mod tests {
         let texts: Vec<_> = diagnostics.iter().map(|d| d.to_text(&source)).collect();
         assert_eq!(
             texts,
-            ["error: directive `syntax` is given twice\n --> Dockerfile:2:3"]
+            [
+                "error: directive `syntax` is given twice\n --> Dockerfile:2:3\n  = note: the first one is in line 1"
+            ]
         );
     }
 

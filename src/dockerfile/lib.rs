@@ -8,11 +8,14 @@
 //! * [`heredoc`], [`ports`], [`giturl`]: what stands in single words;
 //! * [`stage`]: which stages are needed, and which base images they ask for;
 //! * [`lower`]: their instructions → the build graph and the image's configuration;
+//! * [`check`]: what is found in files that build; [`call`]: what a file says of itself, without a build;
 //! * [`ignore`]: the `.dockerignore` file;
 //! * [`limits`]: the bounds on all of it.
 #![forbid(unsafe_code)]
 
 pub mod ast;
+pub mod call;
+pub mod check;
 pub mod csv;
 pub mod diagnostic;
 pub mod directive;
@@ -24,7 +27,7 @@ pub mod limits;
 mod lines;
 pub mod lower;
 mod node;
-mod number;
+pub mod number;
 pub mod parse;
 pub mod ports;
 pub mod source;

@@ -22,6 +22,7 @@ use graph::{DefinitionBuilder, Input};
 use oci::{ImageConfig, Platform};
 
 use crate::ast::{Instruction, InstructionKind};
+use crate::call::Inputs;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::stage::{PlatformPlan, StageId, StagePlan};
@@ -29,6 +30,7 @@ use crate::stage::{PlatformPlan, StageId, StagePlan};
 mod add;
 mod arg;
 mod base;
+mod checks;
 mod cmd;
 mod copy;
 mod entrypoint;
@@ -45,8 +47,9 @@ mod mode;
 mod mount;
 mod onbuild;
 mod path;
-mod remote;
+pub(crate) mod remote;
 mod run;
+mod sandbox;
 mod shell;
 mod stage_lowering;
 mod state;
@@ -57,6 +60,8 @@ mod volume;
 mod windows;
 mod workdir;
 
+pub(crate) use format::quoted as go_quoted;
+pub use remote::policy::identifier as git_identifier;
 use stage_lowering::StageLowering;
 use state::StageState;
 
@@ -101,12 +106,40 @@ impl StagePlan {
     /// # Errors
     ///
     /// Fails with everything that is wrong in the needed stages, with what is not carried out yet, with
-    /// bases that nobody resolved and with a platform that was not planned for.
+    /// bases that nobody resolved and with a platform that was not planned for; also when a check has found
+    /// something and the user wants that to be an error. Warnings stand before the errors.
     pub fn lower(
         &self,
         platform: &Platform,
         graph: &mut DefinitionBuilder,
     ) -> Result<Target, Vec<Diagnostic>> {
+        self.lowering(platform, graph)?.finish()
+    }
+
+    /// Returns what each needed stage asks for from outside.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`StagePlan::lower`] does.
+    pub(crate) fn inputs(
+        &self,
+        platform: &Platform,
+    ) -> Result<BTreeMap<StageId, Inputs>, Vec<Diagnostic>> {
+        let mut graph = DefinitionBuilder::new();
+        let lowering = self.lowering(platform, &mut graph)?;
+        if !lowering.faults.is_empty() {
+            return Err(lowering.faults);
+        }
+        let stages = lowering.done.into_iter();
+        Ok(stages.map(|(id, state)| (id, state.inputs)).collect())
+    }
+
+    /// Lowers the needed stages for a platform.
+    fn lowering<'a>(
+        &'a self,
+        platform: &Platform,
+        graph: &'a mut DefinitionBuilder,
+    ) -> Result<PlatformLowering<'a>, Vec<Diagnostic>> {
         let Some(plan) = self
             .platforms
             .iter()
@@ -126,7 +159,7 @@ impl StagePlan {
         for id in &plan.needed {
             lowering.stage(*id);
         }
-        lowering.finish()
+        Ok(lowering)
     }
 }
 
@@ -161,6 +194,7 @@ impl PlatformLowering<'_> {
                 let found = found.into_iter();
                 faults.extend(found.map(|fault| self.plan.explained(index, fault)));
             }
+            lowering.leave();
         }
         let (state, warnings) = lowering.finish();
         self.done.insert(id, state);
@@ -169,11 +203,22 @@ impl PlatformLowering<'_> {
     }
 
     fn finish(mut self) -> Result<Target, Vec<Diagnostic>> {
-        if !self.faults.is_empty() {
-            return Err(self.faults);
+        let mut warnings = Vec::new();
+        for warning in std::mem::take(&mut self.warnings) {
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
         }
-        let Some(state) = self.done.remove(&self.platform.target) else {
-            return Err(Vec::new());
+        let found = self.plan.warnings().iter().chain(&warnings);
+        if self.faults.is_empty()
+            && let Some(violation) = self.plan.settings.violation(found)
+        {
+            self.faults.push(violation);
+        }
+        let state = self.done.remove(&self.platform.target);
+        let Some(state) = state.filter(|_| self.faults.is_empty()) else {
+            warnings.extend(self.faults);
+            return Err(warnings);
         };
         let mut config = state.config;
         config
@@ -186,12 +231,6 @@ impl PlatformLowering<'_> {
             self.platform.platform.clone()
         };
         base::set_platform(&mut config, &platform);
-        let mut warnings = Vec::new();
-        for warning in self.warnings {
-            if !warnings.contains(&warning) {
-                warnings.push(warning);
-            }
-        }
         Ok(Target {
             platform,
             root: state.root,
@@ -208,6 +247,7 @@ fn instruction_of(
     index: usize,
     instruction: &Instruction,
 ) -> Lowered {
+    checks::before(stage, instruction);
     match &instruction.kind {
         InstructionKind::From(_) => {}
         InstructionKind::Arg(arg) => arg::lower(stage, arg)?,

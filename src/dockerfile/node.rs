@@ -37,6 +37,8 @@ pub(crate) struct Node {
     pub(crate) heredocs: Vec<Heredoc>,
     pub(crate) span: Span,
     pub(crate) lines: LineRange,
+    /// Whether what stands above is a `RUN`, or was perhaps meant as the rest of one.
+    pub(crate) follows_run: bool,
 }
 
 /// The arguments of a node.
@@ -117,6 +119,7 @@ impl Reader<'_> {
             heredocs: Vec::new(),
             span: trimmed.span(),
             lines: self.lines,
+            follows_run: false,
         }
     }
 
@@ -252,6 +255,12 @@ impl Node {
     /// Returns the keyword in upper case.
     pub(crate) fn name(&self) -> String {
         self.keyword.value.to_ascii_uppercase()
+    }
+
+    /// Tells whether the next line may be a command that belongs to this one.
+    pub(crate) fn runs(&self) -> bool {
+        let is_unknown = matches!(self.arguments, Arguments::Unknown);
+        self.name() == "RUN" || (is_unknown && self.follows_run)
     }
 
     /// Tells whether here-documents may follow the line: `ADD`, `COPY` and `RUN`, not in JSON form.

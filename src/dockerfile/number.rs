@@ -25,7 +25,7 @@ pub(crate) fn parse_u32(text: &str, radix: u32) -> Option<u32> {
 }
 
 /// Returns the number of bytes of `64m`, `1.5 GiB`, `512`: powers of 1024.
-pub(crate) fn parse_bytes(text: &str) -> Option<u64> {
+pub fn parse_bytes(text: &str) -> Option<u64> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());

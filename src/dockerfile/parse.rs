@@ -10,14 +10,14 @@
 //! Parsing never stops at a fault: there is always a tree, and a list of diagnostics. An instruction that could not
 //! be understood is [`InstructionKind::Invalid`].
 
-use crate::ast::{Ast, Escape, Heredoc, Instruction, InstructionKind};
+use crate::ast::{Ast, Escape, Heredoc, Instruction, InstructionKind, Word};
 use crate::diagnostic::{Diagnostic, Rule, quoted};
 use crate::directive::{self, Directive};
 use crate::heredoc::{self, Announced};
 use crate::limits::{MAX_FILE_BYTES, MAX_INSTRUCTIONS, MAX_LINE_BYTES};
 use crate::lines::{LineReader, LogicalLine};
 use crate::node::{self, Node};
-use crate::source::{SourceFile, Span, Spanned};
+use crate::source::{LineRange, SourceFile, Span, Spanned};
 
 mod arg;
 mod command;
@@ -73,11 +73,18 @@ pub fn parse(source: &SourceFile) -> Parsed {
     Parsed {
         ast: Ast {
             directives,
+            syntax: syntax(source),
             escape,
             instructions,
         },
         diagnostics,
     }
+}
+
+/// Returns the frontend that a file asks for.
+fn syntax(source: &SourceFile) -> Option<Word> {
+    let syntax = directive::detect_syntax(source.text())?;
+    Some(Spanned::new(syntax.command_line, syntax.span))
 }
 
 /// A Dockerfile of which every line was taken apart.
@@ -101,7 +108,7 @@ pub(crate) fn read_nodes(source: &SourceFile) -> Outline {
     }
     let (directives, escape, mut diagnostics) = directive::directives(source);
     // Directives are comments of nothing.
-    let last_directive = directives.last().map_or(0, |last| last.name.span.start);
+    let last_directive = directives.last().map(|last| last.name.span.start);
     let mut reader = LineReader::new(source, escape);
     let mut nodes = Vec::new();
     while let Some(line) = reader.next_logical() {
@@ -113,7 +120,8 @@ pub(crate) fn read_nodes(source: &SourceFile) -> Outline {
         warn_of_empty_continuations(&line, &mut diagnostics);
         let mut node = node::read(&line, escape, &mut diagnostics);
         node.comments
-            .retain(|comment| comment.span.start > last_directive);
+            .retain(|comment| Some(comment.span.start) > last_directive);
+        node.follows_run = nodes.last().is_some_and(Node::runs);
         if node.may_have_heredocs() {
             read_heredocs(&mut reader, &line, &mut node, &mut diagnostics);
         }
@@ -150,12 +158,15 @@ fn warn_of_empty_continuations(line: &LogicalLine, diagnostics: &mut Vec<Diagnos
         return;
     };
     let text: String = line.text.chars().take(MAX_QUOTED_CHARS).collect();
-    diagnostics.push(
-        Diagnostic::warning("empty line within a continued instruction", *span)
+    // BuildKit notices it when the instruction has come to its end, and names that line.
+    let last = line.lines().last;
+    diagnostics.push(Diagnostic {
+        lines: Some(LineRange { first: last, last }),
+        ..Diagnostic::warning("Empty continuation line", *span)
             .with_rule(Rule::NoEmptyContinuation)
             .with_note(format!("the instruction goes on behind it: {text}"))
-            .with_help("remove the empty line, or make it a comment".to_owned()),
-    );
+            .with_help("remove the empty line, or make it a comment".to_owned())
+    });
 }
 
 /// Reads the bodies of the here-documents that `line` announces.
@@ -283,7 +294,7 @@ fn instruction_kind(node: &Node, diagnostics: &mut Vec<Diagnostic>) -> Option<In
 }
 
 /// Returns the arguments of a node that has words.
-fn words(node: &Node) -> &[crate::ast::Word] {
+fn words(node: &Node) -> &[Word] {
     match &node.arguments {
         node::Arguments::Words(words) => words,
         _ => &[],

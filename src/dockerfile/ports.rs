@@ -124,7 +124,7 @@ pub fn parse_port_spec(word: &str) -> Result<PortSpec, PortError> {
         last,
         protocol,
         capitals,
-        names_host: before.is_some(),
+        names_host: before.is_some_and(|before| before.contains(|c| c != ':')),
     })
 }
 

@@ -16,6 +16,7 @@ use std::ops::Range;
 use oci::Platform;
 
 use crate::ast::{Ast, InstructionKind};
+use crate::check::{self, IgnoreFile, Settings};
 use crate::diagnostic::Diagnostic;
 use crate::parse::Parsed;
 use crate::source::Span;
@@ -23,6 +24,7 @@ use crate::source::Span;
 mod arguments;
 mod context;
 mod detect;
+mod entitlement;
 mod environment;
 mod epoch;
 mod expand;
@@ -34,12 +36,13 @@ mod syntax;
 mod target;
 mod triggers;
 
-pub(crate) use arguments::value as argument_value;
+pub(crate) use arguments::declarations as global_declarations;
 pub use context::{ContextNameError, context_name};
+pub use entitlement::Entitlement;
 pub(crate) use environment::Environment;
 pub use epoch::{EpochOrigin, EpochSource, EpochValue, SourceDateEpoch, source_date_epoch};
-pub(crate) use expand::expand;
-pub use options::PlanOptions;
+pub(crate) use expand::{expand, fault};
+pub use options::{PlanOptions, StageScope};
 pub(crate) use request::RequestKey;
 pub use request::{BaseRequest, ResolvedBase};
 
@@ -63,6 +66,8 @@ pub(crate) struct Stage {
     pub(crate) triggers: Option<Range<usize>>,
     /// What it starts from.
     pub(crate) base: StageBase,
+    /// The arguments that its `FROM` uses and that are set.
+    pub(crate) arguments: BTreeSet<String>,
     /// The platform whose programs its commands run.
     pub(crate) platform: Platform,
     /// What each `COPY --from` of it copies from, by the instruction's index.
@@ -144,6 +149,8 @@ pub struct StagePlan {
     pub(crate) bases: BTreeMap<RequestKey, ResolvedBase>,
     /// The texts of the triggers among the instructions.
     trigger_texts: BTreeMap<usize, String>,
+    pub(crate) settings: Settings,
+    pub(crate) ignore: IgnoreFile,
     warnings: Vec<Diagnostic>,
 }
 
@@ -152,41 +159,63 @@ impl StagePlan {
     ///
     /// # Errors
     ///
-    /// Fails with every error of the parser; then with what is wrong with `ARG` before the first `FROM`,
-    /// with the `FROM` and `--from` of any stage, and with `--target` and the target platforms.
+    /// Fails when the file is meant for another frontend, and with malformed options of the checks; then with
+    /// every error of the parser; then with what is wrong with `ARG` before the first `FROM`, with the `FROM` and
+    /// `--from` of any stage, and with `--target` and the target platforms. Warnings of what was found so far
+    /// stand before the errors.
     pub fn new(parsed: &Parsed, options: PlanOptions) -> Result<Self, Vec<Diagnostic>> {
-        let errors = parsed
-            .diagnostics
-            .iter()
-            .filter(|diagnostic| diagnostic.is_error());
-        let errors: Vec<Diagnostic> = errors.cloned().collect();
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        syntax::check(&parsed.ast, &options)?;
+        let ast = &parsed.ast;
+        syntax::check(ast, &options)?;
+        let (settings, warnings) = Settings::read(ast, &options.build_args, first_span(ast))?;
         let mut plan = Self {
-            ast: parsed.ast.clone(),
+            ast: ast.clone(),
+            ignore: IgnoreFile::new(&options.ignore),
             options,
             platforms: Vec::new(),
             bases: BTreeMap::new(),
             trigger_texts: BTreeMap::new(),
-            warnings: Vec::new(),
+            settings,
+            warnings,
         };
-        for platform in plan.options.target_platforms.clone() {
-            let planned = plan.plan_platform(platform)?;
-            plan.platforms.push(planned);
+        plan.warnings
+            .extend(check::of_lines(parsed, &plan.settings));
+        plan.warnings
+            .extend(check::of_instructions(ast, &plan.settings));
+        let errors = parsed.diagnostics.iter().filter(|one| one.is_error());
+        let errors: Vec<Diagnostic> = errors.cloned().collect();
+        if !errors.is_empty() {
+            return Err(plan.refused(errors));
         }
-        plan.add_triggers()?;
-        Ok(plan)
+        plan.warnings.extend(check::of_file(ast, &plan.settings));
+        for platform in plan.options.target_platforms.clone() {
+            match plan.plan_platform(platform) {
+                Ok(planned) => plan.platforms.push(planned),
+                Err(faults) => return Err(plan.refused(faults)),
+            }
+        }
+        match plan.add_triggers() {
+            Ok(()) => Ok(plan),
+            Err(faults) => Err(plan.refused(faults)),
+        }
+    }
+
+    /// Returns what there is to say when there is no plan.
+    fn refused(self, faults: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        let mut said = self.warnings;
+        said.extend(faults);
+        said
     }
 
     fn plan_platform(&mut self, platform: Platform) -> Result<PlatformPlan, Vec<Diagnostic>> {
         let globals = arguments::global(&self.ast, &self.options, &platform)?;
+        let defaults = arguments::with_defaults(&self.ast, &self.options, &platform);
         let resolved = resolve::resolve(resolve::Scope {
             ast: &self.ast,
             options: &self.options,
             platform: &platform,
             globals: &globals,
+            defaults: defaults.as_ref(),
+            settings: &self.settings,
         });
         for warning in resolved.warnings {
             if !self.warnings.contains(&warning) {
@@ -197,7 +226,7 @@ impl StagePlan {
             return Err(resolved.faults);
         }
         let target = target::find(&resolved.stages, self.options.target.as_deref(), &self.ast)?;
-        let needed = target::needed(&resolved.stages, target);
+        let needed = target::wanted(&resolved.stages, target, &self.options);
         Ok(PlatformPlan {
             platform,
             globals,
@@ -255,6 +284,16 @@ impl StagePlan {
         bases
     }
 
+    /// Returns the platform that an image of a stage is wanted for, given the one that it is for.
+    pub(crate) fn wanted_platform(
+        &self,
+        stage: &Stage,
+        request: &BaseRequest,
+        found: &Platform,
+    ) -> Platform {
+        detect::wanted(&self.options, stage, request, found)
+    }
+
     /// Tells whether the steps of a stage are carried out again, whatever the cache has.
     pub(crate) fn is_renewed(&self, stage: &Stage) -> bool {
         let renewed = &self.options.renewed_stages;
@@ -262,7 +301,7 @@ impl StagePlan {
         stage.name.as_ref().is_some_and(has_name) || renewed.contains(&stage.number.to_string())
     }
 
-    /// Returns the warnings of planning. Those of lowering are in [`Target`](crate::lower::Target).
+    /// Returns the warnings of parsing and planning. Those of lowering are in [`Target`](crate::lower::Target).
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
     }

@@ -5,6 +5,7 @@
 //! | op kind, command line, environment, user, working directory | ✓ | ✓ | ✓ | |
 //! | platform | ✓ | ✓ | ✓ | |
 //! | network mode, host name | ✓ | ✓ | ✓ | |
+//! | `--security`, added hosts, size of `/dev/shm`, `--ulimit`, parent control group | ✓ | ✓ | ✓ | |
 //! | source paths of a copy (selector) | ✓ | ✓ | ✓ | the names are also what is written |
 //! | content, names, modes, owners, links, xattrs of copied files | | | ✓ | not known from the definition |
 //! | modification times of copied files | | | | would make every checkout a miss |
@@ -14,7 +15,7 @@
 //! | base image name | | | | the manifest decides |
 //! | base image manifest digest | ✓ | ✓ | ✓ | |
 //! | keys of the inputs | ✓ (digests) | ✓ | ✓ (content of what is copied or mounted) | |
-//! | proxy settings, limits, number of jobs | | | | do not change the result, or must leave no trace |
+//! | proxy settings, name servers, number of jobs | | | | do not change the result, or must leave no trace |
 //! | mounts: type, target, source, access, cache id, ids of secrets and agents | ✓ | ✓ | ✓ | |
 //! | content of what is mounted from a stage or an image | | | ✓ | not known from the definition |
 //! | content of caches, values of secrets, `--volume` | | | | caches change, and secrets must leave no trace |
@@ -141,6 +142,7 @@ fn digest_of(value: &impl Serialize) -> Digest {
 mod tests {
     use super::*;
     use crate::op::{ExecOp, ImageOrigin, ImageSource, LocalSource, NetworkMode};
+    use crate::sandbox::{ExtraHost, Limit, SandboxSettings, SecurityMode};
     use crate::vertex::{Input, StepLabel};
 
     fn exec(change: impl FnOnce(&mut ExecOp)) -> Vertex {
@@ -153,6 +155,7 @@ mod tests {
             network: NetworkMode::Default,
             files: Vec::new(),
             mounts: Vec::new(),
+            sandbox: SandboxSettings::default(),
         };
         change(&mut op);
         Vertex {
@@ -180,6 +183,32 @@ mod tests {
         ];
         for (index, change) in changes.into_iter().enumerate() {
             assert_ne!(key(&exec(change)), plain, "change {index}");
+        }
+    }
+
+    #[test]
+    fn each_setting_of_a_sandbox_changes_the_key() {
+        let plain = key(&exec(|_| {}));
+        let changes: [fn(&mut SandboxSettings); 5] = [
+            |settings| settings.security = SecurityMode::Insecure,
+            |settings| {
+                settings.extra_hosts.push(ExtraHost {
+                    name: "db".to_owned(),
+                    address: [10, 0, 0, 2].into(),
+                });
+            },
+            |settings| settings.shared_memory_bytes = Some(1),
+            |settings| {
+                settings.limits.push(Limit {
+                    resource: "nofile".to_owned(),
+                    soft: Some(1),
+                    hard: Some(1),
+                });
+            },
+            |settings| settings.cgroup_parent = Some("x".to_owned()),
+        ];
+        for (index, change) in changes.into_iter().enumerate() {
+            assert_ne!(key(&exec(|op| change(&mut op.sandbox))), plain, "{index}");
         }
     }
 

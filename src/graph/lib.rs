@@ -8,6 +8,7 @@
 //! * [`definition`] and [`builder`]: the whole graph, checked and ordered;
 //! * [`cache_map`]: the table of what enters a cache key;
 //! * [`remote`]: files that a server has;
+//! * [`sandbox`]: what a build asks of the sandboxes of its commands;
 //! * [`pattern`]: include, exclude and `.dockerignore` patterns;
 //! * [`policy`]: which sources a build may use;
 //! * [`render`]: the graph as text, for golden tests.
@@ -22,6 +23,7 @@ pub mod pattern;
 pub mod policy;
 pub mod remote;
 pub mod render;
+pub mod sandbox;
 pub mod vertex;
 
 pub use builder::DefinitionBuilder;
@@ -38,4 +40,5 @@ pub use op::{
 pub use pattern::PatternSet;
 pub use policy::{PolicySource, SourcePolicy};
 pub use remote::{GitSource, GitTimes, HttpSource};
+pub use sandbox::{ExtraHost, Limit, SandboxSettings, SecurityMode};
 pub use vertex::{Input, StepLabel, Vertex, VertexDigest, VertexId};

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::mount::ExecMount;
 use crate::remote::{GitSource, HttpSource};
+use crate::sandbox::SandboxSettings;
 
 /// What a vertex does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -97,6 +98,9 @@ pub struct ExecOp {
     pub files: Vec<ExecFile>,
     /// What else is mounted, in this order.
     pub mounts: Vec<ExecMount>,
+    /// What else was asked for of its sandbox.
+    #[serde(skip_serializing_if = "SandboxSettings::is_default")]
+    pub sandbox: SandboxSettings,
 }
 
 /// A file that exists while one command runs.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::definition::Definition;
 use crate::op::{CopySource, ExecOp, FileAction, Op, SourceOp};
 use crate::remote::{GitSource, HttpSource};
+use crate::sandbox::SandboxSettings;
 use crate::vertex::{Input, Vertex};
 
 /// Renders a definition, a line a vertex and one for each of its mounts: `#3 (#1, #2) linux/amd64 copy a b -> /c/`.
@@ -49,8 +50,14 @@ fn op(op: &Op) -> String {
 
 fn exec_op(exec: &ExecOp) -> String {
     let mut text = format!(
-        "exec {:?} env {:?} in {} as {:?} network {:?} files {:?}",
-        exec.argv, exec.env, exec.working_directory, exec.user, exec.network, exec.files
+        "exec {:?} env {:?} in {} as {:?} network {:?} files {:?}{}",
+        exec.argv,
+        exec.env,
+        exec.working_directory,
+        exec.user,
+        exec.network,
+        exec.files,
+        sandbox(&exec.sandbox)
     );
     for mount in &exec.mounts {
         // Writing to a String cannot fail.
@@ -75,6 +82,24 @@ fn git_source(git: &GitSource) -> String {
         git.submodules,
         git.times,
         git.fetch_by_commit
+    )
+}
+
+/// Renders what was asked for of a sandbox; nothing if nothing was.
+fn sandbox(settings: &SandboxSettings) -> String {
+    if settings.is_default() {
+        return String::new();
+    }
+    let SandboxSettings {
+        security,
+        extra_hosts,
+        shared_memory_bytes,
+        limits,
+        cgroup_parent,
+    } = settings;
+    format!(
+        " security {security:?} hosts {extra_hosts:?} shm {shared_memory_bytes:?} limits {limits:?} \
+         cgroup {cgroup_parent:?}"
     )
 }
 

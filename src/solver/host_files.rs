@@ -11,6 +11,7 @@ use std::io::Write as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use graph::ExtraHost;
 use oci::Digest;
 use rootfs::{FsError, IdStorage, Mode, PathError, Root, RootPath};
 use runtime::userns::BuilderId;
@@ -109,10 +110,12 @@ impl Prepared {
     /// # Errors
     ///
     /// Fails when the store's file system is full.
-    pub fn mounts(&self, hostname: &str) -> Result<[(&'static str, OwnedFd); 2], HostFilesError> {
-        // The lines of BuildKit's own file, so that a command sees what it is used to.
-        let hosts =
-            format!("127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+    pub fn mounts(
+        &self,
+        hostname: &str,
+        extra: &[ExtraHost],
+    ) -> Result<[(&'static str, OwnedFd); 2], HostFilesError> {
+        let hosts = hosts(hostname, extra);
         Ok([
             ("/etc/hosts", self.file(hosts.as_bytes(), Mode::new(0o644))?),
             (
@@ -154,6 +157,17 @@ impl Prepared {
     }
 }
 
+/// Returns the text of `/etc/hosts`: the lines of BuildKit's own file, so that a command sees what it
+/// is used to, and what the user added, in the user's order.
+fn hosts(hostname: &str, extra: &[ExtraHost]) -> String {
+    let mut text =
+        format!("127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+    for ExtraHost { name, address } in extra {
+        text.push_str(&[&address.to_string(), "\t", name, "\n"].concat());
+    }
+    text
+}
+
 /// Returns the snapshot of mount points, made if the store has none.
 fn stubs(store: &Store, lease: &Lease, owner: BuilderId) -> Result<Root, HostFilesError> {
     let id = SnapshotId::new(STUBS)?;
@@ -172,5 +186,24 @@ fn container_root(ids: IdStorage) -> BuilderId {
     match ids {
         IdStorage::Shifted { by, .. } => BuilderId(by),
         IdStorage::Recorded => BuilderId(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn added_hosts_come_after_the_sandboxs_own_in_their_order() {
+        let host = |name: &str, address: &str| ExtraHost {
+            name: name.to_owned(),
+            address: address.parse().unwrap(),
+        };
+        let extra = [host("z", "10.0.0.1"), host("a", "fe80:0::1")];
+        assert_eq!(
+            hosts("box", &extra),
+            "127.0.0.1\tlocalhost box\n::1\tlocalhost ip6-localhost ip6-loopback\n\
+             10.0.0.1\tz\nfe80::1\ta\n"
+        );
     }
 }

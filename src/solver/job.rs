@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use graph::{Definition, Input};
 use oci::time::{Clock, Timestamp};
 use runtime::{CancelToken, Executor, KernelFeatures};
 use store::{Lease, Store};
+use vendor_shim::agent::Agent;
 
 use crate::context::DirectorySource;
 use crate::emulation::Emulation;
@@ -47,7 +47,7 @@ pub struct JobOptions {
     /// The secrets that steps may mount.
     pub secrets: Secrets,
     /// The sockets of SSH agents that steps may mount, by their ids.
-    pub ssh: BTreeMap<String, PathBuf>,
+    pub ssh: BTreeMap<String, Arc<dyn Agent>>,
     /// What of this machine every command sees.
     pub volumes: Vec<Volume>,
     /// Which network a command gets whose step does not say.

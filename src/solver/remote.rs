@@ -80,11 +80,12 @@ impl Remote {
         }
     }
 
-    /// Returns one that uses these secrets.
+    /// Returns one that uses these secrets, and the keys of the agent behind this socket.
     #[must_use]
-    pub fn with_secrets(&self, secrets: Secrets) -> Self {
+    pub fn with(&self, secrets: Secrets, ssh_agent: Option<PathBuf>) -> Self {
         let options = RemoteOptions {
             secrets,
+            ssh_agent,
             ..self.options.clone()
         };
         Self::new(options, self.cancel.clone())

@@ -29,6 +29,7 @@ fn exec(name: &str, input: Input) -> Vertex {
         network: NetworkMode::Default,
         files: Vec::new(),
         mounts: Vec::new(),
+        sandbox: graph::SandboxSettings::default(),
     };
     vertex(Op::Exec(op), vec![input])
 }

@@ -9,6 +9,8 @@ mod bases;
 #[cfg(test)]
 mod cache;
 #[cfg(test)]
+mod checks;
+#[cfg(test)]
 mod command;
 #[cfg(test)]
 mod contexts;
@@ -31,9 +33,13 @@ mod refusals;
 #[cfg(test)]
 mod reproducible;
 #[cfg(test)]
+mod sandbox;
+#[cfg(test)]
 mod scale;
 #[cfg(test)]
 mod settings;
+#[cfg(test)]
+mod ssh;
 #[cfg(test)]
 mod stages;
 #[cfg(test)]

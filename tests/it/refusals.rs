@@ -26,12 +26,12 @@ fn bench_with_file() -> Bench {
 
 #[test]
 fn what_is_not_carried_out_yet_is_refused_at_the_word() {
-    assert_snapshot!(refusal("FROM scratch\nRUN --security=insecure make\n"), @r"
-    error: RUN --security=insecure is not supported yet
-     --> Dockerfile:2:16
+    assert_snapshot!(refusal("FROM scratch\nRUN --device=vendor.com/gpu make\n"), @r"
+    error: RUN --device is not supported yet
+     --> Dockerfile:2:14
       |
-    2 | RUN --security=insecure make
-      |                ^^^^^^^^
+    2 | RUN --device=vendor.com/gpu make
+      |              ^^^^^^^^^^^^^^
     ");
     assert_snapshot!(refusal("# syntax=example.org/front:1\nFROM scratch\n"), @r"
     error: the frontend `example.org/front:1` is not supported

@@ -6,6 +6,7 @@
 //! * [`Archive`] is what careen wrote, read back by code that shares nothing with the writer but the words of
 //!   the formats (`oci`), whose invariants are checked on the way.
 //! * [`HttpServer`] has files and [`GitRepository`] commits that a build fetches.
+//! * [`agent`] brings OpenSSH's client into a build, and runs its agent.
 //! * [`Gate`] stops a command of a build, so that no test has to wait for a time.
 //! * [`process`] sees and kills the processes of a build; [`scan`] looks for bytes that must not be anywhere.
 //!
@@ -16,6 +17,7 @@
     reason = "a test fails by a panic, so everything here may"
 )]
 
+pub mod agent;
 pub mod archive;
 pub mod bench;
 pub mod compress;

@@ -12,6 +12,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::thread;
 
+use crate::agent::SSH_ADD;
+
 /// Debian's `busybox-static`, or any other that needs no library.
 pub(crate) const BUSYBOX: &str = "/bin/busybox";
 /// The emulator of `arm64`, where the machine is something else.
@@ -26,6 +28,8 @@ pub enum Feature {
     IdRange,
     /// The program `git`.
     Git,
+    /// OpenSSH's client and agent.
+    SshClient,
     /// Programs of `arm64`: natively, or by QEMU and a `binfmt_misc` in a user namespace.
     Arm64,
 }
@@ -71,6 +75,10 @@ fn look(feature: Feature) -> Result<(), &'static str> {
             "newuidmap (package uidmap) and a line in /etc/subuid, or root",
         ),
         Feature::Git => (has_git(), "git (package git)"),
+        Feature::SshClient => (
+            fs::exists(SSH_ADD).unwrap_or(false),
+            "/usr/bin/ssh-add (package openssh-client)",
+        ),
         Feature::Arm64 => (
             runs_arm64(),
             "an arm64 machine, or Linux 6.7 and the package qemu-user-static",

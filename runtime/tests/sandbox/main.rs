@@ -9,6 +9,7 @@
 )]
 
 mod builder;
+mod confinement;
 mod harness;
 mod isolation;
 mod kill;
@@ -31,7 +32,13 @@ fn main() -> ExitCode {
     if arguments.get(1).is_some_and(|word| word == harness::FIRST) {
         return harness::first(arguments.get(2..).unwrap_or(&[]));
     }
-    let tests = [run::tests(), isolation::tests(), kill::tests()].concat_all();
+    let tests = [
+        run::tests(),
+        isolation::tests(),
+        kill::tests(),
+        confinement::tests(),
+    ]
+    .concat_all();
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }
 

@@ -131,11 +131,13 @@ fn working_directory() -> Result<(), Failed> {
         })?)?,
         "/root\n".to_owned(),
     );
-    let missing = ground.run(at("/no/such"))?;
-    let text = "set up a sandbox: enter the working directory: chdir(\"/no/such\"): \
-                ENOENT: No such file or directory";
+    let made = expect_success(ground.run(at("/none/yet"))?)?;
+    assert_eq!(made, "/none/yet\n".to_owned());
+    let no_directory = ground.run(at("/etc/passwd"))?;
+    let text = "set up a sandbox: enter the working directory: chdir(\"/etc/passwd\"): \
+                ENOTDIR: Not a directory";
     assert_eq!(
-        missing.outcome,
+        no_directory.outcome,
         Err(Refusal {
             text: text.to_owned(),
             exit_code: None,

@@ -1,15 +1,16 @@
 //! `careen build`: Dockerfile → graph → file systems → output.
 
+mod limits;
 mod policy;
 mod result;
 mod secrets;
+mod ssh;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dockerfile::diagnostic::Diagnostic;
 use dockerfile::lower::Target;
 use dockerfile::parse::{Parsed, parse};
 use dockerfile::source::SourceFile;
@@ -21,15 +22,17 @@ use solver::base::{self, BaseError};
 use solver::ops::exec::Secrets;
 use solver::state::Reuse;
 use solver::{BuildResult, HistoryStep, Job, JobOptions, PlatformResult, Stack, Workshop, solve};
+use vendor_shim::agent::Agent;
 
-use super::failure;
+use super::said::Said;
+use super::{call, failure};
 use crate::args::{BuildArguments, NetworkArgument};
 use crate::config::Config;
 use crate::env::Environment;
 use crate::exit;
 use crate::options::{BuildOptions, NamedContext, Places};
 use crate::progress;
-use crate::report::{self, Kind, Report};
+use crate::report::{Kind, Report};
 use crate::run::Outcome;
 use crate::workshop;
 
@@ -55,12 +58,20 @@ pub(crate) fn run(
         .map_err(|error| Report::new(Kind::Usage, &error))?;
     context::check(&options)?;
     check_volumes(&options)?;
-    let (mut workshop, events) = workshop::open(builder, places)?;
+    limits::check(&options.sandbox.settings.limits)?;
+    let resolver = &options.sandbox.resolver;
+    let (mut workshop, events) = workshop::open(builder, places, resolver)?;
+    for warning in &options.sandbox.warnings {
+        workshop.events.warn(warning.clone());
+    }
     let display = std::thread::spawn({
         let kind = options.progress;
         move || progress::show(kind, &events, &mut io::stderr())
     });
-    let built = build(&options, env, &mut workshop);
+    let built = match options.call {
+        Some(call) => call::answer(call, &options, env, &mut workshop).map(Told::Answer),
+        None => build(&options, env, &mut workshop).map(Told::Exported),
+    };
     // The display ends when nobody can tell it anything any more.
     let cancelled = workshop.cancel.reason();
     drop(workshop);
@@ -70,11 +81,57 @@ pub(crate) fn run(
     match (built, cancelled) {
         (Err(_), Some(reason)) => Err(failure::interrupted(reason)),
         (Err(report), None) => Err(report),
-        (Ok(exported), _) => {
+        (Ok(Told::Answer(answer)), _) => answer.tell(),
+        (Ok(Told::Exported(exported)), _) => {
             result::tell(&exported, &options.result)?;
             Ok(exit::DONE)
         }
     }
+}
+
+/// What there is to tell when the display has ended.
+enum Told {
+    Exported(Vec<Exported>),
+    Answer(call::Answer),
+}
+
+/// A Dockerfile with what it is planned with.
+pub(super) struct Prepared<'a> {
+    pub(super) source: SourceFile,
+    pub(super) parsed: Parsed,
+    pub(super) plan_options: PlanOptions,
+    pub(super) sources: SourcePolicy,
+    contexts: Contexts<'a>,
+    secrets: Secrets,
+}
+
+/// Reads the Dockerfile, from wherever it comes, and finds out what time it is.
+pub(super) fn prepare<'a>(
+    options: &'a BuildOptions,
+    env: &Environment,
+    workshop: &mut Workshop,
+) -> Result<Prepared<'a>, Box<Report>> {
+    let secrets = secrets::read(options, env, workshop)?;
+    workshop.remote = Arc::new(workshop.remote.with(secrets.clone(), ssh::socket(options)));
+    let sources = policy::read(options)?;
+    policy::check_fetched(options, &sources)?;
+    let main = context::open_main(options, workshop)?;
+    let dockerfile = source::read(options, &main, workshop)?;
+    let parsed = parse(&dockerfile.source);
+    context::warn_of_reserved(options, workshop);
+    let mut contexts = Contexts::new(options, main.tree);
+    let mut plan_options = plan_options(options, &dockerfile)?;
+    plan_options.policy = sources.clone();
+    let clock = epoch::settle(&parsed, &mut plan_options, &mut contexts, workshop);
+    workshop.clock = clock_of(options, clock, &dockerfile.source)?;
+    Ok(Prepared {
+        source: dockerfile.source,
+        parsed,
+        plan_options,
+        sources,
+        contexts,
+        secrets,
+    })
 }
 
 fn build(
@@ -82,47 +139,47 @@ fn build(
     env: &Environment,
     workshop: &mut Workshop,
 ) -> Result<Vec<Exported>, Box<Report>> {
-    let secrets = secrets::read(options, env, workshop)?;
-    workshop.remote = Arc::new(workshop.remote.with_secrets(secrets.clone()));
-    let main = context::open_main(options, workshop)?;
-    let dockerfile = source::read(options, &main, workshop)?;
-    let (source, parsed) = (&dockerfile.source, &parse(&dockerfile.source));
-    let faults = |faults: Vec<Diagnostic>| first_fault(&faults, source);
-    context::warn_of_reserved(options, workshop);
-    let sources = policy::read(options)?;
-    let mut contexts = Contexts::new(options, main.tree);
-    let mut plan_options = plan_options(options, &dockerfile)?;
-    plan_options.policy = sources.clone();
-    let clock = epoch::settle(parsed, &mut plan_options, &mut contexts, workshop);
-    workshop.clock = clock_of(options, clock, source)?;
+    let Prepared {
+        source,
+        parsed,
+        mut plan_options,
+        sources,
+        mut contexts,
+        secrets,
+    } = prepare(options, env, workshop)?;
     let wanted = result::with_time(&options.result, workshop);
     workshop.pack = result::pack_plans(&wanted);
     if options.all_platforms {
         let known = (options, &sources);
         plan_options.target_platforms =
-            platforms::shared(known, &plan_options, workshop, (source, parsed))?;
+            platforms::shared(known, &plan_options, workshop, (&source, &parsed))?;
     }
     let platforms = plan_options.target_platforms.clone();
-    let mut plan = StagePlan::new(parsed, plan_options).map_err(faults)?;
-    resolve_bases(&mut plan, (options, &sources), workshop, source)?;
+    let mut said = Said::new(&source, options.progress);
+    let plan = StagePlan::new(&parsed, plan_options);
+    let mut plan = plan.map_err(|faults| said.refuse(&faults))?;
+    said.warn(plan.warnings());
+    resolve_bases(&mut plan, (options, &sources), workshop, &source)?;
     let mut graph = DefinitionBuilder::new();
     let mut targets = Vec::new();
     for platform in &platforms {
-        targets.push(plan.lower(platform, &mut graph).map_err(faults)?);
+        let target = plan.lower(platform, &mut graph);
+        targets.push(target.map_err(|faults| said.refuse(&faults))?);
     }
-    tell_warnings(parsed, &plan, &targets, source);
+    said.warn(targets.iter().flat_map(|target| &target.warnings));
+    let agents = ssh::agents(options)?;
     let definition = graph.finish();
-    policy::check_given(&definition, &sources)?;
+    policy::check_given(&definition, &sources, options)?;
     let job = Job {
         options: JobOptions {
             directories: contexts.directories(&definition, workshop)?,
-            ..job_options(options, &plan, secrets)
+            ..job_options(options, &plan, (secrets, agents))
         },
         definition,
         targets: targets.iter().map(|target| target.root).collect(),
     };
     let stacks =
-        solve(&job, workshop).map_err(|error| failure::of_solve(error, &job, source, options))?;
+        solve(&job, workshop).map_err(|error| failure::of_solve(error, &job, &source, options))?;
     let result = result_of(targets, stacks);
     result::export(&result, &wanted, workshop)
 }
@@ -144,7 +201,7 @@ fn clock_of(
     source: &SourceFile,
 ) -> Result<Clock, Box<Report>> {
     let settled = settled.map_err(|failure| match failure {
-        EpochFailure::Faults(found) => first_fault(&found, source),
+        EpochFailure::Faults(found) => Said::new(source, options.progress).refuse(&found),
         EpochFailure::Source(report) => report,
     })?;
     Ok(options.result.time.map_or(settled, Clock::Fixed))
@@ -168,11 +225,22 @@ fn plan_options(
         ignore: dockerfile.ignore.clone(),
         directories: source::named_ignores(options)?,
         empty_contexts: options.contexts.iter().filter_map(empty).collect(),
+        network: match options.network {
+            NetworkArgument::Default => graph::NetworkMode::Default,
+            NetworkArgument::Host => graph::NetworkMode::Host,
+            NetworkArgument::None => graph::NetworkMode::None,
+        },
+        sandbox: options.sandbox.settings.clone(),
+        entitlements: options.sandbox.entitlements.clone(),
         ..PlanOptions::new(options.build_platform.clone(), options.platforms.clone())
     })
 }
 
-fn job_options(options: &BuildOptions, plan: &StagePlan, secrets: Secrets) -> JobOptions {
+fn job_options(
+    options: &BuildOptions,
+    plan: &StagePlan,
+    (secrets, ssh): (Secrets, BTreeMap<String, Arc<dyn Agent>>),
+) -> JobOptions {
     JobOptions {
         reuse: if options.no_cache || options.policy.nothing_counts() {
             Reuse::No
@@ -183,18 +251,16 @@ fn job_options(options: &BuildOptions, plan: &StagePlan, secrets: Secrets) -> Jo
         jobs: options.jobs,
         directories: BTreeMap::new(),
         secrets,
-        ssh: BTreeMap::new(),
+        ssh,
         volumes: options.volumes.clone(),
         untracked_env: plan.untracked_env(),
-        network: match options.network {
-            NetworkArgument::Default | NetworkArgument::Host => runtime::NetworkMode::Host,
-            NetworkArgument::None => runtime::NetworkMode::None,
-        },
+        // What a step does not say has the machine's network: it is the one that needs no rights.
+        network: runtime::NetworkMode::Host,
     }
 }
 
 /// Resolves base images until the plan asks for no more.
-fn resolve_bases(
+pub(super) fn resolve_bases(
     plan: &mut StagePlan,
     (options, sources): (&BuildOptions, &SourcePolicy),
     workshop: &Workshop,
@@ -206,17 +272,27 @@ fn resolve_bases(
             return Ok(());
         }
         for request in requests {
-            let admitted = policy::admit(&request, sources, source)?;
-            let resolved = resolve_base(&admitted, options, workshop);
-            let resolved = resolved.map_err(|error| {
-                let report = failure::of_base(&error, &admitted, source);
-                policy::explained(report, &request, &admitted)
-            })?;
-            policy::check_pull(&admitted, &resolved, options.policy.pull, source)?;
-            plan.resolve(&request, resolved)
-                .map_err(|faults| first_fault(&faults, source))?;
+            resolve_request(plan, &request, (options, sources), (workshop, source))?;
         }
     }
+}
+
+/// Resolves one base image.
+pub(super) fn resolve_request(
+    plan: &mut StagePlan,
+    request: &BaseRequest,
+    (options, sources): (&BuildOptions, &SourcePolicy),
+    (workshop, source): (&Workshop, &SourceFile),
+) -> Result<(), Box<Report>> {
+    let admitted = policy::admit(request, sources, source)?;
+    let resolved = resolve_base(&admitted, options, workshop);
+    let resolved = resolved.map_err(|error| {
+        let report = failure::of_base(&error, &admitted, source);
+        policy::explained(report, request, &admitted)
+    })?;
+    policy::check_pull(&admitted, &resolved, options.policy.pull, source)?;
+    plan.resolve(request, resolved)
+        .map_err(|faults| Said::new(source, options.progress).refuse(&faults))
 }
 
 fn resolve_base(
@@ -261,32 +337,4 @@ fn result_of(targets: Vec<Target>, stacks: Vec<Stack>) -> BuildResult {
     BuildResult {
         platforms: platforms.collect(),
     }
-}
-
-fn tell_warnings(parsed: &Parsed, plan: &StagePlan, targets: &[Target], source: &SourceFile) {
-    let lowering = targets.iter().flat_map(|target| &target.warnings);
-    let parsing = parsed
-        .diagnostics
-        .iter()
-        .filter(|diagnostic| !diagnostic.is_error());
-    let mut told: Vec<&Diagnostic> = Vec::new();
-    for warning in parsing.chain(plan.warnings()).chain(lowering) {
-        if !told.contains(&warning) {
-            report::print_warning(warning, source);
-            told.push(warning);
-        }
-    }
-}
-
-/// Reports the first fault and prints those before it are none: the others follow it.
-fn first_fault(faults: &[Diagnostic], source: &SourceFile) -> Box<Report> {
-    let mut reports: Vec<_> = faults
-        .iter()
-        .map(|fault| Report::of_diagnostic(fault, source))
-        .collect();
-    let last = reports.pop();
-    for report in &reports {
-        report::print(report);
-    }
-    Box::new(last.unwrap_or_else(failure::without_reason))
 }

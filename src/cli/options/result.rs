@@ -82,7 +82,7 @@ pub enum ResultError {
         /// Why.
         source: TimestampError,
     },
-    /// [`MULTI_PLATFORM`] is no boolean.
+    /// `BUILDKIT_MULTI_PLATFORM` is no boolean.
     #[error("`{MULTI_PLATFORM}={value}`: the value must be `true` or `false`")]
     MultiPlatform {
         /// The value.

@@ -266,6 +266,9 @@ impl MountError {
             Self::VariableInFrom { .. } => {
                 Some("give the image a name with `FROM image AS name` and use that".to_owned())
             }
+            Self::NamelessSecret { .. } => Some("write `type=secret,id=NAME`".to_owned()),
+            Self::SecretNamedTwice { .. } => Some("leave one of them out".to_owned()),
+            Self::Expand { source, .. } => source.help(),
             _ => None,
         }
     }

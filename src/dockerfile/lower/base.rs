@@ -5,10 +5,12 @@ use graph::{
 };
 use oci::{ImageConfig, Platform};
 
-use crate::diagnostic::{Diagnostic, Rule};
+use crate::call::Inputs;
+use crate::check;
 use crate::lower::stage_lowering::StageLowering;
 use crate::lower::state::StageState;
 use crate::lower::{HistoryStep, Lowered, path, windows};
+use crate::source::Spanned;
 use crate::stage::{BareContext, BaseRequest, Environment, ResolvedBase, StageId, StagePlan};
 
 /// Where programs are looked for when an image does not say.
@@ -38,6 +40,8 @@ pub(super) fn stage(lowering: &StageLowering<'_>, id: StageId) -> Lowered<StageS
     let mut state = lowering.earlier(id)?.clone();
     // They are among the instructions of this stage now.
     state.config.config.on_build.clear();
+    // What the earlier stage asks for is told of that stage.
+    state.inputs = Inputs::default();
     Ok(state)
 }
 
@@ -59,7 +63,6 @@ pub(super) fn image(
     let root = source(lowering, request, label)?;
     let mut config = resolved(lowering.plan, request)?.config.clone();
     config.config.on_build.clear();
-    warn_of_platform(lowering, request, &config.platform());
     config.created = None;
     let platform = &lowering.stage.platform;
     add_path(&mut config, platform);
@@ -153,6 +156,12 @@ pub(super) fn source(
     if base.config.rootfs.diff_ids.is_empty() {
         return Ok(Input::Scratch);
     }
+    let name = Spanned::new(request.name.as_str(), request.span);
+    let found = base.config.platform();
+    let wanted = lowering
+        .plan
+        .wanted_platform(lowering.stage, request, &found);
+    check::base_platform(&name, &wanted, &found, &mut lowering.site());
     Ok(lowering.add(Vertex {
         op: Op::Source(SourceOp::Image(base.source.clone())),
         inputs: Vec::new(),
@@ -165,19 +174,6 @@ fn resolved<'a>(plan: &'a StagePlan, request: &BaseRequest) -> Lowered<&'a Resol
     plan.bases
         .get(&request.key())
         .ok_or_else(|| vec![request.not_found()])
-}
-
-fn warn_of_platform(lowering: &mut StageLowering<'_>, request: &BaseRequest, found: &Platform) {
-    let wanted = lowering.stage.platform.clone();
-    if found.os == wanted.os && found.architecture == wanted.architecture {
-        return;
-    }
-    let title = format!(
-        "base image `{}` is for `{found}`, not for `{wanted}`",
-        request.name
-    );
-    lowering
-        .warn(Diagnostic::warning(title, request.span).with_rule(Rule::InvalidBaseImagePlatform));
 }
 
 fn instruction_line(lowering: &StageLowering<'_>) -> usize {

@@ -27,7 +27,8 @@ pub(super) fn quoted_character(number: i64) -> String {
     quoted
 }
 
-fn quoted(text: &str) -> String {
+/// Returns a text as Go's `%q` writes it: `"a"`.
+pub(crate) fn quoted(text: &str) -> String {
     let mut quoted = String::from('"');
     for character in text.chars() {
         push_quoted(&mut quoted, character, '"');

@@ -15,9 +15,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use graph::{Definition, DefinitionBuilder, ImageOrigin, ImageSource, Input, NetworkMode};
+use graph::{
+    Definition, DefinitionBuilder, ExtraHost, ImageOrigin, ImageSource, Input, NetworkMode,
+    SandboxSettings,
+};
 use oci::config::RootFs;
 use oci::{DiffId, Digest, ImageConfig, Platform};
 use serde::Deserialize;
@@ -27,7 +31,7 @@ use crate::diagnostic::Diagnostic;
 use crate::lower::Target;
 use crate::parse::parse;
 use crate::source::SourceFile;
-use crate::stage::{BaseRequest, PlanOptions, ResolvedBase, StagePlan};
+use crate::stage::{BaseRequest, Entitlement, PlanOptions, ResolvedBase, StagePlan};
 
 /// The outputs of a case.
 const OUTPUTS: [&str; 3] = ["graph", "config", "stderr"];
@@ -155,6 +159,8 @@ struct Options {
     labels: BTreeMap<String, String>,
     network: Option<String>,
     hostname: Option<String>,
+    allow: Vec<String>,
+    add_hosts: BTreeMap<String, IpAddr>,
     ignore: Vec<String>,
 }
 
@@ -189,9 +195,26 @@ fn options(case: &Path) -> PlanOptions {
             Some(other) => panic!("unknown network mode {other}"),
         },
         hostname: given.hostname,
+        entitlements: given.allow.iter().map(|name| entitlement(name)).collect(),
+        sandbox: SandboxSettings {
+            extra_hosts: extra_hosts(given.add_hosts),
+            ..SandboxSettings::default()
+        },
         ignore: given.ignore,
         ..PlanOptions::new(build, platforms)
     }
+}
+
+fn entitlement(name: &str) -> Entitlement {
+    let mut all = Entitlement::ALL.into_iter();
+    all.find(|entitlement| entitlement.name() == name).unwrap()
+}
+
+fn extra_hosts(given: BTreeMap<String, IpAddr>) -> Vec<ExtraHost> {
+    let hosts = given.into_iter();
+    hosts
+        .map(|(name, address)| ExtraHost { name, address })
+        .collect()
 }
 
 /// What a case gives so far.

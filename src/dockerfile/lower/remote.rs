@@ -1,6 +1,6 @@
 //! Sources of `ADD` that servers have: files by HTTP, and git repositories.
 
-mod policy;
+pub(crate) mod policy;
 
 use std::collections::BTreeMap;
 

@@ -2,12 +2,12 @@
 
 use graph::{ExecFile, ExecMount, ExecOp, Op};
 
-use crate::ast::{CommandForm, Heredoc, Instruction, NetworkMode, RunInstruction, SecurityMode};
+use crate::ast::{CommandForm, Heredoc, Instruction, RunInstruction};
 use crate::diagnostic::Diagnostic;
 use crate::heredoc;
 use crate::lower::mount::Mounts;
 use crate::lower::stage_lowering::{Change, StageLowering};
-use crate::lower::{Lowered, format, mount, not_yet};
+use crate::lower::{Lowered, format, mount, not_yet, sandbox};
 use crate::words;
 
 /// The directory of scripts that stand in the Dockerfile.
@@ -30,6 +30,7 @@ pub(super) fn lower(
 ) -> Lowered {
     refuse(run)?;
     refuse_windows(stage, instruction)?;
+    sandbox::check(stage, run)?;
     let Command { argv, files } = command(stage, instruction, run);
     if argv.is_empty() {
         let title = "RUN needs a command";
@@ -45,9 +46,10 @@ pub(super) fn lower(
         working_directory: stage.directory(),
         user: config.user.clone().unwrap_or_default(),
         hostname: stage.plan.options.sandbox_hostname().to_owned(),
-        network: network(stage, run),
+        network: sandbox::network(stage, run),
         files,
         mounts: mounts.list,
+        sandbox: sandbox::settings(stage, run),
     };
     let text = shown(stage, instruction, run, &op.mounts);
     stage.change(
@@ -93,27 +95,13 @@ fn refuse(run: &RunInstruction) -> Lowered {
         .devices
         .iter()
         .map(|device| ("RUN --device", device.name.span));
-    let insecure = run
-        .security
-        .iter()
-        .filter(|mode| mode.value == SecurityMode::Insecure);
-    let insecure = insecure.map(|mode| ("RUN --security=insecure", mode.span));
-    let refused = devices.chain(insecure);
-    let faults: Vec<_> = refused
+    let faults: Vec<_> = devices
         .flat_map(|(what, span)| not_yet(what, span))
         .collect();
     if faults.is_empty() {
         Ok(())
     } else {
         Err(faults)
-    }
-}
-
-fn network(stage: &StageLowering<'_>, run: &RunInstruction) -> graph::NetworkMode {
-    match run.network.as_ref().map(|mode| mode.value) {
-        None | Some(NetworkMode::Default) => stage.plan.options.network,
-        Some(NetworkMode::None) => graph::NetworkMode::None,
-        Some(NetworkMode::Host) => graph::NetworkMode::Host,
     }
 }
 

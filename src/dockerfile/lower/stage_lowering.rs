@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use graph::{DefinitionBuilder, Input, LocalSource, Op, SourceOp, StepLabel, Vertex};
 use oci::config::RunConfig;
 
-use crate::ast::{CommandForm, Instruction, Word};
-use crate::diagnostic::{Diagnostic, Rule};
+use crate::ast::{ArgDeclaration, CommandForm, Instruction, Word};
+use crate::check::{self, Site};
+use crate::diagnostic::Diagnostic;
+use crate::lower::arg::is_builders_own;
+use crate::lower::checks::Place;
 use crate::lower::state::StageState;
 use crate::lower::step::Steps;
 use crate::lower::{Lowered, base, format, path, windows};
-use crate::stage::{CopyFrom, PlatformPlan, Stage, StageBase, StageId, StagePlan, expand};
-use crate::suggest;
+use crate::stage::{CopyFrom, PlatformPlan, Stage, StageBase, StageId, StagePlan, expand, fault};
 use crate::words::{self, Expanded};
 
 /// The name of the build context among the directories of the user's.
@@ -36,6 +38,9 @@ pub(super) struct StageLowering<'a> {
     pub(super) steps: Steps<'a>,
     /// The index of the instruction that is lowered.
     current: usize,
+    pub(super) place: Place,
+    /// How many of the warnings are those of the instructions before.
+    told: usize,
     warnings: Vec<Diagnostic>,
 }
 
@@ -74,6 +79,8 @@ impl<'a> StageLowering<'a> {
             has_cmd: false,
             steps: Steps::new(plan, platform, stage),
             current: stage.from,
+            told: 0,
+            place: Place::of_stage(plan, stage),
             warnings: Vec::new(),
         };
         match &stage.base {
@@ -90,6 +97,14 @@ impl<'a> StageLowering<'a> {
     /// Begins an instruction.
     pub(super) fn enter(&mut self, index: usize) {
         self.current = index;
+        self.told = self.warnings.len();
+    }
+
+    /// Ends the instruction: what was said in a trigger tells that it is one.
+    pub(super) fn leave(&mut self) {
+        for warning in self.warnings.iter_mut().skip(self.told) {
+            *warning = self.plan.explained(self.current, warning.clone());
+        }
     }
 
     pub(super) fn finish(self) -> (StageState, Vec<Diagnostic>) {
@@ -145,30 +160,46 @@ impl<'a> StageLowering<'a> {
     /// Expands the body of a here-document that stands for a file.
     pub(super) fn body_text(&mut self, content: &str, place: &Word) -> Lowered<String> {
         let lookup = |name: &str| self.state.variables.get(name).map(str::to_owned);
-        let expanded = words::expand_text(content, &lookup)
-            .map_err(|error| vec![Diagnostic::error(error.to_string(), place.span)])?;
+        let expanded = words::expand_text(content, &lookup).map_err(|error| {
+            // The text stands below the word that is pointed at.
+            let word = Word {
+                value: String::new(),
+                ..place.clone()
+            };
+            vec![fault(&error, &word)]
+        })?;
         self.warn_unset(&expanded, place);
         Ok(expanded.value)
     }
 
     pub(super) fn warn_unset(&mut self, expanded: &Expanded, word: &Word) {
-        for name in expanded
-            .unset
-            .iter()
-            .filter(|name| !self.state.is_declared(name))
-        {
-            let title = format!("usage of undefined variable '${name}'");
-            let help = suggest::did_you_mean(name, self.state.variables.names());
-            let warning = Diagnostic::warning(title, word.span);
-            let warning = warning.with_rule(Rule::UndefinedVar).with_help(help);
-            self.warnings
-                .push(self.plan.explained(self.current, warning));
+        let unset = expanded.unset.iter();
+        let undeclared: Vec<&String> = unset
+            .filter(|name| !self.state.is_declared(name) && !is_builders_own(name))
+            .collect();
+        for name in undeclared {
+            let variables = self.state.variables.clone();
+            check::undefined_variable(name, word, variables.names(), &mut self.site());
         }
     }
 
     pub(super) fn warn(&mut self, warning: Diagnostic) {
-        self.warnings
-            .push(self.plan.explained(self.current, warning));
+        self.warnings.push(warning);
+    }
+
+    /// Takes note of a declared argument. Without a value of its own it is the global one of the name.
+    pub(super) fn note_argument(&mut self, declaration: &ArgDeclaration, value: Option<&str>) {
+        let name = &declaration.name.value;
+        let is_given = self.plan.options.build_args.contains_key(name);
+        let is_own = is_given || declaration.default.is_some();
+        let is_global = !is_own && self.platform.globals.get(name).is_some();
+        let own = (!is_global).then(|| self.place.argument(name, value));
+        self.state.inputs.argument(name, own);
+    }
+
+    /// Returns where checks tell what they find in the current instruction.
+    pub(super) fn site(&mut self) -> Site<'_> {
+        self.place.site(&self.plan.settings, &mut self.warnings)
     }
 
     /// Returns the working directory, absolute and clean.

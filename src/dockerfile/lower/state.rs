@@ -3,6 +3,7 @@
 use graph::Input;
 use oci::ImageConfig;
 
+use crate::call::Inputs;
 use crate::lower::{HISTORY_COMMENT, HistoryStep};
 use crate::stage::Environment;
 
@@ -20,6 +21,10 @@ pub(super) struct StageState {
     pub(super) variables: Environment,
     /// The arguments that were declared, in order, with their values.
     pub(super) arguments: Vec<(String, Option<String>)>,
+    /// Whether there was a `WORKDIR`, here or in a stage that this one is built on.
+    pub(super) has_workdir: bool,
+    /// What this stage, not its base, asks for from outside.
+    pub(super) inputs: Inputs,
     /// The steps on top of the base image.
     pub(super) history: Vec<HistoryStep>,
 }
@@ -34,6 +39,8 @@ impl StageState {
             config,
             variables,
             arguments: Vec::new(),
+            has_workdir: false,
+            inputs: Inputs::default(),
             history: Vec::new(),
         }
     }

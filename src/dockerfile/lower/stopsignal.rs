@@ -18,7 +18,8 @@ pub(super) fn lower(stage: &mut StageLowering<'_>, signal: &Word) -> Lowered {
     let name = stage.text(signal)?;
     if !is_signal(&name) {
         let wanted = name.to_uppercase();
-        let help = suggest::did_you_mean(without_prefix(&wanted), NAMES);
+        let near = suggest::nearest(without_prefix(&wanted), NAMES);
+        let help = near.map(|near| format!("did you mean `SIG{near}`?"));
         let fault = Diagnostic::error(format!("unknown signal: `{name}`"), signal.span);
         return Err(vec![fault.with_help(help)]);
     }

@@ -114,10 +114,39 @@ fn bad_switch(flag: &Flag, value: &str) -> Option<Diagnostic> {
 fn unknown(node: &Node, flag: &Flag, known: &[Known]) -> Diagnostic {
     let name = &flag.name.value;
     let near = suggest::nearest(name, known.iter().map(|(known, _)| *known));
+    let help = match near {
+        Some(near) => Some(format!("did you mean `--{near}`?")),
+        None => owner(name).map(|owner| format!("`--{name}` is a flag of {owner}")),
+    };
     Diagnostic::error(
         format!("unknown flag: {}", quoted(&format!("--{name}"))),
         flag.name.span,
     )
     .with_label(format!("{} has no such flag", node.name()))
-    .with_help(near.map(|near| format!("did you mean `--{near}`?")))
+    .with_help(help)
+}
+
+/// The flags that one kind of instruction has.
+const OWNERS: [(&str, &[&str]); 6] = [
+    ("ADD", &["checksum", "keep-git-dir", "unpack"]),
+    ("COPY", &["from", "parents"]),
+    ("COPY and ADD", &["chown", "chmod", "link", "exclude"]),
+    ("FROM", &["platform"]),
+    (
+        "HEALTHCHECK",
+        &[
+            "interval",
+            "timeout",
+            "start-period",
+            "start-interval",
+            "retries",
+        ],
+    ),
+    ("RUN", &["mount", "network", "security", "device"]),
+];
+
+/// Returns which instructions have a flag.
+fn owner(flag: &str) -> Option<&'static str> {
+    let owner = OWNERS.iter().find(|(_, flags)| flags.contains(&flag))?;
+    Some(owner.0)
 }

@@ -6,8 +6,11 @@ use crate::node::Node;
 use crate::parse::flag::{Flags, Takes};
 
 pub(super) fn from(node: &Node, diagnostics: &mut Vec<Diagnostic>) -> Option<InstructionKind> {
+    let faults = diagnostics.len();
     let flags = Flags::read(node, &[("platform", Takes::Text)], diagnostics);
     match image_and_alias(node) {
+        // The value of `--platform linux/arm64` is not one word too many.
+        Err(_) if diagnostics.len() > faults => None,
         Ok((image, alias)) => Some(InstructionKind::From(FromInstruction {
             platform: flags.text("platform"),
             image,
@@ -40,6 +43,10 @@ fn image_and_alias(node: &Node) -> Result<(Word, Option<StageAlias>), Box<Diagno
             Diagnostic::error("FROM has no stage name behind AS", keyword.span)
         }
         [_, keyword, _, superfluous, ..] if is_as(keyword) => superfluous_word(superfluous),
+        [image, name] => superfluous_word(name).with_help(format!(
+            "to name the stage, write `FROM {} AS {}`",
+            image.value, name.value
+        )),
         [_, superfluous, ..] => superfluous_word(superfluous),
     };
     Err(Box::new(diagnostic))

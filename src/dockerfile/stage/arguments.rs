@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use oci::Platform;
 
-use crate::ast::{ArgDeclaration, Ast, Escape, InstructionKind, StageAlias};
+use crate::ast::{ArgDeclaration, Ast, Escape, Instruction, InstructionKind, StageAlias};
 use crate::diagnostic::Diagnostic;
 use crate::stage::environment::Environment;
 use crate::stage::expand::expand;
@@ -24,17 +24,35 @@ pub(super) fn global(
     options: &PlanOptions,
     platform: &Platform,
 ) -> Result<Environment, Vec<Diagnostic>> {
-    let mut arguments = automatic(ast, options, platform);
+    let mut arguments = declare(automatic(ast, options, platform), ast, &options.build_args)?;
+    if let Some(epoch) = &options.epoch_default {
+        arguments.set(super::epoch::NAME, epoch);
+    }
+    Ok(arguments)
+}
+
+/// Returns what `FROM` lines would see if nobody gave a build argument; nothing when that cannot be expanded.
+pub(super) fn with_defaults(
+    ast: &Ast,
+    options: &PlanOptions,
+    platform: &Platform,
+) -> Option<Environment> {
+    declare(automatic(ast, options, platform), ast, &BTreeMap::new()).ok()
+}
+
+/// Adds the arguments that are declared before the first `FROM`.
+fn declare(
+    mut arguments: Environment,
+    ast: &Ast,
+    build_args: &BTreeMap<String, String>,
+) -> Result<Environment, Vec<Diagnostic>> {
     let mut faults = Vec::new();
-    for declaration in declarations(ast) {
-        match value(declaration, &options.build_args, &arguments, ast.escape) {
+    for (_, declaration) in declarations(ast) {
+        match value(declaration, build_args, &arguments, ast.escape) {
             Ok(Some(value)) => arguments.set(&declaration.name.value, &value),
             Ok(None) => {}
             Err(found) => faults.extend(found),
         }
-    }
-    if let Some(epoch) = &options.epoch_default {
-        arguments.set(super::epoch::NAME, epoch);
     }
     if faults.is_empty() {
         Ok(arguments)
@@ -46,20 +64,23 @@ pub(super) fn global(
 /// Returns the names declared before the first `FROM`, those without a value included.
 pub(super) fn declared(ast: &Ast) -> BTreeSet<&str> {
     declarations(ast)
-        .map(|declaration| declaration.name.value.as_str())
+        .map(|(_, declaration)| declaration.name.value.as_str())
         .collect()
 }
 
-/// Returns what is declared before the first `FROM`.
-pub(super) fn declarations(ast: &Ast) -> impl Iterator<Item = &ArgDeclaration> {
+/// Returns what is declared before the first `FROM`, each with its instruction.
+pub(crate) fn declarations(ast: &Ast) -> impl Iterator<Item = (&Instruction, &ArgDeclaration)> {
     let is_from = |kind: &InstructionKind| matches!(kind, InstructionKind::From(_));
     let before = ast
         .instructions
         .iter()
         .take_while(move |instruction| !is_from(&instruction.kind));
-    before.flat_map(|instruction| match &instruction.kind {
-        InstructionKind::Arg(arg) => arg.declarations.as_slice(),
-        _ => &[],
+    before.flat_map(|instruction| {
+        let declarations = match &instruction.kind {
+            InstructionKind::Arg(arg) => arg.declarations.as_slice(),
+            _ => &[],
+        };
+        declarations.iter().map(move |one| (instruction, one))
     })
 }
 
@@ -69,7 +90,7 @@ pub(super) fn declarations(ast: &Ast) -> impl Iterator<Item = &ArgDeclaration> {
 /// # Errors
 ///
 /// Fails when the default cannot be expanded.
-pub(crate) fn value(
+pub(super) fn value(
     declaration: &ArgDeclaration,
     build_args: &BTreeMap<String, String>,
     visible: &Environment,

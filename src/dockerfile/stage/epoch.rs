@@ -13,7 +13,7 @@
 //! What has a time is known only to who fetches it, so the caller is told which source is meant, and plans with what
 //! it found ([`PlanOptions::epoch_default`]). `FROM` lines and stages see the time and not the name of its source.
 
-use graph::GitSource;
+use graph::{GitSource, HttpSource};
 use oci::{Digest, Timestamp};
 
 use crate::ast::{
@@ -21,6 +21,7 @@ use crate::ast::{
 };
 use crate::diagnostic::Diagnostic;
 use crate::giturl::parse_git_url;
+use crate::lower::remote::policy;
 use crate::parse::Parsed;
 use crate::source::Span;
 use crate::stage::environment::Environment;
@@ -74,12 +75,7 @@ pub enum EpochSource {
     /// This entry of `--build-context`.
     Named(String),
     /// The file at a URL.
-    Http {
-        /// The URL.
-        url: String,
-        /// The digest that the file must have.
-        checksum: Option<Digest>,
-    },
+    Http(HttpSource),
     /// A git repository, and which commit of it.
     Git(Box<GitSource>),
 }
@@ -132,8 +128,8 @@ fn unset(origin: EpochOrigin, span: Span) -> SourceDateEpoch {
 
 /// Returns the place of the default, or else of the name, in an `ARG` before the first `FROM`.
 fn declared_at(ast: &Ast) -> Option<Span> {
-    let declared = arguments::declarations(ast).filter(|arg| arg.name.value == NAME);
-    let last = declared.last()?;
+    let declared = arguments::declarations(ast).filter(|(_, arg)| arg.name.value == NAME);
+    let (_, last) = declared.last()?;
     Some(last.default.as_ref().unwrap_or(&last.name).span)
 }
 
@@ -268,12 +264,16 @@ impl Reader<'_> {
         if let Some(url) = git.filter(|url| !url.looks_local) {
             let mut git = url.source();
             git.checksum = checksum.or(git.checksum);
-            return Ok(EpochSource::Git(Box::new(git)));
+            let allowed = policy::git(&self.options.policy, git, source)?;
+            return Ok(EpochSource::Git(Box::new(allowed)));
         }
         if text.starts_with("http://") || text.starts_with("https://") {
-            let url = text;
-            let checksum = self.digest(add, checksum.as_deref())?;
-            return Ok(EpochSource::Http { url, checksum });
+            let file = HttpSource {
+                url: text,
+                checksum: self.digest(add, checksum.as_deref())?,
+            };
+            let allowed = policy::http(&self.options.policy, file, source)?;
+            return Ok(EpochSource::Http(allowed));
         }
         let why = "must have one `ADD` of a URL or a git repository";
         Err(vec![refused(why, source.span)])

@@ -2,8 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use graph::{NetworkMode, SourcePolicy};
+use graph::{NetworkMode, SandboxSettings, SourcePolicy};
 use oci::Platform;
+
+use super::entitlement::Entitlement;
+
+/// Which stages of a Dockerfile are planned and lowered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StageScope {
+    /// Those that the target needs.
+    #[default]
+    Needed,
+    /// All of them, unless a target is named: a check without a target is of the whole file.
+    All,
+}
 
 /// What the caller wants of a Dockerfile.
 #[derive(Debug, Clone)]
@@ -12,6 +24,8 @@ pub struct PlanOptions {
     pub build_args: BTreeMap<String, String>,
     /// `--target`: the stage that is wanted; the last one when absent.
     pub target: Option<String>,
+    /// Which stages are looked at.
+    pub stages: StageScope,
     /// The platform of the machine that builds (`BUILDPLATFORM`).
     pub build_platform: Platform,
     /// The platforms that an image is wanted for, at least one.
@@ -34,6 +48,10 @@ pub struct PlanOptions {
     pub labels: BTreeMap<String, String>,
     /// `--network`: the network of a `RUN` that does not name one.
     pub network: NetworkMode,
+    /// What else is asked for of the sandbox of every `RUN`.
+    pub sandbox: SandboxSettings,
+    /// `--allow`: what a `RUN` may ask for that it gets only where the user agrees.
+    pub entitlements: BTreeSet<Entitlement>,
     /// `--hostname`: the host name that commands see.
     pub hostname: Option<String>,
     /// The `.dockerignore` patterns of the build context, in the order of the file.
@@ -48,6 +66,7 @@ impl PlanOptions {
         Self {
             build_args: BTreeMap::new(),
             target: None,
+            stages: StageScope::Needed,
             build_platform,
             target_platforms,
             implicit_platform: false,
@@ -59,6 +78,8 @@ impl PlanOptions {
             epoch_default: None,
             labels: BTreeMap::new(),
             network: NetworkMode::Default,
+            sandbox: SandboxSettings::default(),
+            entitlements: BTreeSet::new(),
             hostname: None,
             ignore: Vec::new(),
             policy: SourcePolicy::default(),

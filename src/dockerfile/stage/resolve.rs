@@ -12,7 +12,8 @@ use crate::ast::{
     Ast, CopyInstruction, FromInstruction, Instruction, InstructionKind, RunInstruction,
     StageAlias, Word,
 };
-use crate::diagnostic::{Diagnostic, Rule};
+use crate::check::{self, PlatformFlag, Settings, Site};
+use crate::diagnostic::Diagnostic;
 use crate::stage::environment::Environment;
 use crate::stage::expand::expand;
 use crate::stage::options::PlanOptions;
@@ -42,6 +43,10 @@ pub(super) struct Scope<'a> {
     pub(super) platform: &'a Platform,
     /// The arguments that `FROM` lines see.
     pub(super) globals: &'a Environment,
+    /// What they would be if nobody gave a build argument.
+    pub(super) defaults: Option<&'a Environment>,
+    /// Which checks are wanted.
+    pub(super) settings: &'a Settings,
 }
 
 /// Resolves all stages, those with faults too.
@@ -117,6 +122,10 @@ struct Resolver<'a> {
     names: BTreeMap<String, usize>,
     /// The arguments that are declared before the first `FROM`, with or without a value.
     declared: BTreeSet<&'a str>,
+    /// The instruction that is looked at.
+    index: usize,
+    /// The arguments that the current `FROM` uses.
+    used: BTreeSet<String>,
     resolved: Resolved,
 }
 
@@ -127,11 +136,14 @@ impl<'a> Resolver<'a> {
             earlier: BTreeMap::new(),
             names: all_names(scope.ast),
             declared: arguments::declared(scope.ast),
+            index: 0,
+            used: BTreeSet::new(),
             resolved: Resolved::default(),
         }
     }
 
     fn instruction(&mut self, index: usize, instruction: &Instruction) {
+        self.index = index;
         match &instruction.kind {
             InstructionKind::From(from) => self.begin(index, from),
             InstructionKind::Copy(copy) => self.copy(index, copy),
@@ -144,6 +156,7 @@ impl<'a> Resolver<'a> {
         self.name_previous();
         let platform = self.platform(from);
         let name = from.alias.as_ref().map(StageAlias::lower_name);
+        self.check_defaults(from);
         let base = self.base(from, name.as_deref(), &platform);
         let platform = match &base {
             // An empty file system is of whatever platform is wanted.
@@ -158,10 +171,29 @@ impl<'a> Resolver<'a> {
             body: index + 1..index + 1,
             triggers: None,
             base,
+            arguments: std::mem::take(&mut self.used),
             platform,
             copies: BTreeMap::new(),
             mounts: BTreeMap::new(),
         });
+    }
+
+    fn check_defaults(&mut self, from: &FromInstruction) {
+        let escape = self.scope.ast.escape;
+        if let (Some(defaults), Some(mut at)) = (self.scope.defaults, self.site()) {
+            check::default_arg(from, defaults, escape, &mut at);
+        }
+    }
+
+    /// Returns where checks tell what they find in the current instruction.
+    fn site(&mut self) -> Option<Site<'_>> {
+        let instruction = self.scope.ast.instructions.get(self.index)?;
+        Some(Site::new(
+            self.scope.settings,
+            &instruction.comments,
+            Some(instruction.lines),
+            &mut self.resolved.warnings,
+        ))
     }
 
     /// Makes the stage above known by its name: a stage does not know itself.
@@ -188,14 +220,28 @@ impl<'a> Resolver<'a> {
         let Some(word) = &from.platform else {
             return self.scope.platform.clone();
         };
-        self.parse_platform(word).unwrap_or_else(|faults| {
-            self.resolved.faults.extend(faults);
-            self.scope.platform.clone()
-        })
+        let name = from.alias.as_ref().map(StageAlias::lower_name);
+        self.parse_platform(word, name.as_deref())
+            .unwrap_or_else(|faults| {
+                self.resolved.faults.extend(faults);
+                self.scope.platform.clone()
+            })
     }
 
-    fn parse_platform(&mut self, word: &Word) -> Result<Platform, Vec<Diagnostic>> {
+    fn parse_platform(
+        &mut self,
+        word: &Word,
+        stage: Option<&str>,
+    ) -> Result<Platform, Vec<Diagnostic>> {
         let expanded = self.expand(word)?;
+        let flag = PlatformFlag {
+            word,
+            expanded: &expanded,
+        };
+        let target = self.scope.globals.get("TARGETPLATFORM");
+        if let Some(mut at) = self.site() {
+            check::redundant_platform(flag, target, &mut at);
+        }
         let help = expanded
             .unset
             .iter()
@@ -204,8 +250,15 @@ impl<'a> Resolver<'a> {
             let title = format!("the platform is empty: `{}`", word.value);
             return Err(vec![Diagnostic::error(title, word.span).with_help(help)]);
         }
-        Platform::parse(&expanded.value, &self.scope.options.build_platform)
-            .map_err(|error| vec![Diagnostic::error(error.to_string(), word.span).with_help(help)])
+        let platform = Platform::parse(&expanded.value, &self.scope.options.build_platform)
+            .map_err(|error| {
+                let help = help.or_else(|| similar_platform(&expanded.value));
+                vec![Diagnostic::error(error.to_string(), word.span).with_help(help)]
+            })?;
+        if let Some(mut at) = self.site() {
+            check::constant_platform(flag, stage, &platform, &mut at);
+        }
+        Ok(platform)
     }
 
     fn base(
@@ -370,7 +423,10 @@ impl<'a> Resolver<'a> {
         let fault = if number < count {
             too_early(number, current, word)
         } else {
-            let note = format!("the Dockerfile has {count} stages, counted from 0");
+            let note = match count {
+                1 => "the Dockerfile has one stage, which is 0".to_owned(),
+                _ => format!("the Dockerfile has {count} stages, counted from 0"),
+            };
             Diagnostic::error(format!("there is no stage {number}"), word.span).with_note(note)
         };
         CopyFrom::Unavailable(Box::new(fault))
@@ -408,28 +464,40 @@ impl<'a> Resolver<'a> {
     /// Expands a word of a `FROM` line, which sees the global arguments alone.
     fn expand(&mut self, word: &Word) -> Result<Expanded, Vec<Diagnostic>> {
         let expanded = expand(word, self.scope.globals, self.scope.ast.escape)?;
-        for name in expanded
-            .unset
-            .iter()
-            .filter(|name| !self.declared.contains(name.as_str()))
-        {
-            let title = format!("FROM argument '{name}' is not declared");
-            let warning = Diagnostic::warning(title, word.span)
-                .with_rule(Rule::UndefinedArgInFrom)
-                .with_help(self.similar_argument(name));
-            self.resolved.warnings.push(warning);
+        self.used.extend(expanded.used.iter().cloned());
+        for name in &expanded.unset {
+            if self.declared.contains(name.as_str()) {
+                continue;
+            }
+            let known: Vec<&str> = self.known_arguments().collect();
+            if let Some(mut at) = self.site() {
+                check::undefined_argument(name, word, known, &mut at);
+            }
         }
         Ok(expanded)
     }
 
     fn similar_argument(&self, name: &str) -> Option<String> {
-        let known = self
-            .scope
-            .globals
-            .names()
-            .chain(self.declared.iter().copied());
-        suggest::did_you_mean(name, known)
+        suggest::did_you_mean(name, self.known_arguments())
     }
+
+    /// Returns the arguments that a `FROM` may use.
+    fn known_arguments(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let scope = self.scope;
+        scope.globals.names().chain(self.declared.clone())
+    }
+}
+
+/// The processors that images are made for.
+const ARCHITECTURES: [&str; 8] = [
+    "amd64", "arm64", "arm", "386", "ppc64le", "riscv64", "s390x", "loong64",
+];
+
+/// Returns the platform that was perhaps meant; a lone word is taken for a processor.
+fn similar_platform(text: &str) -> Option<String> {
+    let architecture = text.split('/').nth(1).unwrap_or(text);
+    let near = suggest::nearest(architecture, ARCHITECTURES)?;
+    (near != architecture).then(|| format!("did you mean `linux/{near}`?"))
 }
 
 fn from_bare(context: &BareContext) -> CopyFrom {

@@ -1,17 +1,16 @@
 //! `# syntax=`: which frontend a Dockerfile asks for.
 
 use crate::ast::{Ast, Word};
-use crate::diagnostic::Diagnostic;
-use crate::directive::DirectiveName;
+use crate::diagnostic::{Diagnostic, quoted};
 use crate::source::Spanned;
 use crate::stage::{PlanOptions, first_span};
 
 /// The build argument that stands before the directive.
 const ARGUMENT: &str = "BUILDKIT_SYNTAX";
 
-/// What the frontends that are the Dockerfile language are called, after the registry. Their versions
-/// are not told apart: careen has the language built in.
-const OWN_FRONTENDS: &str = "docker/dockerfile";
+/// The frontends that are the Dockerfile language, after the registry. Their versions are not told apart: careen
+/// has the language built in.
+const OWN_FRONTENDS: [&str; 2] = ["docker/dockerfile", "docker/dockerfile-upstream"];
 
 /// `BuildKit`'s name for the frontend that is built into it.
 const BUILT_IN: &str = "dockerfile.v0";
@@ -26,16 +25,15 @@ pub(super) fn check(ast: &Ast, options: &PlanOptions) -> Result<(), Vec<Diagnost
         .build_args
         .get(ARGUMENT)
         .filter(|value| !value.is_empty());
-    let given = given.map(|value| Spanned::new(value.clone(), first_span(ast)));
-    let written = || {
-        let mut directives = ast.directives.iter();
-        let syntax = directives.find(|directive| directive.name.value == DirectiveName::Syntax);
-        syntax.map(|directive| directive.value.clone())
+    let fault = match (given, &ast.syntax) {
+        (Some(value), _) if !is_own(value) => {
+            let frontend = Spanned::new(value.clone(), first_span(ast));
+            foreign(&frontend).with_note(format!("the build argument `{ARGUMENT}` asks for it"))
+        }
+        (None, Some(frontend)) if !is_own(&frontend.value) => foreign(frontend),
+        _ => return Ok(()),
     };
-    match given.or_else(written) {
-        Some(frontend) if !is_own(&frontend.value) => Err(vec![foreign(&frontend)]),
-        _ => Ok(()),
-    }
+    Err(vec![fault])
 }
 
 /// Tells whether `value`, whose first word is an image, names the Dockerfile frontend.
@@ -48,11 +46,12 @@ fn is_own(value: &str) -> bool {
         .iter()
         .find_map(|registry| image.strip_prefix(registry))
         .unwrap_or(image);
-    image == BUILT_IN || name.starts_with(OWN_FRONTENDS)
+    let repository = name.split(['@', ':']).next().unwrap_or(name);
+    image == BUILT_IN || OWN_FRONTENDS.contains(&repository)
 }
 
 fn foreign(frontend: &Word) -> Diagnostic {
-    let title = format!("the frontend `{}` is not supported", frontend.value);
+    let title = format!("the frontend {} is not supported", quoted(&frontend.value));
     let note = "careen has the Dockerfile language built in and runs no frontend images";
     Diagnostic::error(title, frontend.span).with_note(note.to_owned())
 }
@@ -71,7 +70,12 @@ mod tests {
             ("dockerfile.v0", true),
             ("", true),
             ("ghcr.io/someone/frontend:1", false),
+            ("docker/dockerfile", true),
+            ("docker/dockerfile:1 --option", true),
+            ("index.docker.io/docker/dockerfile@sha256:00", true),
             ("example/docker/dockerfile", false),
+            ("docker/dockerfiles:1", false),
+            ("docker/dockerfile-other:1", false),
         ] {
             assert_eq!(is_own(frontend), expected, "{frontend}");
         }

@@ -127,10 +127,12 @@ impl StagePlan {
             options: &self.options,
             platform: &plan.platform,
             globals: &plan.globals,
+            defaults: None,
+            settings: &self.settings,
         };
         let triggers = first..self.ast.instructions.len();
         let resolved = resolve_triggers(scope, &mut plan.stages, stage, triggers);
-        plan.needed = target::needed(&plan.stages, plan.target);
+        plan.needed = target::wanted(&plan.stages, plan.target, &self.options);
         resolved.map_err(|faults| {
             let explained = |(index, fault)| self.explained(index, fault);
             faults.into_iter().map(explained).collect()

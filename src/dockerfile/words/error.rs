@@ -80,6 +80,34 @@ pub enum ExpandError {
 }
 
 impl ExpandError {
+    /// Returns what can be done about it, if there is something.
+    pub(crate) fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::OpenQuote { quote, .. } => {
+                format!("close it with `{quote}`, or write `\\{quote}` for the character itself")
+            }
+            Self::OpenBrace { .. } => {
+                "end it with `}`; a word with blanks in it stands in double quotes".to_owned()
+            }
+            Self::NoReplacement { .. } => {
+                "write `${name/pattern/}` to take away what matches".to_owned()
+            }
+            Self::BadSubstitution { .. } => "write `\\$` for a dollar sign".to_owned(),
+            Self::UnknownModifier { .. } => {
+                "a name is followed by `}`, or by one of `:-` `-` `:+` `+` `:?` `?` `#` `##` `%` `%%` `/` `//`"
+                    .to_owned()
+            }
+            Self::Required { name, .. } => {
+                format!("set it above with `ARG {name}=…`, which `--build-arg` can override")
+            }
+            Self::BadPattern { .. }
+            | Self::TooDeep { .. }
+            | Self::TooLong { .. }
+            | Self::TooMuchWork { .. } => return None,
+        };
+        Some(help)
+    }
+
     /// Returns where in the word the fault stands, in bytes.
     pub const fn offset(&self) -> usize {
         match self {

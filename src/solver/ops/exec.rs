@@ -8,6 +8,7 @@ mod error;
 mod leftover;
 mod mounts;
 mod output;
+mod sandbox;
 mod secret;
 mod socket;
 mod volume;
@@ -236,5 +237,8 @@ fn spec(step: &Step<'_>, op: &ExecOp, user: &ResolvedUser, mounts: &MountTable) 
         hostname: op.hostname.clone(),
         network,
         mounts: mounts.specs().to_vec(),
+        confinement: sandbox::confinement(&op.sandbox),
+        shared_memory_bytes: sandbox::shared_memory_bytes(&op.sandbox),
+        limits: sandbox::limits(&op.sandbox),
     }
 }

@@ -196,6 +196,31 @@ fn a_time_is_that_of_the_commit_of_the_server_or_of_the_newest_file() {
 }
 
 #[test]
+fn a_policy_may_deny_what_is_fetched_before_it_is() {
+    let (bench, server) = (bench(), HttpServer::start());
+    bench.dockerfile("FROM scratch\nCOPY --from=named a /\n");
+    let rule = r#"{"action": "DENY", "selector": {"identifier": "$ID"}}"#;
+    let deny = |identifier: &str| {
+        let rules = format!("{{\"rules\": [{rule}]}}").replace("$ID", identifier);
+        std::fs::write(bench.path("policy.json"), rules).unwrap();
+    };
+    let policy = ["--source-policy-file", "policy.json"];
+    let said = |run: Invocation| server.conceal(run.run().error(1));
+    let at = |path: &str| said(build(&bench, &server, path, &policy));
+    deny(&server.url("/*"));
+    assert_snapshot!(at("/a.tar"), @r"error: source `$URL/a.tar` denied by policy (rule 1)");
+    let url = server.url("/D");
+    assert_snapshot!(said(bench.careen_build(&policy).args(&["-f", &url])), @r"error: source `$URL/D` denied by policy (rule 1)");
+    let named = format!("named={}", server.url("/a.tar"));
+    let run = bench.careen_build(&policy);
+    assert_snapshot!(said(run.args(&["--build-context", &named])), @r"error: source `$URL/a.tar` denied by policy (rule 1)");
+    deny(&server.url("/r.git").replace("http:", "git:"));
+    let git = at("/r.git").replace(&server.url("").replace("http:", "git:"), "$GIT");
+    assert_snapshot!(git, @r"error: source `$GIT/r.git` denied by policy (rule 1)");
+    assert_eq!(server.asked(), []);
+}
+
+#[test]
 fn what_a_server_does_not_have_is_named() {
     needs!(Feature::Git);
     let (bench, server) = (bench(), HttpServer::start());

@@ -215,10 +215,9 @@ fn a_submodule_leads_to_no_file_of_this_machine() {
 }
 
 #[test]
-fn what_is_not_there_is_told() {
+fn a_name_or_directory_that_is_not_there_is_told() {
     needs!(Feature::Git);
     let remote = Remote::create();
-    let main = remote.commit_of("main");
     let mut said = String::new();
     for line in [
         "ADD $URL#nothing /r/",
@@ -226,9 +225,6 @@ fn what_is_not_there_is_told() {
         "ADD $URL#v1:nothing /r/",
         "ADD $URL#main:outside /r/",
         "ADD $URL#main:../.. /r/",
-        &format!("ADD --checksum={main} $URL#v1 /r/"),
-        &format!("ADD $URL?tag=v1&commit={main} /r/"),
-        "ADD $URL#0123456789012345678901234567890123456789 /r/",
     ] {
         said += &remote.refusal(line);
         said += "\n";
@@ -263,6 +259,24 @@ fn what_is_not_there_is_told() {
       |
     2 | ADD $URL/r.git#main:../.. /r/
       |                                       ^^^^^ no such directory
+    ");
+}
+
+#[test]
+fn another_commit_is_told() {
+    needs!(Feature::Git);
+    let remote = Remote::create();
+    let main = remote.commit_of("main");
+    let mut said = String::new();
+    for line in [
+        &format!("ADD --checksum={main} $URL#v1 /r/"),
+        &format!("ADD $URL?tag=v1&commit={main} /r/"),
+        "ADD $URL#0123456789012345678901234567890123456789 /r/",
+    ] {
+        said += &remote.refusal(line);
+        said += "\n";
+    }
+    assert_snapshot!(said, @r"
     error: `v1` of `$URL/r.git` is the commit `$V1`, not `$MAIN`
      --> Dockerfile:2:16
       |
@@ -303,6 +317,44 @@ fn a_remote_that_is_none_is_told_in_the_words_of_git() {
       |
       = caused by: run `$GIT`: exit status: 128, saying `fatal: repository '$URL/none.git/' not found`
     ");
+}
+
+#[test]
+fn a_token_reaches_the_server_and_is_kept_nowhere() {
+    needs!(Feature::Git);
+    let remote = Remote::create();
+    let bench = remote.dockerfile("ADD --keep-git-dir $URL /r/");
+    std::fs::write(bench.path("token"), "canary\n").unwrap();
+    bench.build(&["--secret", "id=GIT_AUTH_TOKEN,src=token"]);
+    // `x-access-token:canary`, as RFC 7617 has it.
+    let expected = "Basic eC1hY2Nlc3MtdG9rZW46Y2FuYXJ5";
+    let asked = remote.server.asked();
+    assert!(!asked.is_empty());
+    for asked in asked {
+        assert_eq!(asked.header("authorization"), Some(expected), "{asked:?}");
+    }
+    assert_eq!(holders(&bench.path("home"), expected.as_bytes()), [""; 0]);
+    // The scan sees what is there.
+    assert_ne!(holders(&bench.path("home"), b"refs/heads/main"), [""; 0]);
+}
+
+/// Returns the files below a directory that hold some bytes, as far as they can be read.
+fn holders(directory: &std::path::Path, bytes: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut left = vec![directory.to_owned()];
+    while let Some(directory) = left.pop() {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                left.push(path);
+            } else if std::fs::read(&path)
+                .is_ok_and(|content| content.windows(bytes.len()).any(|part| part == bytes))
+            {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+    found
 }
 
 #[test]

@@ -259,19 +259,13 @@ fn a_name_that_is_no_name_is_refused() {
 }
 
 #[test]
-fn flags_that_do_not_fit_are_refused_at_their_place() {
+fn a_checksum_that_does_not_fit_is_refused_at_its_place() {
     let server = HttpServer::start();
     let mut said = String::new();
     for line in [
         "ADD --checksum=0123 http://e.invalid/f /f",
         &format!("ADD --checksum={DIGEST} http://e.invalid/f http://e.invalid/g /d/"),
         &format!("ADD --checksum={DIGEST} Dockerfile /d/"),
-        "ADD https://e.invalid/r.git?tag=a#b /d/",
-        "ADD --checksum=xyz https://e.invalid/r.git /d/",
-        "ADD --keep-git-dir=false https://e.invalid/r.git?keep-git-dir=true /d/",
-        "ADD --checksum=abcd https://e.invalid/r.git?commit=abce /d/",
-        "ADD https://e.invalid/r.git?fetch-by-commit=true /d/",
-        "COPY https://e.invalid/f /d/",
     ] {
         said += &refusal(&server, &bench_with(&server, line));
         said += "\n";
@@ -296,6 +290,25 @@ fn flags_that_do_not_fit_are_refused_at_their_place() {
       |
     2 | ADD --checksum=sha256:b9e68e1bea3e5b19ca6b2f98b73a54b73daafaa250484902e09982e07a12e733 Dockerfile /d/
       |                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    ");
+}
+
+#[test]
+fn a_repository_that_is_said_in_two_ways_is_refused_at_its_place() {
+    let server = HttpServer::start();
+    let mut said = String::new();
+    for line in [
+        "ADD https://e.invalid/r.git?tag=a#b /d/",
+        "ADD --checksum=xyz https://e.invalid/r.git /d/",
+        "ADD --keep-git-dir=false https://e.invalid/r.git?keep-git-dir=true /d/",
+        "ADD --checksum=abcd https://e.invalid/r.git?commit=abce /d/",
+        "ADD https://e.invalid/r.git?fetch-by-commit=true /d/",
+        "COPY https://e.invalid/f /d/",
+    ] {
+        said += &refusal(&server, &bench_with(&server, line));
+        said += "\n";
+    }
+    assert_snapshot!(said, @r"
     error: `https://e.invalid/r.git?tag=a#b`: a git URL names both `b` and `refs/tags/a`
      --> Dockerfile:2:5
       |
@@ -329,4 +342,29 @@ fn flags_that_do_not_fit_are_refused_at_their_place() {
       |
       = help: use `ADD`, which does
     ");
+}
+
+#[test]
+fn a_secret_for_the_host_reaches_that_host_alone() {
+    let (server, other) = (HttpServer::start(), HttpServer::start());
+    server.serve("/f", text());
+    server.serve(
+        "/moved",
+        Reply::status(302).header("Location", &other.url("/f")),
+    );
+    other.serve("/f", text());
+    let bench = bench_with(&server, "ADD $URL/f /f\nADD $URL/moved /g");
+    std::fs::write(bench.path("token"), "canary\n").unwrap();
+    let host = server.url("").replace("http://", "");
+    let secret = format!("id=HTTP_AUTH_TOKEN_{host},src=token");
+    let log = bench.build(&["--secret", &secret]).log;
+    for asked in server.asked() {
+        assert_eq!(
+            asked.header("authorization"),
+            Some("Bearer canary"),
+            "{asked:?}"
+        );
+    }
+    assert_eq!(other.asked()[0].header("authorization"), None);
+    assert!(!log.stderr.contains("canary"), "{}", log.stderr);
 }

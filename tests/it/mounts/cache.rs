@@ -208,20 +208,23 @@ fn one_cache_can_be_in_two_places_of_a_step() {
 #[test]
 fn a_cache_in_a_cache_stays_mounted_when_another_step_ends() {
     needs!(Feature::Busybox);
-    let (bench, gate) = (bench().with_busybox(), Gate::open());
+    let bench = bench().with_busybox();
+    let [one, two, after] = [(); 3].map(|()| Gate::open());
     let mounts = "--mount=type=cache,target=/c --mount=type=cache,target=/c/in";
     bench.dockerfile(&format!(
-        "FROM base AS one\nRUN {mounts} {0} && echo one\nFROM base AS two\nRUN {mounts} {0} && echo two && \
-         grep -q ' /c/in ' /proc/self/mounts && touch /c/in/file\n\
+        "FROM base AS one\nRUN {mounts} {}\nRUN {}\n\
+         FROM base AS two\nRUN {mounts} {} && grep ' /c/in ' /proc/self/mounts\n\
          FROM scratch\nCOPY --from=one /etc/passwd 1\nCOPY --from=two /etc/passwd 2\n",
-        gate.command()
+        one.command(),
+        after.command(),
+        two.command()
     ));
     let running = bench.careen_build(&["--jobs", "2"]).start();
-    let first = gate.wait();
-    let second = gate.wait();
-    // One ends and its mount points are removed while the other goes on.
-    drop(first);
-    drop(second);
+    let stopped = (one.wait(), two.wait());
+    // The first ends, and what was made for it to mount on is taken away, while the second goes on.
+    drop(stopped.0);
+    drop(after.wait());
+    drop(stopped.1);
     running.finish().success();
 }
 

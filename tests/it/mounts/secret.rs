@@ -224,9 +224,9 @@ fn look_at_processes(root: process::Id) {
             others += 1;
         }
     }
-    // There were others to be looked at. The step has it, which only root may see.
+    // There were others to be looked at. The step has it, which root may see in any case.
     assert!(others >= 3, "{others}");
-    assert_eq!(of_step > 0, process::sees_all(), "{of_step}");
+    assert!(of_step > 0 || !process::sees_all());
 }
 
 fn has(bytes: &[u8], secret: &str) -> bool {

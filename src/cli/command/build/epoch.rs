@@ -56,7 +56,7 @@ fn time_of(
     match source {
         EpochSource::Context => contexts.main_time(),
         EpochSource::Named(name) => contexts.named_time(name, workshop),
-        EpochSource::Http { url, checksum } => remote::http_time(url, checksum.clone(), workshop),
+        EpochSource::Http(source) => remote::http_time(source, workshop),
         EpochSource::Git(source) => remote::git_time(source, workshop),
     }
 }

@@ -10,6 +10,7 @@ use solver::base::{self, BaseError};
 
 use super::policy;
 use crate::command::failure;
+use crate::command::said::Said;
 use crate::options::{BuildOptions, NamedContext};
 use crate::report::{Kind, Report};
 
@@ -36,7 +37,7 @@ pub(super) fn shared(
     (source, parsed): (&SourceFile, &Parsed),
 ) -> Result<Vec<Platform>, Box<Report>> {
     let plan = StagePlan::new(parsed, plan_options.clone())
-        .map_err(|faults| super::first_fault(&faults, source))?;
+        .map_err(|faults| Said::new(source, options.progress).refuse(&faults))?;
     let mut shared: Option<Vec<Platform>> = None;
     let mut notes = Vec::new();
     for request in plan.target_bases() {

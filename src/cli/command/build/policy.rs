@@ -4,13 +4,14 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use dockerfile::lower::git_identifier;
 use dockerfile::source::SourceFile;
 use dockerfile::stage::{BaseRequest, ResolvedBase};
 use graph::policy::{PolicyError, PolicyRefusal};
 use graph::{Definition, ImageOrigin, Op, PolicySource, SourceOp, SourcePolicy};
 use oci::Reference;
 
-use crate::options::{BuildOptions, Pull};
+use crate::options::{BuildOptions, ContextSource, DockerfileSource, NamedContext, Pull};
 use crate::report::{Kind, Place, Report};
 
 /// No policy is larger, in bytes.
@@ -120,27 +121,47 @@ fn allowed_name(name: &str, policy: &SourcePolicy) -> Result<String, BaseRefusal
     })
 }
 
+/// Asks the policy about what is fetched before there is a graph: the build context and the Dockerfile, where they are
+/// a server's. It may deny them, as all that is given on the command line.
+pub(super) fn check_fetched(
+    options: &BuildOptions,
+    policy: &SourcePolicy,
+) -> Result<(), Box<Report>> {
+    let context = match &options.context {
+        ContextSource::Git(url) => Some(git_identifier(&url.source())),
+        ContextSource::Http(url) => Some(url.clone()),
+        ContextSource::Directory(_) | ContextSource::Stdin => None,
+    };
+    let dockerfile = match &options.file {
+        DockerfileSource::Http(url) => Some(url.clone()),
+        DockerfileSource::Usual | DockerfileSource::Path(_) | DockerfileSource::Stdin => None,
+    };
+    let mut identifiers = context.into_iter().chain(dockerfile);
+    identifiers.try_for_each(|identifier| ask_unchanged(&identifier, policy))
+}
+
 /// Asks the policy about what was given on the command line: directories as `local://context` or `local://NAME`, image
-/// layouts as `oci-layout://PATH`. It may deny them; nothing can be put in their place.
+/// layouts as `oci-layout://PATH`, and what servers have as an `ADD` of it. It may deny them; nothing can be put in
+/// their place.
 pub(super) fn check_given(
     definition: &Definition,
     policy: &SourcePolicy,
+    options: &BuildOptions,
 ) -> Result<(), Box<Report>> {
     for id in definition.ids() {
         let Op::Source(source) = &definition.vertex(id).op else {
             continue;
         };
-        if let Some(identifier) = given_identifier(source) {
-            let asked = check_unchanged(&identifier, policy);
-            asked.map_err(|error| Box::new(Report::new(Kind::User, &error)))?;
+        if let Some(identifier) = given_identifier(source, options) {
+            ask_unchanged(&identifier, policy)?;
         }
     }
     Ok(())
 }
 
-fn given_identifier(source: &SourceOp) -> Option<String> {
+fn given_identifier(source: &SourceOp, options: &BuildOptions) -> Option<String> {
     match source {
-        SourceOp::Local(local) => Some(format!("local://{}", local.name)),
+        SourceOp::Local(local) => local_identifier(&local.name, options),
         SourceOp::Image(image) => match &image.origin {
             ImageOrigin::Layout { path } => Some(format!("oci-layout://{}", path.display())),
             ImageOrigin::Store => None,
@@ -148,6 +169,23 @@ fn given_identifier(source: &SourceOp) -> Option<String> {
         // What a Dockerfile has from servers is asked about where it names it.
         SourceOp::Http(_) | SourceOp::Git(_) => None,
     }
+}
+
+/// Returns what policies call a directory of the graph, by its name there.
+fn local_identifier(name: &str, options: &BuildOptions) -> Option<String> {
+    let is_main = name == "context";
+    match (&options.context, options.contexts.get(name)) {
+        // Asked about before it was fetched.
+        (ContextSource::Git(_) | ContextSource::Http(_), _) if is_main => None,
+        (_, Some(NamedContext::Git(url))) if !is_main => Some(git_identifier(&url.source())),
+        (_, Some(NamedContext::Http(url))) if !is_main => Some(url.clone()),
+        _ => Some(format!("local://{name}")),
+    }
+}
+
+fn ask_unchanged(identifier: &str, policy: &SourcePolicy) -> Result<(), Box<Report>> {
+    let asked = check_unchanged(identifier, policy);
+    asked.map_err(|error| Box::new(Report::new(Kind::User, &error)))
 }
 
 fn check_unchanged(identifier: &str, policy: &SourcePolicy) -> Result<(), GivenRefusal> {

@@ -4,7 +4,7 @@ use std::io::Read as _;
 
 use dockerfile::giturl::GitUrl;
 use graph::{GitSource, HttpSource};
-use oci::{Digest, Timestamp};
+use oci::Timestamp;
 use rootfs::{FileTime, RootPath};
 use solver::Workshop;
 use solver::context::{HeldDirectory, UnpackError};
@@ -43,7 +43,7 @@ pub(crate) fn git(
 ///
 /// Fails when it cannot be fetched or unpacked.
 pub(crate) fn http(url: &str, workshop: &Workshop) -> Result<MainContext, Box<Report>> {
-    let fetched = fetch(url, None, workshop)?;
+    let fetched = fetch(url, workshop)?;
     let shown = without_password(url);
     if is_archive(&fetched, &shown, workshop)? {
         let tree = unpacked(&fetched, &shown, workshop)?;
@@ -73,7 +73,7 @@ pub(crate) fn http(url: &str, workshop: &Workshop) -> Result<MainContext, Box<Re
 ///
 /// Fails when it cannot be fetched.
 pub(crate) fn dockerfile(url: &str, workshop: &Workshop) -> Result<Vec<u8>, Box<Report>> {
-    let fetched = fetch(url, None, workshop)?;
+    let fetched = fetch(url, workshop)?;
     read(&fetched, &without_password(url), workshop)
 }
 
@@ -83,12 +83,11 @@ pub(crate) fn dockerfile(url: &str, workshop: &Workshop) -> Result<Vec<u8>, Box<
 ///
 /// Fails when it cannot be fetched, is another file, or is a damaged archive.
 pub(crate) fn http_time(
-    url: &str,
-    checksum: Option<Digest>,
+    source: &HttpSource,
     workshop: &Workshop,
 ) -> Result<Option<Timestamp>, Box<Report>> {
-    let fetched = fetch(url, checksum, workshop)?;
-    let shown = without_password(url);
+    let fetched = fetch_file(source, workshop)?;
+    let shown = without_password(&source.url);
     if fetched.last_modified.is_some() || !is_archive(&fetched, &shown, workshop)? {
         return Ok(fetched.last_modified);
     }
@@ -116,17 +115,17 @@ fn fetch_repository(source: &GitSource, workshop: &Workshop) -> Result<Checkout,
     shown_as_step(&name, workshop, || fetch_git(workshop, source))
 }
 
-fn fetch(
-    url: &str,
-    checksum: Option<Digest>,
-    workshop: &Workshop,
-) -> Result<FetchedFile, Box<Report>> {
+fn fetch(url: &str, workshop: &Workshop) -> Result<FetchedFile, Box<Report>> {
     let source = HttpSource {
         url: url.to_owned(),
-        checksum,
+        checksum: None,
     };
-    let name = format!("[internal] load {}", without_password(url));
-    shown_as_step(&name, workshop, || fetch_http(workshop, &source))
+    fetch_file(&source, workshop)
+}
+
+fn fetch_file(source: &HttpSource, workshop: &Workshop) -> Result<FetchedFile, Box<Report>> {
+    let name = format!("[internal] load {}", without_password(&source.url));
+    shown_as_step(&name, workshop, || fetch_http(workshop, source))
 }
 
 /// Shows what takes long as a step of its own: there is no graph yet that it could be a part of.

@@ -15,7 +15,7 @@ const GIT_URL: &str = "git.fullurl";
 const GIT_CHECKSUM: &str = "git.checksum";
 
 /// Returns the file that is fetched in the place of one.
-pub(super) fn http(policy: &SourcePolicy, source: HttpSource, word: &Word) -> Lowered<HttpSource> {
+pub(crate) fn http(policy: &SourcePolicy, source: HttpSource, word: &Word) -> Lowered<HttpSource> {
     let mut asked = PolicySource::new(source.url.clone());
     if let Some(checksum) = &source.checksum {
         let attributes = &mut asked.attributes;
@@ -39,7 +39,7 @@ pub(super) fn http(policy: &SourcePolicy, source: HttpSource, word: &Word) -> Lo
 }
 
 /// Returns the repository that is fetched in the place of one.
-pub(super) fn git(policy: &SourcePolicy, source: GitSource, word: &Word) -> Lowered<GitSource> {
+pub(crate) fn git(policy: &SourcePolicy, source: GitSource, word: &Word) -> Lowered<GitSource> {
     let mut asked = PolicySource::new(identifier(&source));
     let attributes = &mut asked.attributes;
     attributes.insert(GIT_URL.to_owned(), source.remote.clone());
@@ -87,8 +87,8 @@ fn no_source(allowed: &PolicySource, kind: &str, word: &Word) -> Vec<Diagnostic>
     vec![Diagnostic::error(title, word.span)]
 }
 
-/// Returns `git://HOST/PATH#REFERENCE:SUBDIRECTORY`.
-fn identifier(source: &GitSource) -> String {
+/// Returns what policies call a repository: `git://HOST/PATH#REFERENCE:SUBDIRECTORY`.
+pub fn identifier(source: &GitSource) -> String {
     let remote = &source.remote;
     let place = match remote.split_once("://") {
         Some((_, rest)) => rest.to_owned(),

@@ -30,10 +30,10 @@ fn seconds(seconds: i64) -> EpochValue {
 }
 
 fn http(url: &str, checksum: Option<&str>) -> EpochValue {
-    EpochValue::Of(EpochSource::Http {
+    EpochValue::Of(EpochSource::Http(HttpSource {
         url: url.to_owned(),
         checksum: checksum.map(|text| Digest::parse(text).unwrap()),
-    })
+    }))
 }
 
 #[test]
@@ -145,6 +145,24 @@ fn a_stage_that_does_more_than_to_fetch_one_thing_has_no_time() {
         let expected = (format!("{why} {title}"), word.to_owned());
         assert_eq!(read(&text, &[]).unwrap_err(), expected, "{text}");
     }
+}
+
+#[test]
+fn what_a_policy_denies_gives_no_time() {
+    let rules = r#"{"rules": [{"action": "DENY", "selector": {"identifier": "https://x/*"}}]}"#;
+    let policy = graph::SourcePolicy::parse(rules.as_bytes()).unwrap();
+    let text = "ARG SOURCE_DATE_EPOCH=a\nFROM scratch AS a\nADD https://x/y /\nFROM scratch\n";
+    let source = SourceFile::new("Dockerfile", text);
+    let options = PlanOptions {
+        policy,
+        ..options(&[])
+    };
+    let faults = source_date_epoch(&parse(&source), &options).unwrap_err();
+    assert_eq!(
+        faults[0].title,
+        "source `https://x/y` denied by policy (rule 1)"
+    );
+    assert_eq!(source.slice(faults[0].span), "https://x/y");
 }
 
 #[test]

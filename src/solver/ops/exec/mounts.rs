@@ -12,7 +12,7 @@ use runtime::{Access, MountSource, MountSpec, SecretVariable, TargetKind};
 use store::{ActiveSnapshot, Claim};
 
 use super::error::MountError;
-use super::socket::Agent;
+use super::socket::AgentSocket;
 use super::{bind, cache_mount, secret, socket, volume};
 use crate::error::StepError;
 use crate::host_files::Prepared;
@@ -38,7 +38,7 @@ pub(super) enum Held {
     /// The right to a cache.
     Claim(Claim),
     /// The socket of an agent.
-    Agent(Agent),
+    Agent(AgentSocket),
     /// Where goes what is written and discarded.
     Discarded(Box<ActiveSnapshot>),
 }
@@ -100,7 +100,7 @@ pub(super) fn prepare(
     host_files: &Prepared,
 ) -> Result<MountTable, StepError> {
     let mut table = MountTable::default();
-    for (target, file) in host_files.mounts(&op.hostname)? {
+    for (target, file) in host_files.mounts(&op.hostname, &op.sandbox.extra_hosts)? {
         table.add(read_only_file(target, file));
     }
     for ExecFile {

@@ -1,14 +1,14 @@
 //! `--mount=type=ssh`: a socket of the step's own, behind which the user's agent answers.
 //!
 //! The agent's own socket belongs to the user, whom no process of a sandbox is. So each step gets a socket with the
-//! owner and mode that it asks for, in a directory in memory, and what it says there is passed on, byte by byte,
-//! both ways. Everything ends with the step: dropping the [`Agent`] waits for its threads.
+//! owner and mode that it asks for, in a directory in memory, and [`agent::serve`] answers there. Everything ends
+//! with the step: dropping the [`AgentSocket`] waits for its threads.
 
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
@@ -16,6 +16,7 @@ use std::thread::{Builder, JoinHandle};
 use graph::SshMount;
 use rootfs::{Root, RootPath};
 use runtime::{Access, KernelFeatures, TargetKind};
+use vendor_shim::agent::{self, Agent};
 
 use super::error::MountError;
 use super::mounts::{Held, MountTable, Mounted, Owner, Source};
@@ -25,10 +26,7 @@ use crate::worker::Step;
 /// The name of the socket in its directory, which nobody sees.
 const SOCKET: &str = "agent";
 
-/// How much is passed on at once.
-const CHUNK_BYTES: usize = 16 * 1024;
-
-/// How many connections there may be at the same time; each has two threads. Who opens more is hung up on.
+/// How many connections there may be at the same time; each has a thread. Who opens more is hung up on.
 const CONNECTIONS_LIMIT: usize = 64;
 
 /// Prepares a socket. An agent that was not given and is not required is not there.
@@ -37,7 +35,7 @@ pub(super) fn mount(
     mount: &SshMount,
     table: &mut MountTable,
 ) -> Result<Option<Mounted>, StepError> {
-    let Some(upstream) = step.job.options.ssh.get(&mount.id) else {
+    let Some(agent) = step.job.options.ssh.get(&mount.id) else {
         if mount.required {
             let id = mount.id.clone();
             return Err(MountError::NoAgent { id }.into());
@@ -45,7 +43,8 @@ pub(super) fn mount(
         return Ok(None);
     };
     let owner = Owner::on_disk(step, &mount.target, &mount.owner)?;
-    let (agent, socket) = Agent::start((&mount.target, step.workshop.features), upstream, owner)?;
+    let (target, features) = (&mount.target, step.workshop.features);
+    let (agent, socket) = AgentSocket::start((target, features), Arc::clone(agent), owner)?;
     table.hold(Held::Agent(agent));
     Ok(Some(Mounted {
         target: mount.target.clone(),
@@ -55,20 +54,20 @@ pub(super) fn mount(
     }))
 }
 
-/// A socket that passes on what is said to it. Dropping it ends all connections.
+/// A socket at which an agent answers. Dropping it ends all connections.
 #[derive(Debug)]
-pub(super) struct Agent {
+pub(super) struct AgentSocket {
     /// Keeps the directory, and so the path by which the socket is reached.
     directory: Root,
     ending: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Agent {
+impl AgentSocket {
     /// Makes the socket; returns it as a mount too.
     fn start(
         (target, features): (&str, KernelFeatures),
-        upstream: &Path,
+        answering: Arc<dyn Agent>,
         owner: Owner,
     ) -> Result<(Self, OwnedFd), MountError> {
         let failed = |source| MountError::File {
@@ -93,8 +92,8 @@ impl Agent {
         let place = directory.inode(&path).map_err(failed)?;
         let ending = Arc::new(AtomicBool::new(false));
         let thread = Builder::new().name("agent".to_owned()).spawn({
-            let (ending, upstream) = (Arc::clone(&ending), upstream.to_owned());
-            move || accept_all(&listener, &upstream, &ending)
+            let ending = Arc::clone(&ending);
+            move || accept_all(&listener, &answering, &ending)
         });
         let agent = Self {
             thread: Some(thread.map_err(serve)?),
@@ -110,7 +109,7 @@ impl Agent {
     }
 }
 
-impl Drop for Agent {
+impl Drop for AgentSocket {
     fn drop(&mut self) {
         self.ending.store(true, Ordering::Release);
         // Wakes the thread, which waits for somebody to come. It fails only when that has ended.
@@ -131,9 +130,9 @@ fn address(directory: &Root) -> PathBuf {
 }
 
 /// Serves connections until the end; all have ended when this returns.
-fn accept_all(listener: &UnixListener, upstream: &Path, ending: &AtomicBool) {
+fn accept_all(listener: &UnixListener, agent: &Arc<dyn Agent>, ending: &AtomicBool) {
     let mut connections: Vec<Connection> = Vec::new();
-    while let Ok((near, _)) = listener.accept() {
+    while let Ok((client, _)) = listener.accept() {
         if ending.load(Ordering::Acquire) {
             break;
         }
@@ -141,8 +140,8 @@ fn accept_all(listener: &UnixListener, upstream: &Path, ending: &AtomicBool) {
         if connections.len() == CONNECTIONS_LIMIT {
             continue;
         }
-        // An agent that cannot be reached is one that hangs up.
-        if let Ok(connection) = Connection::open(near, upstream) {
+        // Where there can be no more threads, the agent hangs up.
+        if let Ok(connection) = Connection::open(client, Arc::clone(agent)) {
             connections.push(connection);
         }
     }
@@ -150,107 +149,72 @@ fn accept_all(listener: &UnixListener, upstream: &Path, ending: &AtomicBool) {
 
 /// A connection of a command's to the agent. Dropping it ends it.
 struct Connection {
-    streams: [UnixStream; 2],
-    threads: Vec<JoinHandle<()>>,
+    client: UnixStream,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Connection {
-    fn open(near: UnixStream, upstream: &Path) -> io::Result<Self> {
-        let far = UnixStream::connect(upstream)?;
-        let mut connection = Self {
-            streams: [near.try_clone()?, far.try_clone()?],
-            threads: Vec::new(),
-        };
-        for (from, to) in [(near.try_clone()?, far.try_clone()?), (far, near)] {
-            let thread = Builder::new()
-                .name("agent connection".to_owned())
-                .spawn(move || pass_on(from, to))?;
-            connection.threads.push(thread);
-        }
-        Ok(connection)
+    fn open(client: UnixStream, agent: Arc<dyn Agent>) -> io::Result<Self> {
+        let ours = client.try_clone()?;
+        let thread = Builder::new()
+            .name("agent connection".to_owned())
+            .spawn(move || {
+                // A command that breaks off or says what is no message has itself to blame.
+                if let Err(error) = agent::serve(&client, &*agent) {
+                    tracing::debug!(%error, "agent connection ended");
+                }
+            })?;
+        Ok(Self {
+            client: ours,
+            thread: Some(thread),
+        })
     }
 
     fn is_over(&self) -> bool {
-        self.threads.iter().all(JoinHandle::is_finished)
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        for stream in &self.streams {
-            // It fails only if the other side has hung up already.
-            drop(stream.shutdown(Shutdown::Both));
-        }
-        for thread in self.threads.drain(..) {
-            // As above: there is no result.
+        // It fails only if the other side has hung up already. The agent gives up what it waits for.
+        drop(self.client.shutdown(Shutdown::Both));
+        if let Some(thread) = self.thread.take() {
+            // The thread has no result.
             drop(thread.join());
         }
     }
 }
 
-/// Passes on one direction to its end, and says so to the other side.
-fn pass_on(mut from: UnixStream, mut to: UnixStream) {
-    let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
-        match from.read(&mut chunk) {
-            Ok(0) => break,
-            Ok(count) => {
-                let part = chunk.get(..count).unwrap_or_default();
-                if to.write_all(part).is_err() {
-                    break;
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => break,
-        }
-    }
-    drop(to.shutdown(Shutdown::Write));
-    drop(from.shutdown(Shutdown::Read));
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
+    use vendor_shim::agent::{Keys, Upstream};
+
     use super::*;
 
-    /// An agent that says everything twice, for one connection.
-    fn twice(path: &Path) -> JoinHandle<()> {
-        let listener = UnixListener::bind(path).unwrap();
-        std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut said = Vec::new();
-            stream.read_to_end(&mut said).unwrap();
-            stream.write_all(&[said.clone(), said].concat()).unwrap();
-        })
+    #[test]
+    fn a_connection_ends_when_the_command_hangs_up() {
+        let (command, client) = UnixStream::pair().unwrap();
+        let mut connection = Connection::open(client, Arc::new(Keys::default())).unwrap();
+        drop(command);
+        connection.thread.take().unwrap().join().unwrap();
     }
 
     #[test]
-    fn what_is_said_is_passed_on_both_ways_to_its_end() {
-        let directory = tempfile::tempdir().unwrap();
-        let agent = twice(&directory.path().join("agent"));
-        let (mut command, near) = UnixStream::pair().unwrap();
-        let connection = Connection::open(near, &directory.path().join("agent")).unwrap();
-        let said = vec![7; 3 * CHUNK_BYTES + 1];
-        command.write_all(&said).unwrap();
-        command.shutdown(Shutdown::Write).unwrap();
-        let mut heard = Vec::new();
-        command.read_to_end(&mut heard).unwrap();
-        assert_eq!(heard, [said.clone(), said].concat());
-        agent.join().unwrap();
-        drop(connection);
-    }
-
-    #[test]
-    fn the_end_of_a_step_ends_a_connection_that_nobody_uses() {
+    fn the_end_of_a_step_ends_a_connection_that_waits_for_an_agent() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("agent");
         let listener = UnixListener::bind(&path).unwrap();
-        let (mut command, near) = UnixStream::pair().unwrap();
-        let connection = Connection::open(near, &path).unwrap();
-        let (mut far, _) = listener.accept().unwrap();
+        let (mut command, client) = UnixStream::pair().unwrap();
+        let connection = Connection::open(client, Arc::new(Upstream::new(path))).unwrap();
+        // Asks for the keys; the agent never answers.
+        io::Write::write_all(&mut command, b"\0\0\0\x01\x0b").unwrap();
+        let (_agent, _) = listener.accept().unwrap();
         assert!(!connection.is_over());
         drop(connection);
         let mut nothing = Vec::new();
         assert_eq!(command.read_to_end(&mut nothing).unwrap(), 0);
-        assert_eq!(far.read_to_end(&mut nothing).unwrap(), 0);
     }
 }
