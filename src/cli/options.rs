@@ -355,7 +355,9 @@ fn parse_platform(text: &str, host: &Platform) -> Result<Platform, UsageError> {
     if text.trim() == "local" {
         return Ok(host.clone());
     }
-    Platform::parse(text.trim(), host).map_err(|source| UsageError::Platform {
+    // `linux/arm` is `linux/arm/v7` for whoever asks for it.
+    let parsed = Platform::parse(text.trim(), host).map(|platform| platform.normalized());
+    parsed.map_err(|source| UsageError::Platform {
         text: text.to_owned(),
         source,
     })

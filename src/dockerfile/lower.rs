@@ -190,12 +190,11 @@ impl PlatformLowering<'_> {
                 continue;
             };
             lowering.enter(index);
-            let told = lowering.warnings().len();
             if let Err(found) = instruction_of(&mut lowering, index, instruction) {
                 let found = found.into_iter();
                 faults.extend(found.map(|fault| self.plan.explained(index, fault)));
             }
-            lowering.explain_warnings(told);
+            lowering.leave();
         }
         let (state, warnings) = lowering.finish();
         self.done.insert(id, state);

@@ -147,10 +147,10 @@ pub struct StagePlan {
     pub(crate) options: PlanOptions,
     pub(crate) platforms: Vec<PlatformPlan>,
     pub(crate) bases: BTreeMap<RequestKey, ResolvedBase>,
-    pub(crate) settings: Settings,
-    pub(crate) ignore: IgnoreFile,
     /// The texts of the triggers among the instructions.
     trigger_texts: BTreeMap<usize, String>,
+    pub(crate) settings: Settings,
+    pub(crate) ignore: IgnoreFile,
     warnings: Vec<Diagnostic>,
 }
 
@@ -193,8 +193,10 @@ impl StagePlan {
                 Err(faults) => return Err(plan.refused(faults)),
             }
         }
-        plan.add_triggers()?;
-        Ok(plan)
+        match plan.add_triggers() {
+            Ok(()) => Ok(plan),
+            Err(faults) => Err(plan.refused(faults)),
+        }
     }
 
     /// Returns what there is to say when there is no plan.
@@ -224,10 +226,7 @@ impl StagePlan {
             return Err(resolved.faults);
         }
         let target = target::find(&resolved.stages, self.options.target.as_deref(), &self.ast)?;
-        let needed = match (self.options.stages, &self.options.target) {
-            (StageScope::All, None) => (0..resolved.stages.len()).map(StageId).collect(),
-            _ => target::needed(&resolved.stages, target),
-        };
+        let needed = target::wanted(&resolved.stages, target, &self.options);
         Ok(PlatformPlan {
             platform,
             globals,
@@ -283,6 +282,16 @@ impl StagePlan {
             }
         }
         bases
+    }
+
+    /// Returns the platform that an image of a stage is wanted for, given the one that it is for.
+    pub(crate) fn wanted_platform(
+        &self,
+        stage: &Stage,
+        request: &BaseRequest,
+        found: &Platform,
+    ) -> Platform {
+        detect::wanted(&self.options, stage, request, found)
     }
 
     /// Tells whether the steps of a stage are carried out again, whatever the cache has.

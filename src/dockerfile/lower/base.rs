@@ -38,10 +38,10 @@ fn add_path(config: &mut ImageConfig, platform: &Platform) {
 /// Fails with an empty list when the earlier one has failed.
 pub(super) fn stage(lowering: &StageLowering<'_>, id: StageId) -> Lowered<StageState> {
     let mut state = lowering.earlier(id)?.clone();
-    // What the earlier stage asks for is told of that stage.
-    state.inputs = Inputs::default();
     // They are among the instructions of this stage now.
     state.config.config.on_build.clear();
+    // What the earlier stage asks for is told of that stage.
+    state.inputs = Inputs::default();
     Ok(state)
 }
 
@@ -158,7 +158,9 @@ pub(super) fn source(
     }
     let name = Spanned::new(request.name.as_str(), request.span);
     let found = base.config.platform();
-    let wanted = lowering.stage.platform.clone();
+    let wanted = lowering
+        .plan
+        .wanted_platform(lowering.stage, request, &found);
     check::base_platform(&name, &wanted, &found, &mut lowering.site());
     Ok(lowering.add(Vertex {
         op: Op::Source(SourceOp::Image(base.source.clone())),

@@ -29,8 +29,8 @@ pub(super) fn lower(
     run: &RunInstruction,
 ) -> Lowered {
     refuse(run)?;
-    sandbox::check(stage, run)?;
     refuse_windows(stage, instruction)?;
+    sandbox::check(stage, run)?;
     let Command { argv, files } = command(stage, instruction, run);
     if argv.is_empty() {
         let title = "RUN needs a command";

@@ -36,9 +36,11 @@ pub(super) struct StageLowering<'a> {
     /// Whether this stage, not its base, had a `CMD`.
     pub(super) has_cmd: bool,
     pub(super) steps: Steps<'a>,
-    pub(super) place: Place,
     /// The index of the instruction that is lowered.
     current: usize,
+    pub(super) place: Place,
+    /// How many of the warnings are those of the instructions before.
+    told: usize,
     warnings: Vec<Diagnostic>,
 }
 
@@ -76,8 +78,9 @@ impl<'a> StageLowering<'a> {
             state: base::empty(&platform.platform),
             has_cmd: false,
             steps: Steps::new(plan, platform, stage),
-            place: Place::of_stage(plan, stage),
             current: stage.from,
+            told: 0,
+            place: Place::of_stage(plan, stage),
             warnings: Vec::new(),
         };
         match &stage.base {
@@ -94,16 +97,12 @@ impl<'a> StageLowering<'a> {
     /// Begins an instruction.
     pub(super) fn enter(&mut self, index: usize) {
         self.current = index;
+        self.told = self.warnings.len();
     }
 
-    /// Returns what the user should know of the instructions up to now.
-    pub(super) fn warnings(&self) -> &[Diagnostic] {
-        &self.warnings
-    }
-
-    /// Adds to the warnings of a trigger, those from the given one on, that they are of a trigger.
-    pub(super) fn explain_warnings(&mut self, from: usize) {
-        for warning in self.warnings.iter_mut().skip(from) {
+    /// Ends the instruction: what was said in a trigger tells that it is one.
+    pub(super) fn leave(&mut self) {
+        for warning in self.warnings.iter_mut().skip(self.told) {
             *warning = self.plan.explained(self.current, warning.clone());
         }
     }

@@ -12,7 +12,7 @@
 use oci::Platform;
 
 use crate::ast::{Ast, InstructionKind};
-use crate::stage::{BaseRequest, Stage, StageBase, StagePlan};
+use crate::stage::{BaseRequest, PlanOptions, Stage, StageBase, StagePlan};
 
 impl StagePlan {
     /// Takes note of the platform that a base turned out to be for.
@@ -38,6 +38,24 @@ impl StagePlan {
             }
             inherit(&mut plan.stages);
         }
+    }
+}
+
+/// Returns the platform that an image is wanted for, which checks hold against the one that it is for.
+pub(super) fn wanted(
+    options: &PlanOptions,
+    stage: &Stage,
+    request: &BaseRequest,
+    found: &Platform,
+) -> Platform {
+    match &stage.base {
+        StageBase::Image(base) | StageBase::Replaced(base)
+            if base.key() == request.key() && base.span == request.span =>
+        {
+            stage.platform.clone()
+        }
+        _ if options.implicit_platform => found.clone(),
+        _ => request.platform.clone(),
     }
 }
 

@@ -80,3 +80,29 @@ fn without_value(word: &Word, name: &str, visible: &Environment) -> Diagnostic {
     };
     Diagnostic::error(title, word.span).with_help(help.unwrap_or_else(declare))
 }
+
+/// Returns the fault that there is no stage of that number above the current one.
+pub(super) fn unavailable(number: usize, current: usize, count: usize, word: &Word) -> Diagnostic {
+    if number < count {
+        return too_early(number, current, word);
+    }
+    let note = match count {
+        1 => "the Dockerfile has one stage, which is 0".to_owned(),
+        _ => format!("the Dockerfile has {count} stages, counted from 0"),
+    };
+    Diagnostic::error(format!("there is no stage {number}"), word.span).with_note(note)
+}
+
+/// Returns the fault that a stage stands at or below the current one.
+pub(super) fn too_early(number: usize, current: usize, word: &Word) -> Diagnostic {
+    let name = &word.value;
+    if number == current {
+        return Diagnostic::error(
+            format!("stage `{name}` cannot take files from itself"),
+            word.span,
+        );
+    }
+    let title = format!("stage `{name}` stands below the one that takes files from it");
+    Diagnostic::error(title, word.span)
+        .with_help("move the stage up: files can be taken from stages above only".to_owned())
+}

@@ -381,7 +381,7 @@ impl<'a> Resolver<'a> {
             return self.of_stage(*id);
         }
         if let Some(number) = self.names.get(&name) {
-            return CopyFrom::Unavailable(Box::new(too_early(*number, current, word)));
+            return CopyFrom::Unavailable(Box::new(from::too_early(*number, current, word)));
         }
         if literal == SCRATCH {
             return CopyFrom::Scratch;
@@ -420,15 +420,7 @@ impl<'a> Resolver<'a> {
             return self.of_stage(StageId(number));
         }
         let count = super::stage_count(self.scope.ast);
-        let fault = if number < count {
-            too_early(number, current, word)
-        } else {
-            let note = match count {
-                1 => "the Dockerfile has one stage, which is 0".to_owned(),
-                _ => format!("the Dockerfile has {count} stages, counted from 0"),
-            };
-            Diagnostic::error(format!("there is no stage {number}"), word.span).with_note(note)
-        };
+        let fault = from::unavailable(number, current, count, word);
         CopyFrom::Unavailable(Box::new(fault))
     }
 
@@ -505,17 +497,4 @@ fn from_bare(context: &BareContext) -> CopyFrom {
         Some(name) => CopyFrom::Directory(name.clone()),
         None => CopyFrom::Scratch,
     }
-}
-
-fn too_early(number: usize, current: usize, word: &Word) -> Diagnostic {
-    let name = &word.value;
-    if number == current {
-        return Diagnostic::error(
-            format!("stage `{name}` cannot take files from itself"),
-            word.span,
-        );
-    }
-    let title = format!("stage `{name}` stands below the one that takes files from it");
-    Diagnostic::error(title, word.span)
-        .with_help("move the stage up: files can be taken from stages above only".to_owned())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::ast::Ast;
 use crate::diagnostic::Diagnostic;
-use crate::stage::{CopyFrom, Stage, StageBase, StageId, first_span};
+use crate::stage::{CopyFrom, PlanOptions, Stage, StageBase, StageId, StageScope, first_span};
 use crate::suggest;
 
 /// Returns the wanted stage: the last one, or that with the given name or number.
@@ -54,8 +54,20 @@ fn unknown(target: &str, stages: &[Stage], ast: &Ast) -> Diagnostic {
     })
 }
 
+/// Returns the stages that are looked at: those that `target` needs, or all of them.
+pub(super) fn wanted(
+    stages: &[Stage],
+    target: StageId,
+    options: &PlanOptions,
+) -> BTreeSet<StageId> {
+    match (options.stages, &options.target) {
+        (StageScope::All, None) => (0..stages.len()).map(StageId).collect(),
+        _ => needed(stages, target),
+    }
+}
+
 /// Returns the stages that `target` is made from, itself included.
-pub(super) fn needed(stages: &[Stage], target: StageId) -> BTreeSet<StageId> {
+fn needed(stages: &[Stage], target: StageId) -> BTreeSet<StageId> {
     let mut needed = BTreeSet::new();
     let mut open = vec![target];
     while let Some(id) = open.pop() {

@@ -17,8 +17,8 @@ use crate::diagnostic::Diagnostic;
 use crate::parse;
 use crate::source::{LineRange, Span};
 use crate::stage::resolve::{Scope, resolve_triggers};
+use crate::stage::target;
 use crate::stage::{PlatformPlan, Stage, StageBase, StageId, StagePlan};
-use crate::stage::{arguments, target};
 
 /// A trigger of a base: its text, and the instruction that it is.
 #[derive(Debug)]
@@ -122,19 +122,17 @@ impl StagePlan {
         let Some(plan) = self.platforms.get_mut(platform) else {
             return Ok(());
         };
-        let defaults = arguments::with_defaults(&self.ast, &self.options, &plan.platform);
         let scope = Scope {
             ast: &self.ast,
             options: &self.options,
             platform: &plan.platform,
             globals: &plan.globals,
-            defaults: defaults.as_ref(),
+            defaults: None,
             settings: &self.settings,
         };
         let triggers = first..self.ast.instructions.len();
         let resolved = resolve_triggers(scope, &mut plan.stages, stage, triggers);
-        plan.needed
-            .extend(target::needed(&plan.stages, plan.target));
+        plan.needed = target::wanted(&plan.stages, plan.target, &self.options);
         resolved.map_err(|faults| {
             let explained = |(index, fault)| self.explained(index, fault);
             faults.into_iter().map(explained).collect()
