@@ -86,7 +86,12 @@ enum Written<'a> {
     Name(&'a str),
 }
 
+/// The name that is known without a table, as in an image from scratch.
+const ROOT: &str = "root";
+
 /// Finds out who `user`, written as in `USER`, is in the image at `root`.
+///
+/// `root` is 0 where the image does not say otherwise.
 ///
 /// # Errors
 ///
@@ -96,7 +101,7 @@ pub fn resolve_user(root: &Root, user: &str) -> Result<ResolvedUser, UserError> 
     resolve(Some(root), user)
 }
 
-/// As [`resolve_user`], in an image that has no files: only numbers are known.
+/// As [`resolve_user`], in an image that has no files: only numbers and `root` are known.
 ///
 /// # Errors
 ///
@@ -123,6 +128,7 @@ fn resolve(root: Option<&Root>, user: &str) -> Result<ResolvedUser, UserError> {
     let uid = match (wanted, &entry) {
         (_, Some(entry)) => entry.uid,
         (Written::Id(id), None) => id,
+        (Written::Name(ROOT), None) => 0,
         (Written::Name(name), None) => {
             return Err(UserError::UnknownUser {
                 name: name.to_owned(),
@@ -158,10 +164,13 @@ fn resolve_group(root: Option<&Root>, group: &str) -> Result<u32, UserError> {
     };
     let table = read_table(root, "etc/group")?;
     let mut found = groups(&table).filter(|(other, ..)| *other == name.as_bytes());
-    let unknown = || UserError::UnknownGroup {
-        name: name.to_owned(),
-    };
-    found.next().map(|(_, gid, _)| gid).ok_or_else(unknown)
+    match found.next() {
+        Some((_, gid, _)) => Ok(gid),
+        None if name == ROOT => Ok(0),
+        None => Err(UserError::UnknownGroup {
+            name: name.to_owned(),
+        }),
+    }
 }
 
 /// Tells a number from a name. What has a sign counts as a number out of range.

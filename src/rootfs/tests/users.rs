@@ -117,7 +117,7 @@ fn t_a19_names_and_numbers_that_are_nobody_are_refused() {
 }
 
 #[test]
-fn an_image_without_tables_has_numbers_alone() {
+fn an_image_without_tables_has_numbers_and_root() {
     let place = Place::new();
     assert_eq!(
         resolve_user(&place.root, "12:13").unwrap(),
@@ -127,8 +127,14 @@ fn an_image_without_tables_has_numbers_alone() {
         resolve_user(&place.root, "").unwrap(),
         user(0, 0, &[0], None)
     );
-    let error = resolve_user(&place.root, "root").unwrap_err();
+    for text in ["root", "root:root", "0:root"] {
+        let found = resolve_user(&place.root, text).unwrap();
+        assert_eq!(found, user(0, 0, &[0], None), "{text}");
+    }
+    let error = resolve_user(&place.root, "ana").unwrap_err();
     assert!(matches!(error, UserError::UnknownUser { .. }));
+    let error = resolve_user(&place.root, "root:wheel").unwrap_err();
+    assert!(matches!(error, UserError::UnknownGroup { .. }));
 }
 
 #[test]
@@ -160,9 +166,9 @@ fn t_a20_hostile_tables_are_refused_at_once() {
 fn t_a20_a_table_that_is_a_link_out_is_not_the_hosts() {
     let place = Place::new();
     place.mkdir("etc");
-    fs::write(place.host("passwd"), "root:x:1234:1234::/:\n").unwrap();
+    fs::write(place.host("passwd"), "ana:x:1234:1234::/:\n").unwrap();
     place.symlink(place.host("passwd").to_str().unwrap(), "etc/passwd");
-    let error = resolve_user(&place.root, "root").unwrap_err();
+    let error = resolve_user(&place.root, "ana").unwrap_err();
     assert!(matches!(error, UserError::UnknownUser { .. }));
     place.symlink("/etc/real", "etc/group");
     place.write("etc/real", "staff:x:50:\n");
