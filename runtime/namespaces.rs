@@ -109,8 +109,11 @@ impl Namespaces {
                 .builder_id(SandboxId(id))
                 .ok_or(ExecError::Specification(unmapped))
         };
-        for group in &spec.user.groups {
-            ids(*group)?;
+        // With one id nobody's groups can be changed, so what an image says of them has no effect.
+        if self.ids.mode() == ExecutorMode::UsernsMulti {
+            for group in &spec.user.groups {
+                ids(*group)?;
+            }
         }
         Ok((ids(spec.user.uid)?, ids(spec.user.gid)?))
     }

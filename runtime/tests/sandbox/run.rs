@@ -295,6 +295,18 @@ fn single_id() -> Result<(), Failed> {
             .to_string(),
         caller,
     );
+    // Of root's further groups in an image nothing can be kept, and nothing is lost.
+    let user = SandboxUser {
+        groups: vec![10],
+        ..SandboxUser::default()
+    };
+    assert_eq!(
+        expect_success(ground.run(SandboxSpec {
+            user,
+            ..shell("id -u")
+        })?)?,
+        "0\n".to_owned(),
+    );
     let user = SandboxUser {
         uid: 1000,
         ..SandboxUser::default()

@@ -334,8 +334,11 @@ fn place_label(error: &StepError) -> Option<String> {
     }
 }
 
-/// Names a step: `step 2/3 [build linux/arm64]`.
+/// Names a step: `step 2/3 [build linux/arm64]`. What is done for another step has no number.
 fn step_text(label: &graph::StepLabel) -> String {
+    if label.count == 0 {
+        return String::new();
+    }
     let stage = (!label.stage.is_empty()).then_some(label.stage.as_str());
     let words: Vec<_> = stage.into_iter().chain(label.platform.as_deref()).collect();
     let step = format!("step {}/{}", label.index, label.count);
