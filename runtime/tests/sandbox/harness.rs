@@ -256,6 +256,15 @@ pub(crate) fn this_program(path: &Path) -> Command {
     Command::new(path)
 }
 
+/// Returns the command that starts the program at `path` so that it hears signals, also where these tests were
+/// started to ignore them (`nohup`, a shell's background job).
+#[expect(clippy::disallowed_methods, reason = "the tests start themselves")]
+pub(crate) fn hearing_program(path: &Path) -> Command {
+    let mut command = Command::new("env");
+    command.arg("--default-signal").arg(path);
+    command
+}
+
 /// Returns an error with its causes.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

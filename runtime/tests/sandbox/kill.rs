@@ -14,7 +14,8 @@ use nix::unistd::Pid;
 use runtime::ExitStatus;
 
 use crate::harness::{
-    Ground, Ids, Order, PROGRAM, Refusal, Report, RunTask, Task, code, shell, this_program, trial,
+    Ground, Ids, Order, PROGRAM, Refusal, Report, RunTask, Task, code, hearing_program, shell,
+    trial,
 };
 
 /// What may pass between a kill and the end of everything: milliseconds, but for a machine that has much else to do.
@@ -109,7 +110,7 @@ fn start_first(ground: &Ground, script: &str) -> Result<Child, Failed> {
         directory: ground.path().to_owned(),
         task,
     };
-    let mut command = this_program(&program(ground)?);
+    let mut command = hearing_program(&program(ground)?);
     command
         .args([
             crate::harness::FIRST,
