@@ -40,7 +40,7 @@ use store::SnapshotId;
 pub(crate) use archive::directory_of;
 pub use collect::{Collected, Found, FoundEntry};
 pub use error::CopyError;
-pub(crate) use plan::{directory_node, with_ancestors};
+pub(crate) use plan::{directory_node, group_of, with_ancestors};
 pub(crate) use similar::similar;
 pub(crate) use tree::tree_at;
 

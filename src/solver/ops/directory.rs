@@ -43,14 +43,16 @@ fn plan(
     if there(&target)?.is_some() || target.is_root() {
         return Ok(ChangeSet::default());
     }
-    let owner = action
-        .owner
-        .as_deref()
-        .map(|owner| view.resolve_user(owner))
-        .transpose()?;
+    let owner = match action.owner.as_deref() {
+        Some(owner) => Some((owner, view.resolve_user(owner)?)),
+        None => None,
+    };
+    let (uid, gid) = owner.map_or((0, 0), |(owner, resolved)| {
+        (resolved.uid, copy::group_of(owner, &resolved))
+    });
     let made = Attributes {
-        uid: owner.as_ref().map_or(0, |owner| owner.uid),
-        gid: owner.as_ref().map_or(0, |owner| owner.gid),
+        uid,
+        gid,
         mode: Mode::new(action.mode),
         mtime: copy::file_time(&step.workshop.clock),
         xattrs: BTreeMap::new(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use graph::CopyAction;
 use layer::{Attributes, Change, ChangeKind, ChangeSet, Node, NodeKind};
 use oci::time::Clock;
-use rootfs::{FileKind, FileTime, Mode, RootPath};
+use rootfs::{FileKind, FileTime, Mode, ResolvedUser, RootPath};
 
 use super::collect::{Collected, Found, FoundEntry};
 use super::error::CopyError;
@@ -53,16 +53,20 @@ pub(crate) fn owner_of(view: &View, owner: &str) -> Result<Owner, CopyError> {
         source,
     };
     let resolved = view.resolve_user(owner).map_err(refuse)?;
-    let is_number = owner.bytes().all(|b| b.is_ascii_digit());
-    let gid = if is_number {
+    Ok(Owner {
+        uid: resolved.uid,
+        gid: group_of(owner, &resolved),
+    })
+}
+
+/// Returns the group of files that an owner gets. Of a bare number it is the same number, unlike that of a command.
+pub(crate) fn group_of(owner: &str, resolved: &ResolvedUser) -> u32 {
+    let is_number = owner.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number {
         resolved.uid
     } else {
         resolved.gid
-    };
-    Ok(Owner {
-        uid: resolved.uid,
-        gid,
-    })
+    }
 }
 
 struct Plan<'a> {
