@@ -30,5 +30,5 @@ pub use date::parse_http_date;
 pub use download::{Downloaded, Sink};
 pub use error::{FetchError, Phase};
 pub use proxy::{Proxies, ProxyError};
-pub use request::{Credentials, Downgrade, Method, Request, Response};
+pub use request::{Credentials, Downgrade, Method, Request, Response, base64};
 pub use url::{Origin, Scheme, Url, UrlError};

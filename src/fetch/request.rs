@@ -186,8 +186,8 @@ impl fmt::Debug for Response {
     }
 }
 
-/// Encodes bytes with the alphabet of RFC 4648, section 4.
-pub(crate) fn base64(bytes: &[u8]) -> String {
+/// Returns bytes as base64 with padding: RFC 4648, section 4.
+pub fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
@@ -217,7 +217,10 @@ mod tests {
             ("f", "Zg=="),
             ("fo", "Zm8="),
             ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
             ("foobar", "Zm9vYmFy"),
+            ("\u{fb}\u{ff}", "w7vDvw=="),
             ("Aladdin:open sesame", "QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
         ] {
             assert_eq!(base64(bytes.as_bytes()), expected);

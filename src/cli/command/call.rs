@@ -16,7 +16,6 @@ use crate::options::{AnswerFormat, BuildOptions, Call, Question};
 use crate::report::Report;
 use crate::run::Outcome;
 
-mod base64;
 mod check;
 mod describe;
 mod outline;

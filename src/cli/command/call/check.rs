@@ -10,8 +10,8 @@ use graph::{DefinitionBuilder, SourcePolicy};
 use serde_json::{Map, Value, json};
 use solver::Workshop;
 
+use super::Saying;
 use super::table::location;
-use super::{Saying, base64};
 use crate::command::build;
 use crate::options::BuildOptions;
 use crate::report::Report;
@@ -206,7 +206,7 @@ fn document(findings: &[Finding<'_>], error: Option<&Fault>, source: &SourceFile
         "sources": [{
             "filename": source.name(),
             "language": "Dockerfile",
-            "data": base64::encode(source.text().as_bytes()),
+            "data": fetch::base64(source.text().as_bytes()),
         }],
     });
     if let (Some(fault), Value::Object(document)) = (error, &mut document) {

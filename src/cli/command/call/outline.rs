@@ -4,8 +4,8 @@ use dockerfile::call::{Outline, OutlineArgument, OutlineMount};
 use dockerfile::source::SourceFile;
 use serde_json::{Map, Value, json};
 
+use super::Saying;
 use super::table::{location, table};
-use super::{Saying, base64};
 
 /// Makes the answer of an outline.
 pub(super) fn answer(outline: &Outline, source: &SourceFile) -> Saying {
@@ -28,7 +28,7 @@ fn document(outline: &Outline, source: &SourceFile) -> Value {
     add("secrets", mounts(&outline.secrets));
     add("ssh", mounts(&outline.agents));
     add("cache", outline.caches.iter().map(cache).collect());
-    add("sources", json!([base64::encode(source.text().as_bytes())]));
+    add("sources", json!([fetch::base64(source.text().as_bytes())]));
     Value::Object(document)
 }
 

@@ -4,13 +4,13 @@ use dockerfile::call::TargetStage;
 use dockerfile::source::SourceFile;
 use serde_json::{Value, json};
 
+use super::Saying;
 use super::table::{location, table};
-use super::{Saying, base64};
 
 /// Makes the answer of a list of stages.
 pub(super) fn answer(targets: &[TargetStage], source: &SourceFile) -> Saying {
     let list: Vec<Value> = targets.iter().map(entry).collect();
-    let sources = [base64::encode(source.text().as_bytes())];
+    let sources = [fetch::base64(source.text().as_bytes())];
     Saying::good(text(targets), json!({"targets": list, "sources": sources}))
 }
 
