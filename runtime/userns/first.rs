@@ -4,6 +4,7 @@
 use std::ffi::{CString, NulError, OsString};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::Signal;
@@ -19,6 +20,10 @@ use crate::role::{BuilderRole, THIS_PROGRAM};
 use crate::spec::SecretVariable;
 use crate::sys::process::Ending;
 use crate::sys::{CallError, environment, process, signal, spawn};
+
+/// How soon after another one a signal belongs to the same wish: `timeout` and shells tell a process, and at once
+/// its whole group. Nobody presses a key twice as fast.
+const SAME_WISH: Duration = Duration::from_millis(100);
 
 /// What the builder is started with.
 #[derive(Debug)]
@@ -167,7 +172,7 @@ impl Child {
 
     /// Waits for the end, passing signals on.
     fn supervise(self, channel: &FirstEnd, signals: &OwnedFd) -> Result<BuilderExit, BuilderError> {
-        let mut asked = false;
+        let mut asked: Option<Instant> = None;
         loop {
             let mut sources =
                 [self.pidfd.as_fd(), signals.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
@@ -180,17 +185,23 @@ impl Child {
                 continue;
             }
             for number in signal::take_noted(signals.as_fd()) {
-                debug!(number, asked, "signal received");
-                // A builder that does not listen any more is about to end.
-                if asked
-                    || channel
-                        .send(&ToBuilder::Cancel(number.into()), &[])
-                        .is_err()
-                {
-                    self.kill();
+                debug!(number, ?asked, "signal received");
+                match asked {
+                    Some(since) if since.elapsed() < SAME_WISH => {}
+                    Some(_) => self.kill(),
+                    None => self.cancel(channel, number),
                 }
-                asked = true;
+                asked.get_or_insert_with(Instant::now);
             }
+        }
+    }
+
+    /// Asks the builder to end.
+    fn cancel(&self, channel: &FirstEnd, number: u8) {
+        let message = ToBuilder::Cancel(number.into());
+        // A builder that does not listen any more is about to end.
+        if channel.send(&message, &[]).is_err() {
+            self.kill();
         }
     }
 

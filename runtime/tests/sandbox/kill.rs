@@ -41,6 +41,10 @@ pub(crate) fn tests() -> Vec<Trial> {
             interrupt_group,
         ),
         trial("two_interrupts_are_a_kill", interrupt_twice),
+        trial(
+            "signals_that_come_together_are_one_wish",
+            interrupt_process_and_group,
+        ),
     ]
 }
 
@@ -418,12 +422,22 @@ fn interrupt_group() -> Result<(), Failed> {
     is_cancelled(build.end(since)?)
 }
 
+/// As `timeout` does it.
+fn interrupt_process_and_group() -> Result<(), Failed> {
+    let build = Build::start()?;
+    let since = Instant::now();
+    kill(build.tree.first, Signal::SIGINT)?;
+    killpg(build.tree.first, Signal::SIGINT)?;
+    is_cancelled(build.end(since)?)
+}
+
 fn interrupt_twice() -> Result<(), Failed> {
     let build = Build::start()?;
     // It does not hear the first one, nor anything else.
     kill(build.tree.builder, Signal::SIGSTOP)?;
     kill(build.tree.first, Signal::SIGINT)?;
-    pause(Duration::from_millis(50));
+    // Long enough to be a second wish.
+    pause(Duration::from_millis(150));
     let since = Instant::now();
     kill(build.tree.first, Signal::SIGINT)?;
     let (status, stdout) = build.end(since)?;
