@@ -1,28 +1,34 @@
 //! [`Client`]: sends requests, follows redirects, tries again.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ureq::http;
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::{Agent, Proxy, Timeout};
+use ureq::{Agent, AsSendBody, Proxy, SendBody, Timeout};
 
 use crate::error::{FetchError, Phase};
 use crate::limits::{
     ANSWER_LIMIT, CONNECT_LIMIT, HEAD_LIMIT_BYTES, REDIRECT_LIMIT, RESOLVE_LIMIT, SILENCE_LIMIT,
 };
 use crate::proxy::Proxies;
-use crate::request::{Credentials, Downgrade, Method, Request, Response};
-use crate::retry;
+use crate::request::{Body, BodyGoes, Downgrade, Method, Request, Response, Tls};
+use crate::retry::{Attempts, RetryPolicy};
+use crate::tls::{ClientError, tls_config};
 use crate::url::{Scheme, Url};
 
 /// How often it is looked whether the job was cancelled.
 const WATCH_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The body of a request that has nothing to send, and must say so.
+const NO_BODY: Vec<u8> = Vec::new();
+
+type Answer = Result<http::Response<ureq::Body>, ureq::Error>;
 
 /// Which certificates of servers are trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,6 +38,13 @@ pub enum Certificates {
     System,
     /// Those that a file of PEM texts names, and no other (`SSL_CERT_FILE`).
     File(PathBuf),
+    /// Those in the files of directories and in a file, and no other (`SSL_CERT_DIR`, `SSL_CERT_FILE`).
+    Directories {
+        /// The directories.
+        directories: Vec<PathBuf>,
+        /// The file beside them.
+        file: Option<PathBuf>,
+    },
 }
 
 /// What a client is made of.
@@ -43,6 +56,8 @@ pub struct ClientOptions {
     pub certificates: Certificates,
     /// How the client calls itself.
     pub user_agent: String,
+    /// How often and after what pauses a request is sent again.
+    pub retry: RetryPolicy,
     /// Says whether the job was cancelled.
     pub stop: Arc<dyn Fn() -> bool + Send + Sync>,
 }
@@ -57,38 +72,23 @@ impl fmt::Debug for ClientOptions {
     }
 }
 
-/// A client cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The file of certificates cannot be read.
-    #[error("read the certificates in `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// The file of certificates has none.
-    #[error("`{}` has no certificate", path.display())]
-    NoCertificate {
-        /// The file.
-        path: PathBuf,
-    },
-    /// No thread can be had that notices the end of the job.
-    #[error("start a thread that notices the end of the job")]
-    Thread(#[source] io::Error),
-}
-
 /// Fetches files. Connections are kept and used again.
 pub struct Client {
-    agent: Agent,
-    options: ClientOptions,
+    shared: Arc<Shared>,
     watcher: Watcher,
+}
+
+/// What the client and the thread that notices the end of the job have in common.
+struct Shared {
+    options: ClientOptions,
+    /// One agent for each way in which connections are protected: no connection made in one way is used in another.
+    /// Any thread that sends a request may be the first to need one.
+    agents: Mutex<BTreeMap<Tls, Agent>>,
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.options.fmt(f)
+        self.shared.options.fmt(f)
     }
 }
 
@@ -99,35 +99,13 @@ impl Client {
     ///
     /// Fails when the file of certificates cannot be used, or no thread can be had.
     pub fn open(options: ClientOptions) -> Result<Self, ClientError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = TlsConfig::builder()
-            .root_certs(root_certificates(&options.certificates)?)
-            .unversioned_rustls_crypto_provider(provider)
-            .build();
-        let agent = Agent::config_builder()
-            .tls_config(tls)
-            .proxy(None)
-            .user_agent(&options.user_agent)
-            .accept("*/*")
-            // A compressed file is a file like any other; nothing is to be unpacked on the way.
-            .accept_encoding("identity")
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .http_status_as_error(false)
-            .max_response_header_size(HEAD_LIMIT_BYTES)
-            .timeout_resolve(Some(RESOLVE_LIMIT))
-            .timeout_connect(Some(CONNECT_LIMIT))
-            .timeout_recv_response(Some(ANSWER_LIMIT))
-            .timeout_per_read(Some(SILENCE_LIMIT))
-            .timeout_per_write(Some(SILENCE_LIMIT))
-            .build()
-            .new_agent();
-        let watcher = Watcher::start(&agent, &options)?;
-        Ok(Self {
-            agent,
+        let shared = Arc::new(Shared {
             options,
-            watcher,
-        })
+            agents: Mutex::default(),
+        });
+        shared.agent(&Tls::default())?;
+        let watcher = Watcher::start(&shared)?;
+        Ok(Self { shared, watcher })
     }
 
     /// Sends a request and returns the head of the answer, whatever its status; only where a server may say something
@@ -138,12 +116,29 @@ impl Client {
     /// Fails when nobody answers, or what answers cannot be trusted or leads astray.
     pub fn send(&self, request: &Request) -> Result<Response, FetchError> {
         self.attempt(|| {
-            let response = self.follow(request)?;
-            if retry::is_passing(response.status()) {
+            let response = self.follow(request, None)?;
+            if response.is_passing() {
                 response.check_status()?;
             }
             Ok(response)
         })
+    }
+
+    /// Sends a request once, with a body if it has one, and returns the head of the answer, whatever its status.
+    ///
+    /// # Errors
+    ///
+    /// Fails when nobody answers, what answers cannot be trusted or leads astray, or the body cannot be read.
+    pub fn send_once(
+        &self,
+        request: &Request,
+        body: Option<&dyn Body>,
+    ) -> Result<Response, FetchError> {
+        match self.follow(request, body) {
+            // A connection that was closed for the end of the job fails in its own way.
+            Err(_) if self.is_stopped() => Err(FetchError::Cancelled),
+            result => result,
+        }
     }
 
     /// Does something until it succeeds, or fails in a way that will not change.
@@ -151,29 +146,45 @@ impl Client {
         &self,
         mut work: impl FnMut() -> Result<T, FetchError>,
     ) -> Result<T, FetchError> {
-        let mut next = 1;
+        let mut attempts = Attempts::new();
         loop {
             let failure = match work() {
                 Ok(done) => return Ok(done),
-                Err(_) if (self.options.stop)() => return Err(FetchError::Cancelled),
+                Err(_) if self.is_stopped() => return Err(FetchError::Cancelled),
                 Err(error) => error,
             };
-            next += 1;
-            let pause = retry::is_worth_another(&failure)
-                .then(|| retry::pause(next, failure.retry_after()))
-                .flatten();
-            let Some(pause) = pause else {
+            if !failure.is_passing() || !self.pause(&mut attempts, failure.retry_after())? {
                 return Err(failure);
-            };
-            tracing::debug!(error = %failure, ?pause, "trying again");
-            self.wait(pause)?;
+            }
+            tracing::debug!(error = %failure, "trying again");
         }
+    }
+
+    /// Waits before the next attempt, and tells whether there is to be one.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the job was cancelled.
+    pub fn pause(
+        &self,
+        attempts: &mut Attempts,
+        asked_for: Option<Duration>,
+    ) -> Result<bool, FetchError> {
+        let policy = &self.shared.options.retry;
+        let Some(pause) = attempts.next(policy, asked_for) else {
+            return Ok(false);
+        };
+        match &policy.wait {
+            Some(wait) => wait(pause),
+            None => self.wait(pause)?,
+        }
+        Ok(true)
     }
 
     fn wait(&self, pause: Duration) -> Result<(), FetchError> {
         let end = Instant::now() + pause;
         loop {
-            if (self.options.stop)() {
+            if self.is_stopped() {
                 return Err(FetchError::Cancelled);
             }
             let left = end.saturating_duration_since(Instant::now());
@@ -185,21 +196,27 @@ impl Client {
     }
 
     /// Sends a request and follows where it leads.
-    pub(crate) fn follow(&self, request: &Request) -> Result<Response, FetchError> {
-        let mut url = request.url.clone();
-        let mut credentials = request.credentials.as_ref();
+    pub(crate) fn follow(
+        &self,
+        request: &Request,
+        body: Option<&dyn Body>,
+    ) -> Result<Response, FetchError> {
+        let mut hop = Hop::first(request);
         for _ in 0..=REDIRECT_LIMIT {
-            let response = self.once(request, &url, credentials)?;
-            let Some(location) = response.location() else {
+            let response = self.once(request, &hop, body)?;
+            let Some(location) = response.location_for(request.method) else {
                 return Ok(response);
             };
-            let next = redirected(&url, location, request.downgrade)?;
-            if next.origin() != url.origin() {
-                // For good: a server that is led back to must not get them either.
-                credentials = None;
+            let next = redirected(&hop.url, location, request.downgrade)?;
+            if next.origin() != hop.url.origin() {
+                if request.body_goes == BodyGoes::ToOrigin {
+                    let url = hop.url;
+                    return Err(FetchError::Elsewhere { url, target: next });
+                }
+                hop.is_own = false;
             }
-            tracing::debug!(%url, %next, "redirected");
-            url = next;
+            tracing::debug!(url = %hop.url.without_query(), next = %next.without_query(), "redirected");
+            hop.url = next;
         }
         Err(FetchError::TooManyRedirects {
             url: request.url.clone(),
@@ -210,36 +227,67 @@ impl Client {
     fn once(
         &self,
         request: &Request,
-        url: &Url,
-        credentials: Option<&Credentials>,
+        hop: &Hop,
+        body: Option<&dyn Body>,
     ) -> Result<Response, FetchError> {
-        if (self.options.stop)() {
+        if self.is_stopped() {
             return Err(FetchError::Cancelled);
         }
-        let method = match request.method {
-            Method::Get => http::Method::GET,
-            Method::Head => http::Method::HEAD,
+        let answer = if request.method.has_body() {
+            self.run_with(request, hop, body.unwrap_or(&NO_BODY))?
+        } else {
+            self.run(request, hop, hop.head(request).body(()))?
         };
-        let mut builder = http::Request::builder()
-            .method(method)
-            .uri(url.without_userinfo());
-        for (name, value) in &request.headers {
-            builder = builder.header(*name, value);
-        }
-        if let Some(value) = credentials.and_then(|credentials| credentials.for_url(url)) {
-            builder = builder.header(http::header::AUTHORIZATION, value);
-        }
-        let prepared = builder.body(()).map_err(|error| protocol(url, error))?;
-        let proxy = self.proxy(url)?;
-        let prepared = self.agent.configure_request(prepared).proxy(proxy).build();
-        let answer = self.agent.run(prepared);
-        let (head, body) = answer.map_err(|error| failure(url, error))?.into_parts();
+        let answer = answer.map_err(|error| failure(&hop.url, error));
+        let (head, body) = answer?.into_parts();
         Ok(Response {
-            url: url.clone(),
+            url: hop.url.clone(),
             status: head.status,
             headers: head.headers,
             body: body.into_reader(),
         })
+    }
+
+    fn run_with(
+        &self,
+        request: &Request,
+        hop: &Hop,
+        body: &dyn Body,
+    ) -> Result<Answer, FetchError> {
+        let unreadable = |source| FetchError::Body {
+            url: hop.url.clone(),
+            source,
+        };
+        let mut reader = SentBody::new(body.open().map_err(unreadable)?);
+        let head = hop
+            .head(request)
+            .header(http::header::CONTENT_LENGTH, body.size_bytes());
+        let answer = self.run(request, hop, head.body(SendBody::from_reader(&mut reader)))?;
+        match reader.failure {
+            Some(source) => Err(unreadable(source)),
+            None => Ok(answer),
+        }
+    }
+
+    fn run<B: AsSendBody>(
+        &self,
+        request: &Request,
+        hop: &Hop,
+        prepared: http::Result<http::Request<B>>,
+    ) -> Result<Answer, FetchError> {
+        let url = &hop.url;
+        let prepared = prepared.map_err(|error| protocol(url, error))?;
+        let refused = |source| FetchError::Certificates {
+            url: url.clone(),
+            source,
+        };
+        let agent = self.shared.agent(&hop.tls(request)).map_err(refused)?;
+        let prepared = agent
+            .configure_request(prepared)
+            .proxy(self.proxy(url)?)
+            .timeout_recv_response(Some(request.answer_limit))
+            .build();
+        Ok(agent.run(prepared))
     }
 
     fn proxy(&self, url: &Url) -> Result<Option<Proxy>, FetchError> {
@@ -247,7 +295,7 @@ impl Client {
             url: url.clone(),
             source,
         };
-        let Some(proxy) = self.options.proxies.of(url).map_err(refuse)? else {
+        let Some(proxy) = self.shared.options.proxies.of(url).map_err(refuse)? else {
             return Ok(None);
         };
         Proxy::new(&proxy.with_userinfo())
@@ -256,8 +304,8 @@ impl Client {
     }
 
     /// Tells whether the job was cancelled.
-    pub(crate) fn is_stopped(&self) -> bool {
-        (self.options.stop)()
+    pub fn is_stopped(&self) -> bool {
+        (self.shared.options.stop)()
     }
 }
 
@@ -275,13 +323,13 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn start(agent: &Agent, options: &ClientOptions) -> Result<Self, ClientError> {
+    fn start(shared: &Arc<Shared>) -> Result<Self, ClientError> {
         let (alive, ended) = channel::<()>();
-        let (agent, stop) = (agent.clone(), Arc::clone(&options.stop));
+        let shared = Arc::clone(shared);
         let watch = move || {
             while ended.recv_timeout(WATCH_INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                if stop() {
-                    agent.shutdown();
+                if (shared.options.stop)() {
+                    shared.shutdown();
                     return;
                 }
             }
@@ -302,24 +350,125 @@ impl Watcher {
     }
 }
 
-fn root_certificates(certificates: &Certificates) -> Result<RootCerts, ClientError> {
-    let Certificates::File(path) = certificates else {
-        return Ok(RootCerts::PlatformVerifier);
-    };
-    let pem = std::fs::read(path).map_err(|source| ClientError::Read {
-        path: path.clone(),
-        source,
-    })?;
-    let certificates: Vec<_> = parse_pem(&pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            Ok(_) | Err(_) => None,
-        })
-        .collect();
-    if certificates.is_empty() {
-        return Err(ClientError::NoCertificate { path: path.clone() });
+impl Shared {
+    /// Returns what makes connections that are protected so.
+    fn agent(&self, tls: &Tls) -> Result<Agent, ClientError> {
+        if let Some(agent) = self.agents().get(tls) {
+            return Ok(agent.clone());
+        }
+        // Made without the lock, since files are read; of two threads that are here at once one does so for nothing.
+        let agent = new_agent(&self.options, tls)?;
+        Ok(self.agents().entry(tls.clone()).or_insert(agent).clone())
     }
-    Ok(RootCerts::new_with_certs(&certificates))
+
+    fn agents(&self) -> MutexGuard<'_, BTreeMap<Tls, Agent>> {
+        self.agents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shutdown(&self) {
+        let agents: Vec<_> = self.agents().values().cloned().collect();
+        for agent in agents {
+            agent.shutdown();
+        }
+    }
+}
+
+fn new_agent(options: &ClientOptions, tls: &Tls) -> Result<Agent, ClientError> {
+    let tls = tls_config(&options.certificates, tls)?;
+    let config = Agent::config_builder()
+        .tls_config(tls)
+        .proxy(None)
+        .user_agent(&options.user_agent)
+        .accept("*/*")
+        // A compressed file is a file like any other; nothing is to be unpacked on the way.
+        .accept_encoding("identity")
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .max_response_header_size(HEAD_LIMIT_BYTES)
+        .timeout_resolve(Some(RESOLVE_LIMIT))
+        .timeout_connect(Some(CONNECT_LIMIT))
+        .timeout_recv_response(Some(ANSWER_LIMIT))
+        .timeout_per_read(Some(SILENCE_LIMIT))
+        .timeout_per_write(Some(SILENCE_LIMIT));
+    Ok(config.build().new_agent())
+}
+
+/// One of the servers that a request is sent to.
+struct Hop {
+    url: Url,
+    /// Whether no other origin was on the way: a server that is led back to must not get what is secret either.
+    is_own: bool,
+}
+
+impl Hop {
+    fn first(request: &Request) -> Self {
+        Self {
+            url: request.url.clone(),
+            is_own: true,
+        }
+    }
+
+    fn head(&self, request: &Request) -> http::request::Builder {
+        let method = match request.method {
+            Method::Get => http::Method::GET,
+            Method::Head => http::Method::HEAD,
+            Method::Post => http::Method::POST,
+            Method::Put => http::Method::PUT,
+            Method::Patch => http::Method::PATCH,
+            Method::Delete => http::Method::DELETE,
+        };
+        let mut builder = http::Request::builder()
+            .method(method)
+            .uri(self.url.without_userinfo());
+        for (name, value) in &request.headers {
+            builder = builder.header(name.as_ref(), value);
+        }
+        if !self.is_own {
+            return builder;
+        }
+        for (name, value) in &request.own_headers {
+            builder = builder.header(name, value);
+        }
+        let credentials = request.credentials.as_ref();
+        if let Some(value) = credentials.and_then(|credentials| credentials.for_url(&self.url)) {
+            builder = builder.header(http::header::AUTHORIZATION, value);
+        }
+        builder
+    }
+
+    fn tls(&self, request: &Request) -> Tls {
+        if self.is_own {
+            request.tls.clone()
+        } else {
+            request.tls.elsewhere()
+        }
+    }
+}
+
+/// The body of a request on its way. An error of its own would otherwise look like one of the connection.
+struct SentBody<'a> {
+    inner: Box<dyn Read + 'a>,
+    failure: Option<io::Error>,
+}
+
+impl<'a> SentBody<'a> {
+    fn new(inner: Box<dyn Read + 'a>) -> Self {
+        Self {
+            inner,
+            failure: None,
+        }
+    }
+}
+
+impl Read for SentBody<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(buffer).map_err(|error| {
+            let kind = error.kind();
+            self.failure = Some(error);
+            kind.into()
+        })
+    }
 }
 
 /// Returns where a redirect leads, if it may lead there.

@@ -51,7 +51,7 @@ impl Client {
         sink: &mut dyn Sink,
     ) -> Result<Downloaded, FetchError> {
         self.attempt(|| {
-            let mut head = self.follow(request)?;
+            let mut head = self.follow(request, None)?;
             head.check_status()?;
             let size_bytes = if is_wanted(&head) {
                 self.read_all(&mut head, limit_bytes, sink)?
@@ -84,7 +84,7 @@ impl Client {
                 Ok(0) => return Ok(received_bytes),
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(source) => return Err(broken(head, received_bytes, source)),
+                Err(source) => return Err(head.broken(received_bytes, source)),
             };
             received_bytes += count as u64;
             if received_bytes > limit_bytes {
@@ -96,14 +96,16 @@ impl Client {
     }
 }
 
-/// Says why a body ended early. The reader hides its own errors in those of streams.
-fn broken(head: &Response, received_bytes: u64, source: io::Error) -> FetchError {
-    match failure(head.url(), source.into()) {
-        FetchError::Connect { url, source } => FetchError::Broken {
-            url,
-            received_bytes,
-            source,
-        },
-        other => other,
+impl Response {
+    /// Says why reading the body failed, after so many bytes. The reader hides its own errors in those of streams.
+    pub fn broken(&self, received_bytes: u64, source: io::Error) -> FetchError {
+        match failure(self.url(), source.into()) {
+            FetchError::Connect { url, source } => FetchError::Broken {
+                url,
+                received_bytes,
+                source,
+            },
+            other => other,
+        }
     }
 }

@@ -5,6 +5,8 @@ use std::io;
 use std::time::Duration;
 
 use crate::proxy::ProxyError;
+use crate::retry;
+use crate::tls::ClientError;
 use crate::url::{Url, UrlError};
 
 /// What was waited for.
@@ -154,12 +156,86 @@ pub enum FetchError {
         /// What failed.
         source: io::Error,
     },
+    /// What should be sent could not be read.
+    #[error("read what is sent to `{url}`")]
+    Body {
+        /// The URL.
+        url: Url,
+        /// What failed.
+        source: io::Error,
+    },
+    /// The server leads to another one with what was for it alone.
+    #[error("send to `{url}`: redirected to `{target}`, for which it is not meant")]
+    Elsewhere {
+        /// The URL that was asked for.
+        url: Url,
+        /// Where it led to.
+        target: Url,
+    },
+    /// The certificates that are for this server cannot be used.
+    #[error("fetch `{url}`")]
+    Certificates {
+        /// The URL.
+        url: Url,
+        /// Why.
+        source: ClientError,
+    },
     /// The job was cancelled.
     #[error("cancelled")]
     Cancelled,
 }
 
 impl FetchError {
+    /// Tells whether another attempt may do better: not where nobody is there, or where what was said is final.
+    pub fn is_passing(&self) -> bool {
+        retry::is_worth_another(self)
+    }
+
+    /// Tells whether nothing that speaks TLS is at the host: nobody answers, what answers is not TLS, or it hangs up.
+    pub fn is_no_tls_there(&self) -> bool {
+        match self {
+            Self::Connect { .. } => true,
+            Self::Timeout { phase, .. } => *phase == Phase::Connection,
+            Self::Tls { source, .. } => is_no_handshake(source.as_ref()),
+            _ => false,
+        }
+    }
+
+    /// Returns the error without the queries of its URLs: those of registries hold what must not be shown.
+    #[must_use]
+    pub fn without_queries(mut self) -> Self {
+        for url in self.urls_mut() {
+            *url = url.without_query();
+        }
+        if let Self::Redirect { location, .. } = &mut self {
+            let end = location.find('?').unwrap_or(location.len());
+            location.truncate(end);
+        }
+        self
+    }
+
+    fn urls_mut(&mut self) -> Vec<&mut Url> {
+        match self {
+            Self::Host { url }
+            | Self::Connect { url, .. }
+            | Self::ProxyRefused { url, .. }
+            | Self::Proxy { url, .. }
+            | Self::Tls { url, .. }
+            | Self::Timeout { url, .. }
+            | Self::Status { url, .. }
+            | Self::TooManyRedirects { url, .. }
+            | Self::Redirect { url, .. }
+            | Self::TooLarge { url, .. }
+            | Self::Broken { url, .. }
+            | Self::Protocol { url, .. }
+            | Self::Sink { url, .. }
+            | Self::Body { url, .. }
+            | Self::Certificates { url, .. } => vec![url],
+            Self::Downgrade { url, target } | Self::Elsewhere { url, target } => vec![url, target],
+            Self::Cancelled => Vec::new(),
+        }
+    }
+
     /// Returns how long the server asked to wait before the next attempt.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -167,6 +243,15 @@ impl FetchError {
             _ => None,
         }
     }
+}
+
+/// Tells whether what came in place of a handshake is no TLS at all.
+fn is_no_handshake(error: &(dyn std::error::Error + 'static)) -> bool {
+    let inner = match error.downcast_ref::<io::Error>() {
+        Some(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
+        None => error.downcast_ref::<rustls::Error>(),
+    };
+    matches!(inner, Some(rustls::Error::InvalidMessage(_)))
 }
 
 fn spaced(reason: &str) -> String {

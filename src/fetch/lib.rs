@@ -20,15 +20,18 @@ pub mod limits;
 mod proxy;
 mod request;
 mod retry;
+mod tls;
 mod url;
 
 #[cfg(test)]
 mod tests;
 
-pub use client::{Certificates, Client, ClientError, ClientOptions};
+pub use client::{Certificates, Client, ClientOptions};
 pub use date::parse_http_date;
 pub use download::{Downloaded, Sink};
 pub use error::{FetchError, Phase};
 pub use proxy::{Proxies, ProxyError};
-pub use request::{Credentials, Downgrade, Method, Request, Response, base64};
-pub use url::{Origin, Scheme, Url, UrlError};
+pub use request::{Body, BodyGoes, Credentials, Downgrade, Method, Request, Response, Tls, base64};
+pub use retry::{Attempts, Jitter, RetryPolicy, is_passing, random_jitter};
+pub use tls::ClientError;
+pub use url::{Origin, Scheme, Url, UrlError, form};

@@ -65,7 +65,7 @@ impl Proxies {
     fn is_direct(&self, url: &Url) -> bool {
         let host = url.host().trim_matches(['[', ']']);
         let address: Option<IpAddr> = host.parse().ok();
-        if host == "localhost" || address.is_some_and(|address| address.is_loopback()) {
+        if url.is_loopback() {
             return true;
         }
         let rules = self.no_proxy.as_deref().unwrap_or_default().split(',');

@@ -1,12 +1,16 @@
 //! What is asked, and the head of what is answered.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Read};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use ureq::BodyReader;
 use ureq::http::{HeaderMap, StatusCode};
 
 use crate::error::FetchError;
+use crate::limits::ANSWER_LIMIT;
 use crate::retry;
 use crate::url::{Origin, Url};
 
@@ -17,6 +21,87 @@ pub enum Method {
     Get,
     /// What is known of it.
     Head,
+    /// That something is done with what is sent.
+    Post,
+    /// That what is sent takes the place of what is there.
+    Put,
+    /// That what is sent is added to what is there.
+    Patch,
+    /// That it is no more.
+    Delete,
+}
+
+impl Method {
+    /// Tells whether a request of this method has a body, which may be empty.
+    pub(crate) const fn has_body(self) -> bool {
+        matches!(self, Self::Post | Self::Put | Self::Patch)
+    }
+}
+
+/// What is sent with a request. It can be had more than once, for another attempt.
+pub trait Body: Sync {
+    /// Returns how many bytes it has.
+    fn size_bytes(&self) -> u64;
+
+    /// Opens it from its beginning.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be read.
+    fn open(&self) -> io::Result<Box<dyn Read + '_>>;
+}
+
+impl Body for [u8] {
+    fn size_bytes(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn open(&self) -> io::Result<Box<dyn Read + '_>> {
+        Ok(Box::new(self))
+    }
+}
+
+impl Body for Vec<u8> {
+    fn size_bytes(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn open(&self) -> io::Result<Box<dyn Read + '_>> {
+        Ok(Box::new(self.as_slice()))
+    }
+}
+
+/// Where the body of a request may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BodyGoes {
+    /// Wherever the server leads with 307 and 308.
+    #[default]
+    Anywhere,
+    /// To the origin of the request alone: it is secret.
+    ToOrigin,
+}
+
+/// How the connection to a server is protected, beyond what the client does for all.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Tls {
+    /// Files of certificates that are trusted beside those that always are.
+    pub authorities: Vec<PathBuf>,
+    /// Certificate and key with which we show who we are, as files of PEM texts.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Whether the server's certificate is not looked at.
+    pub unverified: bool,
+}
+
+impl Tls {
+    /// Returns what of it holds for another server that this one leads to: who we are is not shown to it, and its
+    /// certificate is looked at.
+    #[must_use]
+    pub fn elsewhere(&self) -> Self {
+        Self {
+            authorities: self.authorities.clone(),
+            ..Self::default()
+        }
+    }
 }
 
 /// Whether a server may lead from `https` to `http`.
@@ -78,9 +163,13 @@ impl fmt::Debug for Credentials {
 pub struct Request {
     pub(crate) method: Method,
     pub(crate) url: Url,
-    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Vec<(Cow<'static, str>, String)>,
+    pub(crate) own_headers: Vec<(String, String)>,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) downgrade: Downgrade,
+    pub(crate) body_goes: BodyGoes,
+    pub(crate) tls: Tls,
+    pub(crate) answer_limit: Duration,
 }
 
 impl Request {
@@ -93,16 +182,53 @@ impl Request {
             method,
             url,
             headers: Vec::new(),
+            own_headers: Vec::new(),
             credentials,
             downgrade: Downgrade::default(),
+            body_goes: BodyGoes::default(),
+            tls: Tls::default(),
+            answer_limit: ANSWER_LIMIT,
         }
     }
 
     /// Adds a header. It goes to every server that the first one leads to, so it must not be secret.
     #[must_use]
-    pub fn header(mut self, name: &'static str, value: &str) -> Self {
-        self.headers.push((name, value.to_owned()));
+    pub fn header<N: Into<Cow<'static, str>>>(mut self, name: N, value: &str) -> Self {
+        self.headers.push((name.into(), value.to_owned()));
         self
+    }
+
+    /// Adds a header that goes to the origin of the URL alone, and not where it leads to.
+    #[must_use]
+    pub fn own_header(mut self, name: &str, value: &str) -> Self {
+        self.own_headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Says how the connection to the origin of the URL is protected.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Says where the body may go.
+    #[must_use]
+    pub fn body_goes(mut self, body_goes: BodyGoes) -> Self {
+        self.body_goes = body_goes;
+        self
+    }
+
+    /// Says how long the head of the answer may take to come, once all is sent.
+    #[must_use]
+    pub fn answer_limit(mut self, limit: Duration) -> Self {
+        self.answer_limit = limit;
+        self
+    }
+
+    /// Returns the URL that is asked for.
+    pub fn url(&self) -> &Url {
+        &self.url
     }
 
     /// Sets the credentials, in place of those of the URL.
@@ -144,6 +270,27 @@ impl Response {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// Returns every header of this name that is text.
+    pub fn headers(&self, name: &str) -> Vec<&str> {
+        let values = self.headers.get_all(name).iter();
+        values.filter_map(|value| value.to_str().ok()).collect()
+    }
+
+    /// Returns how long the server asks to wait before the next attempt.
+    pub fn retry_after(&self) -> Option<Duration> {
+        retry::retry_after(self.header("retry-after"))
+    }
+
+    /// Returns what a status means, where it is a known one.
+    pub fn reason(&self) -> &'static str {
+        self.status.canonical_reason().unwrap_or_default()
+    }
+
+    /// Tells whether the server may answer something else in a moment: 408, 429, and what is wrong with itself.
+    pub fn is_passing(&self) -> bool {
+        retry::is_passing(self.status())
+    }
+
     /// Returns the error that a status from 400 on is.
     ///
     /// # Errors
@@ -156,15 +303,18 @@ impl Response {
         Err(FetchError::Status {
             url: self.url.clone(),
             status: self.status(),
-            reason: self.status.canonical_reason().unwrap_or_default(),
-            retry_after: retry::retry_after(self.header("retry-after")),
+            reason: self.reason(),
+            retry_after: self.retry_after(),
         })
     }
 
-    /// Returns where the answer leads, if it is a redirect.
-    pub(crate) fn location(&self) -> Option<&str> {
+    /// Returns where the answer leads, if it is a redirect of a request of this method. What changes something is
+    /// done elsewhere only where the server says that nothing of the request is to change (RFC 9110, section 15.4).
+    pub(crate) fn location_for(&self, method: Method) -> Option<&str> {
+        let is_reading = matches!(method, Method::Get | Method::Head);
         match self.status() {
-            301 | 302 | 303 | 307 | 308 => self.header("location"),
+            307 | 308 => self.header("location"),
+            301..=303 if is_reading => self.header("location"),
             _ => None,
         }
     }

@@ -1,6 +1,9 @@
 //! Which failures are tried again, and when.
 
+use std::fmt;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::FetchError;
@@ -9,9 +12,155 @@ use crate::limits::{ATTEMPT_LIMIT, PAUSE_LIMIT};
 /// The wait before the second attempt; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
+/// How long a patient client goes on trying, in pauses alone.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A number from 0 to 1 of which nobody knows what it will be.
+pub type Jitter = Arc<dyn Fn() -> f64 + Send + Sync>;
+
+/// How often and after what pauses something is tried again.
+#[derive(Clone)]
+pub struct RetryPolicy {
+    /// How often a request is sent at most.
+    pub attempts: u32,
+    /// The pause before the second attempt.
+    pub first_pause: Duration,
+    /// By how much each pause is longer than the one before: 2 doubles it, 1 leaves it.
+    pub growth: u32,
+    /// The longest pause, whatever a server asks for.
+    pub longest_pause: Duration,
+    /// How long all pauses together may be before no other attempt is made.
+    pub patience: Duration,
+    /// What makes a pause shorter, by up to a half, so that many clients do not come back at the same moment.
+    pub jitter: Option<Jitter>,
+    /// What is done in place of waiting, for tests.
+    pub wait: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
+}
+
+impl RetryPolicy {
+    /// Returns the policy for files: a few attempts.
+    pub fn brief() -> Self {
+        Self {
+            attempts: ATTEMPT_LIMIT,
+            first_pause: FIRST_PAUSE,
+            growth: 2,
+            longest_pause: PAUSE_LIMIT,
+            patience: Duration::MAX,
+            jitter: None,
+            wait: None,
+        }
+    }
+
+    /// Returns the policy for what must not be lost, as a push that ends a long build: attempts for a minute at
+    /// least, with pauses that this jitter shortens.
+    pub fn patient(jitter: Jitter) -> Self {
+        Self {
+            attempts: u32::MAX,
+            first_pause: FIRST_PAUSE * 2,
+            patience: PATIENCE,
+            jitter: Some(jitter),
+            ..Self::brief()
+        }
+    }
+
+    /// Returns the policy of so many more attempts after the first, all after the same pause.
+    pub fn steady(retries: u32, pause: Duration) -> Self {
+        Self {
+            attempts: retries.saturating_add(1),
+            first_pause: pause,
+            growth: 1,
+            longest_pause: pause.max(PAUSE_LIMIT),
+            ..Self::brief()
+        }
+    }
+
+    /// Returns the pause before attempt `next`, the first being 1; none when there is no other. `waited` is how long
+    /// the pauses before were.
+    pub fn pause(
+        &self,
+        next: u32,
+        waited: Duration,
+        asked_for: Option<Duration>,
+    ) -> Option<Duration> {
+        if next > self.attempts || waited >= self.patience {
+            return None;
+        }
+        let grown = self.growth.saturating_pow(next.saturating_sub(2));
+        let own = self
+            .first_pause
+            .saturating_mul(grown)
+            .min(self.longest_pause);
+        let own = match &self.jitter {
+            Some(jitter) => own.mul_f64(1.0 - jitter().clamp(0.0, 1.0) / 2.0),
+            None => own,
+        };
+        Some(
+            asked_for
+                .map_or(own, |asked_for| asked_for.max(own))
+                .min(self.longest_pause),
+        )
+    }
+}
+
+impl fmt::Debug for RetryPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryPolicy")
+            .field("attempts", &self.attempts)
+            .field("first_pause", &self.first_pause)
+            .field("growth", &self.growth)
+            .field("longest_pause", &self.longest_pause)
+            .field("patience", &self.patience)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Returns the jitter of a program that runs: the keys of the standard library's hash maps are random.
+pub fn random_jitter() -> Jitter {
+    Arc::new(|| {
+        let random = RandomState::new().build_hasher().finish();
+        f64::from(u32::try_from(random >> 32).unwrap_or_default()) / f64::from(u32::MAX)
+    })
+}
+
+/// The attempts of one thing that is done: how many there were.
+#[derive(Debug, Clone)]
+pub struct Attempts {
+    made: u32,
+    waited: Duration,
+}
+
+impl Attempts {
+    /// Starts with the first attempt.
+    pub fn new() -> Self {
+        Self {
+            made: 1,
+            waited: Duration::ZERO,
+        }
+    }
+
+    /// Begins to count anew: the last attempt went further than those before.
+    pub fn progressed(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Returns the pause before the next attempt, which is counted; none when there is no other.
+    pub fn next(&mut self, policy: &RetryPolicy, asked_for: Option<Duration>) -> Option<Duration> {
+        self.made = self.made.saturating_add(1);
+        let pause = policy.pause(self.made, self.waited, asked_for)?;
+        self.waited = self.waited.saturating_add(pause);
+        Some(pause)
+    }
+}
+
+impl Default for Attempts {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Tells whether a server may answer something else in a moment.
-pub(crate) fn is_passing(status: u16) -> bool {
-    matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
+pub fn is_passing(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500 | 502..=504 | 507..=599)
 }
 
 /// Tells whether another attempt may do better: not where nobody is there, or where what was said is final.
@@ -31,15 +180,6 @@ pub(crate) fn is_worth_another(error: &FetchError) -> bool {
     }
 }
 
-/// Returns how long to wait before attempt `next`, the first being 1; none when there is no other.
-pub(crate) fn pause(next: u32, asked_for: Option<Duration>) -> Option<Duration> {
-    if next > ATTEMPT_LIMIT {
-        return None;
-    }
-    let own = FIRST_PAUSE * 2_u32.saturating_pow(next.saturating_sub(2));
-    Some(asked_for.unwrap_or(own).min(PAUSE_LIMIT))
-}
-
 /// Reads a `Retry-After` header that is a number of seconds (RFC 9110, section 10.2.3). A date would need a clock.
 pub(crate) fn retry_after(header: Option<&str>) -> Option<Duration> {
     header?.trim().parse().ok().map(Duration::from_secs)
@@ -51,7 +191,9 @@ mod tests {
 
     #[test]
     fn pauses_double_and_end() {
-        let pauses: Vec<_> = (2..=5).map(|next| pause(next, None)).collect();
+        let pauses: Vec<_> = (2..=5)
+            .map(|next| RetryPolicy::brief().pause(next, Duration::ZERO, None))
+            .collect();
         let milliseconds = |number| Some(Duration::from_millis(number));
         assert_eq!(
             pauses,
@@ -75,7 +217,10 @@ mod tests {
         ] {
             assert_eq!(retry_after(none), None, "{none:?}");
         }
-        assert_eq!(pause(2, Some(Duration::from_hours(1))), Some(PAUSE_LIMIT));
+        assert_eq!(
+            RetryPolicy::brief().pause(2, Duration::ZERO, Some(Duration::from_hours(1))),
+            Some(PAUSE_LIMIT)
+        );
     }
 
     #[test]

@@ -74,6 +74,7 @@ fn client_of(change: impl FnOnce(&mut ClientOptions)) -> Client {
         proxies: Proxies::default(),
         certificates: Certificates::System,
         user_agent: "test/1".to_owned(),
+        retry: RetryPolicy::brief(),
         stop: Arc::new(|| false),
     };
     change(&mut options);
@@ -342,6 +343,7 @@ fn a_file_of_certificates_must_have_some() {
         proxies: Proxies::default(),
         certificates: Certificates::File(path.to_owned()),
         user_agent: String::new(),
+        retry: RetryPolicy::brief(),
         stop: Arc::new(|| false),
     };
     let empty = Client::open(options(&directory)).unwrap_err();

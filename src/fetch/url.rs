@@ -1,6 +1,7 @@
 //! URLs of files: `http` and `https`, as users and servers write them.
 
 use std::fmt;
+use std::net::IpAddr;
 
 /// The two ways to reach a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -149,6 +150,92 @@ impl Url {
             query,
             ..self.clone()
         })
+    }
+
+    /// Returns the URL of something below this one: its path with this added. The query is what `rest` has.
+    ///
+    /// # Errors
+    ///
+    /// Fails when what is added cannot stand in a URL.
+    pub fn below(&self, rest: &str) -> Result<Self, UrlError> {
+        if rest.chars().any(char::is_control) {
+            return Err(UrlError::Control);
+        }
+        let (path, query) = split_query(rest);
+        let joined = format!(
+            "{}/{}",
+            self.path.trim_end_matches('/'),
+            path.trim_start_matches('/')
+        );
+        Ok(Self {
+            path: encoded(&joined)?,
+            query: query.map(encoded_query),
+            ..self.clone()
+        })
+    }
+
+    /// Returns the URL with another scheme. Where it has no port, that of the other scheme is meant.
+    #[must_use]
+    pub fn with_scheme(&self, scheme: Scheme) -> Self {
+        Self {
+            scheme,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the URL with a field more in its query, which is encoded as it has to be.
+    #[must_use]
+    pub fn with_field(&self, name: &str, value: &str) -> Self {
+        let field = format!("{}={}", encoded_field(name), encoded_field(value));
+        let query = match self.query.as_deref() {
+            None | Some("") => field,
+            Some(query) => format!("{query}&{field}"),
+        };
+        Self {
+            query: Some(query),
+            ..self.clone()
+        }
+    }
+
+    /// Returns the URL without user and password.
+    #[must_use]
+    pub fn without_user(&self) -> Self {
+        Self {
+            userinfo: None,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the URL at the origin of another one: with its scheme and its port.
+    #[must_use]
+    pub fn at_origin_of(&self, other: &Self) -> Self {
+        Self {
+            scheme: other.scheme,
+            host: other.host.clone(),
+            port: other.port,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the URL without its query.
+    #[must_use]
+    pub fn without_query(&self) -> Self {
+        Self {
+            query: None,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the path, percent-encoded; it begins with `/`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Tells whether the host is this machine: `localhost` or an address of the loopback.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.host.trim_matches(['[', ']']);
+        let address: Option<IpAddr> = host.parse().ok();
+        host == "localhost" || address.is_some_and(|address| address.is_loopback())
     }
 
     /// Returns the scheme.
@@ -341,6 +428,28 @@ fn encoded_query(text: &str) -> String {
         }
     }
     url
+}
+
+/// Encodes a name or a value of a form's field (RFC 3986, section 2.3: all but what is never encoded).
+pub(crate) fn encoded_field(text: &str) -> String {
+    let mut field = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            field.push(char::from(byte));
+        } else {
+            field.push('%');
+            field.extend([byte >> 4, byte & 15].map(hexadecimal));
+        }
+    }
+    field
+}
+
+/// Returns fields as the body of a form has them (`application/x-www-form-urlencoded`).
+pub fn form(fields: &[(&str, &str)]) -> String {
+    let field =
+        |(name, value): &(&str, &str)| format!("{}={}", encoded_field(name), encoded_field(value));
+    let fields: Vec<_> = fields.iter().map(field).collect();
+    fields.join("&")
 }
 
 fn hexadecimal(digit: u8) -> char {

@@ -13,7 +13,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use fetch::{Certificates, Client, ClientError, ClientOptions, Credentials, Proxies, Url};
+use fetch::{
+    Certificates, Client, ClientError, ClientOptions, Credentials, Proxies, RetryPolicy, Url,
+};
 use runtime::CancelToken;
 use vendor_shim::program::{Program, ProgramNotFound};
 
@@ -106,6 +108,7 @@ impl Remote {
             proxies: proxies.clone(),
             certificates: certificates.map_or(Certificates::System, Certificates::File),
             user_agent: USER_AGENT.to_owned(),
+            retry: RetryPolicy::brief(),
             stop: Arc::new(move || cancel.is_cancelled()),
         })?;
         // Of two threads that are here at once one makes a client for nothing.

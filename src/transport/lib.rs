@@ -5,5 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod place;
+mod registry;
 
 pub use place::{Document, PlaceError, Source, Target, Transferred};
+pub use registry::{RegistrySource, RegistryTarget};

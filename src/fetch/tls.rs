@@ -1,0 +1,152 @@
+//! Which certificates are trusted, and which one we show.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+
+use crate::client::Certificates;
+use crate::request::Tls;
+
+/// Certificates cannot be used, or a client cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// A file or directory of certificates cannot be read.
+    #[error("read the certificates in `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A file of certificates has none.
+    #[error("`{}` has no certificate", path.display())]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file with a private key has none.
+    #[error("`{}` has no private key", path.display())]
+    NoKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No thread can be had that notices the end of the job.
+    #[error("start a thread that notices the end of the job")]
+    Thread(#[source] io::Error),
+}
+
+/// Returns how connections are protected.
+pub(crate) fn tls_config(certificates: &Certificates, tls: &Tls) -> Result<TlsConfig, ClientError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let identity = match &tls.identity {
+        Some((certificate, key)) => Some(identity(certificate, key)?),
+        None => None,
+    };
+    Ok(TlsConfig::builder()
+        .root_certs(roots(certificates, &tls.authorities)?)
+        .client_cert(identity)
+        .disable_verification(tls.unverified)
+        .unversioned_rustls_crypto_provider(provider)
+        .build())
+}
+
+fn roots(certificates: &Certificates, authorities: &[PathBuf]) -> Result<RootCerts, ClientError> {
+    let mut trusted = match certificates {
+        Certificates::System if authorities.is_empty() => return Ok(RootCerts::PlatformVerifier),
+        Certificates::System => of_system(),
+        Certificates::File(path) => of_file(path)?,
+        Certificates::Directories { directories, file } => {
+            of_directories(directories, file.as_deref())?
+        }
+    };
+    for path in authorities {
+        trusted.extend(of_file(path)?);
+    }
+    Ok(RootCerts::new_with_certs(&trusted))
+}
+
+/// Returns what the machine trusts. A file among many that cannot be read is passed over, as by everybody else.
+fn of_system() -> Vec<Certificate<'static>> {
+    let found = rustls_native_certs::load_native_certs();
+    let certificates = found.certs.iter();
+    certificates
+        .map(|der| Certificate::from_der(der).to_owned())
+        .collect()
+}
+
+fn of_file(path: &Path) -> Result<Vec<Certificate<'static>>, ClientError> {
+    let certificates = certificates_in(path)?;
+    if certificates.is_empty() {
+        let path = path.to_owned();
+        return Err(ClientError::NoCertificate { path });
+    }
+    Ok(certificates)
+}
+
+/// Returns the certificates in every file of the directories; files with none are passed over, since there are links
+/// and lists of other kinds in such directories.
+fn of_directories(
+    directories: &[PathBuf],
+    file: Option<&Path>,
+) -> Result<Vec<Certificate<'static>>, ClientError> {
+    let mut certificates = match file {
+        Some(path) => of_file(path)?,
+        None => Vec::new(),
+    };
+    for directory in directories {
+        for path in files_of(directory).map_err(|source| ClientError::Read {
+            path: directory.clone(),
+            source,
+        })? {
+            certificates.extend(certificates_in(&path).unwrap_or_default());
+        }
+    }
+    match directories.first() {
+        Some(path) if certificates.is_empty() => {
+            let path = path.clone();
+            Err(ClientError::NoCertificate { path })
+        }
+        _ => Ok(certificates),
+    }
+}
+
+fn files_of(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(directory)?;
+    let paths: io::Result<Vec<_>> = entries.map(|entry| Ok(entry?.path())).collect();
+    let mut paths = paths?;
+    paths.sort();
+    Ok(paths)
+}
+
+fn certificates_in(path: &Path) -> Result<Vec<Certificate<'static>>, ClientError> {
+    let pem = read(path)?;
+    let items = parse_pem(&pem).filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+        Ok(_) | Err(_) => None,
+    });
+    Ok(items.collect())
+}
+
+fn identity(certificate: &Path, key: &Path) -> Result<ClientCert, ClientError> {
+    let chain = of_file(certificate)?;
+    let pem = read(key)?;
+    let key: Option<PrivateKey<'static>> = parse_pem(&pem).find_map(|item| match item {
+        Ok(PemItem::PrivateKey(key)) => Some(key),
+        Ok(_) | Err(_) => None,
+    });
+    match key {
+        Some(key) => Ok(ClientCert::new_with_certs(&chain, key)),
+        None => Err(ClientError::NoKey {
+            path: certificate.to_owned(),
+        }),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ClientError> {
+    std::fs::read(path).map_err(|source| ClientError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,178 @@
+//! [`Registry`]: everything that several repositories share: connections, tokens, what is known of hosts.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fetch::{
+    Attempts, Certificates, Client, ClientError, ClientOptions, Origin, Proxies, RetryPolicy,
+    Scheme, Tls,
+};
+use oci::Reference;
+
+use crate::answer::refused;
+use crate::challenge::Challenge;
+use crate::error::{Failure, RegistryError};
+use crate::host::{Access, Host, HostSource, Login};
+use crate::repository::Repository;
+use crate::scope::Scopes;
+use crate::session::{LoginSource, Session};
+use crate::token::Tokens;
+
+/// What a [`Registry`] is made of.
+#[derive(Clone)]
+pub struct RegistryOptions {
+    /// Where it is learned whom to ask, and as whom.
+    pub hosts: Arc<dyn HostSource>,
+    /// How often and after what pauses something is tried again.
+    pub retry: RetryPolicy,
+    /// The proxies of the user.
+    pub proxies: Proxies,
+    /// Which servers are trusted, beside those that a host's own settings name.
+    pub certificates: Certificates,
+    /// How we call ourselves.
+    pub user_agent: String,
+    /// Says whether the job was cancelled.
+    pub stop: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl fmt::Debug for RegistryOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryOptions")
+            .field("hosts", &self.hosts)
+            .field("retry", &self.retry)
+            .field("user_agent", &self.user_agent)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The registries, as the user's configuration knows them. It can be cloned for nothing and used by many threads.
+#[derive(Clone)]
+pub struct Registry {
+    core: Arc<Core>,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").finish_non_exhaustive()
+    }
+}
+
+/// What is shared.
+pub(crate) struct Core {
+    pub(crate) client: Client,
+    pub(crate) hosts: Arc<dyn HostSource>,
+    /// Any thread may be the first to learn something of a host, and all need it.
+    known: Mutex<Known>,
+}
+
+/// What was learned of hosts.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// How hosts are reached that may be reached in two ways, by the authority of their URL.
+    pub(crate) schemes: BTreeMap<String, Scheme>,
+    /// What the hosts ask for.
+    pub(crate) challenges: BTreeMap<Origin, Challenge>,
+    /// The tokens that are there.
+    pub(crate) tokens: Tokens,
+}
+
+impl Registry {
+    /// Makes it; nothing is asked yet.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the certificates cannot be used, or no thread can be had.
+    pub fn open(options: RegistryOptions) -> Result<Self, ClientError> {
+        let client = Client::open(ClientOptions {
+            proxies: options.proxies,
+            certificates: options.certificates,
+            user_agent: options.user_agent,
+            retry: options.retry,
+            stop: options.stop,
+        })?;
+        let core = Core {
+            client,
+            hosts: options.hosts,
+            known: Mutex::default(),
+        };
+        Ok(Self {
+            core: Arc::new(core),
+        })
+    }
+
+    /// Returns a repository, for what is to be done with it. Tag and digest of the reference are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the configuration forbids the repository, is malformed, or names no host for this.
+    pub fn repository(
+        &self,
+        reference: &Reference,
+        access: Access,
+    ) -> Result<Repository, RegistryError> {
+        Repository::new(&self.core, reference, access)
+    }
+
+    /// Asks a host whether it takes a login: `GET /v2/` with it.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the host cannot be reached, or does not take it.
+    pub fn ping(&self, host: &Host, login: Login) -> Result<(), RegistryError> {
+        let session = Session::new(&self.core, host.clone(), LoginSource::Given(login));
+        let ping = || {
+            let response = session.ask(&session.base_request()?, None, &Scopes::default())?;
+            match response.status() {
+                200..=299 => Ok(()),
+                _ => Err(refused(response)),
+            }
+        };
+        ping().map_err(|failure| RegistryError {
+            asked: "log in".to_owned(),
+            repository: String::new(),
+            host: host.base.authority(),
+            failure,
+        })
+    }
+}
+
+impl Core {
+    /// Returns what is known of hosts. The lock is held for as long as it takes to look, and not while one is asked.
+    pub(crate) fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something until it succeeds, or fails in a way that will not change.
+    pub(crate) fn retry<T>(&self, work: impl Fn() -> Result<T, Failure>) -> Result<T, Failure> {
+        let mut attempts = Attempts::new();
+        loop {
+            match work() {
+                Ok(done) => return Ok(done),
+                Err(failure) => self.pause(&mut attempts, failure)?,
+            }
+        }
+    }
+
+    /// Waits before the next attempt, or returns the failure of the last one.
+    pub(crate) fn pause(&self, attempts: &mut Attempts, failure: Failure) -> Result<(), Failure> {
+        if self.client.is_stopped() {
+            return Err(Failure::Cancelled);
+        }
+        if !failure.is_passing() || !self.client.pause(attempts, failure.retry_after())? {
+            return Err(failure);
+        }
+        tracing::debug!(error = %failure, "trying again");
+        Ok(())
+    }
+
+    /// Returns how connections to a host are protected.
+    #[expect(clippy::unused_self, reason = "a place for what holds for all hosts")]
+    pub(crate) fn tls(&self, host: &Host) -> Tls {
+        Tls {
+            authorities: host.tls.authorities.clone(),
+            identity: host.tls.identity.clone(),
+            unverified: host.tls.unverified,
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! One host, asked as somebody: logins, tokens, plain HTTP where that is all there is.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use fetch::{Attempts, Body, Credentials, FetchError, Method, Request, Response, Scheme, Url};
+use oci::Reference;
+
+use crate::answer::{discard, refusal};
+use crate::challenge::{Challenge, challenges};
+use crate::client::Core;
+use crate::error::Failure;
+use crate::host::{Host, Login};
+use crate::scope::Scopes;
+use crate::token::TokenKey;
+
+/// Where a session learns who we are.
+#[derive(Debug, Clone)]
+pub(crate) enum LoginSource {
+    /// It is known.
+    Given(Login),
+    /// The configuration says it for a repository, once the host asks for it.
+    For(Reference),
+}
+
+/// A host, asked for one repository.
+pub(crate) struct Session {
+    pub(crate) core: Arc<Core>,
+    pub(crate) host: Host,
+    login_source: LoginSource,
+    login: OnceLock<Login>,
+}
+
+impl Session {
+    pub(crate) fn new(core: &Arc<Core>, host: Host, login_source: LoginSource) -> Self {
+        Self {
+            core: Arc::clone(core),
+            host,
+            login_source,
+            login: OnceLock::new(),
+        }
+    }
+
+    /// Returns the base of the host's URLs, in the scheme by which it is reached.
+    pub(crate) fn base(&self) -> Result<Url, Failure> {
+        let base = &self.host.base;
+        if !self.host.tls.plain_fallback || base.scheme() == Scheme::Http {
+            return Ok(base.clone());
+        }
+        let authority = base.authority();
+        let known = self.core.known().schemes.get(&authority).copied();
+        if let Some(scheme) = known {
+            return Ok(base.with_scheme(scheme));
+        }
+        let scheme = self.find_scheme()?;
+        self.core.known().schemes.insert(authority, scheme);
+        Ok(base.with_scheme(scheme))
+    }
+
+    /// Finds out whether the host speaks TLS. Nothing secret is sent.
+    fn find_scheme(&self) -> Result<Scheme, Failure> {
+        let knock = |scheme| {
+            let url = self.host.base.with_scheme(scheme).below("")?;
+            let request = Request::new(Method::Get, url).tls(self.core.tls(&self.host));
+            Ok::<_, fetch::UrlError>(self.core.client.send_once(&request, None))
+        };
+        let unsound = |error| Failure::malformed("nothing: its URL is malformed", error);
+        match knock(Scheme::Https).map_err(unsound)? {
+            Ok(response) => discard(response),
+            Err(error) if error.is_no_tls_there() => {
+                return match knock(Scheme::Http).map_err(unsound)? {
+                    Ok(response) => {
+                        discard(response);
+                        Ok(Scheme::Http)
+                    }
+                    Err(FetchError::Cancelled) => Err(Failure::Cancelled),
+                    Err(_) => Err(error.into()),
+                };
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Scheme::Https)
+    }
+
+    /// Returns a request for what is below the base of the repository: `manifests/latest`.
+    pub(crate) fn request(&self, method: Method, rest: &str) -> Result<Request, Failure> {
+        let rest = format!("{}/{rest}", self.host.repository);
+        self.request_below(method, &rest)
+    }
+
+    /// Returns a request for what is below the base of the host.
+    pub(crate) fn request_below(&self, method: Method, rest: &str) -> Result<Request, Failure> {
+        let base = self.base()?;
+        let url = base
+            .below(rest)
+            .map_err(|error| Failure::malformed("nothing: its URL is malformed", error))?;
+        Ok(self.prepared(method, url, &base))
+    }
+
+    /// Returns a request that asks whether somebody is there.
+    pub(crate) fn base_request(&self) -> Result<Request, Failure> {
+        self.request_below(Method::Get, "")
+    }
+
+    /// Returns a request for a URL that the host named. What is for the host goes nowhere else.
+    pub(crate) fn request_at(&self, method: Method, url: &Url) -> Result<Request, Failure> {
+        Ok(self.prepared(method, url.without_user(), &self.base()?))
+    }
+
+    fn prepared(&self, method: Method, url: Url, base: &Url) -> Request {
+        let tls = self.core.tls(&self.host);
+        if url.origin() != base.origin() {
+            return Request::new(method, url).tls(tls.elsewhere());
+        }
+        let mut request = Request::new(method, url.without_user()).tls(tls);
+        for (name, value) in &self.host.headers {
+            request = request.own_header(name, value);
+        }
+        request
+    }
+
+    /// Sends a request until there is an answer that will not change; its status may be an error.
+    pub(crate) fn ask(
+        &self,
+        request: &Request,
+        body: Option<&dyn Body>,
+        scopes: &Scopes,
+    ) -> Result<Response, Failure> {
+        let mut attempts = Attempts::new();
+        loop {
+            match self.send(request, body, scopes) {
+                Ok(mut response) if response.is_passing() => {
+                    let asked_for = response.retry_after();
+                    if !self.core.client.pause(&mut attempts, asked_for)? {
+                        return Ok(response);
+                    }
+                    tracing::debug!(status = refusal(&mut response).status, "trying again");
+                }
+                Ok(response) => return Ok(response),
+                Err(failure) => self.core.pause(&mut attempts, failure)?,
+            }
+        }
+    }
+
+    /// Sends a request once, and once more if the host wants to know who we are.
+    pub(crate) fn send(
+        &self,
+        request: &Request,
+        body: Option<&dyn Body>,
+        scopes: &Scopes,
+    ) -> Result<Response, Failure> {
+        let base = self.base()?;
+        // An upload may lead to another server, to which we are nobody.
+        if request.url().origin() != base.origin() {
+            return self.send_as(request, body, None);
+        }
+        let known = self.core.known().challenges.get(&base.origin()).cloned();
+        let credentials = match known {
+            Some(challenge) => self.credentials(&challenge, scopes, &base, None)?,
+            None => None,
+        };
+        let response = self.send_as(request, body, credentials.clone())?;
+        // What another server says, to which the host led, is not for the host's login.
+        if response.status() != 401 || response.url().origin() != base.origin() {
+            return Ok(response);
+        }
+        let Some(challenge) = chosen_challenge(&response)? else {
+            return Ok(response);
+        };
+        let fresh = self.credentials(&challenge, scopes, &base, credentials.as_ref())?;
+        if fresh.is_none() || fresh == credentials {
+            return Ok(response);
+        }
+        discard(response);
+        let mut general = challenge;
+        // The next request is about something else.
+        general.parameters.remove("scope");
+        general.parameters.remove("error");
+        self.core.known().challenges.insert(base.origin(), general);
+        self.send_as(request, body, fresh)
+    }
+
+    fn send_as(
+        &self,
+        request: &Request,
+        body: Option<&dyn Body>,
+        credentials: Option<Credentials>,
+    ) -> Result<Response, Failure> {
+        let request = match credentials {
+            Some(credentials) => &request.clone().credentials(credentials),
+            None => request,
+        };
+        let response = self.core.client.send_once(request, body);
+        response.map_err(|error| match error {
+            FetchError::Body { source, .. } => Failure::Content(source),
+            other => other.without_queries().into(),
+        })
+    }
+
+    /// Returns what answers a challenge, and is not what was refused.
+    fn credentials(
+        &self,
+        challenge: &Challenge,
+        scopes: &Scopes,
+        base: &Url,
+        refused: Option<&Credentials>,
+    ) -> Result<Option<Credentials>, Failure> {
+        let origin = base.origin();
+        match (self.login()?, challenge.scheme.as_str()) {
+            (Login::RegistryToken(token), _) => Ok(Some(Credentials::bearer(origin, token))),
+            (Login::Basic { user, password }, "basic") => {
+                Ok(Some(Credentials::basic(origin, user, password)))
+            }
+            (login, "bearer") => {
+                let mut scopes = scopes.clone();
+                scopes.add_text(challenge.parameter("scope").unwrap_or_default());
+                let key = TokenKey::new(challenge, base, scopes, login.clone())?;
+                self.token(key, base, refused).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn token(
+        &self,
+        key: TokenKey,
+        base: &Url,
+        refused: Option<&Credentials>,
+    ) -> Result<Credentials, Failure> {
+        let of = |text: &str| Credentials::bearer(base.origin(), text);
+        let known = self.core.known().tokens.get(&key, Instant::now());
+        if let Some(token) = known {
+            let credentials = of(&token.text);
+            if Some(&credentials) != refused {
+                return Ok(credentials);
+            }
+        }
+        let token = key.fetch(&self.core, &self.host, base)?;
+        let credentials = of(&token.text);
+        self.core.known().tokens.put(key, token, Instant::now());
+        Ok(credentials)
+    }
+
+    /// Returns who we are. The configuration is asked when a host wants to know it, and not before.
+    fn login(&self) -> Result<&Login, Failure> {
+        if let Some(login) = self.login.get() {
+            return Ok(login);
+        }
+        let login = match &self.login_source {
+            LoginSource::Given(login) => login.clone(),
+            LoginSource::For(repository) => {
+                let hosts = &self.core.hosts;
+                hosts
+                    .login(repository, &self.host)
+                    .map_err(Failure::Login)?
+            }
+        };
+        Ok(self.login.get_or_init(|| login))
+    }
+}
+
+/// Returns the challenge that is answered; none when none can be, by somebody who we are.
+fn chosen_challenge(response: &Response) -> Result<Option<Challenge>, Failure> {
+    let headers = response.headers("www-authenticate");
+    let all: Vec<_> = headers.into_iter().flat_map(challenges).collect();
+    let of = |scheme: &str| all.iter().find(|challenge| challenge.scheme == scheme);
+    if let Some(bearer) = of("bearer").filter(|it| it.parameter("realm").is_some()) {
+        return Ok(Some(bearer.clone()));
+    }
+    if let Some(known) = of("basic").or_else(|| of("bearer")) {
+        return Ok(Some(known.clone()));
+    }
+    if all.is_empty() {
+        return Ok(None);
+    }
+    let schemes: Vec<_> = all
+        .iter()
+        .map(|challenge| challenge.scheme.as_str())
+        .collect();
+    Err(Failure::Challenge {
+        schemes: crate::answer::shown(&schemes.join(", ")),
+    })
+}
