@@ -5,6 +5,7 @@
 //! regular files, and every byte is verified (image-spec `image-layout.md`).
 
 use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use oci::check::{DocumentError, parse_index};
@@ -231,6 +232,20 @@ impl ForeignLayout {
             });
         }
         Ok(found)
+    }
+
+    /// Returns all entries of the index.
+    pub fn entries(&self) -> &[Descriptor] {
+        self.index.manifests()
+    }
+
+    /// Opens a blob as it is, to read from its middle; nobody verifies what is read.
+    ///
+    /// # Errors
+    ///
+    /// Fails when no regular file is there.
+    pub fn open_raw(&self, digest: &Digest) -> Result<File, BlobError> {
+        self.blobs.open_file(digest).map(|(file, _)| file)
     }
 
     /// Returns the directory.
