@@ -219,19 +219,13 @@ impl ForeignLayout {
     /// Fails when there is no such image; looking for a digest, also when an index in the layout
     /// cannot be read.
     pub fn resolve(&self, selector: &LayoutSelector) -> Result<Vec<Descriptor>, ForeignError> {
-        let found = match selector {
-            LayoutSelector::Default => self.default_image(),
-            LayoutSelector::Tag(tag) => self.tagged(tag),
-            LayoutSelector::Digest(digest) => self.with_digest(digest)?.into_iter().collect(),
+        let read = |digest: &Digest| self.blobs.read_blob(digest, INDEX_LIMIT_BYTES);
+        let index = LayoutIndex {
+            path: self.path(),
+            index: &self.index,
+            read: &read,
         };
-        if found.is_empty() {
-            return Err(ForeignError::NoSuchImage {
-                path: self.path().to_owned(),
-                selector: selector.clone(),
-                found: self.names(),
-            });
-        }
-        Ok(found)
+        index.resolve(selector)
     }
 
     /// Returns all entries of the index.
@@ -251,6 +245,47 @@ impl ForeignLayout {
     /// Returns the directory.
     pub fn path(&self) -> &Path {
         self.blobs.root().shown()
+    }
+}
+
+/// The index of a layout, wherever its blobs are: in a directory, in an archive.
+pub struct LayoutIndex<'a> {
+    /// The directory or the archive.
+    pub path: &'a Path,
+    /// What `index.json` says.
+    pub index: &'a ImageIndex,
+    /// Reads an index that another one names.
+    pub read: &'a dyn Fn(&Digest) -> Result<Vec<u8>, BlobError>,
+}
+
+impl fmt::Debug for LayoutIndex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LayoutIndex")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl LayoutIndex<'_> {
+    /// Returns what an image's name stands for, as [`ForeignLayout::resolve`] does.
+    ///
+    /// # Errors
+    ///
+    /// Fails when there is no such image; looking for a digest, also when an index cannot be read.
+    pub fn resolve(&self, selector: &LayoutSelector) -> Result<Vec<Descriptor>, ForeignError> {
+        let found = match selector {
+            LayoutSelector::Default => self.default_image(),
+            LayoutSelector::Tag(tag) => self.tagged(tag),
+            LayoutSelector::Digest(digest) => self.with_digest(digest)?.into_iter().collect(),
+        };
+        if found.is_empty() {
+            return Err(ForeignError::NoSuchImage {
+                path: self.path.to_owned(),
+                selector: selector.clone(),
+                found: self.names(),
+            });
+        }
+        Ok(found)
     }
 
     /// Returns the image without a name or, where several have one, `latest`.
@@ -290,7 +325,7 @@ impl ForeignLayout {
                 read += 1;
                 if read > INDEX_LIMIT {
                     return Err(ForeignError::TooMany {
-                        path: self.path().to_owned(),
+                        path: self.path.to_owned(),
                     });
                 }
                 below.extend(self.entries_of(entry)?);
@@ -302,11 +337,11 @@ impl ForeignLayout {
 
     /// Reads an index that an entry leads to; of one that is not in the layout there are no entries.
     fn entries_of(&self, entry: &Descriptor) -> Result<Vec<Descriptor>, ForeignError> {
-        let path = || self.path().to_owned();
+        let path = || self.path.to_owned();
         let Ok(digest) = digest_of(entry) else {
             return Ok(Vec::new());
         };
-        let bytes = match self.blobs.read_blob(&digest, INDEX_LIMIT_BYTES) {
+        let bytes = match (self.read)(&digest) {
             Ok(bytes) => bytes,
             Err(BlobError::Absent { .. }) => return Ok(Vec::new()),
             Err(source) => {
