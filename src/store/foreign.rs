@@ -288,12 +288,22 @@ impl LayoutIndex<'_> {
         Ok(found)
     }
 
-    /// Returns the image without a name or, where several have one, `latest`.
+    /// Returns the image without a name or, where several have one, `latest`. Beside images with names, what
+    /// has none is no image but refers to one.
     fn default_image(&self) -> Vec<Descriptor> {
-        let names = self.names_of_entries();
-        let one_name = names.windows(2).all(|pair| pair[0] == pair[1]);
+        let entries = self.index.manifests();
+        let has_name = |entry: &&Descriptor| annotation_of(entry, ANNOTATION_REF_NAME).is_some();
+        let named: Vec<_> = entries.iter().filter(has_name).cloned().collect();
+        let images = if named.is_empty() {
+            entries.clone()
+        } else {
+            named
+        };
+        let one_name = images
+            .windows(2)
+            .all(|pair| name_of_entry(&pair[0]) == name_of_entry(&pair[1]));
         if one_name {
-            self.index.manifests().clone()
+            images
         } else {
             self.tagged(DEFAULT_TAG)
         }
@@ -360,18 +370,18 @@ impl LayoutIndex<'_> {
 
     /// Returns the names of the images in the layout, each once, for people.
     fn names(&self) -> Vec<String> {
-        let mut names = self.names_of_entries();
+        let mut names: Vec<_> = self.index.manifests().iter().map(name_of_entry).collect();
         names.sort();
         names.dedup();
         names
     }
+}
 
-    fn names_of_entries(&self) -> Vec<String> {
-        let name = |entry: &Descriptor| match annotation_of(entry, ANNOTATION_REF_NAME) {
-            Some(name) => name.to_owned(),
-            None => entry.digest().to_string(),
-        };
-        self.index.manifests().iter().map(name).collect()
+/// Returns what an image is called in a list for people.
+fn name_of_entry(entry: &Descriptor) -> String {
+    match annotation_of(entry, ANNOTATION_REF_NAME) {
+        Some(name) => name.to_owned(),
+        None => entry.digest().to_string(),
     }
 }
 

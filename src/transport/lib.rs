@@ -12,6 +12,7 @@ mod copy;
 pub mod layout;
 pub mod limits;
 mod location;
+pub mod new_file;
 mod open;
 mod place;
 mod referrer;
