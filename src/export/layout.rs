@@ -3,19 +3,14 @@
 use std::collections::BTreeMap;
 
 use oci::descriptor::{self, Descriptor};
-use oci::{Digest, Reference, Timestamp};
+use oci::{Reference, Timestamp};
 use rootfs::RootPath;
 
 use crate::image::ImageSet;
 
-/// The file that says which version a layout has.
-pub(crate) const VERSION_FILE: &str = "oci-layout";
-
-/// The file that names the images.
-pub(crate) const INDEX_FILE: &str = "index.json";
-
-/// The text of [`VERSION_FILE`].
-pub(crate) const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+pub(crate) use transport::layout::{
+    INDEX_FILE, VERSION_FILE, VERSION_TEXT as OCI_LAYOUT, blob_path, index_json,
+};
 
 /// Returns what [`INDEX_FILE`] says of an image: one entry for each of its names, or one without a name.
 pub(crate) fn entries(set: &ImageSet, names: &[Reference]) -> Vec<Descriptor> {
@@ -51,18 +46,6 @@ pub(crate) fn annotated(
     descriptor::with_annotations(top, &annotations)
 }
 
-/// Returns the bytes of [`INDEX_FILE`].
-pub(crate) fn index_json(entries: &[Descriptor]) -> Vec<u8> {
-    let mut index = descriptor::new_index(entries.to_vec());
-    index.set_media_type(Some(oci::media_type::OCI_INDEX.into()));
-    descriptor::to_canonical_json(&index)
-}
-
-/// Returns the path of a blob in an image layout (image-layout.md, "Blobs").
-pub(crate) fn blob_path(digest: &Digest) -> String {
-    format!("blobs/{}/{}", digest.algorithm().as_str(), digest.encoded())
-}
-
 /// Returns a path in a layout.
 pub(crate) fn name(path: &str) -> RootPath {
     RootPath::lexical(path).expect("names of an image layout are short and have no NUL")
@@ -70,6 +53,8 @@ pub(crate) fn name(path: &str) -> RootPath {
 
 #[cfg(test)]
 mod tests {
+    use oci::Digest;
+
     use super::*;
 
     #[test]

@@ -6,7 +6,7 @@
 //!   becomes;
 //! * `oci`, `docker`: images as archives and directories;
 //! * `tree`: what every exporter of files writes; `local`, `tar`: a directory and an archive of them;
-//! * `sink`, `new_file`: files that take their place when they are whole.
+//! * `sink`: files that take their place when they are whole.
 #![forbid(unsafe_code)]
 
 pub mod annotation;
@@ -17,14 +17,15 @@ mod image;
 mod layout;
 mod local;
 mod memo;
-mod new_file;
 mod oci;
 pub mod output;
 mod sink;
 mod tar;
 mod tree;
 
+pub(crate) use transport::new_file;
+
 pub use annotation::{Annotation, AnnotationError};
 pub use exporter::{ExportError, Exported, ExportedImage, export_all};
-pub use new_file::write_file;
 pub use output::{OutputError, OutputSpec};
+pub use transport::new_file::write_file;

@@ -74,7 +74,7 @@ pub struct ArchiveFile<'a, R> {
 /// An archive cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("read the archive")]
-pub struct ArchiveError(#[from] TarError);
+pub struct ArchiveError(#[from] pub(crate) TarError);
 
 impl<R: Read> ArchiveReader<R> {
     /// Reads an uncompressed tar.

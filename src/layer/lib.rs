@@ -23,6 +23,8 @@
 
 mod apply;
 mod archive;
+mod archive_index;
+mod archive_write;
 mod change;
 mod checksum;
 mod compress;
@@ -47,6 +49,8 @@ mod xattr;
 
 pub use apply::{Applied, ApplyError, ApplyOptions, apply};
 pub use archive::{ArchiveError, ArchiveFile, ArchiveReader, begins_archive, is_archive};
+pub use archive_index::{ArchiveMember, MemberKind, index_archive};
+pub use archive_write::{ArchiveWriteError, ArchiveWriter};
 pub use change::{Attributes, Change, ChangeKind, ChangeSet, Changes, Content, Node, NodeKind};
 pub use checksum::{ChecksumError, digest_changes, hash_files};
 pub use compress::Compression;

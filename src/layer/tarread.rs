@@ -8,7 +8,7 @@
 mod error;
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead as _, BufReader, Read};
+use std::io::{self, BufRead as _, BufReader, Read, Seek};
 
 use rootfs::{FileTime, Mode};
 
@@ -348,6 +348,17 @@ impl<R: Read> TarReader<R> {
         }
         (entry.regions, entry.size) = (regions, size);
         Ok(())
+    }
+}
+
+impl<R: Read + Seek> TarReader<R> {
+    /// Passes over the data of the current entry without reading it. Whether it is there is not known then.
+    pub(crate) fn seek_past_data(&mut self) -> Result<(), TarError> {
+        let step = self.data.saturating_add(self.padding);
+        let distance = i64::try_from(step).map_err(|_too_far| TarError::Truncated)?;
+        self.input.seek_relative(distance).map_err(TarError::Read)?;
+        (self.data, self.padding) = (0, 0);
+        self.count(step)
     }
 }
 

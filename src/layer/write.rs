@@ -105,13 +105,13 @@ pub enum WriteError {
 }
 
 /// An entry, as it is written.
-struct EntryHeader<'a> {
-    name: Vec<u8>,
-    link: &'a [u8],
-    typeflag: u8,
-    size: u64,
-    device: (u32, u32),
-    attributes: &'a Attributes,
+pub(crate) struct EntryHeader<'a> {
+    pub(crate) name: Vec<u8>,
+    pub(crate) link: &'a [u8],
+    pub(crate) typeflag: u8,
+    pub(crate) size: u64,
+    pub(crate) device: (u32, u32),
+    pub(crate) attributes: &'a Attributes,
 }
 
 /// Writes changes as a tar, and its end.
@@ -241,7 +241,7 @@ fn write_marker<W: Write>(
     write_header(parent, &entry, options, out)
 }
 
-fn write_header<W: Write>(
+pub(crate) fn write_header<W: Write>(
     path: &RootPath,
     entry: &EntryHeader<'_>,
     options: &TarOptions,
@@ -357,7 +357,7 @@ fn split_name(name: &[u8]) -> (&[u8], &[u8], bool) {
 }
 
 /// Returns the zeros that fill up the last block of so many bytes.
-fn padding(size: u64) -> &'static [u8] {
+pub(crate) fn padding(size: u64) -> &'static [u8] {
     const ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
     match usize::try_from(size % BLOCK_BYTES as u64) {
         Ok(used) if used > 0 => &ZEROS[used..],

@@ -5,6 +5,7 @@
 //! regular files, and every byte is verified (image-spec `image-layout.md`).
 
 use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use oci::check::{DocumentError, parse_index};
@@ -218,6 +219,60 @@ impl ForeignLayout {
     /// Fails when there is no such image; looking for a digest, also when an index in the layout
     /// cannot be read.
     pub fn resolve(&self, selector: &LayoutSelector) -> Result<Vec<Descriptor>, ForeignError> {
+        let read = |digest: &Digest| self.blobs.read_blob(digest, INDEX_LIMIT_BYTES);
+        let index = LayoutIndex {
+            path: self.path(),
+            index: &self.index,
+            read: &read,
+        };
+        index.resolve(selector)
+    }
+
+    /// Returns all entries of the index.
+    pub fn entries(&self) -> &[Descriptor] {
+        self.index.manifests()
+    }
+
+    /// Opens a blob as it is, to read from its middle; nobody verifies what is read.
+    ///
+    /// # Errors
+    ///
+    /// Fails when no regular file is there.
+    pub fn open_raw(&self, digest: &Digest) -> Result<File, BlobError> {
+        self.blobs.open_file(digest).map(|(file, _)| file)
+    }
+
+    /// Returns the directory.
+    pub fn path(&self) -> &Path {
+        self.blobs.root().shown()
+    }
+}
+
+/// The index of a layout, wherever its blobs are: in a directory, in an archive.
+pub struct LayoutIndex<'a> {
+    /// The directory or the archive.
+    pub path: &'a Path,
+    /// What `index.json` says.
+    pub index: &'a ImageIndex,
+    /// Reads an index that another one names.
+    pub read: &'a dyn Fn(&Digest) -> Result<Vec<u8>, BlobError>,
+}
+
+impl fmt::Debug for LayoutIndex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LayoutIndex")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl LayoutIndex<'_> {
+    /// Returns what an image's name stands for, as [`ForeignLayout::resolve`] does.
+    ///
+    /// # Errors
+    ///
+    /// Fails when there is no such image; looking for a digest, also when an index cannot be read.
+    pub fn resolve(&self, selector: &LayoutSelector) -> Result<Vec<Descriptor>, ForeignError> {
         let found = match selector {
             LayoutSelector::Default => self.default_image(),
             LayoutSelector::Tag(tag) => self.tagged(tag),
@@ -225,7 +280,7 @@ impl ForeignLayout {
         };
         if found.is_empty() {
             return Err(ForeignError::NoSuchImage {
-                path: self.path().to_owned(),
+                path: self.path.to_owned(),
                 selector: selector.clone(),
                 found: self.names(),
             });
@@ -233,17 +288,22 @@ impl ForeignLayout {
         Ok(found)
     }
 
-    /// Returns the directory.
-    pub fn path(&self) -> &Path {
-        self.blobs.root().shown()
-    }
-
-    /// Returns the image without a name or, where several have one, `latest`.
+    /// Returns the image without a name or, where several have one, `latest`. Beside images with names, what
+    /// has none is no image but refers to one.
     fn default_image(&self) -> Vec<Descriptor> {
-        let names = self.names_of_entries();
-        let one_name = names.windows(2).all(|pair| pair[0] == pair[1]);
+        let entries = self.index.manifests();
+        let has_name = |entry: &&Descriptor| annotation_of(entry, ANNOTATION_REF_NAME).is_some();
+        let named: Vec<_> = entries.iter().filter(has_name).cloned().collect();
+        let images = if named.is_empty() {
+            entries.clone()
+        } else {
+            named
+        };
+        let one_name = images
+            .windows(2)
+            .all(|pair| name_of_entry(&pair[0]) == name_of_entry(&pair[1]));
         if one_name {
-            self.index.manifests().clone()
+            images
         } else {
             self.tagged(DEFAULT_TAG)
         }
@@ -275,7 +335,7 @@ impl ForeignLayout {
                 read += 1;
                 if read > INDEX_LIMIT {
                     return Err(ForeignError::TooMany {
-                        path: self.path().to_owned(),
+                        path: self.path.to_owned(),
                     });
                 }
                 below.extend(self.entries_of(entry)?);
@@ -287,11 +347,11 @@ impl ForeignLayout {
 
     /// Reads an index that an entry leads to; of one that is not in the layout there are no entries.
     fn entries_of(&self, entry: &Descriptor) -> Result<Vec<Descriptor>, ForeignError> {
-        let path = || self.path().to_owned();
+        let path = || self.path.to_owned();
         let Ok(digest) = digest_of(entry) else {
             return Ok(Vec::new());
         };
-        let bytes = match self.blobs.read_blob(&digest, INDEX_LIMIT_BYTES) {
+        let bytes = match (self.read)(&digest) {
             Ok(bytes) => bytes,
             Err(BlobError::Absent { .. }) => return Ok(Vec::new()),
             Err(source) => {
@@ -310,18 +370,18 @@ impl ForeignLayout {
 
     /// Returns the names of the images in the layout, each once, for people.
     fn names(&self) -> Vec<String> {
-        let mut names = self.names_of_entries();
+        let mut names: Vec<_> = self.index.manifests().iter().map(name_of_entry).collect();
         names.sort();
         names.dedup();
         names
     }
+}
 
-    fn names_of_entries(&self) -> Vec<String> {
-        let name = |entry: &Descriptor| match annotation_of(entry, ANNOTATION_REF_NAME) {
-            Some(name) => name.to_owned(),
-            None => entry.digest().to_string(),
-        };
-        self.index.manifests().iter().map(name).collect()
+/// Returns what an image is called in a list for people.
+fn name_of_entry(entry: &Descriptor) -> String {
+    match annotation_of(entry, ANNOTATION_REF_NAME) {
+        Some(name) => name.to_owned(),
+        None => entry.digest().to_string(),
     }
 }
 

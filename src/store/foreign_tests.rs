@@ -171,6 +171,15 @@ fn the_only_image_needs_no_tag() {
 }
 
 #[test]
+fn what_refers_to_the_only_image_is_no_image_beside_it() {
+    let layout = Layout::new(&[tagged("a", "1"), entry(OCI_MANIFEST, "signature", "")]);
+    assert_eq!(
+        resolve(&layout.open(), &LayoutSelector::Default),
+        digests(&["a"])
+    );
+}
+
+#[test]
 fn manifests_of_several_platforms_may_have_one_name() {
     let layout = Layout::new(&[tagged("a", "1"), tagged("b", "1")]).open();
     for selector in [LayoutSelector::Default, tag("1")] {

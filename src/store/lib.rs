@@ -52,7 +52,7 @@ pub use cache_mount::{CacheDirectory, CacheError, CacheId, CacheMeta, Caches, Ne
 pub use claim::{Claim, ClaimError, ClaimName, Claims};
 pub use content::{ContentError, ContentStore, DiscardError};
 pub use file::{FileError, SyncPolicy};
-pub use foreign::{ForeignError, ForeignLayout, LayoutLocation, LayoutSelector};
+pub use foreign::{ForeignError, ForeignLayout, LayoutIndex, LayoutLocation, LayoutSelector};
 pub use gc::{RemoveError, Removed};
 pub use ingest::{Ingest, IngestError};
 pub use layout::FORMAT;
@@ -61,6 +61,7 @@ pub use name::{IdMapName, NameError, ObjectId, SnapshotId};
 pub use open::{OpenError, OpenOptions};
 pub use record::{RecordError, RecordStore};
 pub use repository::{Repository, RepositoryError, RepositoryState};
+pub use scratch::Spool;
 pub use snapshot::{
     ActiveSnapshot, Snapshot, SnapshotError, SnapshotKind, SnapshotMeta, Snapshotter,
 };

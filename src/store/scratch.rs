@@ -94,6 +94,25 @@ impl Scratch {
     }
 }
 
+/// A file for what has to be read more than once and comes only once: a compressed archive, or standard input. It is
+/// gone when this is.
+#[derive(Debug)]
+pub struct Spool {
+    scratch: Scratch,
+}
+
+impl Spool {
+    pub(crate) fn create(layout: &Arc<Layout>) -> Result<Self, FileError> {
+        let scratch = Scratch::file(layout)?;
+        Ok(Self { scratch })
+    }
+
+    /// Returns the file, open for reading and writing.
+    pub fn file(&self) -> &File {
+        self.scratch.handle()
+    }
+}
+
 /// Makes and opens a file; `None` where the name is taken.
 fn make_file(path: &Path) -> Result<Option<File>, FileError> {
     match file::create_file(path) {

@@ -8,6 +8,7 @@ use oci::Digest;
 use crate::cache_mount::Caches;
 use crate::claim::Claims;
 use crate::content::ContentStore;
+use crate::file::FileError;
 use crate::gc::{self, RemoveError, Removed};
 use crate::layout::Layout;
 use crate::lease::{Lease, LeaseError};
@@ -15,6 +16,7 @@ use crate::name::{IdMapName, ObjectId};
 use crate::open::{OpenError, OpenOptions, open};
 use crate::record::RecordStore;
 use crate::repository::{Repository, RepositoryError};
+use crate::scratch::Spool;
 use crate::snapshot::Snapshotter;
 
 /// An open store. A clone is another handle on the same one, and costs next to nothing.
@@ -118,6 +120,15 @@ impl Store {
     /// Fails when its file cannot be made or locked.
     pub fn lease(&self) -> Result<Lease, LeaseError> {
         Lease::create(&self.layout)
+    }
+
+    /// Makes a file for what comes only once and is read more than once.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be made.
+    pub fn spool(&self) -> Result<Spool, FileError> {
+        Spool::create(&self.layout)
     }
 
     /// Removes an object, unless a live lease names it or somebody is just looking at it. It waits for

@@ -113,6 +113,33 @@ impl ContentStore {
         Ok(found.map(|(_, descriptor)| descriptor))
     }
 
+    /// Returns all entries of the index, those without a name too.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the index cannot be read.
+    pub fn entries(&self) -> Result<Vec<Descriptor>, TagError> {
+        Ok(self.read_index()?.manifests().clone())
+    }
+
+    /// Adds an entry without a name, of what refers to an image; once, however often.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the index cannot be read or written.
+    pub fn add_entry(&self, entry: &Descriptor) -> Result<(), TagError> {
+        self.change_tags(|entries| {
+            let is_there = entries
+                .iter()
+                .any(|other| other.digest() == entry.digest() && name_of(other).is_none());
+            if !is_there {
+                entries.push(entry.clone());
+            }
+            !is_there
+        })
+        .map(drop)
+    }
+
     /// Changes the entries, if `change` says that it did.
     fn change_tags<C>(&self, change: C) -> Result<bool, TagError>
     where

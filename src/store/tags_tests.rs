@@ -213,3 +213,22 @@ fn an_index_that_could_not_be_read_again_is_not_written() {
     );
     assert_eq!(content.tags().unwrap(), []);
 }
+
+#[test]
+fn what_refers_to_an_image_has_an_entry_once_and_no_name() {
+    let fixture = Fixture::new();
+    let content = fixture.store.content();
+    content.tag(&name("demo:1"), &image("a")).unwrap();
+    content.add_entry(&image("signature")).unwrap();
+    content.add_entry(&image("signature")).unwrap();
+    // The image that has a name may have an entry without one too.
+    content.add_entry(&image("a")).unwrap();
+    let digests: Vec<_> = content.entries().unwrap();
+    let digests: Vec<_> = digests.iter().map(Descriptor::digest).collect();
+    let expected = [image("a"), image("signature"), image("a")];
+    assert_eq!(
+        digests,
+        expected.iter().map(Descriptor::digest).collect::<Vec<_>>()
+    );
+    assert_eq!(content.tags().unwrap().len(), 1);
+}

@@ -2,10 +2,34 @@
 //!
 //! A [`Source`] is one image or index somewhere; a [`Target`] is a place for one. Whatever is a source can be
 //! copied to whatever is a target, and no byte of it changes on the way unless the formats need it.
+//!
+//! * [`Location`]: what a user writes for a place; [`open_source`] and [`open_target`] lead from it to one;
+//! * `store`, `layout`: the places; `referrer`: what refers to an image in them; `stop`: the wish to end;
+//! * [`copy`](copy()): from one place to another.
 #![forbid(unsafe_code)]
 
+mod copy;
+pub mod layout;
+pub mod limits;
+mod location;
+pub mod new_file;
+mod open;
 mod place;
 mod registry;
+mod referrer;
+mod stop;
+mod store;
+#[cfg(test)]
+mod testing;
 
+pub use copy::{
+    Convert, CopyError, CopyOptions, CopyProgress, CopyReport, LeftOut, Referrers, Selection,
+    Silent, copy, platform_of_manifest, platforms_of_root,
+};
+pub use layout::{LayoutSource, LayoutTarget};
+pub use location::{Location, LocationError};
+pub use open::{Context, OpenError, open_source, open_target};
 pub use place::{Document, PlaceError, Source, Target, Transferred};
 pub use registry::{RegistrySource, RegistryTarget};
+pub use stop::Stop;
+pub use store::{StorePlaceError, StoreSource, StoreTarget};

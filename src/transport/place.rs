@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::Read;
 
+use oci::digest::DigestError;
 use oci::{Descriptor, Digest, Reference};
 
 /// A manifest or an index, with the bytes that it came as: its digest is over them.
@@ -12,6 +13,26 @@ pub struct Document {
     pub descriptor: Descriptor,
     /// Its bytes, verified.
     pub bytes: Vec<u8>,
+}
+
+impl Document {
+    /// Makes a document of its bytes.
+    pub fn new(media_type: &str, bytes: Vec<u8>) -> Self {
+        let digest = Digest::of(&bytes);
+        Self {
+            descriptor: oci::descriptor::descriptor(media_type, &digest, bytes.len() as u64),
+            bytes,
+        }
+    }
+
+    /// Returns its digest.
+    ///
+    /// # Errors
+    ///
+    /// Fails on a digest of an algorithm that cannot be verified.
+    pub fn digest(&self) -> Result<Digest, DigestError> {
+        oci::descriptor::digest_of(&self.descriptor)
+    }
 }
 
 /// Why a place cannot give or take something: the place's own error, whose text says what was tried and where.
@@ -73,6 +94,16 @@ pub trait Source: fmt::Debug + Send + Sync {
 pub trait Target: fmt::Debug + Send + Sync {
     /// Returns the place as messages name it.
     fn shown(&self) -> String;
+
+    /// Tells whether blobs go there one after the other: into an archive, whose bytes depend on their order.
+    fn is_sequential(&self) -> bool {
+        false
+    }
+
+    /// Tells whether layers that registries do not hand out are kept there too.
+    fn takes_restricted_layers(&self) -> bool {
+        true
+    }
 
     /// Makes sure that a blob is there; reads it from the source only if it must. Several threads may do so at
     /// once.

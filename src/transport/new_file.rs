@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// How many processes may write the same file at the same time.
-pub(crate) const WRITERS_LIMIT: u32 = 64;
+pub const WRITERS_LIMIT: u32 = 64;
 
 /// The bytes that are written at once.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -16,14 +16,18 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// It is written beside its target, under a name that says so and under a lock: what a killed process
 /// left has no lock, and goes when the same target is written again.
 #[derive(Debug)]
-pub(crate) struct NewFile {
+pub struct NewFile {
     temporary: Temporary,
     out: BufWriter<File>,
 }
 
 impl NewFile {
     /// Makes a temporary file beside its target.
-    pub(crate) fn create(target: &Path) -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// Fails when the directory takes no file, or too many write the same one.
+    pub fn create(target: &Path) -> io::Result<Self> {
         let mut number = 0;
         while number < WRITERS_LIMIT {
             let path = beside(target, number);
@@ -41,12 +45,16 @@ impl NewFile {
     }
 
     /// Returns what the file is written through.
-    pub(crate) fn out(&mut self) -> &mut BufWriter<File> {
+    pub fn out(&mut self) -> &mut BufWriter<File> {
         &mut self.out
     }
 
     /// Puts the file into its place; returns what the kernel keeps of it there.
-    pub(crate) fn finish(mut self, target: &Path) -> io::Result<Metadata> {
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be written to its end or renamed; what was there stays then.
+    pub fn finish(mut self, target: &Path) -> io::Result<Metadata> {
         self.out.flush()?;
         let file = self.out.get_ref();
         file.sync_all()?;
@@ -74,14 +82,14 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Tells whether a path is a pipe or a device, or an open file of this process, which are written to and
 /// not replaced: `/dev/stdout` must stay what it is.
-pub(crate) fn is_special(path: &Path) -> bool {
+pub fn is_special(path: &Path) -> bool {
     let leads_on = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
     let is_open_file = leads_on && (path.starts_with("/dev") || path.starts_with("/proc"));
     is_open_file || fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
 /// Returns a name beside a target for what is not whole.
-pub(crate) fn beside(target: &Path, number: u32) -> PathBuf {
+pub fn beside(target: &Path, number: u32) -> PathBuf {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     target.with_file_name(format!(".{name}.careen-{number}"))
 }
@@ -144,7 +152,11 @@ fn remove_abandoned(path: &Path) -> io::Result<bool> {
 }
 
 /// Tells whether an open file or directory is what a name stands for.
-pub(crate) fn has_name(file: &File, path: &Path) -> io::Result<bool> {
+///
+/// # Errors
+///
+/// Fails when the file or the name cannot be looked at.
+pub fn has_name(file: &File, path: &Path) -> io::Result<bool> {
     let open = file.metadata()?;
     match fs::symlink_metadata(path) {
         Ok(named) => Ok((open.dev(), open.ino()) == (named.dev(), named.ino())),
