@@ -165,6 +165,18 @@ impl Directive {
                 Some(format!("[{}]", texts.join(" ")))
             }
             (Value::List(None), _) => Some("[]".to_owned()),
+            (Value::Struct(value), _) => {
+                let fields = value.values().map(|(_, value)| self.formatted(value, verb));
+                Some(format!("{{{}}}", fields.collect::<Vec<_>>().join(" ")))
+            }
+            (Value::Map(map), _) => {
+                let entry = |(key, value): (&String, &Value)| {
+                    let key = self.formatted(&key.into(), verb);
+                    format!("{key}:{}", self.formatted(value, verb))
+                };
+                let entries: Vec<_> = map.entries().map(entry).collect();
+                Some(format!("map[{}]", entries.join(" ")))
+            }
             (Value::Absent | Value::Null | Value::Nil(_), _) => return format!("%!{verb}(<nil>)"),
             _ => None,
         };

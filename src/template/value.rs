@@ -242,7 +242,11 @@ impl Value {
             Self::Absent | Self::Null | Self::Nil(_) | Self::List(None) => Json::Null,
             Self::Bool(value) => Json::Bool(*value),
             Self::Int(value) => Json::from(*value),
-            Self::Float(value) => Json::from(*value),
+            // Go writes 1.0 as 1.
+            Self::Float(value) => match value.to_string().parse::<i64>() {
+                Ok(whole) => Json::from(whole),
+                Err(_has_a_fraction) => Json::from(*value),
+            },
             Self::Text(text) => Json::String(text.to_string()),
             Self::List(Some(items)) => Json::Array(items.iter().map(Self::to_json).collect()),
             Self::Map(map) if map.is_nil() => Json::Null,
