@@ -10,6 +10,7 @@
 //! | `lock`, `claim` | who owns a file, and who may do what now ([`Claim`]); free when the holder dies |
 //! | `lease`, `gc` | what a live build uses is not removed, and nobody waits for a build |
 //! | `wanted`, `sweep` | blobs that no tag leads to and no record names are removed |
+//! | `image` | what the index names is an image, with its names |
 //! | `content`, `ingest`, `tags` | blobs by digest in an OCI image layout, whole or absent |
 //! | `blob`, `foreign` | blobs are read verified, from the store or from a user's layout |
 //! | `snapshot` | file systems, visible when complete |
@@ -29,6 +30,7 @@ mod content;
 mod file;
 mod foreign;
 mod gc;
+mod image;
 mod ingest;
 mod layout;
 mod lease;
@@ -57,6 +59,7 @@ pub use content::{ContentError, ContentStore, DiscardError};
 pub use file::{FileError, SyncPolicy};
 pub use foreign::{ForeignError, ForeignLayout, LayoutLocation, LayoutSelector};
 pub use gc::{RemoveError, Removed};
+pub use image::{FindError, FoundImage, StoredImage};
 pub use ingest::{Ingest, IngestError};
 pub use layout::FORMAT;
 pub use lease::{Lease, LeaseError, Presence};

@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use oci::Digest;
+use oci::descriptor::digest_of;
 
 use crate::claim::{Claim, ClaimError, ClaimName, Claims};
 use crate::content::ContentStore;
@@ -25,7 +26,7 @@ use crate::layout::Layout;
 use crate::lease::is_leased;
 use crate::name::ObjectId;
 use crate::trash::{self, TrashError};
-use crate::wanted::{WantedError, wanted};
+use crate::wanted::{self, WantedError, wanted};
 
 /// How many claims are held at once: each is an open file.
 const BATCH: usize = 128;
@@ -75,6 +76,7 @@ pub(crate) fn sweep(
     content: &ContentStore,
     candidates: BTreeSet<Digest>,
 ) -> Result<Swept, SweepError> {
+    forget_referrers(layout, content)?;
     let first = wanted(layout, content)?;
     let unwanted: Vec<_> = candidates
         .into_iter()
@@ -85,6 +87,23 @@ pub(crate) fn sweep(
         sweep_batch(layout, content, batch, &mut swept)?;
     }
     Ok(swept)
+}
+
+/// Takes what refers to something that is not wanted out of the index, unless somebody is about to put that there.
+fn forget_referrers(layout: &Arc<Layout>, content: &ContentStore) -> Result<(), SweepError> {
+    let named = wanted::named(content).map_err(WantedError::from)?;
+    let mut lost = Vec::new();
+    for (entry, subject) in content.referrers().map_err(WantedError::from)? {
+        let is_leased =
+            is_leased(layout, &ObjectId::Blob(subject.clone())).map_err(SweepError::Read)?;
+        if !named.contains(&subject) && !is_leased {
+            lost.extend(digest_of(&entry));
+        }
+    }
+    if !lost.is_empty() {
+        content.drop_unnamed(&lost).map_err(WantedError::from)?;
+    }
+    Ok(())
 }
 
 fn sweep_batch(

@@ -117,18 +117,25 @@ impl ContentStore {
         Ok(is_changed.then_some(names))
     }
 
-    /// Returns the images that have no name.
+    /// Takes entries without a name out of the index.
+    pub(crate) fn drop_unnamed(&self, images: &[Digest]) -> Result<bool, TagError> {
+        let is_dropped = |entry: &Descriptor| {
+            let digest = entry.digest().as_ref();
+            name_of(entry).is_none() && images.iter().any(|image| image.as_str() == digest)
+        };
+        self.change_tags(|entries| {
+            let before = entries.len();
+            entries.retain(|entry| !is_dropped(entry));
+            entries.len() != before
+        })
+    }
+
+    /// Returns all entries of the index, those without a name too.
     ///
     /// # Errors
     ///
     /// Fails when the index cannot be read.
-    pub fn unnamed(&self) -> Result<Vec<Descriptor>, TagError> {
-        let entries = self.entries()?.into_iter();
-        Ok(entries.filter(|entry| name_of(entry).is_none()).collect())
-    }
-
-    /// Returns all entries of the index.
-    pub(crate) fn entries(&self) -> Result<Vec<Descriptor>, TagError> {
+    pub fn entries(&self) -> Result<Vec<Descriptor>, TagError> {
         Ok(self.read_index()?.manifests().clone())
     }
 
@@ -244,7 +251,7 @@ fn push_unnamed(entries: &mut Vec<Descriptor>, image: &Descriptor) -> bool {
     true
 }
 
-fn name_of(entry: &Descriptor) -> Option<Reference> {
+pub(crate) fn name_of(entry: &Descriptor) -> Option<Reference> {
     Reference::parse_canonical(annotation_of(entry, ANNOTATION_IMAGE_NAME)?).ok()
 }
 

@@ -219,10 +219,10 @@ fn an_image_that_loses_its_last_name_to_another_stays_without_one() {
     let fixture = Fixture::new();
     let content = fixture.store.content();
     let unnamed = || -> Vec<String> {
-        let images = content.unnamed().unwrap();
+        let images = content.images().unwrap().into_iter();
         images
-            .iter()
-            .map(|image| image.digest().to_string())
+            .filter(|image| image.names.is_empty())
+            .map(|image| image.digest.to_string())
             .collect()
     };
     let digest = |text: &str| Digest::of(text.as_bytes()).to_string();
@@ -232,7 +232,7 @@ fn an_image_that_loses_its_last_name_to_another_stays_without_one() {
     assert!(unnamed().is_empty());
     content.tag(&name("demo:2"), &image("b")).unwrap();
     assert_eq!(unnamed(), [digest("a")]);
-    let entry = content.unnamed().unwrap().remove(0);
+    let entry = content.entries().unwrap().pop().unwrap();
     assert_eq!(annotation_of(&entry, ANNOTATION_REF_NAME), None);
     content.tag(&name("demo:3"), &entry).unwrap();
     assert!(unnamed().is_empty());
@@ -246,14 +246,14 @@ fn an_image_is_kept_without_a_name_once_and_forgotten_with_all_its_names() {
     let content = fixture.store.content();
     content.keep(&image("a")).unwrap();
     content.keep(&image("a")).unwrap();
-    assert_eq!(content.unnamed().unwrap(), [image("a")]);
+    assert_eq!(content.entries().unwrap(), [image("a")]);
     let digest = Digest::of(b"a");
     assert_eq!(content.forget(&digest).unwrap(), Some(Vec::new()));
     assert_eq!(content.forget(&digest).unwrap(), None);
     content.tag(&name("b:2"), &image("a")).unwrap();
     content.tag(&name("a:1"), &image("a")).unwrap();
     content.keep(&image("a")).unwrap();
-    assert_eq!(content.unnamed().unwrap(), []);
+    assert_eq!(content.entries().unwrap().len(), 2);
     assert_eq!(
         content.forget(&digest).unwrap(),
         Some(vec![name("a:1"), name("b:2")])

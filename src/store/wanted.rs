@@ -76,12 +76,34 @@ pub(crate) fn wanted(
     layout: &Arc<Layout>,
     content: &ContentStore,
 ) -> Result<BTreeSet<Digest>, WantedError> {
-    let mut wanted = content.reached(&content.entries()?);
+    let mut wanted = named(content)?;
     // Blobs are shared by all id maps, records are not.
     for id_map in file::entries(&layout.all_records()).map_err(WantedError::Records)? {
         named_below(&id_map, &mut wanted).map_err(WantedError::Records)?;
     }
     Ok(wanted)
+}
+
+/// Returns what the index leads to. What refers to something is wanted as long as that is.
+pub(crate) fn named(content: &ContentStore) -> Result<BTreeSet<Digest>, TagError> {
+    let mut left = content.referrers()?;
+    let refers = |entry: &Descriptor| left.iter().any(|(other, _)| other == entry);
+    let roots: Vec<_> = content
+        .entries()?
+        .into_iter()
+        .filter(|entry| !refers(entry))
+        .collect();
+    let mut named = content.reached(&roots);
+    loop {
+        let (wanted, rest): (Vec<_>, Vec<_>) = left
+            .into_iter()
+            .partition(|(_, subject)| named.contains(subject));
+        if wanted.is_empty() {
+            return Ok(named);
+        }
+        named.extend(content.reached(wanted.iter().map(|(entry, _)| entry)));
+        left = rest;
+    }
 }
 
 /// Adds the digests in the records of an id map.
