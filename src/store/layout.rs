@@ -130,6 +130,16 @@ impl Layout {
         self.blobs(digest).join(digest.encoded())
     }
 
+    /// Returns the directory with a directory for each algorithm.
+    pub(crate) fn all_blobs(&self) -> PathBuf {
+        self.content().join("blobs")
+    }
+
+    /// Returns the directory with a directory for each id map.
+    pub(crate) fn all_records(&self) -> PathBuf {
+        self.root.join("records")
+    }
+
     pub(crate) fn snapshots(&self) -> PathBuf {
         self.root.join("snapshots").join(self.id_map.as_str())
     }

@@ -9,6 +9,8 @@
 //! | `open`, `repair` | a store is made once, is its owner's alone, and is cleaned at every opening |
 //! | `lock`, `claim` | who owns a file, and who may do what now ([`Claim`]); free when the holder dies |
 //! | `lease`, `gc` | what a live build uses is not removed, and nobody waits for a build |
+//! | `wanted`, `sweep` | blobs that no tag leads to and no record names are removed |
+//! | `image` | what the index names is an image, with its names |
 //! | `content`, `ingest`, `tags` | blobs by digest in an OCI image layout, whole or absent |
 //! | `blob`, `foreign` | blobs are read verified, from the store or from a user's layout |
 //! | `snapshot` | file systems, visible when complete |
@@ -28,6 +30,7 @@ mod content;
 mod file;
 mod foreign;
 mod gc;
+mod image;
 mod ingest;
 mod layout;
 mod lease;
@@ -42,10 +45,12 @@ mod scratch;
 mod sealed;
 mod snapshot;
 mod store;
+mod sweep;
 mod tags;
 #[cfg(test)]
 mod testing;
 mod trash;
+mod wanted;
 
 pub use blob::{BlobError, BlobReader, BlobSource};
 pub use cache_mount::{CacheDirectory, CacheError, CacheId, CacheMeta, Caches, NewCache};
@@ -54,6 +59,7 @@ pub use content::{ContentError, ContentStore, DiscardError};
 pub use file::{FileError, SyncPolicy};
 pub use foreign::{ForeignError, ForeignLayout, LayoutIndex, LayoutLocation, LayoutSelector};
 pub use gc::{RemoveError, Removed};
+pub use image::{FindError, FoundImage, StoredImage};
 pub use ingest::{Ingest, IngestError};
 pub use layout::FORMAT;
 pub use lease::{Lease, LeaseError, Presence};
@@ -66,5 +72,7 @@ pub use snapshot::{
     ActiveSnapshot, Snapshot, SnapshotError, SnapshotKind, SnapshotMeta, Snapshotter,
 };
 pub use store::Store;
+pub use sweep::{SweepError, Swept};
 pub use tags::{ANNOTATION_IMAGE_NAME, TagError};
 pub use trash::TrashError;
+pub use wanted::WantedError;

@@ -1,5 +1,6 @@
 //! [`Store`]: the handle on everything.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::record::RecordStore;
 use crate::repository::{Repository, RepositoryError};
 use crate::scratch::Spool;
 use crate::snapshot::Snapshotter;
+use crate::sweep::{self, SweepError, Swept};
 
 /// An open store. A clone is another handle on the same one, and costs next to nothing.
 #[derive(Clone, Debug)]
@@ -139,5 +141,23 @@ impl Store {
     /// Fails when the leases cannot be read, or the object cannot be moved or deleted.
     pub fn remove(&self, object: &ObjectId) -> Result<Removed, RemoveError> {
         gc::remove(&self.layout, object)
+    }
+
+    /// Removes those of these blobs that no entry of the index leads to, no cache record names and nobody uses.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the tags, records or leases cannot be read, or a blob cannot be moved or deleted.
+    pub fn sweep(&self, candidates: BTreeSet<Digest>) -> Result<Swept, SweepError> {
+        sweep::sweep(&self.layout, &self.content, candidates)
+    }
+
+    /// Does the same with all blobs.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Store::sweep`] does, and when the blobs cannot be listed.
+    pub fn sweep_all(&self) -> Result<Swept, SweepError> {
+        self.sweep(sweep::all_blobs(&self.layout)?)
     }
 }

@@ -5,6 +5,9 @@
 //! `org.opencontainers.image.ref.name` its tag. Entries of others, without the first one, are kept
 //! and not shown. There is one entry a name.
 //!
+//! An image that lost its last name to another one stays in the index without a name, as does one that was
+//! [kept](ContentStore::keep) without one: Docker calls it dangling.
+//!
 //! The file is replaced as a whole while the claim on it is held; readers need none.
 
 use std::collections::BTreeMap;
@@ -14,7 +17,7 @@ use std::sync::Arc;
 
 use oci::check::{DocumentError, parse_index};
 use oci::descriptor::{ANNOTATION_REF_NAME, annotation_of, to_canonical_json, with_annotations};
-use oci::{Descriptor, ImageIndex, Reference};
+use oci::{Descriptor, Digest, ImageIndex, Reference};
 
 use crate::claim::{Claim, ClaimError, ClaimName, Claims};
 use crate::content::ContentStore;
@@ -68,14 +71,76 @@ impl ContentStore {
     pub fn tag(&self, name: &Reference, image: &Descriptor) -> Result<(), TagError> {
         let entry = named(name, image);
         self.change_tags(|entries| {
-            entries.retain(|entry| name_of(entry).as_ref() != Some(name));
-            entries.push(entry);
+            let (lost, mut rest): (Vec<_>, Vec<_>) = entries
+                .drain(..)
+                .partition(|entry| name_of(entry).as_ref() == Some(name));
+            // The image that is named now is not without a name any more.
+            rest.retain(|entry| name_of(entry).is_some() || entry.digest() != image.digest());
+            rest.push(entry);
+            for image in lost {
+                push_unnamed(&mut rest, &image);
+            }
+            *entries = rest;
             true
         })
         .map(drop)
     }
 
-    /// Takes a name away; tells whether an image had it. The image's blobs stay until a prune.
+    /// Keeps an image that has no name until it is removed by its digest.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the index cannot be read or written.
+    pub fn keep(&self, image: &Descriptor) -> Result<(), TagError> {
+        self.change_tags(|entries| push_unnamed(entries, image))
+            .map(drop)
+    }
+
+    /// Takes an image out of the index with all its names, which are returned in their order; tells by `None` that it
+    /// was not there. Its blobs stay until a prune.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the index cannot be read or written.
+    pub fn forget(&self, image: &Digest) -> Result<Option<Vec<Reference>>, TagError> {
+        let mut names = Vec::new();
+        let is_changed = self.change_tags(|entries| {
+            let before = entries.len();
+            entries.retain(|entry| {
+                let is_kept = entry.digest().as_ref() != image.as_str();
+                names.extend(name_of(entry).filter(|_| !is_kept));
+                is_kept
+            });
+            entries.len() != before
+        })?;
+        names.sort();
+        Ok(is_changed.then_some(names))
+    }
+
+    /// Takes entries without a name out of the index.
+    pub(crate) fn drop_unnamed(&self, images: &[Digest]) -> Result<bool, TagError> {
+        let is_dropped = |entry: &Descriptor| {
+            let digest = entry.digest().as_ref();
+            name_of(entry).is_none() && images.iter().any(|image| image.as_str() == digest)
+        };
+        self.change_tags(|entries| {
+            let before = entries.len();
+            entries.retain(|entry| !is_dropped(entry));
+            entries.len() != before
+        })
+    }
+
+    /// Returns all entries of the index, those without a name too.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the index cannot be read.
+    pub fn entries(&self) -> Result<Vec<Descriptor>, TagError> {
+        Ok(self.read_index()?.manifests().clone())
+    }
+
+    /// Takes a name away; tells whether an image had it. An image whose last name it was is not in the index any more,
+    /// and its blobs stay until a prune.
     ///
     /// # Errors
     ///
@@ -111,33 +176,6 @@ impl ContentStore {
     pub fn resolve(&self, name: &Reference) -> Result<Option<Descriptor>, TagError> {
         let found = self.tags()?.into_iter().find(|(other, _)| other == name);
         Ok(found.map(|(_, descriptor)| descriptor))
-    }
-
-    /// Returns all entries of the index, those without a name too.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the index cannot be read.
-    pub fn entries(&self) -> Result<Vec<Descriptor>, TagError> {
-        Ok(self.read_index()?.manifests().clone())
-    }
-
-    /// Adds an entry without a name, of what refers to an image; once, however often.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the index cannot be read or written.
-    pub fn add_entry(&self, entry: &Descriptor) -> Result<(), TagError> {
-        self.change_tags(|entries| {
-            let is_there = entries
-                .iter()
-                .any(|other| other.digest() == entry.digest() && name_of(other).is_none());
-            if !is_there {
-                entries.push(entry.clone());
-            }
-            !is_there
-        })
-        .map(drop)
     }
 
     /// Changes the entries, if `change` says that it did.
@@ -200,7 +238,20 @@ fn named(name: &Reference, image: &Descriptor) -> Descriptor {
     with_annotations(image.clone(), &annotations)
 }
 
-fn name_of(entry: &Descriptor) -> Option<Reference> {
+/// Adds an image without a name, unless there is an entry of it; tells whether it did.
+fn push_unnamed(entries: &mut Vec<Descriptor>, image: &Descriptor) -> bool {
+    if entries.iter().any(|entry| entry.digest() == image.digest()) {
+        return false;
+    }
+    let annotations = image.annotations().clone().unwrap_or_default();
+    let mut annotations: BTreeMap<_, _> = annotations.into_iter().collect();
+    annotations.remove(ANNOTATION_IMAGE_NAME);
+    annotations.remove(ANNOTATION_REF_NAME);
+    entries.push(with_annotations(image.clone(), &annotations));
+    true
+}
+
+pub(crate) fn name_of(entry: &Descriptor) -> Option<Reference> {
     Reference::parse_canonical(annotation_of(entry, ANNOTATION_IMAGE_NAME)?).ok()
 }
 

@@ -215,20 +215,48 @@ fn an_index_that_could_not_be_read_again_is_not_written() {
 }
 
 #[test]
-fn what_refers_to_an_image_has_an_entry_once_and_no_name() {
+fn an_image_that_loses_its_last_name_to_another_stays_without_one() {
     let fixture = Fixture::new();
     let content = fixture.store.content();
+    let unnamed = || -> Vec<String> {
+        let images = content.images().unwrap().into_iter();
+        images
+            .filter(|image| image.names.is_empty())
+            .map(|image| image.digest.to_string())
+            .collect()
+    };
+    let digest = |text: &str| Digest::of(text.as_bytes()).to_string();
     content.tag(&name("demo:1"), &image("a")).unwrap();
-    content.add_entry(&image("signature")).unwrap();
-    content.add_entry(&image("signature")).unwrap();
-    // The image that has a name may have an entry without one too.
-    content.add_entry(&image("a")).unwrap();
-    let digests: Vec<_> = content.entries().unwrap();
-    let digests: Vec<_> = digests.iter().map(Descriptor::digest).collect();
-    let expected = [image("a"), image("signature"), image("a")];
+    content.tag(&name("demo:2"), &image("a")).unwrap();
+    content.tag(&name("demo:1"), &image("b")).unwrap();
+    assert!(unnamed().is_empty());
+    content.tag(&name("demo:2"), &image("b")).unwrap();
+    assert_eq!(unnamed(), [digest("a")]);
+    let entry = content.entries().unwrap().pop().unwrap();
+    assert_eq!(annotation_of(&entry, ANNOTATION_REF_NAME), None);
+    content.tag(&name("demo:3"), &entry).unwrap();
+    assert!(unnamed().is_empty());
+    content.tag(&name("demo:3"), &image("a")).unwrap();
+    assert!(unnamed().is_empty());
+}
+
+#[test]
+fn an_image_is_kept_without_a_name_once_and_forgotten_with_all_its_names() {
+    let fixture = Fixture::new();
+    let content = fixture.store.content();
+    content.keep(&image("a")).unwrap();
+    content.keep(&image("a")).unwrap();
+    assert_eq!(content.entries().unwrap(), [image("a")]);
+    let digest = Digest::of(b"a");
+    assert_eq!(content.forget(&digest).unwrap(), Some(Vec::new()));
+    assert_eq!(content.forget(&digest).unwrap(), None);
+    content.tag(&name("b:2"), &image("a")).unwrap();
+    content.tag(&name("a:1"), &image("a")).unwrap();
+    content.keep(&image("a")).unwrap();
+    assert_eq!(content.entries().unwrap().len(), 2);
     assert_eq!(
-        digests,
-        expected.iter().map(Descriptor::digest).collect::<Vec<_>>()
+        content.forget(&digest).unwrap(),
+        Some(vec![name("a:1"), name("b:2")])
     );
-    assert_eq!(content.tags().unwrap().len(), 1);
+    assert_eq!(content.tags().unwrap(), []);
 }

@@ -15,8 +15,8 @@ mod location;
 pub mod new_file;
 mod open;
 mod place;
-mod registry;
 mod referrer;
+mod registry;
 mod stop;
 mod store;
 #[cfg(test)]

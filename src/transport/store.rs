@@ -234,7 +234,7 @@ impl StoreTarget {
         let (content, bytes) = (self.store.content(), document.bytes.as_slice());
         content.copy_in(&self.lease, (&digest, size_bytes), bytes)?;
         if let Some(entry) = referrer::entry_of(document) {
-            content.add_entry(&entry)?;
+            content.keep(&entry)?;
         }
         Ok(())
     }
