@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::cancel::CancelToken;
 use crate::channel::ChannelError;
+use crate::conversation::Talk;
 use crate::protocol::{ExitStatus, InitFailure, SetupStep};
 use crate::spec::SandboxSpec;
 use crate::sys::CallError;
@@ -59,6 +60,8 @@ pub struct Step<'s> {
     pub mounts: Vec<OwnedFd>,
     /// Where its output goes, as it comes.
     pub output: &'s mut dyn OutputSink,
+    /// Who talks to it, if anybody does.
+    pub talk: Option<Talk<'s>>,
     /// What ends it early.
     pub cancel: &'s CancelToken,
 }
@@ -85,6 +88,11 @@ pub enum Stream {
 pub trait OutputSink {
     /// Takes the next piece of a stream.
     fn write(&mut self, stream: Stream, chunk: &[u8]);
+
+    /// Tells whether a stream still goes anywhere. One that does not is closed, which the command notices.
+    fn is_open(&self, _stream: Stream) -> bool {
+        true
+    }
 }
 
 impl<F: FnMut(Stream, &[u8])> OutputSink for F {

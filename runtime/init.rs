@@ -13,6 +13,7 @@
 //!     mount what the step asks for
 //!     mask paths
 //!     change the root directory
+//!     close the root to writing
 //!     switch loopback on
 //!     set the host name
 //!     start a process
@@ -70,6 +71,8 @@ pub(crate) type InitEnd = Channel<FromInit, ToInit>;
 pub(crate) struct Handed {
     pub(crate) root: OwnedFd,
     pub(crate) user_namespace: Option<OwnedFd>,
+    /// What the command reads.
+    pub(crate) input: Option<OwnedFd>,
     pub(crate) mounts: Vec<OwnedFd>,
 }
 
@@ -87,7 +90,11 @@ pub(crate) fn serve() -> ExitCode {
     };
     match isolate(&setup, &mut handed) {
         Ok(ForkResult::Child) => first::serve(&channel, &setup, handed),
-        Ok(ForkResult::Parent { child }) => outlive(&channel, child),
+        Ok(ForkResult::Parent { child }) => {
+            // Whoever writes to the command is to see when nobody reads.
+            drop(handed.input);
+            outlive(&channel, child)
+        }
         Err(failure) => fail(&channel, failure),
     }
 }
@@ -102,9 +109,15 @@ impl Handed {
         } else {
             None
         };
+        let input = if setup.has_input {
+            Some(descriptors.next()?)
+        } else {
+            None
+        };
         Some(Self {
             root,
             user_namespace,
+            input,
             mounts: descriptors.collect(),
         })
     }

@@ -14,9 +14,11 @@ pub mod binfmt;
 mod bytes;
 mod cancel;
 mod channel;
+mod conversation;
 mod credentials;
 mod executor;
 mod features;
+mod inbox;
 mod init;
 mod landlock;
 mod memory;
@@ -33,15 +35,18 @@ mod spec;
 mod stubs;
 mod subtree;
 mod sys;
+mod terminal;
 pub mod userns;
 
 pub use cancel::{CancelReason, CancelToken};
 pub use channel::ChannelError;
+pub use conversation::Talk;
 pub use executor::{
     ExecError, Executor, ExecutorMode, MountObstacle, OutputSink, Protections, SpecificationError,
     Step, StepOutcome, Stream,
 };
 pub use features::KernelFeatures;
+pub use inbox::SignalInbox;
 pub use memory::memory_directory;
 pub use namespaces::Namespaces;
 pub use overlay::{
@@ -52,9 +57,10 @@ pub use rlimit::{LimitedResource, ResourceLimit};
 pub use role::{BuilderRole, Role, SandboxRole, role};
 pub use spec::{
     Access, Confinement, DEFAULT_HOSTNAME, DEFAULT_SHARED_MEMORY_BYTES, MountSource, MountSpec,
-    NetworkMode, SandboxSpec, SandboxUser, SecretVariable, TargetKind,
+    NetworkMode, SandboxSpec, SandboxUser, SecretVariable, TargetKind, TerminalSize,
 };
 pub use stubs::populate as populate_stubs;
 pub use subtree::{SubtreeError, subtree};
 pub use sys::CallError;
-pub use userns::{Builder, BuilderCommand, BuilderError, BuilderExit, run_builder};
+pub use terminal::{RawTerminal, TerminalSettings, terminal_size};
+pub use userns::{Builder, BuilderCommand, BuilderError, BuilderExit, SignalsAre, run_builder};

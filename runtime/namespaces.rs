@@ -1,7 +1,7 @@
 //! The executor that needs user namespaces, with many ids or with one.
 
 use std::collections::BTreeSet;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -13,13 +13,13 @@ use crate::executor::{
 use crate::features::KernelFeatures;
 use crate::parent::{Proceeded, Proceeding, Running, Spawned};
 use crate::protocol::{OpenFiles, Setup};
-use crate::spec::{MountSource, NetworkMode, SandboxSpec};
+use crate::spec::{Access, MountSource, NetworkMode, SandboxSpec};
 use crate::sys::socket::DESCRIPTORS_LIMIT;
 use crate::userns::{Builder, BuilderId, CommandNamespace, IdMap, NamespaceError, SandboxId};
 use crate::{seccomp, stubs};
 
-/// How many descriptors of a message are not for mounts: the root and the user namespace.
-const OTHER_DESCRIPTORS: usize = 2;
+/// How many descriptors of a message are not for mounts: the root, the user namespace, and what is read.
+const OTHER_DESCRIPTORS: usize = 3;
 
 /// Runs each command in namespaces of its own, as ids that the builder maps.
 #[derive(Debug)]
@@ -64,20 +64,24 @@ impl Namespaces {
     fn start(&self, step: &Step<'_>) -> Result<Running, ExecError> {
         let owner = self.owner(step.spec)?;
         let namespace = self.namespace().map_err(ExecError::Namespace)?;
+        let reads = step.talk.as_ref().is_some_and(|talk| talk.input.is_some());
+        let input = (reads && step.spec.terminal.is_none()).then_some(owner);
+        let (spawned, input) = Spawned::spawn(owner, input)?;
         let descriptors: Vec<BorrowedFd<'_>> = [step.root]
             .into_iter()
             .chain(namespace.descriptor())
+            .chain(input.as_ref().map(AsFd::as_fd))
             .chain(step.mounts.iter().map(|mount| mount.as_fd()))
             .collect();
-        let spawned = Spawned::spawn(owner.0, owner.1)?;
-        let setup = self.setup(step.spec, namespace.descriptor().is_some());
+        let mut setup = self.setup(step.spec, namespace.descriptor().is_some());
+        setup.has_input = input.is_some();
         let isolated = match spawned.isolate(setup, &descriptors, step.cancel)? {
             Proceeding::Isolated(isolated) => isolated,
             Proceeding::Failed(failure) => {
                 return Err(ExecError::from_failure(&failure, step.spec));
             }
         };
-        match isolated.proceed(step.cancel)? {
+        match isolated.proceed(step.spec.terminal, step.cancel)? {
             Proceeded::Running(running) => Ok(running),
             Proceeded::Failed(failure) => Err(ExecError::from_failure(&failure, step.spec)),
         }
@@ -95,6 +99,7 @@ impl Namespaces {
             spec,
             ids: self.ids,
             joins_user_namespace,
+            has_input: false,
             open_files: self.open_files,
             confine_abstract_sockets,
         }
@@ -136,14 +141,18 @@ impl Executor for Namespaces {
         let Step {
             mounts,
             output,
+            talk,
             cancel,
             ..
         } = step;
         // The sandbox has them now.
         drop(mounts);
         debug!(set_up = ?started.elapsed(), "command started");
-        let exited = running.wait(output, cancel)?;
-        stubs::remove(exited.stubs).map_err(ExecError::CleanUp)?;
+        let exited = running.wait(output, talk.as_ref(), cancel)?;
+        // Of a root that cannot be written nothing is kept.
+        if step.spec.root_access == Access::ReadWrite {
+            stubs::remove(exited.stubs).map_err(ExecError::CleanUp)?;
+        }
         let outcome = StepOutcome {
             status: exited.status,
             duration: started.elapsed(),
@@ -207,7 +216,7 @@ fn check_sources(spec: &SandboxSpec, passed: usize) -> Result<(), SpecificationE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Access, MountSpec, TargetKind};
+    use crate::spec::{MountSpec, TargetKind};
 
     fn spec() -> SandboxSpec {
         SandboxSpec::new(vec![b"true".to_vec()])
@@ -291,10 +300,10 @@ mod tests {
             ),
             (
                 spec(),
-                252,
+                251,
                 SpecificationError::TooManyMounts {
-                    passed: 252,
-                    limit: 251,
+                    passed: 251,
+                    limit: 250,
                 },
             ),
         ];

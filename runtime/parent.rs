@@ -21,10 +21,12 @@ use nix::unistd::{Gid, Pid, Uid, fchown, pipe2};
 
 use crate::cancel::CancelToken;
 use crate::channel::{Channel, ChannelError, Received, wait_for_any};
+use crate::conversation::{Conversation, SOURCES, Talk};
 use crate::executor::{ExecError, OutputSink, Stream};
 use crate::mountpoint::Stub;
 use crate::protocol::{ExitStatus, FromInit, InitFailure, Setup, ToInit};
 use crate::role::SandboxRole;
+use crate::spec::TerminalSize;
 use crate::stubs;
 use crate::sys::{CallError, Called as _, process};
 use crate::userns::BuilderId;
@@ -32,9 +34,9 @@ use crate::userns::BuilderId;
 /// How much is read from a pipe at once, in bytes: what a pipe holds.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// How often a pipe is read after its sandbox is gone: enough for the largest pipe that a user can
-/// make, 1 MiB.
-const DRAIN_LIMIT_CHUNKS: usize = 16;
+/// How often a stream is read after its sandbox is gone: enough for the largest pipe that a user can
+/// make, 1 MiB, and for what a terminal holds, 68 KiB in parts of 4.
+const DRAIN_LIMIT_CHUNKS: usize = 32;
 
 type BuilderEnd = Channel<ToInit, FromInit>;
 
@@ -58,6 +60,8 @@ pub(crate) struct Running {
     processes: Processes,
     streams: Streams,
     stubs: Vec<Stub>,
+    /// Our end of the command's terminal.
+    terminal: Option<OwnedFd>,
 }
 
 /// A sandbox that is gone.
@@ -79,11 +83,15 @@ impl Spawned {
     /// Starts `init`, with output pipes that belong to the command's user.
     ///
     /// Their owner matters to a command that opens `/dev/stdout`: that opens the pipe anew, with
-    /// the permissions of a file.
-    pub(crate) fn spawn(uid: BuilderId, gid: BuilderId) -> Result<Self, ExecError> {
+    /// the permissions of a file. With an owner for it, the end of a pipe that the command reads is returned too.
+    pub(crate) fn spawn(
+        owner: (BuilderId, BuilderId),
+        input: Option<(BuilderId, BuilderId)>,
+    ) -> Result<(Self, Option<OwnedFd>), ExecError> {
         let (channel, control) = Channel::pair().map_err(ExecError::Watch)?;
         let [(stdout, stdout_writing), (stderr, stderr_writing)] =
-            [pipe(uid, gid)?, pipe(uid, gid)?];
+            [output_pipe(owner)?, output_pipe(owner)?];
+        let (reading, writing) = input.map(input_pipe).transpose()?.unzip();
         let child = SandboxRole::Init
             .command()
             .stdin(Stdio::from(control))
@@ -92,13 +100,15 @@ impl Spawned {
             .spawn()
             .map_err(ExecError::Start)?;
         let processes = Processes::watch(child, channel)?;
-        Ok(Self {
+        let spawned = Self {
             processes,
             streams: Streams {
+                input: writing,
                 stdout: Some(stdout),
                 stderr: Some(stderr),
             },
-        })
+        };
+        Ok((spawned, reading))
     }
 
     /// Tells it everything, and waits until its PID 1 is there.
@@ -131,16 +141,22 @@ pub(crate) enum Proceeding {
 
 impl Isolated {
     /// Lets it go on, and waits until the command runs.
-    pub(crate) fn proceed(self, cancel: &CancelToken) -> Result<Proceeded, ExecError> {
+    pub(crate) fn proceed(
+        self,
+        terminal: Option<TerminalSize>,
+        cancel: &CancelToken,
+    ) -> Result<Proceeded, ExecError> {
         self.processes.tell(&ToInit::Proceed, &[])?;
         match self.processes.hear(cancel)? {
-            (FromInit::Started { stubs }, descriptors) => {
+            (FromInit::Started { stubs }, mut descriptors) => {
+                let terminal = terminal.and_then(|_| descriptors.pop());
                 let stubs = stubs::received(stubs, descriptors).ok_or_else(out_of_order)?;
                 let Self { processes, streams } = self;
                 Ok(Proceeded::Running(Running {
                     processes,
                     streams,
                     stubs,
+                    terminal,
                 }))
             }
             (FromInit::Failed(failure), _) => Ok(Proceeded::Failed(failure)),
@@ -150,24 +166,35 @@ impl Isolated {
 }
 
 impl Running {
-    /// Passes output on until everything in the sandbox is gone.
+    /// Passes output on, and what is said to the command, until everything in the sandbox is gone.
     pub(crate) fn wait(
         self,
         output: &mut dyn OutputSink,
+        talk: Option<&Talk<'_>>,
         cancel: &CancelToken,
     ) -> Result<Exited, ExecError> {
         let Self {
             processes,
             mut streams,
             stubs,
+            terminal,
         } = self;
+        let terminal = terminal
+            .map(|terminal| streams.join(terminal))
+            .transpose()?;
+        let mut conversation = Conversation::new(talk, streams.input.take(), terminal);
         let mut status = None;
         loop {
-            let ready = wait_for_news(&processes, &streams, cancel, status.is_some())?;
+            let sources = (&processes, &streams, &conversation);
+            let ready = wait_for_news(sources, cancel, status.is_some())?;
             if ready.cancelled {
                 return Err(ExecError::Cancelled);
             }
             streams.pass_on(ready.streams, output)?;
+            for signal in conversation.go_on(ready.talk) {
+                // A command that has ended needs none.
+                drop(processes.tell(&ToInit::Signal(signal), &[]));
+            }
             if ready.told {
                 status = processes.hear_status()?;
             }
@@ -184,11 +211,11 @@ struct Ready {
     cancelled: bool,
     told: bool,
     streams: [bool; 2],
+    talk: [bool; SOURCES],
 }
 
 fn wait_for_news(
-    processes: &Processes,
-    streams: &Streams,
+    (processes, streams, conversation): (&Processes, &Streams, &Conversation<'_>),
     cancel: &CancelToken,
     has_status: bool,
 ) -> Result<Ready, ExecError> {
@@ -201,20 +228,26 @@ fn wait_for_news(
         streams.stdout.as_ref().map(|pipe| pipe.as_fd()),
         streams.stderr.as_ref().map(|pipe| pipe.as_fd()),
     ];
-    let mut polled: Vec<_> = sources
+    let talk = conversation.polled();
+    let listened = sources
         .iter()
+        .map(|fd| fd.map(|fd| (fd, PollFlags::POLLIN)));
+    let mut polled: Vec<_> = listened
+        .chain(talk)
         .flatten()
-        .map(|fd| PollFd::new(*fd, PollFlags::POLLIN))
+        .map(|(fd, flags)| PollFd::new(fd, flags))
         .collect();
     wait_for_any(&mut polled).map_err(ExecError::Watch)?;
     let mut answers = polled.iter().map(|source| source.any().unwrap_or(false));
     let [ended, cancelled, told, stdout, stderr] =
         sources.map(|source| source.is_some() && answers.next().unwrap_or(false));
+    let talk = talk.map(|source| source.is_some() && answers.next().unwrap_or(false));
     Ok(Ready {
         ended,
         cancelled,
         told,
         streams: [stdout, stderr],
+        talk,
     })
 }
 
@@ -337,14 +370,29 @@ impl Drop for Processes {
     }
 }
 
-/// The reading ends of the command's pipes; `None` after the last writer closed one.
+/// Our ends of the command's streams; `None` after the last writer closed one.
 #[derive(Debug)]
 struct Streams {
+    input: Option<File>,
     stdout: Option<File>,
     stderr: Option<File>,
 }
 
 impl Streams {
+    /// Puts a terminal in the place of all streams; returns it for what is asked of a terminal alone.
+    fn join(&mut self, terminal: OwnedFd) -> Result<OwnedFd, ExecError> {
+        do_not_block(&terminal).map_err(ExecError::Watch)?;
+        let copy = || {
+            terminal
+                .try_clone()
+                .map(File::from)
+                .map_err(ExecError::Start)
+        };
+        self.stdout = Some(copy()?);
+        self.input = Some(copy()?);
+        Ok(terminal)
+    }
+
     fn pass_on(&mut self, ready: [bool; 2], output: &mut dyn OutputSink) -> Result<(), ExecError> {
         let streams = [
             (Stream::Stdout, &mut self.stdout),
@@ -383,19 +431,42 @@ fn pass_on(
         }
         Ok(count) => {
             output.write(stream, chunk.get(..count).unwrap_or_default());
+            if !output.is_open(stream) {
+                *pipe = None;
+            }
             Ok(true)
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
+        // A terminal that nobody has open any more.
+        Err(error) if error.raw_os_error() == Some(Errno::EIO as i32) => {
+            *pipe = None;
+            Ok(false)
+        }
         Err(error) => Err(error),
     }
 }
 
-/// Makes a pipe that `uid` owns, of which our end does not block.
-fn pipe(uid: BuilderId, gid: BuilderId) -> Result<(File, OwnedFd), ExecError> {
+/// Makes a pipe for output of a command, of which our end does not block.
+fn output_pipe(owner: (BuilderId, BuilderId)) -> Result<(File, OwnedFd), ExecError> {
+    let (reading, writing) = pipe(owner)?;
+    do_not_block(&reading).map_err(ExecError::Watch)?;
+    Ok((reading.into(), writing))
+}
+
+/// Makes a pipe for what a command reads, of which our end does not block.
+fn input_pipe(owner: (BuilderId, BuilderId)) -> Result<(OwnedFd, File), ExecError> {
+    let (reading, writing) = pipe(owner)?;
+    do_not_block(&writing).map_err(ExecError::Watch)?;
+    Ok((reading, writing.into()))
+}
+
+/// Makes a pipe that a command's user owns.
+fn pipe((uid, gid): (BuilderId, BuilderId)) -> Result<(OwnedFd, OwnedFd), ExecError> {
     let (reading, writing) = pipe2(OFlag::O_CLOEXEC)
         .called(|| "pipe2(O_CLOEXEC)".to_owned())
         .map_err(ExecError::Watch)?;
+    // Both ends are one file.
     fchown(
         &writing,
         Some(Uid::from_raw(uid.0)),
@@ -403,8 +474,7 @@ fn pipe(uid: BuilderId, gid: BuilderId) -> Result<(File, OwnedFd), ExecError> {
     )
     .called(|| format!("fchown(pipe, {}, {})", uid.0, gid.0))
     .map_err(ExecError::Watch)?;
-    do_not_block(&reading).map_err(ExecError::Watch)?;
-    Ok((reading.into(), writing))
+    Ok((reading, writing))
 }
 
 /// Only for the end that is ours: a program expects its standard output to block.

@@ -4,7 +4,7 @@
 //! first process                         builder
 //!      │ ◄──────────── Unshared ──────────── │   it has a user namespace without ids
 //!      │ ───────────── Mapped(ids) ────────► │   the ids are there, and so are secret variables
-//!      │ ───────────── Cancel(signal) ─────► │   as often as the user asks
+//!      │ ───────────── Signal(number) ─────► │   as often as the user sends one
 //!      ✕ closed: the other one is gone       ✕
 //!
 //! builder                               init
@@ -13,12 +13,14 @@
 //!      │ ───── Proceed ────────────────────► │   PID 1 builds the root and starts the command
 //!      │ ◄──── Started + descriptors ─────── │   or
 //!      │ ◄──── Failed(InitFailure) ───────── │   and nothing follows
+//!      │ ───── Signal(number) ─────────────► │   as often as there is one for the command
 //!      │ ◄──── Exited(status) ────────────── │   PID 1 ends, and the kernel all that is left with it
 //!      ✕ closed: the other one is gone       ✕
 //! ```
 //!
-//! Descriptors of `Setup`: the root, the user namespace if there is one to join, then those of the
-//! mounts. Descriptors of `Started`: two for each stub, the directory it is in and the stub.
+//! Descriptors of `Setup`: the root, the user namespace if there is one to join, what the command reads if it
+//! reads anything, then those of the mounts. Descriptors of `Started`: two for each stub, the directory it is in
+//! and the stub; then our end of the terminal, if there is one.
 
 use std::fmt;
 
@@ -44,8 +46,8 @@ pub(crate) enum ToBuilder {
         /// Variables of the user's that are in no environment, since everybody could read them there.
         secrets: Vec<SecretVariable>,
     },
-    /// The number of the signal that asks for it.
-    Cancel(i32),
+    /// The number of a signal: the wish to end, unless a command is there that it is for.
+    Signal(i32),
 }
 
 /// From the builder to `init`.
@@ -53,6 +55,8 @@ pub(crate) enum ToBuilder {
 pub(crate) enum ToInit {
     Setup(Box<Setup>),
     Proceed,
+    /// The number of a signal for the command.
+    Signal(i32),
 }
 
 /// What `init` needs to know beside the specification.
@@ -62,6 +66,8 @@ pub(crate) struct Setup {
     pub(crate) ids: IdMap,
     /// Whether a user namespace to join is among the descriptors.
     pub(crate) joins_user_namespace: bool,
+    /// Whether what the command reads is among the descriptors.
+    pub(crate) has_input: bool,
     /// The limit on open files that the user was given; the builder raised its own.
     pub(crate) open_files: OpenFiles,
     /// Whether abstract sockets outside of the sandbox are to be withheld.
@@ -184,14 +190,16 @@ setup_steps! {
     MaskedPaths = "mask paths",
     /// The root becomes the root directory, and the old one is gone.
     Pivot = "change the root directory",
+    /// The root is made read-only, if that is asked for.
+    RootAccess = "close the root to writing",
     /// Loopback is switched on, if the sandbox has its own network.
     Loopback = "switch loopback on",
     /// The host name is set.
     Hostname = "set the host name",
     /// The command's process is made.
     Fork = "start a process",
-    /// The command's process leaves the terminal, gets an empty standard input, and has no signal
-    /// blocked or ignored.
+    /// The command's process leaves the terminal for one of its own or none, gets what it is to read, and has
+    /// no signal blocked or ignored.
     Session = "leave the terminal",
     /// All descriptors but the standard streams close at the end.
     Descriptors = "close descriptors",

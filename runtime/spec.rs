@@ -47,6 +47,20 @@ pub struct SandboxSpec {
     pub shared_memory_bytes: u64,
     /// Limits that it has instead of those of this process, each resource once.
     pub limits: Vec<ResourceLimit>,
+    /// What it may do with the root itself. What is mounted below has an access of its own.
+    pub root_access: Access,
+    /// Whether its standard streams are one terminal, and how large that is at first. Without one, it has two
+    /// pipes to write to.
+    pub terminal: Option<TerminalSize>,
+}
+
+/// How large a terminal is, in characters. 0 is for what nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TerminalSize {
+    /// How many lines it has.
+    pub rows: u16,
+    /// How many characters a line has.
+    pub columns: u16,
 }
 
 /// What a command is kept from.
@@ -173,7 +187,7 @@ pub enum Access {
 impl SandboxSpec {
     /// Returns a specification of `arguments` run as the sandbox's root in its root directory, with
     /// the host's network, the default host name, the confinement of a container, and neither
-    /// environment nor mounts.
+    /// environment, mounts nor a terminal.
     pub fn new(arguments: Vec<Vec<u8>>) -> Self {
         Self {
             arguments,
@@ -187,6 +201,8 @@ impl SandboxSpec {
             confinement: Confinement::Container,
             shared_memory_bytes: DEFAULT_SHARED_MEMORY_BYTES,
             limits: Vec::new(),
+            root_access: Access::ReadWrite,
+            terminal: None,
         }
     }
 }

@@ -36,7 +36,7 @@ pub(crate) mod nested;
 mod plan;
 
 pub use builder::{Builder, EnterError, ORPHAN_GRACE, Watch, WatchError};
-pub use first::{BuilderCommand, BuilderError, BuilderExit, run_builder};
+pub use first::{BuilderCommand, BuilderError, BuilderExit, SignalsAre, run_builder};
 pub use nested::{CommandNamespace, NamespaceError};
 pub use plan::{
     BuilderId, Caller, IdMap, IdPlan, IdSources, MapWriter, PRIVATE_RANGE, SandboxId, SingleReason,

@@ -2,21 +2,33 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
-use nix::unistd::{AccessFlags, chdir, dup2_stdin, faccessat, getcwd, setsid};
+use nix::unistd::{
+    AccessFlags, chdir, dup2_stderr, dup2_stdin, dup2_stdout, faccessat, getcwd, setsid,
+};
 
 use crate::protocol::{InitFailure, Setup, SetupStep};
 use crate::spec::{Confinement, SecretVariable};
-use crate::sys::{CallError, Called as _, file, process, quoted, signal};
+use crate::sys::{CallError, Called as _, file, process, quoted, signal, terminal};
 use crate::{credentials, landlock, rlimit, seccomp};
 
 /// What a step of the command's process works with.
 pub(crate) struct Launch<'l> {
     setup: &'l Setup,
     dev: BorrowedFd<'l>,
+    streams: &'l Streams<'l>,
+}
+
+/// What the command reads from and writes to, beside the pipes that this process has.
+#[derive(Debug)]
+pub(super) struct Streams<'s> {
+    /// What it reads; nothing without one.
+    pub(super) input: Option<&'s OwnedFd>,
+    /// The terminal that all three streams are.
+    pub(super) terminal: Option<&'s OwnedFd>,
 }
 
 type Prepare = fn(&Launch<'_>) -> Result<(), CallError>;
@@ -40,8 +52,12 @@ pub(crate) const STEPS: &[(SetupStep, Prepare)] = &[
 ];
 
 /// Becomes the command. Returns only if that failed.
-pub(super) fn execute(setup: &Setup, dev: BorrowedFd<'_>) -> InitFailure {
-    let launch = Launch { setup, dev };
+pub(super) fn execute(setup: &Setup, dev: BorrowedFd<'_>, streams: &Streams<'_>) -> InitFailure {
+    let launch = Launch {
+        setup,
+        dev,
+        streams,
+    };
     for (step, prepare) in STEPS {
         if let Err(error) = prepare(&launch) {
             return InitFailure::new(*step, &error);
@@ -54,8 +70,23 @@ pub(super) fn execute(setup: &Setup, dev: BorrowedFd<'_>) -> InitFailure {
 fn leave_terminal(launch: &Launch<'_>) -> Result<(), CallError> {
     setsid().called(|| "setsid()".to_owned())?;
     signal::reset()?;
+    if let Some(terminal) = launch.streams.terminal {
+        return enter_terminal(terminal);
+    }
+    if let Some(input) = launch.streams.input {
+        return dup2_stdin(input).called(|| "dup2(input, 0)".to_owned());
+    }
     let null = file::open(launch.dev, c"null", OFlag::O_RDONLY, 0)?;
     dup2_stdin(null.as_fd()).called(|| "dup2(/dev/null, 0)".to_owned())
+}
+
+/// Makes a terminal that of this session, and all three streams.
+fn enter_terminal(terminal: &OwnedFd) -> Result<(), CallError> {
+    terminal::take_control(terminal.as_fd())?;
+    dup2_stdin(terminal)
+        .and_then(|()| dup2_stdout(terminal))
+        .and_then(|()| dup2_stderr(terminal))
+        .called(|| "dup2(terminal, 0, 1, 2)".to_owned())
 }
 
 fn close_descriptors() -> Result<(), CallError> {

@@ -3,23 +3,24 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::prctl;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{ForkResult, Pid, pipe2, setsid};
+use nix::unistd::{ForkResult, Gid, Pid, Uid, fchown, pipe2, setsid};
 
 use super::{Handed, InitEnd, command, fail, root};
 use crate::channel::{Received, wait_for_any};
 use crate::mountpoint::Stub;
 use crate::protocol::{ExitStatus, FromInit, InitFailure, Setup, SetupStep, ToInit};
+use crate::spec::SandboxUser;
 use crate::sys::process::Ending;
-use crate::sys::{CallError, Called as _, process};
+use crate::sys::{CallError, Called as _, process, terminal};
 
 /// Is PID 1 to its end.
 pub(super) fn serve(channel: &InitEnd, setup: &Setup, handed: Handed) -> ExitCode {
@@ -28,7 +29,12 @@ pub(super) fn serve(channel: &InitEnd, setup: &Setup, handed: Handed) -> ExitCod
     };
     match start(channel, setup, handed) {
         Ok(Started::Command) => ExitCode::FAILURE,
-        Ok(Started::First { command, endings }) => watch(channel, command, &endings),
+        Ok(Started::First {
+            command,
+            endings,
+            // Ours stays open, so that the other end is not told of an end before everything has ended.
+            terminal: _terminal,
+        }) => watch(channel, command, &endings),
         Err(failure) => fail(channel, failure),
     }
 }
@@ -38,14 +44,21 @@ enum Started {
     /// The command's process, which could not execute it and has said so.
     Command,
     /// PID 1.
-    First { command: Pid, endings: SignalFd },
+    First {
+        command: Pid,
+        endings: SignalFd,
+        terminal: Option<OwnedFd>,
+    },
 }
 
-fn start(channel: &InitEnd, setup: &Setup, handed: Handed) -> Result<Started, InitFailure> {
+fn start(channel: &InitEnd, setup: &Setup, mut handed: Handed) -> Result<Started, InitFailure> {
     let at = |step| move |error: CallError| InitFailure::new(step, &error);
     protect().map_err(at(SetupStep::Namespaces))?;
+    let input = handed.input.take();
     let scene = root::build(setup, handed)?;
     let dev = root::mounted(scene.dev.as_ref(), "/dev").map_err(at(SetupStep::Fork))?;
+    let terminal = open_terminal(setup, dev).map_err(at(SetupStep::Fork))?;
+    let (outer, inner) = terminal.unzip();
     let endings = note_endings().map_err(at(SetupStep::Fork))?;
     let (reading, writing) = pipe2(OFlag::O_CLOEXEC)
         .called(|| "pipe2(O_CLOEXEC)".to_owned())
@@ -53,18 +66,23 @@ fn start(channel: &InitEnd, setup: &Setup, handed: Handed) -> Result<Started, In
     match process::fork().map_err(at(SetupStep::Fork))? {
         ForkResult::Child => {
             drop(reading);
-            let failure = command::execute(setup, dev);
+            let streams = command::Streams {
+                input: input.as_ref(),
+                terminal: inner.as_ref(),
+            };
+            let failure = command::execute(setup, dev, &streams);
             // PID 1 waits for this pipe to close; nobody else can be told.
             drop(serde_json::to_writer(File::from(writing), &failure));
             Ok(Started::Command)
         }
         ForkResult::Parent { child } => {
-            drop(writing);
+            drop((writing, input));
             await_execution(reading)?;
-            tell_started(channel, &scene.stubs);
+            tell_started(channel, &scene.stubs, outer);
             Ok(Started::First {
                 command: child,
                 endings,
+                terminal: inner,
             })
         }
     }
@@ -76,6 +94,23 @@ fn protect() -> Result<(), CallError> {
     // It is root of the namespace, as commands are, and its /proc/1 is in theirs.
     prctl::set_dumpable(false).called(|| "prctl(PR_SET_DUMPABLE, 0)".to_owned())?;
     setsid().map(drop).called(|| "setsid()".to_owned())
+}
+
+/// Makes the command's terminal if it has one: the end that the builder gets, and the command's own.
+fn open_terminal(
+    setup: &Setup,
+    dev: BorrowedFd<'_>,
+) -> Result<Option<(OwnedFd, OwnedFd)>, CallError> {
+    let Some(size) = setup.spec.terminal else {
+        return Ok(None);
+    };
+    let (ours, theirs) = terminal::open_pair(dev)?;
+    terminal::set_size(ours.as_fd(), size)?;
+    let SandboxUser { uid, .. } = setup.spec.user;
+    // The group is that of terminals already.
+    fchown(&theirs, Some(Uid::from_raw(uid)), None::<Gid>)
+        .called(|| format!("fchown(terminal, {uid}, -1)"))?;
+    Ok(Some((ours, theirs)))
 }
 
 /// Has the ends of children noted in a descriptor.
@@ -105,11 +140,12 @@ fn await_execution(report: OwnedFd) -> Result<(), InitFailure> {
     }
 }
 
-fn tell_started(channel: &InitEnd, stubs: &[Stub]) {
+fn tell_started(channel: &InitEnd, stubs: &[Stub], terminal: Option<OwnedFd>) {
     let records = stubs.iter().map(|stub| stub.record.clone()).collect();
     let descriptors: Vec<BorrowedFd<'_>> = stubs
         .iter()
         .flat_map(|stub| [stub.parent.as_fd(), stub.entry.as_fd()])
+        .chain(terminal.as_ref().map(AsFd::as_fd))
         .collect();
     // If the builder is gone, the watch notices.
     drop(channel.send(&FromInit::Started { stubs: records }, &descriptors));
@@ -133,8 +169,7 @@ fn watch(channel: &InitEnd, command: Pid, endings: &SignalFd) -> ExitCode {
             return ExitCode::FAILURE;
         }
         let [told, ended] = sources.map(|source| source.any().unwrap_or(false));
-        if told {
-            // The builder has nothing more to say: its end of the socket is closed.
+        if told && !pass_signal_on(channel, command) {
             return ExitCode::FAILURE;
         }
         if ended {
@@ -142,6 +177,18 @@ fn watch(channel: &InitEnd, command: Pid, endings: &SignalFd) -> ExitCode {
             endings.read_signal().unwrap_or_default();
         }
     }
+}
+
+/// Passes the signal that the builder sends on to the command; says whether the builder is still there.
+fn pass_signal_on(channel: &InitEnd, command: Pid) -> bool {
+    let Ok(Received::Message(ToInit::Signal(number), _)) = channel.receive() else {
+        return false;
+    };
+    if let Ok(signal) = Signal::try_from(number) {
+        // It is not reaped yet, so its number is still its own.
+        kill(command, signal).unwrap_or_default();
+    }
+    true
 }
 
 /// Reaps every child that has ended, and returns how the command did if it is among them.

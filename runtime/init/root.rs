@@ -49,6 +49,7 @@ pub(crate) const STEPS: &[(SetupStep, Build)] = &[
     (SetupStep::Mounts, |scene| scene.mount_specified()),
     (SetupStep::MaskedPaths, mask::mask_paths),
     (SetupStep::Pivot, |scene| scene.pivot()),
+    (SetupStep::RootAccess, |scene| scene.restrict_root()),
     (SetupStep::Loopback, |scene| scene.raise_loopback()),
     (SetupStep::Hostname, |scene| scene.set_hostname()),
 ];
@@ -183,6 +184,14 @@ impl Scene<'_> {
         let path = OsStr::from_bytes(&self.setup.spec.working_directory);
         let mut builder = DirBuilder::new();
         drop(builder.recursive(true).mode(0o755).create(path));
+    }
+
+    /// Only the root itself: what is mounted below it may be there to be written to.
+    fn restrict_root(&mut self) -> Result<(), CallError> {
+        match self.setup.spec.root_access {
+            Access::ReadWrite => Ok(()),
+            Access::ReadOnly => mount::mount_setattr(self.root.as_fd(), READ_ONLY, Depth::Single),
+        }
     }
 
     fn raise_loopback(&mut self) -> Result<(), CallError> {

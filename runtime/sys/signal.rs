@@ -24,6 +24,15 @@ pub(crate) const ENDING: [Signal; 4] = [
     Signal::SIGQUIT,
 ];
 
+/// Further signals that mean a command, where there is one to be told: with [`ENDING`] those that a user sends
+/// by hand or that a terminal makes.
+pub(crate) const FOR_COMMANDS: [Signal; 4] = [
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGALRM,
+    Signal::SIGWINCH,
+];
+
 /// Where [`note`] writes. The one piece of global state of this crate: the kernel hands a handler
 /// nothing but the number of the signal.
 static NOTES: AtomicI32 = AtomicI32::new(-1);
@@ -47,18 +56,24 @@ pub(crate) fn note_endings() -> Result<OwnedFd, CallError> {
     let (reading, writing) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
         .called(|| "pipe2(O_CLOEXEC|O_NONBLOCK)".to_owned())?;
     NOTES.store(writing.into_raw_fd(), Ordering::Relaxed);
+    note_more(&ENDING)?;
+    Ok(reading)
+}
+
+/// Has further signals written into the pipe.
+pub(crate) fn note_more(signals: &[Signal]) -> Result<(), CallError> {
     let action = SigAction::new(
         SigHandler::Handler(note),
         SaFlags::SA_RESTART,
         SigSet::empty(),
     );
-    for signal in ENDING {
-        let before = set_action(signal, &action)?;
+    for signal in signals {
+        let before = set_action(*signal, &action)?;
         if matches!(before.handler(), SigHandler::SigIgn) {
-            set_action(signal, &before)?;
+            set_action(*signal, &before)?;
         }
     }
-    Ok(reading)
+    Ok(())
 }
 
 /// Gives every signal its default action and unblocks all: what a program expects to be started

@@ -1,9 +1,11 @@
 //! The builder's side: it makes its namespace, waits for ids, and watches the first process.
 
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
@@ -17,6 +19,7 @@ use super::IdMap;
 use crate::cancel::{CancelReason, CancelToken};
 use crate::channel::{Channel, ChannelError, Received, wait_for_any};
 use crate::credentials;
+use crate::inbox::{SignalInbox, SignalSlot};
 use crate::protocol::{OpenFiles, ToBuilder, ToFirst};
 use crate::rlimit;
 use crate::role::{BuilderRole, PROGRAM_NAME};
@@ -60,6 +63,7 @@ pub struct Builder {
     cancel: CancelToken,
     channel: BuilderEnd,
     signals: OwnedFd,
+    relay: Arc<OnceLock<SignalSlot>>,
     open_files: OpenFiles,
 }
 
@@ -115,6 +119,7 @@ impl BuilderRole {
             cancel,
             channel,
             signals,
+            relay: Arc::default(),
             open_files,
         })
     }
@@ -141,6 +146,24 @@ impl Builder {
         self.open_files
     }
 
+    /// Returns where signals go from now on: to a command, and not to this process's own work. Once only.
+    ///
+    /// The first process must have been told that signals are messages
+    /// ([`SignalsAre::Messages`](super::SignalsAre)); then it is it that passes them on, and what reaches this
+    /// process besides, as the whole foreground of a terminal is reached, says the same again.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the process has no descriptors left, or signals go to a command already.
+    pub fn relay_signals(&self) -> Result<SignalInbox, CallError> {
+        let (inbox, slot) = SignalInbox::create()?;
+        self.relay.set(slot).map_err(|_slot| {
+            CallError::new("have signals passed on a second time", Errno::EBUSY)
+        })?;
+        signal::note_more(&signal::FOR_COMMANDS)?;
+        Ok(inbox)
+    }
+
     /// Starts to watch the first process and the signals to this one.
     ///
     /// Until this is called, signals that ask to end are only noted.
@@ -155,6 +178,7 @@ impl Builder {
             cancel: self.cancel.clone(),
             channel: BuilderEnd::over(self.channel.as_fd().try_clone_to_owned().map_err(failed)?),
             signals: self.signals.try_clone().map_err(failed)?,
+            relay: Arc::clone(&self.relay),
             stopped,
         };
         let thread = std::thread::Builder::new()
@@ -183,6 +207,7 @@ struct Watcher {
     cancel: CancelToken,
     channel: BuilderEnd,
     signals: OwnedFd,
+    relay: Arc<OnceLock<SignalSlot>>,
     stopped: OwnedFd,
 }
 
@@ -204,12 +229,15 @@ impl Watcher {
             }
             if signalled {
                 for number in signal::take_noted(self.signals.as_fd()) {
-                    self.cancel_by(number.into());
+                    // The first process passes it on.
+                    if self.relay.get().is_none() {
+                        self.cancel_by(number.into());
+                    }
                 }
             }
             if told {
                 match self.channel.receive() {
-                    Ok(Received::Message(ToBuilder::Cancel(number), _)) => self.cancel_by(number),
+                    Ok(Received::Message(ToBuilder::Signal(number), _)) => self.signal(number),
                     Ok(Received::Message(ToBuilder::Mapped { .. }, _)) => {}
                     Ok(Received::Closed | Received::Cancelled) | Err(_) => return self.give_up(),
                 }
@@ -217,8 +245,19 @@ impl Watcher {
         }
     }
 
+    fn signal(&self, number: i32) {
+        match self.relay.get() {
+            Some(slot) => slot.put(number),
+            None => self.cancel_by(number),
+        }
+    }
+
     fn cancel_by(&self, number: i32) {
         let signal = Signal::try_from(number).unwrap_or(Signal::SIGTERM);
+        if !signal::ENDING.contains(&signal) {
+            // It is for a command that is not there yet.
+            return;
+        }
         debug!(%signal, "asked to end");
         self.cancel.cancel(CancelReason::Signal(signal));
     }

@@ -42,6 +42,17 @@ pub struct BuilderCommand<'c> {
     pub plan: &'c IdPlan,
     /// Who maps them if the plan is for [`MapWriter::Helpers`].
     pub helpers: &'c dyn IdMapper,
+    /// What signals to this process mean.
+    pub signals: SignalsAre,
+}
+
+/// What signals to the first process mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignalsAre {
+    /// The wish to end; the second one is an order.
+    Wishes,
+    /// Messages to a command of the builder's ([`crate::Builder::relay_signals`]), as many as there are.
+    Messages,
 }
 
 /// How the builder ended.
@@ -78,7 +89,8 @@ pub enum BuilderError {
 /// Runs this program as the builder to its end.
 ///
 /// The builder inherits the standard streams. Signals that ask this process to end are passed on as
-/// the wish to cancel; a second one kills the builder, and with it everything that it has started.
+/// the wish to cancel; a second one kills the builder, and with it everything that it has started, unless
+/// signals are messages.
 ///
 /// Must be called at most once in a process.
 ///
@@ -92,10 +104,13 @@ pub fn run_builder(command: &BuilderCommand<'_>) -> Result<BuilderExit, BuilderE
     let (channel, theirs) = Channel::pair().map_err(BuilderError::Start)?;
     // Before the child exists, so that no signal of the user's falls between the two.
     let signals = signal::note_endings().map_err(BuilderError::Start)?;
+    if command.signals == SignalsAre::Messages {
+        signal::note_more(&signal::FOR_COMMANDS).map_err(BuilderError::Start)?;
+    }
     let child = Child::start(command, &theirs)?;
     drop(theirs);
     match introduce(&channel, command, &child) {
-        Ok(()) => child.supervise(&channel, &signals),
+        Ok(()) => child.supervise(&channel, &signals, command.signals),
         Err(error) => {
             child.kill();
             drop(child.wait());
@@ -171,7 +186,12 @@ impl Child {
     }
 
     /// Waits for the end, passing signals on.
-    fn supervise(self, channel: &FirstEnd, signals: &OwnedFd) -> Result<BuilderExit, BuilderError> {
+    fn supervise(
+        self,
+        channel: &FirstEnd,
+        signals: &OwnedFd,
+        meaning: SignalsAre,
+    ) -> Result<BuilderExit, BuilderError> {
         let mut asked: Option<Instant> = None;
         loop {
             let mut sources =
@@ -189,16 +209,18 @@ impl Child {
                 match asked {
                     Some(since) if since.elapsed() < SAME_WISH => {}
                     Some(_) => self.kill(),
-                    None => self.cancel(channel, number),
+                    None => self.tell(channel, number),
                 }
-                asked.get_or_insert_with(Instant::now);
+                if meaning == SignalsAre::Wishes {
+                    asked.get_or_insert_with(Instant::now);
+                }
             }
         }
     }
 
     /// Asks the builder to end.
-    fn cancel(&self, channel: &FirstEnd, number: u8) {
-        let message = ToBuilder::Cancel(number.into());
+    fn tell(&self, channel: &FirstEnd, number: u8) {
+        let message = ToBuilder::Signal(number.into());
         // A builder that does not listen any more is about to end.
         if channel.send(&message, &[]).is_err() {
             self.kill();

@@ -10,7 +10,7 @@ use rootfs::IdStorage;
 use runtime::userns::{Caller, IdPlan, IdSources, plan_ids};
 use runtime::{
     Builder, BuilderCommand, BuilderExit, BuilderRole, ExecutorMode, KernelFeatures, Namespaces,
-    SecretVariable,
+    SecretVariable, SignalsAre,
 };
 use solver::emulation::Emulation;
 use solver::host_files::HostFiles;
@@ -50,6 +50,7 @@ pub(crate) fn run_builder(
         caller: &caller,
         plan: &plan,
         helpers: mapper,
+        signals: SignalsAre::Wishes,
     };
     runtime::run_builder(&command).map_err(|error| {
         let mut report = Report::new(Kind::Host, &error);

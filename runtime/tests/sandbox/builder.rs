@@ -225,6 +225,7 @@ fn side_by_side(
             root: root.as_fd(),
             mounts: Vec::new(),
             output: &mut output,
+            talk: None,
             cancel: builder.cancel(),
         };
         executor.run(step)?;
@@ -284,6 +285,7 @@ fn execute(
         root,
         mounts,
         output: &mut output,
+        talk: None,
         cancel: builder.cancel(),
     };
     let outcome = executor.run(step);

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitCode, Output, Stdio};
 
 use libtest_mimic::{Failed, Trial};
 use runtime::userns::{BuilderCommand, BuilderExit, Caller, IdPlan, IdSources, SingleReason};
-use runtime::{ExitStatus, SandboxSpec, run_builder};
+use runtime::{ExitStatus, SandboxSpec, SignalsAre, run_builder};
 use serde::{Deserialize, Serialize};
 use vendor_shim::idmap::{DirectIdMap, IdMapper, NewIdMap};
 
@@ -230,6 +230,7 @@ pub(crate) fn first(arguments: &[OsString]) -> ExitCode {
     words.extend(arguments.iter().skip(1).cloned());
     let environment: Vec<_> = std::env::vars_os().collect();
     let command = BuilderCommand {
+        signals: SignalsAre::Wishes,
         secrets: &[],
         arguments: &words,
         environment: &environment,

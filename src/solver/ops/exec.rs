@@ -129,6 +129,7 @@ fn execute(
         root: root.as_fd(),
         mounts: files,
         output: &mut |stream: Stream, bytes: &[u8]| lines.take(stream, bytes),
+        talk: None,
         cancel: &workshop.cancel,
     })?;
     lines.flush();
@@ -240,5 +241,6 @@ fn spec(step: &Step<'_>, op: &ExecOp, user: &ResolvedUser, mounts: &MountTable) 
         confinement: sandbox::confinement(&op.sandbox),
         shared_memory_bytes: sandbox::shared_memory_bytes(&op.sandbox),
         limits: sandbox::limits(&op.sandbox),
+        ..SandboxSpec::new(Vec::new())
     }
 }
