@@ -8,13 +8,16 @@
 //! * credentials go to the host that they are for and to the token server that it names, and nowhere else;
 //! * no secret is part of an error.
 //!
-//! Which servers answer for a repository, and who we are to them, is a [`HostSource`]'s to say.
+//! Which servers answer for a repository, and who we are to them, is a [`HostSource`]'s to say; [`RegistryConfig`] is the
+//! one that reads the users' files (`config`, `credentials`).
 #![forbid(unsafe_code)]
 
 mod answer;
 mod blob;
 mod challenge;
 mod client;
+mod config;
+mod credentials;
 mod error;
 mod host;
 pub mod limits;
@@ -29,6 +32,11 @@ mod upload;
 
 pub use blob::BlobStream;
 pub use client::{Registry, RegistryOptions};
+pub use config::{
+    Blocked, ConfigError, ConfigPlaces, NameError, Overrides, RegistryConfig, Verify,
+};
+pub use credentials::stored::{Kept, StoredError, StoredLogins};
+pub use credentials::{CredentialsError, DockerSettings, SecretText};
 pub use error::{ErrorMessage, Failure, Refusal, RegistryError};
 pub use host::{Access, Capabilities, Host, HostSource, HostTls, Login, LookupError};
 pub use manifest::{Expect, Manifest};
