@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::credential_helper::{CredentialHelpers, HelperCredentials, HelperError};
 use crate::emulation::{Architecture, EmulatorNotFound, Emulators, HostRegistrations};
 use crate::idmap::{IdMapError, IdMapper, IdMapping};
 
@@ -73,6 +75,76 @@ impl Emulators for FakeEmulators {
     }
 }
 
+/// Helper and server → user and secret.
+pub type Kept = BTreeMap<(String, String), HelperCredentials>;
+
+/// [`CredentialHelpers`] that keep everything in a table.
+#[derive(Debug, Default)]
+pub struct FakeCredentialHelpers {
+    /// What is kept. Several threads may ask.
+    pub kept: Mutex<Kept>,
+    /// What was asked, in its order: verb, helper, server.
+    pub asked: Mutex<Vec<String>>,
+    /// The helper that is not there.
+    pub missing: Option<String>,
+}
+
+impl FakeCredentialHelpers {
+    fn table(
+        &self,
+        verb: &str,
+        helper: &str,
+        server: &str,
+    ) -> Result<MutexGuard<'_, Kept>, HelperError> {
+        if let Ok(mut asked) = self.asked.lock() {
+            asked.push(format!("{verb} {helper} {server}").trim_end().to_owned());
+        }
+        if self.missing.as_deref() == Some(helper) {
+            return Err(HelperError::Missing {
+                helper: helper.to_owned(),
+                source: crate::program::ProgramNotFound {
+                    name: format!("docker-credential-{helper}"),
+                    searched: vec![PathBuf::from("/bin")],
+                },
+            });
+        }
+        Ok(self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl CredentialHelpers for FakeCredentialHelpers {
+    fn get(&self, helper: &str, server: &str) -> Result<Option<HelperCredentials>, HelperError> {
+        let table = self.table("get", helper, server)?;
+        Ok(table.get(&(helper.to_owned(), server.to_owned())).cloned())
+    }
+
+    fn store(
+        &self,
+        helper: &str,
+        server: &str,
+        credentials: &HelperCredentials,
+    ) -> Result<(), HelperError> {
+        let key = (helper.to_owned(), server.to_owned());
+        self.table("store", helper, server)?
+            .insert(key, credentials.clone());
+        Ok(())
+    }
+
+    fn erase(&self, helper: &str, server: &str) -> Result<(), HelperError> {
+        let key = (helper.to_owned(), server.to_owned());
+        self.table("erase", helper, server)?.remove(&key);
+        Ok(())
+    }
+
+    fn list(&self, helper: &str) -> Result<BTreeMap<String, String>, HelperError> {
+        let table = self.table("list", helper, "")?;
+        let of_helper = table.iter().filter(|((kept, _), _)| kept == helper);
+        Ok(of_helper
+            .map(|((_, server), credentials)| (server.clone(), credentials.user.clone()))
+            .collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +173,35 @@ mod tests {
             mapper.map(42, &[line], &[]).unwrap_err().to_string(),
             "write `0 7 1` to `/proc/42/uid_map`"
         );
+    }
+
+    #[test]
+    fn the_fake_credential_helpers_keep_and_remember() {
+        let helpers = FakeCredentialHelpers {
+            missing: Some("gone".to_owned()),
+            ..FakeCredentialHelpers::default()
+        };
+        let mine = HelperCredentials {
+            user: "me".to_owned(),
+            secret: "s".to_owned(),
+        };
+        helpers.store("pass", "r", &mine).unwrap();
+        assert_eq!(helpers.get("pass", "r").unwrap(), Some(mine));
+        assert_eq!(helpers.get("other", "r").unwrap(), None);
+        assert_eq!(helpers.list("pass").unwrap().len(), 1);
+        helpers.erase("pass", "r").unwrap();
+        assert_eq!(helpers.list("pass").unwrap().len(), 0);
+        helpers.get("gone", "r").unwrap_err();
+        let expected = [
+            "store pass r",
+            "get pass r",
+            "get other r",
+            "list pass",
+            "erase pass r",
+            "list pass",
+            "get gone r",
+        ];
+        assert_eq!(*helpers.asked.lock().unwrap(), expected);
     }
 
     #[test]

@@ -431,6 +431,7 @@ impl<'a> Session<'a> {
         let invocation = Invocation {
             arguments,
             environment: &self.environment(),
+            input: &[],
             directory: Some(call.directory),
             limit: call.limit,
             cancelled: self.cancelled,
@@ -443,7 +444,7 @@ impl<'a> Session<'a> {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    fn environment(&self) -> Vec<(&'static str, OsString)> {
+    fn environment(&self) -> Vec<(OsString, OsString)> {
         let mut environment: Vec<(&'static str, OsString)> = vec![
             ("HOME", self.home.clone().into()),
             ("GIT_CONFIG_GLOBAL", self.home.join(CONFIG).into()),
@@ -455,7 +456,8 @@ impl<'a> Session<'a> {
             ("GIT_CEILING_DIRECTORIES", self.home.clone().into()),
         ];
         environment.extend(self.access.environment());
-        environment
+        let owned = |(name, value): (&str, OsString)| (name.into(), value);
+        environment.into_iter().map(owned).collect()
     }
 }
 

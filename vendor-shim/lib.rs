@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod credential_helper;
 pub mod emulation;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;

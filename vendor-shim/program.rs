@@ -1,7 +1,7 @@
 //! Someone else's executable: found once, started with a clean environment, given a time limit.
 //!
-//! A helper inherits nothing from us but its arguments: its environment is [`CLEAN_ENVIRONMENT`],
-//! its standard input is empty, and no descriptor of ours is open in it. What it prints is
+//! A helper inherits nothing from us but its arguments: its environment is [`CLEAN_ENVIRONMENT`] and what the
+//! caller adds, its standard input is empty or what the caller gives it, and no descriptor of ours is open in it. What it prints is
 //! collected up to
 //! [`OUTPUT_LIMIT_BYTES`]; of its standard error the end is kept, its *last words*, because that is where
 //! programs say why they failed.
@@ -9,11 +9,11 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -22,6 +22,10 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::time::TimeSpec;
 use nix::unistd::Pid;
 use thiserror::Error;
+
+mod input;
+
+use input::Input;
 
 /// The whole environment of a helper. The search path serves helpers that start others in turn.
 pub const CLEAN_ENVIRONMENT: [(&str, &str); 2] = [
@@ -49,8 +53,10 @@ pub struct Program {
 pub struct Invocation<'a> {
     /// The arguments.
     pub arguments: &'a [OsString],
-    /// What its environment has beside [`CLEAN_ENVIRONMENT`].
-    pub environment: &'a [(&'static str, OsString)],
+    /// What its environment has beside [`CLEAN_ENVIRONMENT`], or in place of it.
+    pub environment: &'a [(OsString, OsString)],
+    /// What it reads from its standard input.
+    pub input: &'a [u8],
     /// Where it works; where we do when absent.
     pub directory: Option<&'a Path>,
     /// How long it may take.
@@ -61,7 +67,7 @@ pub struct Invocation<'a> {
 
 impl fmt::Debug for Invocation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the environment: it may hold what is secret.
+        // Neither the environment nor the input: they may hold what is secret.
         f.debug_struct("Invocation")
             .field("arguments", &self.arguments)
             .field("directory", &self.directory)
@@ -190,6 +196,7 @@ impl Program {
         self.run_as(&Invocation {
             arguments,
             environment: &[],
+            input: &[],
             directory: None,
             limit,
             cancelled: &|| false,
@@ -204,6 +211,27 @@ impl Program {
     /// Fails when it cannot be started, ends with a status other than 0, takes longer than its limit, or the job is
     /// cancelled.
     pub fn run_as(&self, invocation: &Invocation<'_>) -> Result<ProgramOutput, ProgramError> {
+        let (status, output) = self.run_to_end(invocation)?;
+        if status.success() {
+            return Ok(output);
+        }
+        Err(ProgramError::Failed {
+            program: self.path.clone(),
+            status,
+            last_words: output.last_words,
+        })
+    }
+
+    /// Runs the program to its end as [`Program::run_as`] does, and returns the status with what it printed: for
+    /// programs that say on their standard output why they failed.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be started, takes longer than its limit, or the job is cancelled.
+    pub fn run_to_end(
+        &self,
+        invocation: &Invocation<'_>,
+    ) -> Result<(ExitStatus, ProgramOutput), ProgramError> {
         let program = || self.path.clone();
         let mut child = self
             .command(invocation)
@@ -216,18 +244,9 @@ impl Program {
         let ended = wait(&mut child, &mut heard, invocation);
         let last_words = heard.last_words();
         let error = match ended {
-            Ok(End::Exited(status)) if status.success() => {
-                return Ok(ProgramOutput {
-                    stdout: heard.stdout,
-                    last_words,
-                });
-            }
             Ok(End::Exited(status)) => {
-                return Err(ProgramError::Failed {
-                    program: program(),
-                    status,
-                    last_words,
-                });
+                let stdout = heard.stdout;
+                return Ok((status, ProgramOutput { stdout, last_words }));
             }
             Ok(End::TimedOut) => ProgramError::TimedOut {
                 program: program(),
@@ -257,7 +276,11 @@ impl Program {
             .envs(invocation.environment.iter().cloned())
             // Its own group, so that what it starts is killed with it.
             .process_group(0)
-            .stdin(Stdio::null())
+            .stdin(if invocation.input.is_empty() {
+                Stdio::null()
+            } else {
+                Stdio::piped()
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         if let Some(directory) = invocation.directory {
@@ -303,6 +326,7 @@ fn wait(child: &mut Child, heard: &mut Heard, invocation: &Invocation<'_>) -> io
     let started = Instant::now();
     let mut stdout = child.stdout.take();
     let mut stderr = child.stderr.take();
+    let mut input = Input::new(child.stdin.take(), invocation.input);
     // A program's streams end a moment before the program does. The wait between two looks starts
     // short for that case and grows for a program that closed its streams and goes on.
     let mut pause = Duration::from_micros(100);
@@ -314,7 +338,11 @@ fn wait(child: &mut Child, heard: &mut Heard, invocation: &Invocation<'_>) -> io
         } else {
             pause.min(left)
         };
-        let [from_stdout, from_stderr] = readable(stdout.as_ref(), stderr.as_ref(), patience)?;
+        let [from_stdout, from_stderr, to_stdin] =
+            ready(stdout.as_ref(), stderr.as_ref(), input.pipe(), patience)?;
+        if to_stdin {
+            input.write_once()?;
+        }
         if from_stdout {
             read_once(&mut stdout, |chunk| heard.add_stdout(chunk))?;
         }
@@ -331,21 +359,26 @@ fn wait(child: &mut Child, heard: &mut Heard, invocation: &Invocation<'_>) -> io
     }
 }
 
-/// Waits up to `patience` for either stream; says which of them a read would not block on.
-fn readable(
+/// Waits up to `patience` for any stream; says on which of them the next read or write would not block.
+fn ready(
     stdout: Option<&ChildStdout>,
     stderr: Option<&ChildStderr>,
+    stdin: Option<&ChildStdin>,
     patience: Duration,
-) -> io::Result<[bool; 2]> {
-    let streams = [stdout.map(AsFd::as_fd), stderr.map(AsFd::as_fd)];
+) -> io::Result<[bool; 3]> {
+    let streams = [
+        stdout.map(|stream| (stream.as_fd(), PollFlags::POLLIN)),
+        stderr.map(|stream| (stream.as_fd(), PollFlags::POLLIN)),
+        stdin.map(|stream| (stream.as_fd(), PollFlags::POLLOUT)),
+    ];
     let mut polled: Vec<_> = streams
         .iter()
         .flatten()
-        .map(|stream| PollFd::new(*stream, PollFlags::POLLIN))
+        .map(|(stream, events)| PollFd::new(*stream, *events))
         .collect();
     match ppoll(&mut polled, Some(TimeSpec::from_duration(patience)), None) {
         Ok(_) => {}
-        Err(Errno::EINTR) => return Ok([false; 2]),
+        Err(Errno::EINTR) => return Ok([false; 3]),
         Err(errno) => return Err(errno.into()),
     }
     let mut ready = polled.iter().map(|stream| stream.any().unwrap_or(false));
@@ -468,6 +501,40 @@ mod tests {
                 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
             ]
         );
+    }
+
+    #[test]
+    fn run_to_end_gives_the_program_its_input_and_returns_status_and_output() {
+        let input = "line\n".repeat(40_000);
+        let arguments = ["-c".into(), "wc -l; echo $WHO >&2; exit 3".into()];
+        let invocation = Invocation {
+            arguments: &arguments,
+            environment: &[("WHO".into(), "me".into())],
+            input: input.as_bytes(),
+            directory: None,
+            limit: LIMIT,
+            cancelled: &|| false,
+        };
+        let shell = Program::at("/bin/sh".into());
+        let (status, output) = shell.run_to_end(&invocation).unwrap();
+        assert_eq!(status.code(), Some(3));
+        assert_eq!(output.stdout, b"40000\n");
+        assert_eq!(output.last_words, "me");
+    }
+
+    #[test]
+    fn a_program_need_not_read_its_input() {
+        let input = vec![b'x'; 1 << 20];
+        let invocation = Invocation {
+            arguments: &["-c".into(), "exec 0<&-; echo done".into()],
+            environment: &[],
+            input: &input,
+            directory: None,
+            limit: LIMIT,
+            cancelled: &|| false,
+        };
+        let output = Program::at("/bin/sh".into()).run_as(&invocation).unwrap();
+        assert_eq!(output.stdout, b"done\n");
     }
 
     #[test]
