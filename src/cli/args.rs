@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod policy;
+mod registry;
 mod result;
 mod sandbox;
 
 pub use policy::{BuildxArguments, PolicyArguments};
+pub use registry::{RegistryCommand, ServeArguments};
 pub use result::{ResultArguments, SquashArgument};
 pub use sandbox::{LegacyArguments, SandboxArguments};
 
@@ -50,6 +52,12 @@ pub enum Command {
         /// What is to be done with them.
         #[command(subcommand)]
         command: ImageCommand,
+    },
+    /// Run a registry of one's own
+    Registry {
+        /// What is to be done with it.
+        #[command(subcommand)]
+        command: RegistryCommand,
     },
 }
 

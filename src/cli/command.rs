@@ -5,6 +5,7 @@ mod call;
 pub(crate) mod failure;
 pub(crate) mod image_ls;
 pub(crate) mod load;
+pub(crate) mod registry;
 mod said;
 
 use std::collections::BTreeSet;
@@ -19,7 +20,7 @@ use crate::report::{Kind, Report};
 pub(crate) fn secret_variables(parsed: &Arguments, env: &Environment) -> BTreeSet<String> {
     match &parsed.command {
         Command::Build(build) => secret::variables(&build.secrets, env),
-        Command::Load(_) | Command::Image { .. } => BTreeSet::new(),
+        Command::Load(_) | Command::Image { .. } | Command::Registry { .. } => BTreeSet::new(),
     }
 }
 

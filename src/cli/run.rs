@@ -43,6 +43,9 @@ fn first(arguments: &[OsString]) -> Outcome {
         Ok(parsed) => parsed,
         Err(code) => return Ok(code),
     };
+    if let Command::Registry { command } = &parsed.command {
+        return command::registry::run(command);
+    }
     let (mut env, config) = surroundings()?;
     command::check(&parsed, &env, &config)?;
     let secrets = env.take_secrets(&command::secret_variables(&parsed, &env));
@@ -79,6 +82,7 @@ fn builder(role: BuilderRole, mut arguments: Vec<OsString>) -> Outcome {
         Command::Image {
             command: ImageCommand::Ls,
         } => command::image_ls::run(&builder, &places),
+        Command::Registry { command } => command::registry::run(command),
     }
 }
 

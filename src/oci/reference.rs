@@ -255,6 +255,16 @@ impl Reference {
     }
 }
 
+/// Tells whether a text can be a repository's path on a registry (distribution-spec, "Pulling manifests").
+pub fn is_repository_path(text: &str) -> bool {
+    text.len() <= REPOSITORY_PATH_MAX_BYTES && grammar::is_path(text)
+}
+
+/// Tells whether a text can be a tag (distribution-spec, "Pulling manifests").
+pub fn is_tag(text: &str) -> bool {
+    grammar::is_tag(text)
+}
+
 /// Parses `text`; errors speak of `written`, which is what the user wrote.
 fn parse_grammar(text: &str, written: &str) -> Result<Reference, ReferenceError> {
     let Some(parts) = grammar::split_reference(text) else {

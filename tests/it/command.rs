@@ -2,3 +2,4 @@
 
 mod image_ls;
 mod load;
+mod registry_serve;

@@ -138,6 +138,26 @@ impl Running {
         }
     }
 
+    /// Waits for a line of standard error that has `text` in it, and returns the line.
+    pub fn wait_for_line_with(&mut self, text: &str) -> String {
+        loop {
+            if let Some(line) = self.said.last().filter(|line| line.contains(text)) {
+                return line.clone();
+            }
+            assert!(
+                self.hear(),
+                "careen ended without `{text}`:\n{}",
+                self.said.join("\n")
+            );
+        }
+    }
+
+    /// Ends it without asking.
+    pub fn kill(self) -> Finished {
+        self.id().kill();
+        self.finish()
+    }
+
     /// Waits for one more line; says whether there was one.
     fn hear(&mut self) -> bool {
         match self.lines.recv_timeout(PATIENCE) {

@@ -89,7 +89,7 @@ fn is_port(text: &str) -> bool {
     is_all(text, |byte| byte.is_ascii_digit())
 }
 
-fn is_path(text: &str) -> bool {
+pub(super) fn is_path(text: &str) -> bool {
     text.split('/').all(is_path_component)
 }
 
