@@ -143,7 +143,7 @@ enum Step {
 
 impl Upload<'_> {
     fn run(&self, mount_from: Option<&Reference>) -> Result<Uploaded, Failure> {
-        let mut attempts = Attempts::new();
+        let mut attempts = self.session.attempts();
         if self.is_there()? {
             return Ok(Uploaded::Present);
         }
