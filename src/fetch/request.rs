@@ -278,7 +278,7 @@ impl Response {
 
     /// Returns how long the server asks to wait before the next attempt.
     pub fn retry_after(&self) -> Option<Duration> {
-        retry::retry_after(self.header("retry-after"))
+        retry::retry_after(self.header("retry-after"), self.header("date"))
     }
 
     /// Returns what a status means, where it is a known one.

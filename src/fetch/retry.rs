@@ -4,8 +4,9 @@ use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::date::parse_http_date;
 use crate::error::FetchError;
 use crate::limits::{ATTEMPT_LIMIT, PAUSE_LIMIT};
 
@@ -126,28 +127,48 @@ pub fn random_jitter() -> Jitter {
 #[derive(Debug, Clone)]
 pub struct Attempts {
     made: u32,
-    waited: Duration,
+    most: u32,
+    /// When the first attempt failed.
+    failed: Option<Instant>,
+    paused: Duration,
 }
 
 impl Attempts {
     /// Starts with the first attempt.
     pub fn new() -> Self {
+        Self::at_most(u32::MAX)
+    }
+
+    /// Starts with the first of so many attempts, or fewer if the policy says so.
+    pub fn at_most(most: u32) -> Self {
         Self {
             made: 1,
-            waited: Duration::ZERO,
+            most,
+            failed: None,
+            paused: Duration::ZERO,
         }
     }
 
     /// Begins to count anew: the last attempt went further than those before.
     pub fn progressed(&mut self) {
-        *self = Self::new();
+        *self = Self::at_most(self.most);
     }
 
     /// Returns the pause before the next attempt, which is counted; none when there is no other.
     pub fn next(&mut self, policy: &RetryPolicy, asked_for: Option<Duration>) -> Option<Duration> {
         self.made = self.made.saturating_add(1);
-        let pause = policy.pause(self.made, self.waited, asked_for)?;
-        self.waited = self.waited.saturating_add(pause);
+        if self.made > self.most {
+            return None;
+        }
+        // Attempts that end in a time-out take longer than the pauses; but what takes long is tried a few times as well.
+        let since = self.failed.get_or_insert_with(Instant::now).elapsed();
+        let waited = if self.made > ATTEMPT_LIMIT {
+            self.paused.max(since)
+        } else {
+            self.paused
+        };
+        let pause = policy.pause(self.made, waited, asked_for)?;
+        self.paused = self.paused.saturating_add(pause);
         Some(pause)
     }
 }
@@ -180,9 +201,18 @@ pub(crate) fn is_worth_another(error: &FetchError) -> bool {
     }
 }
 
-/// Reads a `Retry-After` header that is a number of seconds (RFC 9110, section 10.2.3). A date would need a clock.
-pub(crate) fn retry_after(header: Option<&str>) -> Option<Duration> {
-    header?.trim().parse().ok().map(Duration::from_secs)
+/// Reads a `Retry-After` header (RFC 9110, section 10.2.3): a number of seconds, or a date, which is compared with the
+/// server's own.
+pub(crate) fn retry_after(header: Option<&str>, date: Option<&str>) -> Option<Duration> {
+    let header = header?.trim();
+    if let Ok(seconds) = header.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let then = parse_http_date(header)?;
+    let now = parse_http_date(date?)?;
+    u64::try_from(then.checked_sub(now)?)
+        .ok()
+        .map(Duration::from_secs)
 }
 
 #[cfg(test)]
@@ -208,19 +238,69 @@ mod tests {
 
     #[test]
     fn a_server_says_how_long_to_wait_and_not_for_ever() {
-        assert_eq!(retry_after(Some("3")), Some(Duration::from_secs(3)));
-        for none in [
-            None,
-            Some("soon"),
-            Some("-1"),
-            Some("Sun, 06 Nov 1994 08:49:37 GMT"),
+        let (date, later) = (
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:42 GMT",
+        );
+        for (header, now, expected) in [
+            (Some("3"), None, Some(3)),
+            (Some(later), Some(date), Some(5)),
+            (Some(date), Some(later), None),
+            (Some(later), None, None),
+            (Some("soon"), Some(date), None),
+            (Some("-1"), None, None),
+            (None, Some(date), None),
         ] {
-            assert_eq!(retry_after(none), None, "{none:?}");
+            let expected = expected.map(Duration::from_secs);
+            assert_eq!(retry_after(header, now), expected, "{header:?} {now:?}");
         }
         assert_eq!(
             RetryPolicy::brief().pause(2, Duration::ZERO, Some(Duration::from_hours(1))),
             Some(PAUSE_LIMIT)
         );
+    }
+
+    fn pauses(policy: &RetryPolicy) -> Vec<Duration> {
+        let mut attempts = Attempts::new();
+        std::iter::from_fn(|| attempts.next(policy, None)).collect()
+    }
+
+    #[test]
+    fn what_must_not_be_lost_is_tried_for_a_minute_whatever_the_jitter() {
+        for (jitter, expected) in [(0.0, 8), (1.0, 11)] {
+            let policy = RetryPolicy::patient(Arc::new(move || jitter));
+            let pauses = pauses(&policy);
+            let total: Duration = pauses.iter().sum();
+            assert!(total >= Duration::from_mins(1), "{pauses:?}");
+            assert!(total <= Duration::from_secs(80), "{pauses:?}");
+            assert_eq!(pauses.len(), expected);
+            assert!(pauses.iter().all(|pause| *pause <= PAUSE_LIMIT));
+        }
+    }
+
+    #[test]
+    fn steady_attempts_are_as_many_and_as_far_apart_as_was_said() {
+        let pause = Duration::from_secs(45);
+        assert_eq!(pauses(&RetryPolicy::steady(3, pause)), [pause; 3]);
+        assert_eq!(pauses(&RetryPolicy::steady(0, pause)), []);
+    }
+
+    #[test]
+    fn progress_begins_the_attempts_anew() {
+        let policy = RetryPolicy::brief();
+        let mut attempts = Attempts::at_most(2);
+        assert!(attempts.next(&policy, None).is_some());
+        assert!(attempts.next(&policy, None).is_none());
+        attempts.progressed();
+        assert!(attempts.next(&policy, None).is_some());
+    }
+
+    #[test]
+    fn jitter_is_between_nothing_and_all() {
+        let jitter = random_jitter();
+        let numbers: Vec<_> = (0..100).map(|_| jitter()).collect();
+        assert!(numbers.iter().all(|number| (0.0..=1.0).contains(number)));
+        assert!(numbers.windows(2).any(|pair| pair[0] != pair[1]));
     }
 
     #[test]

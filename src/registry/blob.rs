@@ -21,7 +21,7 @@ const SLOW_AFTER: Duration = Duration::from_mins(1);
 
 /// A body that is slower than this is given up, in bytes a second: a server that sends one byte a minute would
 /// otherwise hold a build for ever.
-const SLOWEST_BYTES: u64 = 256;
+const SLOWEST_BYTES: u64 = 1024;
 
 /// The bytes of a blob as they come. Read from its beginning it is verified: the last bytes are given out only when
 /// the digest is right. An error that a registry is the cause of is a [`RegistryError`]
@@ -162,7 +162,7 @@ impl Resuming {
         if self.at > 0 {
             request = request.header("range", &format!("bytes={}-", self.at));
         }
-        let mut attempts = Attempts::new();
+        let mut attempts = session.attempts();
         loop {
             let response = session.ask(&request, None, &self.repository.scopes(session))?;
             match self.positioned(response) {

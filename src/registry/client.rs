@@ -1,12 +1,12 @@
 //! [`Registry`]: everything that several repositories share: connections, tokens, what is known of hosts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fetch::{
-    Attempts, Certificates, Client, ClientError, ClientOptions, Origin, Proxies, RetryPolicy,
-    Scheme, Tls,
+    Attempts, Certificates, Client, ClientError, ClientOptions, FetchError, Origin, Proxies,
+    RetryPolicy, Scheme, Tls,
 };
 use oci::Reference;
 
@@ -71,6 +71,8 @@ pub(crate) struct Core {
 pub(crate) struct Known {
     /// How hosts are reached that may be reached in two ways, by the authority of their URL.
     pub(crate) schemes: BTreeMap<String, Scheme>,
+    /// Who answered before: what is not there then is coming back, and not misspelt.
+    pub(crate) answered: BTreeSet<Origin>,
     /// What the hosts ask for.
     pub(crate) challenges: BTreeMap<Origin, Challenge>,
     /// The tokens that are there.
@@ -159,11 +161,22 @@ impl Core {
         if self.client.is_stopped() {
             return Err(Failure::Cancelled);
         }
-        if !failure.is_passing() || !self.client.pause(attempts, failure.retry_after())? {
+        let is_passing = failure.is_passing() || self.has_answered(&failure);
+        if !is_passing || !self.client.pause(attempts, failure.retry_after())? {
             return Err(failure);
         }
         tracing::debug!(error = %failure, "trying again");
         Ok(())
+    }
+
+    /// Tells whether nobody is there where somebody was before.
+    fn has_answered(&self, failure: &Failure) -> bool {
+        match failure {
+            Failure::Fetch(FetchError::Connect { url, .. } | FetchError::Host { url }) => {
+                self.known().answered.contains(&url.origin())
+            }
+            _ => false,
+        }
     }
 
     /// Returns how connections to a host are protected.

@@ -233,12 +233,11 @@ impl Failure {
         }
     }
 
-    /// Tells whether another attempt may do better.
+    /// Tells whether another attempt may do better. For a token all attempts were made already.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Fetch(error) => error.is_passing(),
             Self::Refused(refusal) => fetch::is_passing(refusal.status),
-            Self::Token { source, .. } => source.is_passing(),
             _ => false,
         }
     }
@@ -247,7 +246,6 @@ impl Failure {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(refusal) => refusal.retry_after_seconds.map(Duration::from_secs),
-            Self::Token { source, .. } => source.retry_after(),
             _ => None,
         }
     }

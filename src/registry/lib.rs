@@ -30,6 +30,11 @@ mod tags;
 mod token;
 mod upload;
 
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
 pub use blob::BlobStream;
 pub use client::{Registry, RegistryOptions};
 pub use config::{

@@ -26,6 +26,9 @@ pub const COMMIT_LIMIT: Duration = Duration::from_mins(10);
 /// How often an upload is begun anew because the registry forgot it, before that is an error.
 pub const RESTARTS_MAX: u32 = 5;
 
+/// How often a host is asked at most where another one can be asked in its place.
+pub const MIRROR_ATTEMPTS: u32 = 2;
+
 /// The size of chunks where a registry does not take a blob in one piece, in bytes.
 pub const CHUNK_BYTES: u64 = 16 * 1024 * 1024;
 

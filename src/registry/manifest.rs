@@ -123,10 +123,17 @@ impl Repository {
     /// Fails when it is not there, and when the registry does not do such things
     /// ([`RegistryError::is_unsupported`]).
     pub fn delete_tag(&self, tag: &str) -> Result<(), RegistryError> {
-        self.delete(
-            &format!("delete the tag `{tag}`"),
-            &format!("manifests/{tag}"),
-        )
+        let asked = format!("delete the tag `{tag}`");
+        self.delete(&asked, &format!("manifests/{tag}"))
+            .map_err(|mut error| {
+                // Registries that know digests alone say so in this way.
+                if let Failure::Refused(refusal) = &error.failure
+                    && refusal.status == 400
+                {
+                    error.failure = Failure::Unsupported(refusal.clone());
+                }
+                error
+            })
     }
 
     pub(crate) fn delete(&self, asked: &str, rest: &str) -> Result<(), RegistryError> {

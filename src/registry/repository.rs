@@ -75,18 +75,12 @@ impl Repository {
         reference: &Reference,
         access: Access,
     ) -> Result<Self, RegistryError> {
-        let refused = |failure| RegistryError {
-            asked: "reach the repository".to_owned(),
-            repository: reference.name(),
-            host: reference.domain().to_owned(),
-            failure,
-        };
         let hosts = core.hosts.hosts(reference, access);
-        let hosts = hosts.map_err(|error| refused(Failure::Hosts(error)))?;
+        let hosts = hosts.map_err(|error| refused(reference, Failure::Hosts(error)))?;
         let session = |host| Session::new(core, host, LoginSource::For(reference.clone()));
         let sessions: Vec<_> = hosts.into_iter().map(session).collect();
         if sessions.is_empty() {
-            return Err(refused(Failure::NoHost));
+            return Err(refused(reference, Failure::NoHost));
         }
         Ok(Self {
             inner: Arc::new(Inner {
@@ -145,11 +139,10 @@ impl Repository {
         work: impl Fn(usize, &Session) -> Result<T, Failure>,
     ) -> Result<T, RegistryError> {
         let last = self.inner.sessions.len() - 1;
-        let mut at = first.min(last);
-        loop {
-            let Some(session) = self.session(at) else {
-                unreachable!("a repository has a host, and none is counted that is not there");
-            };
+        for (at, session) in self.inner.sessions.iter().enumerate().skip(first) {
+            if session.is_given_up() && at < last {
+                continue;
+            }
             let failure = match work(at, session) {
                 Ok(done) => return Ok(done),
                 Err(failure) => failure,
@@ -159,8 +152,11 @@ impl Repository {
                 return Err(error);
             }
             tracing::debug!(%error, "asking the next host");
-            at += 1;
+            if error.is_unreachable() {
+                session.give_up();
+            }
         }
+        Err(refused(&self.inner.reference, Failure::NoHost))
     }
 
     /// Writes to one host, and from the first success on always to the same: no part of an image is elsewhere.
@@ -170,19 +166,42 @@ impl Repository {
         work: impl Fn(&Session) -> Result<T, Failure>,
     ) -> Result<T, RegistryError> {
         let writer = &self.inner.writer;
-        let done = self.on_hosts(writer.get().copied().unwrap_or(0), asked, |at, session| {
+        if let Some(&chosen) = writer.get() {
+            return self.at_host(chosen, asked, work);
+        }
+        let done = self.on_hosts(0, asked, |at, session| {
             match writer.get() {
                 // Another thread decided meanwhile.
                 Some(&chosen) if chosen != at => Ok(None),
                 _ => work(session).map(|done| Some((at, done))),
             }
         })?;
-        match done {
-            Some((at, done)) if *writer.get_or_init(|| at) == at => Ok(done),
-            // What was written went to a host that is not the one of the others: again, to theirs.
-            _ => self.on_hosts(writer.get().copied().unwrap_or(0), asked, |_, session| {
-                work(session)
-            }),
+        match (done, writer.get()) {
+            (Some((at, done)), _) if *writer.get_or_init(|| at) == at => Ok(done),
+            // What was written is at a host that is not the one of the others: again, to theirs.
+            (_, Some(&chosen)) => self.at_host(chosen, asked, work),
+            (_, None) => Err(refused(&self.inner.reference, Failure::NoHost)),
         }
+    }
+
+    fn at_host<T>(
+        &self,
+        at: usize,
+        asked: &str,
+        work: impl Fn(&Session) -> Result<T, Failure>,
+    ) -> Result<T, RegistryError> {
+        let Some(session) = self.session(at) else {
+            return Err(refused(&self.inner.reference, Failure::NoHost));
+        };
+        work(session).map_err(|failure| self.error(session, asked, failure))
+    }
+}
+
+fn refused(reference: &Reference, failure: Failure) -> RegistryError {
+    RegistryError {
+        asked: "reach the repository".to_owned(),
+        repository: reference.name(),
+        host: reference.domain().to_owned(),
+        failure,
     }
 }

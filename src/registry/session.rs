@@ -1,5 +1,6 @@
 //! One host, asked as somebody: logins, tokens, plain HTTP where that is all there is.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -11,6 +12,7 @@ use crate::challenge::{Challenge, challenges};
 use crate::client::Core;
 use crate::error::Failure;
 use crate::host::{Host, Login};
+use crate::limits::MIRROR_ATTEMPTS;
 use crate::scope::Scopes;
 use crate::token::TokenKey;
 
@@ -29,6 +31,8 @@ pub(crate) struct Session {
     pub(crate) host: Host,
     login_source: LoginSource,
     login: OnceLock<Login>,
+    /// Whether it stands in for another host and could not be reached: it is not waited for again and again.
+    is_given_up: AtomicBool,
 }
 
 impl Session {
@@ -38,6 +42,24 @@ impl Session {
             host,
             login_source,
             login: OnceLock::new(),
+            is_given_up: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.is_given_up.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn give_up(&self) {
+        self.is_given_up.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns the attempts for something that is asked of the host. Where another host can be asked it gets few.
+    pub(crate) fn attempts(&self) -> Attempts {
+        if self.host.is_mirror {
+            Attempts::at_most(MIRROR_ATTEMPTS)
+        } else {
+            Attempts::new()
         }
     }
 
@@ -126,7 +148,7 @@ impl Session {
         body: Option<&dyn Body>,
         scopes: &Scopes,
     ) -> Result<Response, Failure> {
-        let mut attempts = Attempts::new();
+        let mut attempts = self.attempts();
         loop {
             match self.send(request, body, scopes) {
                 Ok(mut response) if response.is_passing() => {
@@ -191,6 +213,9 @@ impl Session {
             None => request,
         };
         let response = self.core.client.send_once(request, body);
+        if response.is_ok() {
+            self.core.known().answered.insert(request.url().origin());
+        }
         response.map_err(|error| match error {
             FetchError::Body { source, .. } => Failure::Content(source),
             other => other.without_queries().into(),

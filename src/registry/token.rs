@@ -125,15 +125,13 @@ impl TokenKey {
         };
         // The answer's age is counted from before it was given.
         let asked = Instant::now();
-        let ask = || -> Result<TokenDocument, Failure> {
-            let response = self.ask(core, tls.clone())?;
-            token_document(response)
-        };
-        let document = core.retry(ask).map_err(|source| Failure::Token {
-            realm: self.realm.authority(),
-            source: Box::new(source),
-        })?;
-        document.into_token(asked)
+        let ask = || token_document(self.ask(core, tls.clone())?);
+        core.retry(ask)
+            .and_then(|document| document.into_token(asked))
+            .map_err(|source| Failure::Token {
+                realm: self.realm.authority(),
+                source: Box::new(source),
+            })
     }
 
     fn ask(&self, core: &Core, tls: Tls) -> Result<Response, Failure> {
@@ -226,5 +224,78 @@ fn is_inner_address(url: &Url) -> bool {
             address.is_unicast_link_local() || address.is_unique_local()
         }
         Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::challenge::challenges;
+
+    fn is_trusted(base: &str, realm: &str, login: Login) -> bool {
+        let base = Url::parse(base).unwrap();
+        let header = format!(r#"Bearer realm="{realm}""#);
+        let challenge = challenges(&header).remove(0);
+        TokenKey::new(&challenge, &base, Scopes::default(), login).is_ok()
+    }
+
+    #[test]
+    fn credentials_go_to_a_token_server_only_where_they_are_safe() {
+        for (base, realm, with_login, without) in [
+            ("https://r.com/v2", "https://auth.com/token", true, true),
+            ("https://r.com/v2", "https://r.com/token", true, true),
+            // From TLS to what anybody can read.
+            ("https://r.com/v2", "http://auth.com/token", false, false),
+            ("https://r.com/v2", "http://r.com/token", false, false),
+            // From the Internet to what is inside.
+            (
+                "https://r.com/v2",
+                "https://169.254.169.254/x",
+                false,
+                false,
+            ),
+            ("https://r.com/v2", "https://10.1.2.3/x", false, false),
+            ("https://r.com/v2", "https://localhost/x", false, false),
+            ("https://r.com/v2", "https://[fe80::1]/x", false, false),
+            ("https://10.0.0.1/v2", "https://10.1.2.3/x", true, true),
+            // Who can change the challenge could have the password.
+            ("http://r.com/v2", "https://auth.com/token", false, true),
+            ("http://r.com/v2", "http://r.com:81/token", true, true),
+            // A registry on this machine names whom it likes, if nobody listens.
+            (
+                "http://localhost:5000/v2",
+                "http://127.0.0.1:5001/t",
+                true,
+                true,
+            ),
+            ("http://localhost:5000/v2", "https://auth.com/t", true, true),
+            ("http://localhost:5000/v2", "http://auth.com/t", false, true),
+            ("https://r.com/v2", "auth.com/token", false, false),
+        ] {
+            let login = Login::IdentityToken("x".to_owned());
+            let found = (
+                is_trusted(base, realm, login),
+                is_trusted(base, realm, Login::Anonymous),
+            );
+            assert_eq!(found, (with_login, without), "{base} {realm}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_good_for_as_long_as_its_server_says_but_for_the_end() {
+        let asked = Instant::now();
+        let token = |expires_in| {
+            let document = TokenDocument {
+                token: None,
+                access_token: Some("t".to_owned()),
+                expires_in,
+            };
+            document.into_token(asked).unwrap()
+        };
+        for (expires_in, seconds) in [(None, 54), (Some(10), 9), (Some(0), 0)] {
+            let expires = token(expires_in).expires;
+            assert_eq!(expires - asked, Duration::from_secs(seconds));
+        }
+        assert!(token(Some(u64::MAX)).expires > asked);
     }
 }

@@ -115,6 +115,8 @@ struct Place {
     chunk_bytes: Option<u64>,
     /// How often nothing at all arrived.
     failures: u32,
+    /// Whether the host was asked how much is there.
+    is_resumed: bool,
 }
 
 /// What begins an upload.
@@ -141,7 +143,7 @@ enum Step {
 
 impl Upload<'_> {
     fn run(&self, mount_from: Option<&Reference>) -> Result<Uploaded, Failure> {
-        let mut attempts = Attempts::new();
+        let mut attempts = self.session.attempts();
         if self.is_there()? {
             return Ok(Uploaded::Present);
         }
@@ -227,6 +229,7 @@ impl Upload<'_> {
                     hasher: Hasher::with_algorithm(self.digest.algorithm()),
                     chunk_bytes: least.map(|least| least.max(CHUNK_BYTES)),
                     failures: 0,
+                    is_resumed: false,
                 })))
             }
             _ => Err(refused(response)),
@@ -390,6 +393,7 @@ impl Upload<'_> {
                     place.location = self.location(&response)?;
                 }
                 discard(response);
+                place.is_resumed = true;
                 self.move_to(place, at)
             }
             // It is gone, or the host does not answer such a question.
@@ -445,7 +449,7 @@ fn refusal_of(response: Response, place: &Place) -> Result<Step, Failure> {
         404 => Ok(Step::Lost(failure)),
         413 => Ok(Step::TooLarge(failure)),
         // What went on after it broke may have gone wrong on the way; what was sent in one piece has not.
-        400 | 416 if place.at > 0 => Ok(Step::Lost(failure)),
+        400 | 416 if place.at > 0 || place.is_resumed => Ok(Step::Lost(failure)),
         _ => Err(failure),
     }
 }

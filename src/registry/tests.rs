@@ -1,0 +1,7 @@
+//! The client against servers that do what each test says.
+
+mod auth;
+mod hosts;
+mod lists;
+mod pull;
+mod push;

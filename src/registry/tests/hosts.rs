@@ -1,0 +1,135 @@
+//! Which host is asked: mirrors, and how a host is reached.
+
+use std::io::Read as _;
+
+use oci::Digest;
+use oci::media_type::OCI_MANIFEST;
+
+use crate::testing::*;
+use crate::*;
+
+fn having(bytes: &'static str) -> Server {
+    Server::answering(move |_| Reply::new(200, bytes).header("Content-Type", OCI_MANIFEST))
+}
+
+fn mirror(server: &Server) -> Host {
+    Host {
+        is_mirror: true,
+        repository: "mirrored/team/app".to_owned(),
+        ..server.host()
+    }
+}
+
+#[test]
+fn what_a_mirror_does_not_have_or_cannot_do_the_next_host_is_asked_for() {
+    let wanted = Selector::Digest(Digest::of(b"{}"));
+    for status in [404, 401, 403, 400, 500, 200] {
+        let first = Server::answering(move |_| Reply::new(status, "{  }"));
+        let second = having("{}");
+        let repository = Client::default().repository(vec![mirror(&first), second.host()]);
+        assert_eq!(
+            repository.manifest(&wanted).unwrap().bytes,
+            b"{}",
+            "{status}"
+        );
+        let path = "/v2/mirrored/team/app/manifests/";
+        assert!(first.asked()[0].path.starts_with(path));
+    }
+}
+
+#[test]
+fn a_mirror_that_is_not_there_is_passed_over() {
+    let gone = host("http://127.0.0.1:1/v2");
+    let gone = Host {
+        is_mirror: true,
+        ..gone
+    };
+    let second = having("{}");
+    let repository = Client::default().repository(vec![gone, second.host()]);
+    assert_eq!(repository.manifest(&tag("1")).unwrap().bytes, b"{}");
+}
+
+#[test]
+fn a_host_that_stands_for_nobody_has_the_last_word() {
+    let first = Server::answering(|_| Reply::empty(404));
+    let second = having("{}");
+    let repository = Client::default().repository(vec![first.host(), second.host()]);
+    assert!(repository.manifest(&tag("1")).unwrap_err().is_missing());
+    assert!(second.asked().is_empty());
+}
+
+#[test]
+fn a_blob_goes_on_at_the_next_host() {
+    let content = b"half here, half there";
+    let first = Server::answering(move |asked| match asked.header("range") {
+        None => Reply::new(200, content).cut(9),
+        Some(_) => Reply::empty(404),
+    });
+    let second = Server::answering(move |asked| {
+        assert_eq!(asked.header("range"), Some("bytes=9-"));
+        Reply::new(206, &content[9..]).header("Content-Range", "bytes 9-20/21")
+    });
+    let repository = Client::default().repository(vec![mirror(&first), second.host()]);
+    let mut bytes = Vec::new();
+    let mut stream = repository.blob(&descriptor_of(content), 0).unwrap();
+    stream.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, content);
+}
+
+#[test]
+fn all_of_an_image_is_written_to_one_host() {
+    let refusing = Server::answering(|asked| match asked.path.as_str() {
+        "/v2/mirrored/team/app/manifests/2" => Reply::empty(201),
+        _ => Reply::empty(403),
+    });
+    let second = Server::answering(|_| Reply::empty(201));
+    let repository = Client::default().repository(vec![mirror(&refusing), second.host()]);
+    for tag_ in ["1", "2"] {
+        repository
+            .put_manifest(&tag(tag_), OCI_MANIFEST, b"{}", Expect::Anything)
+            .unwrap();
+    }
+    assert_eq!(refusing.lines().len(), 1);
+    assert_eq!(second.lines().len(), 2);
+}
+
+#[test]
+fn a_repository_without_a_host_is_told_of() {
+    let none = Client::default().registry(Vec::new());
+    let error = none.repository(&reference(), Access::Pull).unwrap_err();
+    assert_eq!(
+        told(&error),
+        "reach the repository of `registry.example/team/app` at `registry.example`: the configuration names no \
+         host for this"
+    );
+}
+
+#[test]
+fn plain_http_is_found_out_once_and_only_where_it_may_be() {
+    let server = having("{}");
+    let mut host = server.host();
+    host.base = host.base.with_scheme(fetch::Scheme::Https);
+    let refused = Client::default().repository(vec![host.clone()]);
+    assert!(refused.manifest(&tag("1")).unwrap_err().is_unreachable());
+    host.tls.plain_fallback = true;
+    let client = Client::default();
+    let registry = client.registry(vec![host]);
+    for _ in 0..2 {
+        let repository = registry.repository(&reference(), Access::Pull).unwrap();
+        assert_eq!(repository.manifest(&tag("1")).unwrap().bytes, b"{}");
+    }
+    let plain: Vec<_> = server
+        .lines()
+        .into_iter()
+        .filter(|line| line.starts_with("GET /"))
+        .collect();
+    assert_eq!(
+        plain,
+        [
+            "GET /v2/",
+            "GET /v2/team/app/manifests/1",
+            "GET /v2/team/app/manifests/1"
+        ]
+    );
+    assert!(client.pauses.lock().unwrap().is_empty());
+}
