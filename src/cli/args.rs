@@ -7,12 +7,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod policy;
 mod registry;
+mod registry_access;
 mod result;
 mod run;
 mod sandbox;
 
 pub use policy::{BuildxArguments, PolicyArguments};
 pub use registry::{RegistryCommand, ServeArguments};
+pub use registry_access::RegistryArguments;
 pub use result::{ResultArguments, SquashArgument};
 pub use run::{PullArgument, RefusedArguments, RunArguments};
 pub use sandbox::{LegacyArguments, SandboxArguments};
@@ -146,6 +148,9 @@ pub struct BuildArguments {
     /// Which sources and earlier results may be used.
     #[command(flatten)]
     pub policy: PolicyArguments,
+    /// How registries are reached.
+    #[command(flatten)]
+    pub registry: RegistryArguments,
 }
 
 /// The arguments of `load`.
