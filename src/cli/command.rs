@@ -3,7 +3,7 @@
 pub(crate) mod build;
 mod call;
 pub(crate) mod failure;
-pub(crate) mod image_ls;
+pub(crate) mod image;
 pub(crate) mod load;
 mod located;
 pub(crate) mod registry;
@@ -26,9 +26,7 @@ use crate::report::{Kind, Report};
 pub(crate) fn secret_variables(parsed: &Arguments, env: &Environment) -> BTreeSet<String> {
     let mut variables = match &parsed.command {
         Command::Build(build) => secret::variables(&build.secrets, env),
-        Command::Load(_) | Command::Image { .. } | Command::Registry { .. } | Command::Run(_) => {
-            BTreeSet::new()
-        }
+        _ => BTreeSet::new(),
     };
     variables.insert(AUTH_VARIABLE.to_owned());
     variables
