@@ -5,14 +5,21 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod image;
 mod policy;
 mod registry;
+mod registry_access;
 mod result;
 mod run;
 mod sandbox;
 
+pub use image::{
+    ImageCommand, ImageHistoryArguments, ImageInspectArguments, ImageLsArguments,
+    ImagePruneArguments, ImageRmArguments, ImageTagArguments,
+};
 pub use policy::{BuildxArguments, PolicyArguments};
 pub use registry::{RegistryCommand, ServeArguments};
+pub use registry_access::RegistryArguments;
 pub use result::{ResultArguments, SquashArgument};
 pub use run::{PullArgument, RefusedArguments, RunArguments};
 pub use sandbox::{LegacyArguments, SandboxArguments};
@@ -63,14 +70,14 @@ pub enum Command {
         #[command(subcommand)]
         command: RegistryCommand,
     },
-}
-
-/// What can be done with images.
-#[derive(Debug, Subcommand)]
-pub enum ImageCommand {
     /// List the images of the store
-    #[command(alias = "list")]
-    Ls,
+    Images(ImageLsArguments),
+    /// Take names away, and remove the images that have none left
+    Rmi(ImageRmArguments),
+    /// Give an image another name
+    Tag(ImageTagArguments),
+    /// Show how an image was made
+    History(ImageHistoryArguments),
 }
 
 /// The arguments of `build`.
@@ -146,6 +153,9 @@ pub struct BuildArguments {
     /// Which sources and earlier results may be used.
     #[command(flatten)]
     pub policy: PolicyArguments,
+    /// How registries are reached.
+    #[command(flatten)]
+    pub registry: RegistryArguments,
 }
 
 /// The arguments of `load`.

@@ -3,7 +3,7 @@
 pub(crate) mod build;
 mod call;
 pub(crate) mod failure;
-pub(crate) mod image_ls;
+pub(crate) mod image;
 pub(crate) mod load;
 mod located;
 pub(crate) mod registry;
@@ -17,18 +17,19 @@ use runtime::SignalsAre;
 use crate::args::{Arguments, Command};
 use crate::config::Config;
 use crate::env::Environment;
+use crate::options::registry::AUTH_VARIABLE;
 use crate::options::run::RunOptions;
-use crate::options::{BuildOptions, Places, secret};
+use crate::options::{BuildOptions, Places, RegistryOptions, secret};
 use crate::report::{Kind, Report};
 
 /// Returns the variables that the command line says to be secrets.
 pub(crate) fn secret_variables(parsed: &Arguments, env: &Environment) -> BTreeSet<String> {
-    match &parsed.command {
+    let mut variables = match &parsed.command {
         Command::Build(build) => secret::variables(&build.secrets, env),
-        Command::Load(_) | Command::Image { .. } | Command::Registry { .. } | Command::Run(_) => {
-            BTreeSet::new()
-        }
-    }
+        _ => BTreeSet::new(),
+    };
+    variables.insert(AUTH_VARIABLE.to_owned());
+    variables
 }
 
 /// Checks what can be checked before a process is started.
@@ -40,6 +41,8 @@ pub(crate) fn check(
     Places::find(&parsed.global, env, config).map_err(|error| Report::new(Kind::Usage, &error))?;
     if let Command::Build(build) = &parsed.command {
         BuildOptions::new(build, env, config).map_err(|error| Report::new(Kind::Usage, &error))?;
+        RegistryOptions::new(&build.registry, env, Vec::new())
+            .map_err(|error| Report::new(Kind::Usage, &error))?;
     }
     if let Command::Run(run) = &parsed.command {
         RunOptions::new(run, env).map_err(|error| Report::new(Kind::Usage, &error))?;

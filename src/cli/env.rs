@@ -15,7 +15,7 @@ use runtime::SecretVariable;
 use solver::ops::exec::Secret;
 
 /// The variables that are read here, which the builder needs too.
-const OWN: [&str; 11] = [
+const OWN: [&str; 15] = [
     "HOME",
     "XDG_DATA_HOME",
     "XDG_CONFIG_HOME",
@@ -27,6 +27,10 @@ const OWN: [&str; 11] = [
     "BUILDKIT_PROGRESS",
     "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY",
     "SSH_AUTH_SOCK",
+    "XDG_RUNTIME_DIR",
+    "DOCKER_CONFIG",
+    "REGISTRY_AUTH_FILE",
+    "CONTAINERS_REGISTRIES_CONF",
 ];
 
 /// What the environment says.
@@ -38,6 +42,14 @@ pub struct Environment {
     pub data_home: Option<PathBuf>,
     /// `XDG_CONFIG_HOME`, if it is absolute.
     pub config_home: Option<PathBuf>,
+    /// `XDG_RUNTIME_DIR`, if it is absolute.
+    pub runtime_directory: Option<PathBuf>,
+    /// `DOCKER_CONFIG`: the directory of docker's configuration.
+    pub docker_config: Option<PathBuf>,
+    /// `REGISTRY_AUTH_FILE`: the file of credentials for registries.
+    pub registry_auth_file: Option<PathBuf>,
+    /// `CONTAINERS_REGISTRIES_CONF`: the file with the configuration of registries.
+    pub registries_conf: Option<PathBuf>,
     /// `CAREEN_CONFIG`: the configuration file.
     pub config: Option<PathBuf>,
     /// `CAREEN_STORE`: the directory of the store.
@@ -80,6 +92,10 @@ impl Environment {
             home: path("HOME"),
             data_home: path("XDG_DATA_HOME").filter(|path| path.is_absolute()),
             config_home: path("XDG_CONFIG_HOME").filter(|path| path.is_absolute()),
+            runtime_directory: path("XDG_RUNTIME_DIR").filter(|path| path.is_absolute()),
+            docker_config: path("DOCKER_CONFIG"),
+            registry_auth_file: path("REGISTRY_AUTH_FILE"),
+            registries_conf: path("CONTAINERS_REGISTRIES_CONF"),
             config: path("CAREEN_CONFIG"),
             store: path("CAREEN_STORE"),
             search_path: std::env::var_os("PATH").unwrap_or_default(),

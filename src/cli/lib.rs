@@ -5,6 +5,7 @@
 //!   [`config`]: the configuration file;
 //! * `command`: one file per command;
 //! * `progress`: events → text;
+//! * `format`: what is shown by `--format`; `human`: sizes and times for people;
 //! * [`report`]: errors → text; [`exit`]: the exit codes.
 #![forbid(unsafe_code)]
 
@@ -13,6 +14,8 @@ mod command;
 pub mod config;
 pub mod env;
 pub mod exit;
+mod format;
+mod human;
 pub mod options;
 mod progress;
 pub mod report;

@@ -23,6 +23,7 @@ mod hosts;
 mod limits;
 mod plan;
 mod policy;
+pub(crate) mod registry;
 mod result;
 pub mod run;
 mod sandbox;
@@ -37,6 +38,7 @@ pub use hosts::{HostError, Resolver};
 pub use limits::LimitError;
 pub use plan::PlanError;
 pub use policy::{PolicyOptions, PolicyUsageError, Pull};
+pub use registry::{RegistryOptions, RegistryUsageError};
 pub use result::{ResultError, ResultOptions};
 pub use sandbox::SandboxOptions;
 

@@ -12,7 +12,7 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 use runtime::{BuilderExit, BuilderRole, Role, TerminalSettings};
 
-use crate::args::{Arguments, Command, ImageCommand};
+use crate::args::{Arguments, Command};
 use crate::command;
 use crate::config::Config;
 use crate::env::Environment;
@@ -88,9 +88,11 @@ fn builder(role: BuilderRole, mut arguments: Vec<OsString>) -> Outcome {
         Command::Build(build) => command::build::run(build, &builder, &places, &env, &config),
         Command::Run(run) => command::run::run(run, &builder, &places, &env),
         Command::Load(load) => command::load::run(load, &builder, &places, &env),
-        Command::Image {
-            command: ImageCommand::Ls,
-        } => command::image_ls::run(&builder, &places),
+        Command::Image { command } => command::image::run(command, &builder, &places),
+        Command::Images(ls) => command::image::ls::run(ls, &builder, &places),
+        Command::Rmi(rm) => command::image::rm::run(rm, &builder, &places),
+        Command::Tag(tag) => command::image::tag::run(tag, &builder, &places),
+        Command::History(history) => command::image::history::run(history, &builder, &places),
         Command::Registry { command } => command::registry::run(command),
     }
 }

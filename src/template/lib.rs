@@ -35,6 +35,7 @@ mod template;
 mod tests;
 mod value;
 
+pub use call::indented;
 pub use execute::ExecuteError;
 pub use parse::ParseError;
 pub use template::{JsonStyle, MissingKey, Mode, Template};

@@ -27,6 +27,8 @@ use oci::media_type::{Distribution, Flavour};
 use oci::{Descriptor, Digest, MediaType, Platform, Reference};
 use store::BlobError;
 
+use crate::archive::ArchiveSourceError;
+use crate::directory::DirectoryError;
 use crate::layout::LayoutSourceError;
 use crate::limits::{DOCUMENTS_MAX, DOCUMENTS_MAX_BYTES};
 use crate::place::{Document, PlaceError, Source, Target, Transferred};
@@ -404,15 +406,17 @@ fn is_restricted(blob: &Descriptor) -> bool {
 
 /// Tells whether a place of this machine does not have a blob.
 fn is_absent(error: &(dyn Error + 'static)) -> bool {
-    let of_store = error.downcast_ref::<StorePlaceError>();
-    let of_layout = error.downcast_ref::<LayoutSourceError>();
-    matches!(
-        of_store,
-        Some(StorePlaceError::Blob(BlobError::Absent { .. }))
-    ) || matches!(
-        of_layout,
-        Some(LayoutSourceError::Blob(BlobError::Absent { .. }))
-    )
+    let blob = if let Some(StorePlaceError::Blob(blob)) = error.downcast_ref() {
+        blob
+    } else if let Some(LayoutSourceError::Blob(blob)) = error.downcast_ref() {
+        blob
+    } else if let Some(ArchiveSourceError::Blob(blob)) = error.downcast_ref() {
+        blob
+    } else {
+        let of_directory = error.downcast_ref();
+        return matches!(of_directory, Some(DirectoryError::Absent { .. }));
+    };
+    matches!(blob, BlobError::Absent { .. })
 }
 
 /// A source whose blobs end when the copy does.

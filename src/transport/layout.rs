@@ -1,6 +1,7 @@
 //! OCI image layouts in directories as places (image-spec, image-layout.md): [`LayoutSource`] and
 //! [`LayoutTarget`].
 
+mod name;
 mod write;
 
 use std::io::{self, Read, Seek as _, SeekFrom};
@@ -17,6 +18,8 @@ use crate::place::{Document, PlaceError, Source};
 use crate::referrer;
 use crate::store::without_names;
 
+pub(crate) use name::EntryName;
+pub use name::OtherDigest;
 pub use write::{LayoutError, LayoutTarget, remove};
 
 /// The file that says which version a layout has.

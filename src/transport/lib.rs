@@ -4,11 +4,14 @@
 //! copied to whatever is a target, and no byte of it changes on the way unless the formats need it.
 //!
 //! * [`Location`]: what a user writes for a place; [`open_source`] and [`open_target`] lead from it to one;
-//! * `store`, `layout`: the places; `referrer`: what refers to an image in them; `stop`: the wish to end;
-//! * [`copy`](copy()): from one place to another.
+//! * `registry`, `store`, [`layout`], [`archive`], `directory`: the places; `referrer`: what refers to an image in
+//!   them; [`new_file`]: files that take their place when they are whole;
+//! * [`copy`](copy()): from one place to another, until a [`Stop`].
 #![forbid(unsafe_code)]
 
+pub mod archive;
 mod copy;
+mod directory;
 pub mod layout;
 pub mod limits;
 mod location;
@@ -22,10 +25,12 @@ mod store;
 #[cfg(test)]
 mod testing;
 
+pub use archive::{ArchiveSource, ArchiveTarget, ArchivedImage, ImageArchive, ImageFile};
 pub use copy::{
     Convert, CopyError, CopyOptions, CopyProgress, CopyReport, LeftOut, Referrers, Selection,
     Silent, copy, platform_of_manifest, platforms_of_root,
 };
+pub use directory::{DirectoryError, DirectorySource, DirectoryTarget};
 pub use layout::{LayoutSource, LayoutTarget};
 pub use location::{Location, LocationError};
 pub use open::{Context, OpenError, open_source, open_target};

@@ -8,3 +8,15 @@ pub const DOCUMENTS_MAX_BYTES: u64 = 128 * 1024 * 1024;
 
 /// The most levels of what refers to an image and to what refers to it.
 pub const REFERRERS_MAX_DEPTH: usize = 3;
+
+/// The most entries of an archive of images.
+pub const ARCHIVE_MEMBERS_MAX: u64 = 100_000;
+
+/// The most links from a name in an archive to its file.
+pub const LINKS_MAX: usize = 8;
+
+/// The most images of an archive.
+pub const ARCHIVE_IMAGES_MAX: usize = 1024;
+
+/// The most parents of an image in an archive from before Docker 1.10; docker itself took 127 layers.
+pub const CHAIN_MAX: usize = 1024;

@@ -1,10 +1,15 @@
 //! From what a user wrote to the place: [`open_source`] and [`open_target`].
 
+use ::registry::Registry;
+use oci::{Platform, Reference};
 use store::{Lease, Store};
 
+use crate::archive::{ArchiveTarget, ImageFile};
+use crate::directory::{DirectorySource, DirectoryTarget};
 use crate::layout::{LayoutSource, LayoutTarget};
 use crate::location::Location;
 use crate::place::{PlaceError, Source, Target};
+use crate::registry::{RegistrySource, RegistryTarget};
 use crate::stop::Stop;
 use crate::store::{StoreSource, StoreTarget};
 
@@ -15,6 +20,10 @@ pub struct Context<'a> {
     pub store: &'a Store,
     /// Keeps what is read from the store, and what is put there until it has a name.
     pub lease: &'a Lease,
+    /// The registries; none where the caller knows that no place is in one.
+    pub registry: Option<&'a Registry>,
+    /// The platform that an archive of docker is for, if it has several.
+    pub platform: &'a Platform,
     /// Ends what waits.
     pub stop: Stop,
 }
@@ -38,12 +47,55 @@ pub enum OpenError {
         /// Why.
         source: PlaceError,
     },
-    /// There is no way to such a place yet.
-    #[error("`{location}` is not supported yet")]
-    Unsupported {
-        /// The place.
-        location: Box<Location>,
-    },
+}
+
+/// A place is in a registry, and the caller knows none.
+#[derive(Debug, thiserror::Error)]
+#[error("no registry can be asked here")]
+struct NoRegistry;
+
+impl<'a> Context<'a> {
+    fn registry(&self) -> Result<&'a Registry, PlaceError> {
+        self.registry.ok_or_else(|| NoRegistry.into())
+    }
+
+    fn source(&self, location: &Location) -> Result<Box<dyn Source>, PlaceError> {
+        Ok(match location {
+            Location::Registry(name) => Box::new(RegistrySource::new(self.registry()?, name)?),
+            Location::Store(name) => Box::new(StoreSource::open(self.store, self.lease, name)?),
+            Location::Layout { path, selector } => Box::new(LayoutSource::open(path, selector)?),
+            Location::OciArchive { path, selector } => {
+                let archive = ImageFile::open(path, self.store, &self.stop)?;
+                Box::new(archive.in_layout(selector)?)
+            }
+            Location::DockerArchive { path, name } => {
+                let archive = ImageFile::open(path, self.store, &self.stop)?;
+                Box::new(archive.named(name.as_ref())?)
+            }
+            Location::Directory(path) => Box::new(DirectorySource::open(path)?),
+        })
+    }
+
+    fn target(&self, location: &Location) -> Result<Box<dyn Target>, PlaceError> {
+        Ok(match location {
+            Location::Registry(name) => Box::new(RegistryTarget::new(self.registry()?, name)?),
+            Location::Store(name) => {
+                let names = vec![name.clone()];
+                Box::new(StoreTarget::new(self.store, self.lease, names))
+            }
+            Location::Layout { path, selector } => {
+                Box::new(LayoutTarget::open(path, selector, &self.stop)?)
+            }
+            Location::OciArchive { path, selector } => {
+                Box::new(ArchiveTarget::oci(path, selector)?)
+            }
+            Location::DockerArchive { path, name } => {
+                let names: Vec<Reference> = name.iter().cloned().collect();
+                Box::new(ArchiveTarget::docker(path, &names, self.platform)?)
+            }
+            Location::Directory(path) => Box::new(DirectoryTarget::open(path)?),
+        })
+    }
 }
 
 /// Opens an image to read it.
@@ -55,21 +107,7 @@ pub fn open_source(
     location: &Location,
     context: &Context<'_>,
 ) -> Result<Box<dyn Source>, OpenError> {
-    let opened = match location {
-        Location::Store(name) => {
-            let source = StoreSource::open(context.store, context.lease, name);
-            source.map(boxed_source).map_err(PlaceError::from)
-        }
-        Location::Layout { path, selector } => {
-            let source = LayoutSource::open(path, selector);
-            source.map(boxed_source).map_err(PlaceError::from)
-        }
-        _ => {
-            return Err(OpenError::Unsupported {
-                location: Box::new(location.clone()),
-            });
-        }
-    };
+    let opened = context.source(location);
     opened.map_err(|source| OpenError::Source {
         location: Box::new(location.clone()),
         source,
@@ -85,32 +123,9 @@ pub fn open_target(
     location: &Location,
     context: &Context<'_>,
 ) -> Result<Box<dyn Target>, OpenError> {
-    let opened = match location {
-        Location::Store(name) => {
-            let names = vec![name.clone()];
-            let target = StoreTarget::new(context.store, context.lease, names);
-            Ok(boxed_target(target))
-        }
-        Location::Layout { path, selector } => {
-            let target = LayoutTarget::open(path, selector, &context.stop);
-            target.map(boxed_target).map_err(PlaceError::from)
-        }
-        _ => {
-            return Err(OpenError::Unsupported {
-                location: Box::new(location.clone()),
-            });
-        }
-    };
+    let opened = context.target(location);
     opened.map_err(|source| OpenError::Target {
         location: Box::new(location.clone()),
         source,
     })
-}
-
-fn boxed_source<S: Source + 'static>(source: S) -> Box<dyn Source> {
-    Box::new(source)
-}
-
-fn boxed_target<T: Target + 'static>(target: T) -> Box<dyn Target> {
-    Box::new(target)
 }

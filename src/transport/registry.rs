@@ -134,6 +134,10 @@ impl Target for RegistryTarget {
         }
     }
 
+    fn takes_restricted_layers(&self) -> bool {
+        false
+    }
+
     fn put_blob(
         &self,
         descriptor: &Descriptor,

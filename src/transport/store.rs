@@ -206,7 +206,7 @@ pub struct StoreTarget {
 }
 
 impl StoreTarget {
-    /// Names the place. Without names the image is there as long as the lease.
+    /// Names the place. Without names the image is kept, and known by its digest alone.
     pub fn new(store: &Store, lease: &Lease, names: Vec<Reference>) -> Self {
         Self {
             store: store.clone(),
@@ -242,6 +242,9 @@ impl StoreTarget {
     fn name(&self, root: &Document) -> Result<(), StorePlaceError> {
         self.keep(root)?;
         let top = without_names(&root.descriptor);
+        if self.names.is_empty() {
+            self.store.content().keep(&top)?;
+        }
         for name in &self.names {
             self.store.content().tag(name, &top)?;
         }

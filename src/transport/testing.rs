@@ -27,6 +27,7 @@ pub(crate) struct Fixture {
     directory: TempDir,
     pub(crate) store: Store,
     pub(crate) lease: Lease,
+    pub(crate) platform: Platform,
 }
 
 impl Fixture {
@@ -42,6 +43,7 @@ impl Fixture {
             directory,
             store,
             lease,
+            platform: Platform::new("linux", "arm64"),
         };
         fixture.make_images();
         fixture

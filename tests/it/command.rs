@@ -1,5 +1,5 @@
 //! The commands beside `build`.
 
-mod image_ls;
+mod image;
 mod load;
 mod registry_serve;

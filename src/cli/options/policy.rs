@@ -120,7 +120,7 @@ fn pull(text: &str) -> Result<Pull, PolicyUsageError> {
 }
 
 /// Reads a truth value as Go's `strconv.ParseBool` does, which buildx uses.
-fn go_bool(text: &str) -> Option<bool> {
+pub(super) fn go_bool(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),

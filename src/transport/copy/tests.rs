@@ -50,6 +50,8 @@ impl Fixture {
         Context {
             store: &self.store,
             lease: &self.lease,
+            registry: None,
+            platform: &self.platform,
             stop: Stop::never(),
         }
     }
@@ -81,15 +83,23 @@ impl Fixture {
 fn an_image_goes_from_each_place_to_each_and_stays_the_same() {
     let fixture = Fixture::new();
     let original = fixture.source("oci:images:many").root().unwrap();
-    let mut from = "oci:images:many".to_owned();
-    for (number, to) in ["store:app:1", "oci:a:1", "store:b@", "oci:c:x/y:2"]
-        .iter()
-        .enumerate()
-    {
-        let to = to.replace('@', &format!(":{number}"));
-        let report = fixture.copied(&from, &to, Selection::All);
+    let mut from = "oci:images:many";
+    for to in [
+        "store:app:1",
+        "oci:a:1",
+        "oci-archive:a.tar:1",
+        "dir:d",
+        "docker-archive:b.tar:app:1",
+        "oci:c:x/y:2",
+        "docker-archive:c.tar",
+        "oci-archive:d.tar",
+        "store:b:2",
+        "dir:e",
+        "store:c",
+    ] {
+        let report = fixture.copied(from, to, Selection::All);
         assert_eq!(report.root.digest(), original.descriptor.digest(), "{to}");
-        let copy = fixture.source(&to);
+        let copy = fixture.source(to);
         assert_eq!(copy.root().unwrap().bytes, original.bytes, "{to}");
         assert_eq!(check_all(copy.as_ref()), MANY, "{to}");
         from = to;
@@ -299,7 +309,13 @@ fn a_damaged_or_missing_blob_names_nothing() {
         if let Some(content) = content {
             fs::write(&path, content).unwrap();
         }
-        for to in ["store:new", "oci:new:1"] {
+        for to in [
+            "store:new",
+            "oci:new:1",
+            "oci-archive:new.tar",
+            "docker-archive:new.tar",
+            "dir:new.d",
+        ] {
             let failed = fixture.copy("oci:images:many", to, &options(Selection::All, &Silent));
             let text = chain(&failed.unwrap_err());
             assert!(

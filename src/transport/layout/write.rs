@@ -3,7 +3,6 @@
 //! Blobs first, then `index.json` in one rename: a reader never sees an index that names what is not there. Who
 //! writes has the directory locked, so that two that add to the same layout do not lose each other's names.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,11 +18,11 @@ use oci::{Descriptor, Digest, Reference, VerifiedReader};
 use rootfs::{FileKind, FsError, Mode, Root, RootPath};
 use store::{ANNOTATION_IMAGE_NAME, LayoutSelector};
 
+use super::name::{EntryName, OtherDigest};
 use super::{INDEX_FILE, VERSION_FILE, VERSION_TEXT, blob_path, index_json};
 use crate::Stop;
 use crate::place::{Document, PlaceError, Source, Target, Transferred};
 use crate::referrer;
-use crate::store::without_names;
 
 /// How long a waiting writer does not look whether the directory is free.
 const LOCK_POLL: Duration = Duration::from_millis(20);
@@ -62,13 +61,8 @@ pub enum LayoutError {
         path: PathBuf,
     },
     /// An image is put where only one of another digest can be.
-    #[error("the image is `{found}`, and the place is for `{expected}`")]
-    OtherDigest {
-        /// What the place names.
-        expected: Digest,
-        /// What was put.
-        found: String,
-    },
+    #[error(transparent)]
+    OtherDigest(#[from] OtherDigest),
     /// There is no image to remove.
     #[error("no image `{selector}` in the layout `{}`", path.display())]
     NotFound {
@@ -83,51 +77,6 @@ pub enum LayoutError {
     /// The user, or somebody for them, wants no more.
     #[error("the copy was ended")]
     Stopped,
-}
-
-/// What an image is called in `index.json`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum EntryName {
-    /// Nothing.
-    None,
-    /// A tag, or a whole name, as the user wrote it.
-    Tag(String),
-    /// A name of an image.
-    Reference(Reference),
-    /// Its digest, which it has to have.
-    Digest(Digest),
-}
-
-impl EntryName {
-    /// Returns the entry of an image with this name.
-    fn entry(&self, root: &Descriptor) -> Result<Descriptor, LayoutError> {
-        let top = without_names(root);
-        let mut annotations: BTreeMap<_, _> = top
-            .annotations()
-            .clone()
-            .unwrap_or_default()
-            .into_iter()
-            .collect();
-        match self {
-            Self::None => {}
-            Self::Tag(tag) => {
-                annotations.insert(ANNOTATION_REF_NAME.to_owned(), tag.clone());
-            }
-            Self::Reference(name) => {
-                let tag = name.tag().unwrap_or("latest").to_owned();
-                annotations.insert(ANNOTATION_IMAGE_NAME.to_owned(), name.to_string());
-                annotations.insert(ANNOTATION_REF_NAME.to_owned(), tag);
-            }
-            Self::Digest(expected) if expected.as_str() == root.digest().as_ref() => {}
-            Self::Digest(expected) => {
-                return Err(LayoutError::OtherDigest {
-                    expected: expected.clone(),
-                    found: root.digest().to_string(),
-                });
-            }
-        }
-        Ok(descriptor::with_annotations(top, &annotations))
-    }
 }
 
 /// A place in a layout, which is locked as long as this is there.
@@ -149,16 +98,11 @@ impl LayoutTarget {
     ///
     /// Fails when the directory cannot be made, written to, or is full of something else.
     pub fn open(path: &Path, selector: &LayoutSelector, stop: &Stop) -> Result<Self, LayoutError> {
-        let name = match selector {
-            LayoutSelector::Default => EntryName::None,
-            LayoutSelector::Tag(tag) => EntryName::Tag(tag.clone()),
-            LayoutSelector::Digest(digest) => EntryName::Digest(digest.clone()),
-        };
         let location = crate::Location::Layout {
             path: path.to_owned(),
             selector: selector.clone(),
         };
-        Self::new(path, vec![name], (location.to_string(), stop))
+        Self::new(path, vec![selector.into()], (location.to_string(), stop))
     }
 
     /// Opens a layout for an image that gets names, the whole of each and its tag.
@@ -167,11 +111,8 @@ impl LayoutTarget {
     ///
     /// As [`Self::open`].
     pub fn named(path: &Path, names: &[Reference], stop: &Stop) -> Result<Self, LayoutError> {
-        let names = match names {
-            [] => vec![EntryName::None],
-            names => names.iter().cloned().map(EntryName::Reference).collect(),
-        };
-        Self::new(path, names, (format!("oci:{}", path.display()), stop))
+        let named = EntryName::of(names);
+        Self::new(path, named, (format!("oci:{}", path.display()), stop))
     }
 
     fn new(
@@ -204,7 +145,7 @@ impl LayoutTarget {
     fn complete(&self, root: &Document) -> Result<(), LayoutError> {
         self.keep(root)?;
         let entries = self.names.iter().map(|name| name.entry(&root.descriptor));
-        let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
+        let mut entries = entries.collect::<Result<Vec<_>, OtherDigest>>()?;
         // A list that a panicking thread left is a list.
         let referrers = self
             .referrers
@@ -474,21 +415,5 @@ mod tests {
             let found = replaces(&entry(new.0, new.1), &entry(old.0, old.1));
             assert_eq!(found, expected, "{new:?} {old:?}");
         }
-    }
-
-    #[test]
-    fn an_image_in_a_layout_has_its_whole_name_and_its_tag() {
-        let name = Reference::parse_docker_ref("app:1").unwrap();
-        let named = EntryName::Reference(name)
-            .entry(&entry("a", Some("old")))
-            .unwrap();
-        for (key, expected) in [
-            (ANNOTATION_IMAGE_NAME, "docker.io/library/app:1"),
-            (ANNOTATION_REF_NAME, "1"),
-        ] {
-            assert_eq!(descriptor::annotation_of(&named, key), Some(expected));
-        }
-        let other = EntryName::Digest(Digest::of(b"b")).entry(&entry("a", None));
-        assert!(matches!(other, Err(LayoutError::OtherDigest { .. })));
     }
 }

@@ -1,0 +1,217 @@
+//! How registries are reached: files, variables and arguments come down to one configuration.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use registry::{ConfigPlaces, Login, Overrides, RegistryConfig, SecretText, Verify};
+use vendor_shim::credential_helper::{CredentialHelpers, SystemCredentialHelpers};
+
+use crate::args::RegistryArguments;
+use crate::env::Environment;
+
+/// The variable with a file of credentials in it. It is taken out of what other processes see.
+pub(crate) const AUTH_VARIABLE: &str = "DOCKER_AUTH_CONFIG";
+
+/// Where the machine's configuration is.
+const SYSTEM: &str = "/etc";
+
+/// Why the arguments about registries cannot be understood.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryUsageError {
+    /// `--creds` has no user.
+    #[error("`--creds` is not of the form USER[:PASSWORD]")]
+    Creds,
+    /// `--tls-verify` with a word that it does not know.
+    #[error("`--tls-verify={text}`: `true` and `false` are known")]
+    TlsVerify {
+        /// The text.
+        text: String,
+    },
+    /// `--retry-delay` is no duration.
+    #[error("`--retry-delay {text}` is no duration like `2s` or `500ms`")]
+    RetryDelay {
+        /// The text.
+        text: String,
+        /// Why; none if it is negative.
+        source: Option<jiff::Error>,
+    },
+}
+
+/// How registries are reached.
+#[derive(Debug, Clone)]
+pub struct RegistryOptions {
+    /// Which servers are asked, and as whom.
+    pub config: Arc<RegistryConfig>,
+    /// How often a request is tried again; the client's own measure if none.
+    pub retry: Option<u32>,
+    /// How long is waited before that; the client's own measure if none.
+    pub retry_delay: Option<Duration>,
+}
+
+impl RegistryOptions {
+    /// Works them out. `named` are the registries that the command line itself names (`docker.io`,
+    /// `registry.example:5000`): they alone get what `--creds` and the pair in `--cert-dir` say.
+    ///
+    /// # Errors
+    ///
+    /// Fails on what cannot be understood. Files are not read yet.
+    pub fn new(
+        arguments: &RegistryArguments,
+        env: &Environment,
+        named: Vec<String>,
+    ) -> Result<Self, RegistryUsageError> {
+        let overrides = overrides(arguments, env, named)?;
+        let delay = arguments.retry_delay.as_deref();
+        Ok(Self {
+            config: Arc::new(RegistryConfig::new(places(env), overrides, helpers(env))),
+            retry: arguments.retry,
+            retry_delay: delay.map(duration).transpose()?,
+        })
+    }
+}
+
+/// Returns what the arguments say about configuration.
+pub(crate) fn overrides(
+    arguments: &RegistryArguments,
+    env: &Environment,
+    named: Vec<String>,
+) -> Result<Overrides, RegistryUsageError> {
+    let here = |path: &PathBuf| env.current_directory.join(path);
+    Ok(Overrides {
+        auth_file: arguments.authfile.as_ref().map(here),
+        login: arguments.creds.as_deref().map(creds).transpose()?,
+        certificates: arguments.cert_dir.as_ref().map(here),
+        verify: arguments.tls_verify.as_deref().map(verify).transpose()?,
+        named,
+    })
+}
+
+/// Returns where the configuration files are.
+pub(crate) fn places(env: &Environment) -> ConfigPlaces {
+    let here = |path: &PathBuf| env.current_directory.join(path);
+    let text = env.variable(OsStr::new(AUTH_VARIABLE));
+    let text = text.map(|text| String::from_utf8_lossy(text.expose()).into_owned());
+    ConfigPlaces {
+        home: env.home.clone(),
+        config_home: env.config_directory(),
+        runtime_directory: env.runtime_directory.clone(),
+        system: SYSTEM.into(),
+        docker_config: env.docker_config.as_ref().map(here),
+        docker_auth_config: text.filter(|text| !text.is_empty()).map(SecretText::new),
+        registry_auth_file: env.registry_auth_file.as_ref().map(here),
+        registries_conf: env.registries_conf.as_ref().map(here),
+    }
+}
+
+/// Returns the credential helpers of the user, with the user's environment.
+pub(crate) fn helpers(env: &Environment) -> Arc<dyn CredentialHelpers> {
+    let environment = env.all.clone();
+    Arc::new(SystemCredentialHelpers::new(&env.search_path, environment))
+}
+
+fn creds(text: &str) -> Result<Login, RegistryUsageError> {
+    let (user, password) = text.split_once(':').unwrap_or((text, ""));
+    if user.is_empty() {
+        return Err(RegistryUsageError::Creds);
+    }
+    Ok(Login::Basic {
+        user: user.to_owned(),
+        password: password.to_owned(),
+    })
+}
+
+fn verify(text: &str) -> Result<Verify, RegistryUsageError> {
+    match super::policy::go_bool(text) {
+        Some(true) => Ok(Verify::Always),
+        Some(false) => Ok(Verify::Never),
+        None => Err(RegistryUsageError::TlsVerify {
+            text: text.to_owned(),
+        }),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, RegistryUsageError> {
+    let wrong = |source| RegistryUsageError::RetryDelay {
+        text: text.to_owned(),
+        source,
+    };
+    let duration: jiff::SignedDuration = text.parse().map_err(|error| wrong(Some(error)))?;
+    Duration::try_from(duration).map_err(|_negative| wrong(None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_understood() {
+        let env = Environment {
+            current_directory: "/here".into(),
+            ..Environment::default()
+        };
+        let arguments = RegistryArguments {
+            authfile: Some("auth.json".into()),
+            creds: Some("me:a:b".to_owned()),
+            cert_dir: Some("/certs".into()),
+            tls_verify: Some("false".to_owned()),
+            retry: Some(5),
+            retry_delay: Some("1500ms".to_owned()),
+        };
+        let named = vec!["r.example".to_owned()];
+        let understood = overrides(&arguments, &env, named.clone()).unwrap();
+        assert_eq!(understood.auth_file, Some("/here/auth.json".into()));
+        assert_eq!(understood.certificates, Some("/certs".into()));
+        assert_eq!(understood.verify, Some(Verify::Never));
+        assert_eq!(understood.named, named);
+        let login = Login::Basic {
+            user: "me".to_owned(),
+            password: "a:b".to_owned(),
+        };
+        assert_eq!(understood.login, Some(login));
+        let options = RegistryOptions::new(&arguments, &env, named).unwrap();
+        assert_eq!(options.retry, Some(5));
+        assert_eq!(options.retry_delay, Some(Duration::from_millis(1500)));
+        let shown = format!("{arguments:?} {options:?}");
+        assert!(!shown.contains("a:b"), "{shown}");
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_refused() {
+        type Change = fn(&mut RegistryArguments);
+        let cases: [(Change, &str); 4] = [
+            (
+                |a| a.creds = Some(":hidden".to_owned()),
+                "`--creds` is not of the form USER[:PASSWORD]",
+            ),
+            (
+                |a| a.tls_verify = Some("maybe".to_owned()),
+                "`--tls-verify=maybe`: `true` and `false` are known",
+            ),
+            (
+                |a| a.retry_delay = Some("soon".to_owned()),
+                "`--retry-delay soon` is no duration like `2s` or `500ms`",
+            ),
+            (
+                |a| a.retry_delay = Some("-2s".to_owned()),
+                "`--retry-delay -2s` is no duration like `2s` or `500ms`",
+            ),
+        ];
+        for (change, expected) in cases {
+            let mut arguments = RegistryArguments::default();
+            change(&mut arguments);
+            let options = RegistryOptions::new(&arguments, &Environment::default(), Vec::new());
+            assert_eq!(options.unwrap_err().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn the_variable_with_credentials_is_read_where_secrets_are() {
+        let secret = runtime::SecretVariable::new(AUTH_VARIABLE.as_bytes(), b"{\"auths\": {}}");
+        let env = Environment::default().with_secrets(&[secret]);
+        let places = places(&env);
+        let text = places.docker_auth_config.unwrap();
+        assert_eq!(text.expose(), "{\"auths\": {}}");
+    }
+}
