@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -149,7 +149,7 @@ impl HttpServer {
 }
 
 /// Takes a port of five digits, so that the columns of messages are the same every time.
-fn listen() -> (TcpListener, u16) {
+pub(crate) fn listen() -> (TcpListener, u16) {
     let mut refused = Vec::new();
     loop {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
@@ -164,7 +164,9 @@ fn listen() -> (TcpListener, u16) {
 }
 
 fn answer(mut stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
-    let asked = read_request(stream)?;
+    let Some(asked) = read_head(&mut BufReader::new(stream))? else {
+        return Ok(());
+    };
     let reply = {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         state.asked.push(asked.clone());
@@ -173,12 +175,18 @@ fn answer(mut stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
     stream.write_all(&reply.bytes(&asked))
 }
 
-fn read_request(stream: &TcpStream) -> io::Result<Asked> {
-    let mut lines = BufReader::new(stream).lines();
-    let mut next = || lines.next().unwrap_or_else(|| Ok(String::new()));
+/// Reads the head of a request; `None` where the client is gone.
+pub(crate) fn read_head<R: BufRead>(reader: &mut R) -> io::Result<Option<Asked>> {
+    let mut next = || {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        Ok::<_, io::Error>(line.trim_end_matches(['\r', '\n']).to_owned())
+    };
     let first = next()?;
     let mut words = first.split(' ').map(str::to_owned);
-    let (method, path) = (words.next(), words.next());
+    let (Some(method), Some(path)) = (words.next(), words.next()) else {
+        return Ok(None);
+    };
     let mut headers = BTreeMap::new();
     loop {
         let line = next()?;
@@ -187,11 +195,11 @@ fn read_request(stream: &TcpStream) -> io::Result<Asked> {
         };
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
-    Ok(Asked {
-        method: method.unwrap_or_default(),
-        path: path.unwrap_or_default(),
+    Ok(Some(Asked {
+        method,
+        path,
         headers,
-    })
+    }))
 }
 
 fn find(state: &State, path: &str) -> Reply {

@@ -6,6 +6,7 @@
 //! * [`Archive`] is what careen wrote, read back by code that shares nothing with the writer but the words of
 //!   the formats (`oci`), whose invariants are checked on the way.
 //! * [`HttpServer`] has files and [`GitRepository`] commits that a build fetches.
+//! * [`Registry`] is a registry that misbehaves as it is told to.
 //! * [`agent`] brings OpenSSH's client into a build, and runs its agent.
 //! * [`Gate`] stops a command of a build, so that no test has to wait for a time.
 //! * [`Terminal`] is one that a test types at.
@@ -29,6 +30,7 @@ pub mod layout;
 pub mod needs;
 pub mod process;
 pub mod program;
+pub mod registry;
 pub mod scan;
 pub mod tarball;
 pub mod terminal;
@@ -41,6 +43,7 @@ pub use http::{HttpServer, Reply};
 pub use layout::BaseImage;
 pub use needs::Feature;
 pub use program::{Finished, Invocation, Outcome, Running};
+pub use registry::{Fault, Registry};
 pub use tarball::{Entry, Kind};
 pub use terminal::Terminal;
 

@@ -1,0 +1,545 @@
+//! The protocol: what is asked → what is answered.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use oci::{Digest, Hasher};
+use serde_json::{Value, json};
+
+use super::{Door, LocationForm, State, Upload};
+use crate::http::Asked;
+
+/// An answer.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Arc<[u8]>,
+    /// The first byte of the body that is sent.
+    pub(super) from: usize,
+}
+
+/// A request, taken apart.
+struct Ask<'a> {
+    asked: &'a Asked,
+    repository: String,
+    query: Vec<(String, String)>,
+}
+
+impl Answer {
+    fn new(status: u16) -> Self {
+        Self {
+            status,
+            ..Self::default()
+        }
+    }
+
+    fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Replaces a header.
+    pub(super) fn set_header(&mut self, name: &str, value: &str) {
+        self.headers
+            .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self.headers.push((name.to_owned(), value.to_owned()));
+    }
+
+    fn json(status: u16, document: &Value) -> Self {
+        let answer = Self::new(status).header("Content-Type", "application/json");
+        answer.with_body(document.to_string().into_bytes())
+    }
+
+    fn with_body(mut self, body: Vec<u8>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    fn error(status: u16, code: &str) -> Self {
+        let message = format!("the test says {code}");
+        Self::json(
+            status,
+            &json!({ "errors": [{ "code": code, "message": message }] }),
+        )
+    }
+
+    /// Makes the answer of a request that is not carried out.
+    pub(super) fn refusal(status: u16, headers: &[(String, String)]) -> Self {
+        let code = match status {
+            429 => "TOOMANYREQUESTS",
+            404 => "BLOB_UPLOAD_UNKNOWN",
+            403 => "DENIED",
+            _ => "UNKNOWN",
+        };
+        let mut answer = Self::error(status, code);
+        answer.headers.extend(headers.iter().cloned());
+        answer
+    }
+}
+
+/// Keeps what came of a request's body before the connection broke.
+pub(super) fn keep_part(state: &mut State, asked: &Asked, body: &[u8]) {
+    let Some(ask) = Ask::parse(asked) else {
+        return;
+    };
+    if let Some(id) = ask.below("/blobs/uploads/")
+        && let Some(upload) = state.uploads.get_mut(&id)
+        && ask
+            .begins_at()
+            .is_none_or(|first| first == upload.bytes.len())
+    {
+        upload.bytes.extend_from_slice(body);
+    }
+}
+
+/// Carries a request out.
+pub(super) fn answer(state: &mut State, asked: &Asked, body: Vec<u8>, ranges: bool) -> Answer {
+    if asked.path.starts_with("/token") {
+        return give_token(state, asked);
+    }
+    if let Some(refusal) = refuse_at_door(state, asked) {
+        return refusal;
+    }
+    let Some(ask) = Ask::parse(asked) else {
+        return Answer::json(200, &json!({}));
+    };
+    if let Some(reference) = ask.below("/manifests/") {
+        return manifest(state, &ask, &reference, body);
+    }
+    if let Some(id) = ask.below("/blobs/uploads/") {
+        return upload(state, &ask, &id, &body);
+    }
+    if let Some(digest) = ask.below("/blobs/") {
+        return blob(state, &ask, &digest, ranges);
+    }
+    if ask.below("/tags/").is_some() {
+        return tags(state, &ask);
+    }
+    match ask.below("/referrers/") {
+        Some(digest) if !state.manners.no_referrers => referrers(state, &ask, &digest),
+        _ => Answer::error(404, "NAME_UNKNOWN"),
+    }
+}
+
+impl<'a> Ask<'a> {
+    /// Finds the repository of a path; none in that of the registry itself.
+    fn parse(asked: &'a Asked) -> Option<Self> {
+        let (path, query) = asked.path.split_once('?').unwrap_or((&asked.path, ""));
+        let path = path.strip_prefix("/v2/").filter(|rest| !rest.is_empty())?;
+        let words = ["/blobs/", "/manifests/", "/tags/", "/referrers/"];
+        let end = words.iter().filter_map(|word| path.find(word)).min()?;
+        Some(Self {
+            asked,
+            repository: path.get(..end)?.to_owned(),
+            query: pairs(query),
+        })
+    }
+
+    /// Returns what stands behind some words of the path.
+    fn below(&self, words: &str) -> Option<String> {
+        let path = self.asked.path.split('?').next()?;
+        let path = path.strip_prefix("/v2/")?.strip_prefix(&self.repository)?;
+        Some(decoded(path.strip_prefix(words)?))
+    }
+
+    fn field(&self, name: &str) -> Option<&str> {
+        let found = self.query.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// Returns the first byte that a chunk says to be.
+    fn begins_at(&self) -> Option<usize> {
+        let (first, _) = self.asked.header("content-range")?.split_once('-')?;
+        first.parse().ok()
+    }
+}
+
+fn pairs(query: &str) -> Vec<(String, String)> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs
+        .map(|(name, value)| (name.to_owned(), decoded(value)))
+        .collect()
+}
+
+/// Undoes the percent-encoding of what clients encode here: `:`, `/` and `+`.
+fn decoded(text: &str) -> String {
+    let text = text.replace("%3A", ":").replace("%3a", ":");
+    text.replace("%2F", "/")
+        .replace("%2f", "/")
+        .replace("%2B", "+")
+        .replace("%2b", "+")
+}
+
+/// Tells who may not ask what they need for it.
+fn refuse_at_door(state: &mut State, asked: &Asked) -> Option<Answer> {
+    let given = asked.header("authorization");
+    match state.manners.door.clone() {
+        Door::Open => None,
+        Door::Basic(user, password) => {
+            let is_right = given == Some(&basic(&user, &password));
+            let challenge = "Basic realm=\"test\"";
+            (!is_right)
+                .then(|| Answer::error(401, "UNAUTHORIZED").header("WWW-Authenticate", challenge))
+        }
+        Door::Token { .. } => {
+            let token = given.and_then(|given| given.strip_prefix("Bearer "));
+            if let Some(left) = token.and_then(|token| state.tokens.get_mut(token))
+                && *left > 0
+            {
+                *left -= 1;
+                return None;
+            }
+            let host = asked.header("host").unwrap_or_default();
+            let repository = Ask::parse(asked).map(|ask| ask.repository);
+            let mut challenge = format!("Bearer realm=\"http://{host}/token\",service=\"test\"");
+            if let Some(repository) = repository {
+                write!(challenge, ",scope=\"repository:{repository}:pull,push\"")
+                    .expect("a String takes it");
+            }
+            Some(Answer::error(401, "UNAUTHORIZED").header("WWW-Authenticate", &challenge))
+        }
+    }
+}
+
+/// The token service.
+fn give_token(state: &mut State, asked: &Asked) -> Answer {
+    let Door::Token {
+        user,
+        password,
+        uses,
+    } = state.manners.door.clone()
+    else {
+        return Answer::error(404, "UNSUPPORTED");
+    };
+    if asked.header("authorization") != Some(&basic(&user, &password)) {
+        return Answer::error(401, "UNAUTHORIZED");
+    }
+    let token = format!("token-{}", state.number());
+    state.tokens.insert(token.clone(), uses);
+    Answer::json(200, &json!({ "token": token, "expires_in": 300 }))
+}
+
+/// Returns the header of a name and a password (RFC 7617).
+pub(super) fn basic(user: &str, password: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::from("Basic ");
+    for three in format!("{user}:{password}").as_bytes().chunks(3) {
+        let number = three
+            .iter()
+            .fold(0, |number, byte| number << 8 | usize::from(*byte));
+        let number = number << (8 * (3 - three.len()));
+        for place in 0..4 {
+            let digit = DIGITS.get(number >> (18 - 6 * place) & 63).copied();
+            let digit = digit.filter(|_| place <= three.len());
+            text.push(digit.map_or('=', char::from));
+        }
+    }
+    text
+}
+
+fn digest_like(wanted: &str, bytes: &[u8]) -> Option<String> {
+    let wanted = Digest::parse(wanted).ok()?;
+    let mut hasher = Hasher::with_algorithm(wanted.algorithm());
+    hasher.update(bytes);
+    Some(hasher.finish().to_string())
+}
+
+fn manifest(state: &mut State, ask: &Ask<'_>, reference: &str, body: Vec<u8>) -> Answer {
+    let repository = state
+        .repositories
+        .entry(ask.repository.clone())
+        .or_default();
+    let is_digest = reference.contains(':');
+    let current = if is_digest {
+        let is_there = repository.manifests.contains_key(reference);
+        is_there.then(|| reference.to_owned())
+    } else {
+        repository.tags.get(reference).cloned()
+    };
+    match (ask.asked.method.as_str(), current) {
+        ("GET" | "HEAD", Some(digest)) => {
+            let Some((media_type, bytes)) = repository.manifests.get(&digest) else {
+                return Answer::error(404, "MANIFEST_UNKNOWN");
+            };
+            let answer = Answer::new(200).header("Content-Type", media_type);
+            let mut answer = answer.header("Docker-Content-Digest", &digest);
+            answer.body = Arc::clone(bytes);
+            answer
+        }
+        ("PUT", current) => put_manifest(state, ask, reference, current.as_deref(), body),
+        ("DELETE", Some(digest)) => {
+            if is_digest {
+                repository.manifests.remove(&digest);
+                repository.tags.retain(|_, named| *named != digest);
+            } else {
+                repository.tags.remove(reference);
+            }
+            Answer::new(202)
+        }
+        _ => Answer::error(404, "MANIFEST_UNKNOWN"),
+    }
+}
+
+fn put_manifest(
+    state: &mut State,
+    ask: &Ask<'_>,
+    reference: &str,
+    current: Option<&str>,
+    body: Vec<u8>,
+) -> Answer {
+    let wanted = ask
+        .asked
+        .header("if-match")
+        .map(|tag| tag.trim_matches('"'));
+    if wanted.is_some_and(|wanted| current != Some(wanted)) {
+        return Answer::error(412, "DENIED");
+    }
+    let digest = digest_like(reference, &body).unwrap_or_else(|| Digest::of(&body).to_string());
+    let is_digest = reference.contains(':');
+    if is_digest && digest != reference {
+        return Answer::error(400, "DIGEST_INVALID");
+    }
+    let media_type = ask.asked.header("content-type").unwrap_or_default();
+    let subject = subject(&body).filter(|_| !state.manners.no_referrers);
+    let repository = state
+        .repositories
+        .entry(ask.repository.clone())
+        .or_default();
+    if !is_digest {
+        repository.tags.insert(reference.to_owned(), digest.clone());
+    }
+    let manifest = (media_type.to_owned(), Arc::from(body));
+    repository.manifests.insert(digest.clone(), manifest);
+    let answer = Answer::new(201)
+        .header(
+            "Location",
+            &format!("/v2/{}/manifests/{digest}", ask.repository),
+        )
+        .header("Docker-Content-Digest", &digest);
+    match subject {
+        Some(subject) => answer.header("OCI-Subject", &subject),
+        None => answer,
+    }
+}
+
+fn subject(manifest: &[u8]) -> Option<String> {
+    let document: Value = serde_json::from_slice(manifest).ok()?;
+    document["subject"]["digest"].as_str().map(str::to_owned)
+}
+
+fn blob(state: &mut State, ask: &Ask<'_>, digest: &str, ranges: bool) -> Answer {
+    let repository = state
+        .repositories
+        .entry(ask.repository.clone())
+        .or_default();
+    let Some(bytes) = repository.blobs.get(digest).map(Arc::clone) else {
+        return Answer::error(404, "BLOB_UNKNOWN");
+    };
+    if ask.asked.method == "DELETE" {
+        repository.blobs.remove(digest);
+        return Answer::new(202);
+    }
+    let answer = Answer::new(200)
+        .header("Content-Type", "application/octet-stream")
+        .header("Docker-Content-Digest", digest);
+    let range = ask.asked.header("range").filter(|_| ranges);
+    let from: Option<usize> = range
+        .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'))
+        .and_then(|from| from.parse().ok());
+    let size = bytes.len();
+    match from {
+        Some(from) if from < size => {
+            let range = format!("bytes {from}-{}/{size}", size - 1);
+            Answer {
+                status: 206,
+                body: bytes,
+                from,
+                ..answer.header("Content-Range", &range)
+            }
+        }
+        Some(_) => {
+            Answer::error(416, "UNSUPPORTED").header("Content-Range", &format!("bytes */{size}"))
+        }
+        None => Answer {
+            body: bytes,
+            ..answer
+        },
+    }
+}
+
+fn upload(state: &mut State, ask: &Ask<'_>, id: &str, body: &[u8]) -> Answer {
+    if ask.asked.method == "POST" {
+        return begin_upload(state, ask);
+    }
+    let most = state.manners.chunk_max_bytes;
+    let Some(upload) = state.uploads.get_mut(id) else {
+        return Answer::error(404, "BLOB_UPLOAD_UNKNOWN");
+    };
+    if upload.query.is_some() && upload.query.as_deref() != ask.field("state") {
+        return Answer::error(404, "BLOB_UPLOAD_UNKNOWN");
+    }
+    if most.is_some_and(|most| body.len() as u64 > most) {
+        return Answer::error(413, "SIZE_INVALID");
+    }
+    if ask
+        .begins_at()
+        .is_some_and(|first| first != upload.bytes.len())
+    {
+        return progress(state, ask, id, 416);
+    }
+    match ask.asked.method.as_str() {
+        "GET" => progress(state, ask, id, 204),
+        "PATCH" => {
+            upload.bytes.extend_from_slice(body);
+            progress(state, ask, id, 202)
+        }
+        "PUT" => {
+            upload.bytes.extend_from_slice(body);
+            finish_upload(state, ask, id)
+        }
+        "DELETE" => {
+            state.uploads.remove(id);
+            Answer::new(204)
+        }
+        _ => Answer::error(405, "UNSUPPORTED"),
+    }
+}
+
+fn begin_upload(state: &mut State, ask: &Ask<'_>) -> Answer {
+    let mounted = ask
+        .field("mount")
+        .zip(ask.field("from"))
+        .and_then(|(digest, from)| {
+            let bytes = state.repositories.get(from)?.blobs.get(digest)?;
+            Some((digest.to_owned(), Arc::clone(bytes)))
+        });
+    if let Some((digest, bytes)) = mounted.filter(|_| !state.manners.no_mounts) {
+        let repository = state
+            .repositories
+            .entry(ask.repository.clone())
+            .or_default();
+        repository.blobs.insert(digest.clone(), bytes);
+        return created(&ask.repository, &digest);
+    }
+    let id = format!("upload-{}", state.number());
+    let upload = Upload {
+        repository: ask.repository.clone(),
+        ..Upload::default()
+    };
+    state.uploads.insert(id.clone(), upload);
+    let answer = progress(state, ask, &id, 202);
+    match state.manners.chunk_min_bytes {
+        Some(least) => answer.header("OCI-Chunk-Min-Length", &least.to_string()),
+        None => answer,
+    }
+}
+
+/// Says where an upload goes on, and how much of it there is.
+fn progress(state: &mut State, ask: &Ask<'_>, id: &str, status: u16) -> Answer {
+    let path = format!("/v2/{}/blobs/uploads/{id}", ask.repository);
+    let host = ask.asked.header("host").unwrap_or_default();
+    let number = state.number();
+    let Some(upload) = state.uploads.get_mut(id) else {
+        return Answer::error(404, "BLOB_UPLOAD_UNKNOWN");
+    };
+    let location = match &state.manners.location {
+        LocationForm::Path => path,
+        LocationForm::Url => format!("http://{host}{path}"),
+        LocationForm::Elsewhere(origin) => format!("{origin}{path}"),
+        LocationForm::Query => {
+            upload.query = Some(format!("a/{number}+b"));
+            format!("{path}?state=a%2F{number}%2Bb&other=1")
+        }
+        // From `…/uploads/` and from `…/uploads/<id>` alike.
+        LocationForm::Relative => format!("../uploads/{id}"),
+    };
+    let last = upload.bytes.len().saturating_sub(1);
+    Answer::new(status)
+        .header("Location", &location)
+        .header("Range", &format!("0-{last}"))
+}
+
+fn finish_upload(state: &mut State, ask: &Ask<'_>, id: &str) -> Answer {
+    let Some(upload) = state.uploads.remove(id) else {
+        return Answer::error(404, "BLOB_UPLOAD_UNKNOWN");
+    };
+    let wanted = ask.field("digest").unwrap_or_default();
+    if digest_like(wanted, &upload.bytes).as_deref() != Some(wanted) {
+        return Answer::error(400, "DIGEST_INVALID");
+    }
+    let repository = state
+        .repositories
+        .entry(upload.repository.clone())
+        .or_default();
+    repository
+        .blobs
+        .insert(wanted.to_owned(), Arc::from(upload.bytes));
+    created(&upload.repository, wanted)
+}
+
+fn created(repository: &str, digest: &str) -> Answer {
+    Answer::new(201)
+        .header("Location", &format!("/v2/{repository}/blobs/{digest}"))
+        .header("Docker-Content-Digest", digest)
+}
+
+fn tags(state: &mut State, ask: &Ask<'_>) -> Answer {
+    let Some(repository) = state.repositories.get(&ask.repository) else {
+        return Answer::error(404, "NAME_UNKNOWN");
+    };
+    let last = ask.field("last").unwrap_or_default();
+    let rest = repository.tags.keys().filter(|tag| tag.as_str() > last);
+    let asked_for = ask.field("n").and_then(|text| text.parse().ok());
+    let most = state.manners.page.or(asked_for).unwrap_or(usize::MAX);
+    let mut tags: Vec<_> = rest.cloned().collect();
+    let goes_on = tags.len() > most;
+    tags.truncate(most);
+    let document = json!({ "name": ask.repository, "tags": tags });
+    let answer = Answer::json(200, &document);
+    match tags.last().filter(|_| goes_on) {
+        Some(last) => {
+            let name = &ask.repository;
+            let link = format!("</v2/{name}/tags/list?n={most}&last={last}>; rel=\"next\"");
+            answer.header("Link", &link)
+        }
+        None => answer,
+    }
+}
+
+fn referrers(state: &mut State, ask: &Ask<'_>, digest: &str) -> Answer {
+    let repository = state
+        .repositories
+        .entry(ask.repository.clone())
+        .or_default();
+    let refers = |(_, (_, bytes)): &(&String, &(String, Arc<[u8]>))| {
+        subject(bytes).as_deref() == Some(digest)
+    };
+    let found = repository.manifests.iter().filter(refers);
+    let found = found.map(|(digest, (media_type, bytes))| {
+        json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() })
+    });
+    let media_type = oci::media_type::OCI_INDEX;
+    let manifests: Vec<_> = found.collect();
+    let index = json!({ "schemaVersion": 2, "mediaType": media_type, "manifests": manifests });
+    let mut answer = Answer::json(200, &index);
+    answer.set_header("Content-Type", media_type);
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_and_a_password_are_base_64() {
+        // RFC 7617, section 2, and its padding.
+        assert_eq!(
+            basic("Aladdin", "open sesame"),
+            "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+        );
+        assert_eq!(basic("ab", "c"), "Basic YWI6Yw==");
+        assert_eq!(basic("ab", "cd"), "Basic YWI6Y2Q=");
+        assert_eq!(basic("ab", "cde"), "Basic YWI6Y2Rl");
+    }
+}

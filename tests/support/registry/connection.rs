@@ -1,0 +1,173 @@
+//! The bytes on the wire: one request after the other, with what goes wrong.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io::{self, BufReader, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+
+use super::answer::{self, Answer};
+use super::{Fault, Registry, Seen};
+use crate::http::{Asked, read_head};
+
+/// How long an endless body is, in the end: a test that waits for it fails.
+const ENDLESS_BYTES: usize = 64 * 1024 * 1024;
+
+/// How much is written at once, in bytes.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// Whether a connection takes another request.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Request,
+    Break,
+}
+
+/// Answers the requests of a connection until one of the sides breaks it.
+pub(super) fn serve(stream: &TcpStream, registry: &Registry) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut reader = BufReader::new(stream);
+    while let Some(asked) = read_head(&mut reader)? {
+        let fault = registry.state().fault(&asked);
+        if serve_one(&mut reader, registry, &asked, fault.as_ref())? == Next::Break {
+            break;
+        }
+    }
+    stream.shutdown(Shutdown::Both)
+}
+
+fn serve_one(
+    reader: &mut BufReader<&TcpStream>,
+    registry: &Registry,
+    asked: &Asked,
+    fault: Option<&Fault>,
+) -> io::Result<Next> {
+    let length = asked.header("content-length").map_or(Ok(0), str::parse);
+    let length: u64 = length.map_err(io::Error::other)?;
+    let most = match fault {
+        Some(Fault::BreakRequest(bytes)) => length.min(*bytes),
+        _ => length,
+    };
+    let mut body = Vec::new();
+    (&mut *reader).take(most).read_to_end(&mut body)?;
+    let stream: &TcpStream = reader.get_ref();
+    let mut state = registry.state();
+    let received_bytes = body.len() as u64;
+    let answer = match fault {
+        Some(Fault::BreakRequest(_)) => {
+            answer::keep_part(&mut state, asked, &body);
+            None
+        }
+        Some(Fault::Answer(status, headers)) => Some(Answer::refusal(*status, headers)),
+        _ => {
+            if fault == Some(&Fault::ForgetUploads) {
+                state.uploads.clear();
+            }
+            let ranges = fault != Some(&Fault::NoRange);
+            Some(answer::answer(&mut state, asked, body, ranges))
+        }
+    };
+    let answer = answer.filter(|_| fault != Some(&Fault::LoseAnswer));
+    state.seen.push(Seen {
+        asked: asked.clone(),
+        received_bytes,
+        status: answer.as_ref().map(|answer| answer.status),
+    });
+    drop(state);
+    match answer {
+        Some(answer) => send(stream, answer, asked, fault),
+        None => Ok(Next::Break),
+    }
+}
+
+/// Sends an answer, as far as it is to come.
+fn send(
+    mut stream: &TcpStream,
+    mut answer: Answer,
+    asked: &Asked,
+    fault: Option<&Fault>,
+) -> io::Result<Next> {
+    if let Some(Fault::Header(name, value)) = fault {
+        answer.set_header(name, value);
+    }
+    let whole = Arc::clone(&answer.body);
+    let body = spoiled(whole.get(answer.from..).unwrap_or_default(), fault);
+    let is_head = asked.method == "HEAD";
+    let is_endless = fault == Some(&Fault::Endless) && !is_head;
+    stream.write_all(head(&answer, body.len(), is_endless).as_bytes())?;
+    match fault {
+        _ if is_head => Ok(Next::Request),
+        Some(Fault::Endless) => send_endless(stream, &body),
+        Some(Fault::BreakAnswer(bytes)) => {
+            stream.write_all(first(&body, *bytes))?;
+            Ok(Next::Break)
+        }
+        Some(Fault::Dribble) => {
+            body.chunks(1).try_for_each(|byte| stream.write_all(byte))?;
+            Ok(Next::Request)
+        }
+        _ => {
+            body.chunks(PIECE_BYTES)
+                .try_for_each(|piece| stream.write_all(piece))?;
+            Ok(Next::Request)
+        }
+    }
+}
+
+/// Returns a body with what is wrong with it.
+fn spoiled<'b>(body: &'b [u8], fault: Option<&Fault>) -> Cow<'b, [u8]> {
+    match fault {
+        Some(Fault::WrongByte) => {
+            let mut wrong = body.to_vec();
+            let middle = wrong.len() / 2;
+            if let Some(byte) = wrong.get_mut(middle) {
+                *byte ^= 1;
+            }
+            wrong.into()
+        }
+        Some(Fault::Shorten(bytes)) => first(body, *bytes).into(),
+        Some(Fault::Lengthen(bytes)) => {
+            let more = (0..*bytes).map(|_| b'x');
+            body.iter().copied().chain(more).collect()
+        }
+        _ => body.into(),
+    }
+}
+
+fn first(body: &[u8], bytes: u64) -> &[u8] {
+    let most = usize::try_from(bytes).unwrap_or(usize::MAX);
+    body.get(..most).unwrap_or(body)
+}
+
+fn send_endless(mut stream: &TcpStream, body: &[u8]) -> io::Result<Next> {
+    let mut chunk = |bytes: &[u8]| {
+        stream.write_all(format!("{:x}\r\n", bytes.len()).as_bytes())?;
+        stream.write_all(bytes)?;
+        stream.write_all(b"\r\n")
+    };
+    for piece in body.chunks(PIECE_BYTES) {
+        chunk(piece)?;
+    }
+    let more = vec![b'x'; PIECE_BYTES];
+    for _ in 0..ENDLESS_BYTES / PIECE_BYTES {
+        chunk(&more)?;
+    }
+    Ok(Next::Break)
+}
+
+fn head(answer: &Answer, length: usize, is_endless: bool) -> String {
+    let mut head = format!("HTTP/1.1 {} -\r\n", answer.status);
+    let length = if is_endless {
+        "Transfer-Encoding: chunked\r\n".to_owned()
+    } else {
+        format!("Content-Length: {length}\r\n")
+    };
+    if answer.status != 204 {
+        head.push_str(&length);
+    }
+    for (name, value) in &answer.headers {
+        write!(head, "{name}: {value}\r\n").expect("a String takes it");
+    }
+    head.push_str("\r\n");
+    head
+}
