@@ -25,7 +25,7 @@ pub struct Talk<'t> {
     /// The user's terminal: the command's gets the size of it whenever that changes.
     pub terminal: Option<BorrowedFd<'t>>,
     /// Signals that are passed on.
-    pub signals: &'t SignalInbox,
+    pub signals: Option<&'t SignalInbox>,
 }
 
 /// What is to be waited for, in the order of [`Conversation::polled`].
@@ -56,7 +56,7 @@ impl<'t> Conversation<'t> {
             source: talk.and_then(|talk| talk.input),
             sink,
             pending: Vec::new(),
-            signals: talk.map(|talk| talk.signals),
+            signals: talk.and_then(|talk| talk.signals),
             terminals: users.zip(terminal),
         }
     }
@@ -157,7 +157,7 @@ mod tests {
         let talk = Talk {
             input: Some(source.as_fd()),
             terminal: None,
-            signals: &inbox,
+            signals: Some(&inbox),
         };
         let mut conversation = Conversation::new(Some(&talk), Some(sink), None);
         user.write_all(b"hello").unwrap();
@@ -178,7 +178,7 @@ mod tests {
         let talk = Talk {
             input: Some(source.as_fd()),
             terminal: None,
-            signals: &inbox,
+            signals: Some(&inbox),
         };
         let mut conversation = Conversation::new(Some(&talk), Some(sink), None);
         let mut said = 0;
@@ -203,7 +203,7 @@ mod tests {
         let talk = Talk {
             input: Some(source.as_fd()),
             terminal: None,
-            signals: &inbox,
+            signals: Some(&inbox),
         };
         let mut conversation = Conversation::new(Some(&talk), Some(sink), None);
         drop(command);
@@ -226,7 +226,7 @@ mod tests {
         let talk = Talk {
             input: None,
             terminal: Some(users.as_fd()),
-            signals: &inbox,
+            signals: Some(&inbox),
         };
         let mut conversation = Conversation::new(Some(&talk), None, Some(ours));
         for signal in [Signal::SIGTERM, Signal::SIGWINCH, Signal::SIGUSR1] {

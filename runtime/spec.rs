@@ -157,6 +157,8 @@ pub struct MountSpec {
 pub enum MountSource {
     /// The detached mount at this index of [`crate::Step::mounts`].
     Descriptor(usize),
+    /// What the root has at the target: to be written to where the root is not.
+    Root,
     /// A new file system in memory.
     Tmpfs {
         /// How much it holds; half of the memory when `None`.

@@ -78,7 +78,7 @@ fn start(channel: &InitEnd, setup: &Setup, mut handed: Handed) -> Result<Started
         ForkResult::Parent { child } => {
             drop((writing, input));
             await_execution(reading)?;
-            tell_started(channel, &scene.stubs, outer);
+            tell_started(channel, &scene.stubs, outer.as_ref());
             Ok(Started::First {
                 command: child,
                 endings,
@@ -140,12 +140,12 @@ fn await_execution(report: OwnedFd) -> Result<(), InitFailure> {
     }
 }
 
-fn tell_started(channel: &InitEnd, stubs: &[Stub], terminal: Option<OwnedFd>) {
+fn tell_started(channel: &InitEnd, stubs: &[Stub], terminal: Option<&OwnedFd>) {
     let records = stubs.iter().map(|stub| stub.record.clone()).collect();
     let descriptors: Vec<BorrowedFd<'_>> = stubs
         .iter()
         .flat_map(|stub| [stub.parent.as_fd(), stub.entry.as_fd()])
-        .chain(terminal.as_ref().map(AsFd::as_fd))
+        .chain(terminal.map(AsFd::as_fd))
         .collect();
     // If the builder is gone, the watch notices.
     drop(channel.send(&FromInit::Started { stubs: records }, &descriptors));

@@ -138,6 +138,7 @@ impl Scene<'_> {
                 let mount = self.mounts.get_mut(index).and_then(Option::take);
                 mount.ok_or_else(|| CallError::new(format!("find mount {index}"), Errno::EBADF))?
             }
+            MountSource::Root => self.part_of_root(spec)?,
             MountSource::Tmpfs { size_bytes, mode } => {
                 make_tmpfs(size_bytes, mode, NO_SUID | NO_DEVICES)?
             }
@@ -146,6 +147,12 @@ impl Scene<'_> {
             mount::mount_setattr(mount.as_fd(), READ_ONLY, Depth::Recursive)?;
         }
         self.attach(&mount, &spec.target, spec.kind)
+    }
+
+    /// Takes a part of the root as a mount of its own.
+    fn part_of_root(&mut self, spec: &MountSpec) -> Result<OwnedFd, CallError> {
+        let place = find_or_make(self.root.as_fd(), &spec.target, spec.kind, &mut self.stubs)?;
+        mount::open_tree(place.as_fd(), c"", Depth::Single)
     }
 
     /// Attaches a detached mount at a path of the root.

@@ -228,12 +228,7 @@ impl Watcher {
                 return;
             }
             if signalled {
-                for number in signal::take_noted(self.signals.as_fd()) {
-                    // The first process passes it on.
-                    if self.relay.get().is_none() {
-                        self.cancel_by(number.into());
-                    }
-                }
+                self.take_noted();
             }
             if told {
                 match self.channel.receive() {
@@ -241,6 +236,16 @@ impl Watcher {
                     Ok(Received::Message(ToBuilder::Mapped { .. }, _)) => {}
                     Ok(Received::Closed | Received::Cancelled) | Err(_) => return self.give_up(),
                 }
+            }
+        }
+    }
+
+    /// Takes in what signals this process got itself.
+    fn take_noted(&self) {
+        for number in signal::take_noted(self.signals.as_fd()) {
+            // The first process passes on what is for a command.
+            if self.relay.get().is_none() {
+                self.cancel_by(number.into());
             }
         }
     }

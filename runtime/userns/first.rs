@@ -218,7 +218,7 @@ impl Child {
         }
     }
 
-    /// Asks the builder to end.
+    /// Tells the builder of a signal.
     fn tell(&self, channel: &FirstEnd, number: u8) {
         let message = ToBuilder::Signal(number.into());
         // A builder that does not listen any more is about to end.

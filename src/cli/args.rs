@@ -8,11 +8,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod policy;
 mod registry;
 mod result;
+mod run;
 mod sandbox;
 
 pub use policy::{BuildxArguments, PolicyArguments};
 pub use registry::{RegistryCommand, ServeArguments};
 pub use result::{ResultArguments, SquashArgument};
+pub use run::{PullArgument, RefusedArguments, RunArguments};
 pub use sandbox::{LegacyArguments, SandboxArguments};
 
 /// Builds container images on Linux without a daemon and without root.
@@ -45,6 +47,8 @@ pub struct GlobalArguments {
 pub enum Command {
     /// Build an image from a Dockerfile
     Build(Box<BuildArguments>),
+    /// Run a command on an image, to try it
+    Run(Box<RunArguments>),
     /// Load images from an archive into the store
     Load(LoadArguments),
     /// Work with the images of the store

@@ -5,14 +5,19 @@ mod call;
 pub(crate) mod failure;
 pub(crate) mod image_ls;
 pub(crate) mod load;
+mod located;
 pub(crate) mod registry;
+pub(crate) mod run;
 mod said;
 
 use std::collections::BTreeSet;
 
+use runtime::SignalsAre;
+
 use crate::args::{Arguments, Command};
 use crate::config::Config;
 use crate::env::Environment;
+use crate::options::run::RunOptions;
 use crate::options::{BuildOptions, Places, secret};
 use crate::report::{Kind, Report};
 
@@ -20,7 +25,8 @@ use crate::report::{Kind, Report};
 pub(crate) fn secret_variables(parsed: &Arguments, env: &Environment) -> BTreeSet<String> {
     match &parsed.command {
         Command::Build(build) => secret::variables(&build.secrets, env),
-        Command::Load(_) | Command::Image { .. } | Command::Registry { .. } => BTreeSet::new(),
+        // No other command has secrets on its command line.
+        _ => BTreeSet::new(),
     }
 }
 
@@ -34,5 +40,16 @@ pub(crate) fn check(
     if let Command::Build(build) = &parsed.command {
         BuildOptions::new(build, env, config).map_err(|error| Report::new(Kind::Usage, &error))?;
     }
+    if let Command::Run(run) = &parsed.command {
+        RunOptions::new(run, env).map_err(|error| Report::new(Kind::Usage, &error))?;
+    }
     Ok(())
+}
+
+/// Returns what signals to the first process mean.
+pub(crate) fn signals(parsed: &Arguments) -> SignalsAre {
+    match &parsed.command {
+        Command::Run(run) if run.sig_proxy => SignalsAre::Messages,
+        _ => SignalsAre::Wishes,
+    }
 }

@@ -24,6 +24,7 @@ mod limits;
 mod plan;
 mod policy;
 mod result;
+pub mod run;
 mod sandbox;
 pub mod secret;
 mod ssh;

@@ -21,6 +21,8 @@ pub enum Kind {
     Host,
     /// The user, or somebody for them, ended it.
     Interrupted(u8),
+    /// A command that `careen run` could not start, with the exit code that says so.
+    Command(u8),
     /// Ours.
     Internal,
 }
@@ -33,7 +35,16 @@ impl Kind {
             Self::Usage => exit::USAGE,
             Self::Host => exit::HOST,
             Self::Interrupted(signal) => exit::SIGNAL.saturating_add(signal),
+            Self::Command(code) => code,
             Self::Internal => exit::INTERNAL,
+        }
+    }
+
+    /// Returns the exit code of `careen run`, whose others are the command's.
+    pub fn exit_code_of_run(self) -> u8 {
+        match self {
+            Self::Interrupted(_) | Self::Command(_) => self.exit_code(),
+            Self::User | Self::Usage | Self::Host | Self::Internal => exit::RUN_FAILED,
         }
     }
 }
@@ -109,7 +120,9 @@ impl Report {
     pub fn to_text(&self) -> String {
         let level = match self.kind {
             Kind::Internal => Level::ERROR.with_name("internal error"),
-            Kind::User | Kind::Usage | Kind::Host | Kind::Interrupted(_) => Level::ERROR,
+            Kind::User | Kind::Usage | Kind::Host | Kind::Command(_) | Kind::Interrupted(_) => {
+                Level::ERROR
+            }
         };
         self.render(level)
     }

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
-use runtime::{BuilderExit, BuilderRole, Role};
+use runtime::{BuilderExit, BuilderRole, Role, TerminalSettings};
 
 use crate::args::{Arguments, Command, ImageCommand};
 use crate::command;
@@ -26,6 +26,7 @@ pub(crate) type Outcome = Result<u8, Box<Report>>;
 
 /// Runs careen with these arguments, the program's name first; returns the exit code.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    let is_run = command::run::is_asked(&arguments);
     let outcome = match runtime::role(&arguments) {
         None => first(&arguments),
         Some(Role::Builder(role)) => builder(role, arguments),
@@ -33,7 +34,12 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
     };
     ExitCode::from(outcome.unwrap_or_else(|report| {
         report::print(&report);
-        report.kind.exit_code()
+        let code = report.kind.exit_code();
+        if is_run {
+            report.kind.exit_code_of_run()
+        } else {
+            code
+        }
     }))
 }
 
@@ -49,7 +55,9 @@ fn first(arguments: &[OsString]) -> Outcome {
     let (mut env, config) = surroundings()?;
     command::check(&parsed, &env, &config)?;
     let secrets = env.take_secrets(&command::secret_variables(&parsed, &env));
-    let exit = workshop::run_builder(arguments, &env, &secrets)?;
+    let signals = command::signals(&parsed);
+    let _terminal = kept_terminal(&parsed)?;
+    let exit = workshop::run_builder(arguments, &env, (&secrets, signals))?;
     match exit {
         BuilderExit::Code(code) => Ok(u8::try_from(code).unwrap_or(exit::INTERNAL)),
         BuilderExit::Signal(signal) => {
@@ -78,12 +86,32 @@ fn builder(role: BuilderRole, mut arguments: Vec<OsString>) -> Outcome {
         .map_err(|error| Report::new(Kind::Usage, &error))?;
     match &parsed.command {
         Command::Build(build) => command::build::run(build, &builder, &places, &env, &config),
+        Command::Run(run) => command::run::run(run, &builder, &places, &env),
         Command::Load(load) => command::load::run(load, &builder, &places, &env),
         Command::Image {
             command: ImageCommand::Ls,
         } => command::image_ls::run(&builder, &places),
         Command::Registry { command } => command::registry::run(command),
     }
+}
+
+/// Puts the terminal back when the builder, which changes it, has ended in whatever way.
+struct KeptTerminal(Option<TerminalSettings>);
+
+impl Drop for KeptTerminal {
+    fn drop(&mut self) {
+        // A terminal that is gone needs nothing.
+        drop(self.0.as_ref().map(TerminalSettings::restore));
+    }
+}
+
+fn kept_terminal(parsed: &Arguments) -> Result<KeptTerminal, Box<Report>> {
+    let settings = match &parsed.command {
+        Command::Run(run) if run.tty => TerminalSettings::of(io::stdin()),
+        _ => Ok(None),
+    };
+    let settings = settings.map_err(|error| Report::new(Kind::Host, &error))?;
+    Ok(KeptTerminal(settings))
 }
 
 fn surroundings() -> Result<(Environment, Config), Box<Report>> {
@@ -107,6 +135,10 @@ fn parse(arguments: &[OsString]) -> Result<Arguments, u8> {
             write!(io::stderr(), "{text}")
         };
         drop(written);
-        if is_answer { exit::DONE } else { exit::USAGE }
+        match is_answer {
+            true => exit::DONE,
+            false if command::run::is_asked(arguments) => exit::RUN_FAILED,
+            false => exit::USAGE,
+        }
     })
 }

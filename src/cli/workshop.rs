@@ -32,7 +32,7 @@ const RESOLVED_CONF: &str = "/run/systemd/resolve/resolv.conf";
 pub(crate) fn run_builder(
     arguments: &[OsString],
     env: &Environment,
-    secrets: &[SecretVariable],
+    (secrets, signals): (&[SecretVariable], SignalsAre),
 ) -> Result<BuilderExit, Box<Report>> {
     let helpers = NewIdMap::find(&env.search_path);
     let caller = Caller::current();
@@ -50,7 +50,7 @@ pub(crate) fn run_builder(
         caller: &caller,
         plan: &plan,
         helpers: mapper,
-        signals: SignalsAre::Wishes,
+        signals,
     };
     runtime::run_builder(&command).map_err(|error| {
         let mut report = Report::new(Kind::Host, &error);

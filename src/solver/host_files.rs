@@ -105,6 +105,11 @@ impl Prepared {
         &self.stubs
     }
 
+    /// Returns the text of the resolver's configuration.
+    pub(crate) fn resolv_conf(&self) -> &[u8] {
+        &self.resolv_conf
+    }
+
     /// Returns the files that every command sees, by their paths, as detached mounts.
     ///
     /// # Errors
@@ -159,7 +164,7 @@ impl Prepared {
 
 /// Returns the text of `/etc/hosts`: the lines of BuildKit's own file, so that a command sees what it
 /// is used to, and what the user added, in the user's order.
-fn hosts(hostname: &str, extra: &[ExtraHost]) -> String {
+pub(crate) fn hosts(hostname: &str, extra: &[ExtraHost]) -> String {
     let mut text =
         format!("127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
     for ExtraHost { name, address } in extra {
@@ -182,7 +187,7 @@ fn stubs(store: &Store, lease: &Lease, owner: BuilderId) -> Result<Root, HostFil
 }
 
 /// Returns the id that container root has on disk.
-fn container_root(ids: IdStorage) -> BuilderId {
+pub(crate) fn container_root(ids: IdStorage) -> BuilderId {
     match ids {
         IdStorage::Shifted { by, .. } => BuilderId(by),
         IdStorage::Recorded => BuilderId(0),

@@ -11,6 +11,7 @@
 //! * [`realise`]: change sets as directories; [`pack`]: change sets as blobs; [`squash`]: several as one;
 //! * [`tree`]: what a stack looks like from inside;
 //! * [`cancel`]: streams that end with the job;
+//! * [`launch`](mod@launch): one command on an image, to try it;
 //! * [`base`]: base images; [`context`]: directories of the user's;
 //! * [`remote`]: what servers have;
 //! * [`emulation`], [`host_files`]: what this machine gives to commands.
@@ -25,6 +26,7 @@ pub mod error;
 pub mod event;
 pub mod host_files;
 pub mod job;
+pub mod launch;
 pub mod ops;
 pub mod owners;
 pub mod pack;
@@ -41,6 +43,7 @@ pub use cancel::{Cancellable, CancellablePipe};
 pub use error::{SolveError, StepError};
 pub use event::{Event, Events, TimedEvent};
 pub use job::{Job, JobOptions, Workshop};
+pub use launch::{Launch, launch};
 pub use pack::{BaseLayers, LayerBlob, PackPlan, pack_layer};
 pub use result::{BuildResult, HistoryStep, PlatformResult, Stack};
 pub use scheduler::solve;

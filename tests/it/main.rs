@@ -33,6 +33,8 @@ mod refusals;
 #[cfg(test)]
 mod reproducible;
 #[cfg(test)]
+mod run;
+#[cfg(test)]
 mod sandbox;
 #[cfg(test)]
 mod scale;

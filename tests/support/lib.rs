@@ -8,6 +8,7 @@
 //! * [`HttpServer`] has files and [`GitRepository`] commits that a build fetches.
 //! * [`agent`] brings OpenSSH's client into a build, and runs its agent.
 //! * [`Gate`] stops a command of a build, so that no test has to wait for a time.
+//! * [`Terminal`] is one that a test types at.
 //! * [`process`] sees and kills the processes of a build; [`scan`] looks for bytes that must not be anywhere.
 //!
 //! Everything here panics where the machine is not as a test needs it: that is how a test fails.
@@ -30,6 +31,7 @@ pub mod process;
 pub mod program;
 pub mod scan;
 pub mod tarball;
+pub mod terminal;
 
 pub use archive::{Archive, Image};
 pub use bench::{Bench, Built};
@@ -40,6 +42,7 @@ pub use layout::BaseImage;
 pub use needs::Feature;
 pub use program::{Finished, Invocation, Outcome, Running};
 pub use tarball::{Entry, Kind};
+pub use terminal::Terminal;
 
 /// Ends the test with a message.
 #[expect(clippy::panic, reason = "a test fails by a panic")]

@@ -83,6 +83,16 @@ impl Id {
         self.signal(Signal::TERM);
     }
 
+    /// Tells it that its terminal has another size.
+    pub fn resized(self) {
+        self.signal(Signal::WINCH);
+    }
+
+    /// Sends it a signal that means what the program wants it to.
+    pub fn poke(self) {
+        self.signal(Signal::USR1);
+    }
+
     /// Returns the arguments and the environment, as anybody with the right to see them does; nothing of a
     /// process that has ended.
     pub fn texts(self) -> Vec<u8> {

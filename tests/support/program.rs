@@ -23,6 +23,7 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct Invocation {
     command: Command,
+    stdout: Option<std::fs::File>,
     /// What is replaced by `$BENCH` in what careen says.
     bench: String,
 }
@@ -36,6 +37,7 @@ impl Invocation {
         command.process_group(0);
         Self {
             command,
+            stdout: None,
             bench: bench.display().to_string(),
         }
     }
@@ -75,6 +77,13 @@ impl Invocation {
         self
     }
 
+    /// Gives it a file as its standard output; nothing of that is read back then.
+    #[must_use]
+    pub fn stdout(mut self, file: std::fs::File) -> Self {
+        self.stdout = Some(file);
+        self
+    }
+
     /// Runs it to its end.
     pub fn run(self) -> Finished {
         self.start().finish()
@@ -82,13 +91,16 @@ impl Invocation {
 
     /// Starts it.
     pub fn start(mut self) -> Running {
-        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let stdout = self.stdout.take().map_or_else(Stdio::piped, Stdio::from);
+        self.command.stdout(stdout).stderr(Stdio::piped());
         let mut child = self.command.spawn().expect("careen can be started");
-        let mut stdout = child.stdout.take().expect("standard output is a pipe");
+        let stdout = child.stdout.take();
         let stderr = child.stderr.take().expect("standard error is a pipe");
-        let stdout = thread::spawn(move || {
-            let mut bytes = Vec::new();
-            stdout.read_to_end(&mut bytes).map(|_| bytes)
+        let stdout = stdout.map(|mut stdout| {
+            thread::spawn(move || {
+                let mut bytes = Vec::new();
+                stdout.read_to_end(&mut bytes).map(|_| bytes)
+            })
         });
         let (sender, lines) = mpsc::channel();
         let reader = thread::spawn(move || {
@@ -101,7 +113,7 @@ impl Invocation {
         });
         Running {
             child,
-            stdout: Some(stdout),
+            stdout,
             stderr: Some(reader),
             lines,
             said: Vec::new(),

@@ -27,6 +27,7 @@ use crate::emulation::Emulator;
 use crate::error::StepError;
 use crate::event::Event;
 use crate::host_files::Prepared;
+use crate::job::Workshop;
 use crate::owners;
 use crate::realise;
 use crate::result::{Held, Output, StackLayer};
@@ -35,11 +36,12 @@ use crate::worker::{Making, Step};
 
 pub(crate) use check::check;
 pub use error::MountError;
+pub(crate) use mounts::{MountTable, Mounted, Source as MountedFrom};
 pub use output::{CommandFailure, FailureStatus};
 pub use secret::{Secret, Secrets};
+pub(crate) use volume::mount as mount_volume;
 pub use volume::{Volume, VolumeAccess};
 
-use self::mounts::MountTable;
 use self::output::Lines;
 
 /// Runs a command and keeps what it changed.
@@ -115,10 +117,10 @@ fn execute(
         .host_files
         .prepare(&workshop.store, &workshop.lease)?;
     owners::inherit_top(workshop, active.fs(), lowers.last())?;
-    let root = mount_root(step, &host_files, &lowers, &active)?;
+    let root = mount_root(workshop, &host_files, &lowers, &active)?;
     let view = Root::from_fd(root.try_clone().map_err(StepError::Descriptor)?, "/");
     let user = rootfs::resolve_user(&view, &op.user)?;
-    make_working_directory(step, &view, op)?;
+    make_working_directory(workshop, &view, &op.working_directory)?;
     drop(view);
     let mut mounts = mounts::prepare(step, op, &host_files)?;
     let files = mounts.take_files();
@@ -176,8 +178,8 @@ fn failure(
 }
 
 /// Mounts the overlay, detached: what is below, the mount points, and the active snapshot on top.
-fn mount_root(
-    step: &Step<'_>,
+pub(crate) fn mount_root(
+    workshop: &Workshop,
     host_files: &Prepared,
     lowers: &[Arc<Root>],
     active: &ActiveSnapshot,
@@ -194,25 +196,27 @@ fn mount_root(
         &layers,
         upper,
         options,
-        &step.workshop.features,
+        &workshop.features,
     )?)
 }
 
 /// Makes the working directory if the image does not have it, as BuildKit does.
-fn make_working_directory(step: &Step<'_>, view: &Root, op: &ExecOp) -> Result<(), StepError> {
-    let wanted = RootPath::lexical(&op.working_directory).map_err(|source| {
-        crate::ops::copy::CopyError::Path {
-            path: op.working_directory.clone(),
-            source,
-        }
+pub(crate) fn make_working_directory(
+    workshop: &Workshop,
+    view: &Root,
+    path: &str,
+) -> Result<(), StepError> {
+    let wanted = RootPath::lexical(path).map_err(|source| crate::ops::copy::CopyError::Path {
+        path: path.to_owned(),
+        source,
     })?;
     let target = view.resolve(&wanted)?;
     if view.metadata(&target)?.is_some() {
         return Ok(());
     }
     for made in view.mkdir_all(&target, Mode::new(0o755))? {
-        let root = step.workshop.ids.to_disk(0).unwrap_or_default();
-        if step.workshop.ids != rootfs::IdStorage::Recorded {
+        let root = workshop.ids.to_disk(0).unwrap_or_default();
+        if workshop.ids != rootfs::IdStorage::Recorded {
             view.set_owner(&made, root, root)?;
         }
     }

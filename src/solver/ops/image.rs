@@ -8,19 +8,25 @@ use store::{ObjectId, SnapshotId};
 
 use crate::base;
 use crate::error::StepError;
+use crate::job::Workshop;
 use crate::result::{BaseLayer, Held, Output, Stack, StackLayer};
 use crate::worker::Step;
 
-/// Returns the stack of an image's layers.
+/// Returns an image's files.
 pub(crate) fn run(step: &Step<'_>, source: &ImageSource) -> Result<Output, StepError> {
-    let image = base::open(&step.workshop.store, source)?;
+    stack(step.workshop, source).map(Output::Files)
+}
+
+/// Returns the stack of an image's layers, which this job keeps.
+pub(crate) fn stack(workshop: &Workshop, source: &ImageSource) -> Result<Stack, StepError> {
+    let image = base::open(&workshop.store, source)?;
     let source = Arc::new(source.clone());
     let mut chain: Option<ChainId> = None;
     let mut layers = Vec::new();
     for (descriptor, diff_id) in image.layers {
         let next = ChainId::extend(chain.as_ref(), &diff_id);
         let id = SnapshotId::from_digest("chain", next.digest())?;
-        step.workshop
+        workshop
             .lease
             .add(&ObjectId::Blob(descriptor.digest.clone()))?;
         let held = Held::Base(BaseLayer {
@@ -37,5 +43,5 @@ pub(crate) fn run(step: &Step<'_>, source: &ImageSource) -> Result<Output, StepE
             created: None,
         }));
     }
-    Ok(Output::Files(Stack::from_iter(layers)))
+    Ok(Stack::from_iter(layers))
 }

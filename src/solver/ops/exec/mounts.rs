@@ -23,7 +23,7 @@ const TMPFS_MODE: u32 = 0o1777;
 
 /// The mounts of one command. Dropping it gives back what they need.
 #[derive(Debug, Default)]
-pub(super) struct MountTable {
+pub(crate) struct MountTable {
     specs: Vec<MountSpec>,
     files: Vec<OwnedFd>,
     secrets: Vec<SecretVariable>,
@@ -44,17 +44,19 @@ pub(super) enum Held {
 }
 
 /// One mount, prepared.
-pub(super) struct Mounted {
-    pub(super) target: String,
-    pub(super) source: Source,
-    pub(super) kind: TargetKind,
-    pub(super) access: Access,
+pub(crate) struct Mounted {
+    pub(crate) target: String,
+    pub(crate) source: Source,
+    pub(crate) kind: TargetKind,
+    pub(crate) access: Access,
 }
 
 /// What is mounted.
-pub(super) enum Source {
+pub(crate) enum Source {
     /// A detached mount.
     Descriptor(OwnedFd),
+    /// What the root has at the target.
+    Root,
     /// New memory.
     Memory { size_bytes: Option<u64>, mode: u32 },
 }
@@ -114,7 +116,7 @@ pub(super) fn prepare(
     }
     let mut mounted = Vec::new();
     for volume in &step.job.options.volumes {
-        mounted.push(volume::mount(step, volume, &mut table)?);
+        mounted.push(volume::mount(step.workshop, volume, &mut table)?);
     }
     for mount in &op.mounts {
         mounted.extend(one(step, mount, &mut table)?);
@@ -173,12 +175,13 @@ fn read_only_file(target: &str, file: OwnedFd) -> Mounted {
 
 impl MountTable {
     /// Adds a mount behind the others.
-    fn add(&mut self, mounted: Mounted) {
+    pub(crate) fn add(&mut self, mounted: Mounted) {
         let source = match mounted.source {
             Source::Descriptor(mount) => {
                 self.files.push(mount);
                 MountSource::Descriptor(self.files.len() - 1)
             }
+            Source::Root => MountSource::Root,
             Source::Memory { size_bytes, mode } => MountSource::Tmpfs { size_bytes, mode },
         };
         self.specs.push(MountSpec {
@@ -204,12 +207,12 @@ impl MountTable {
     }
 
     /// Returns the mounts, in order.
-    pub(super) fn specs(&self) -> &[MountSpec] {
+    pub(crate) fn specs(&self) -> &[MountSpec] {
         &self.specs
     }
 
     /// Returns the descriptors that the mounts name, once.
-    pub(super) fn take_files(&mut self) -> Vec<OwnedFd> {
+    pub(crate) fn take_files(&mut self) -> Vec<OwnedFd> {
         std::mem::take(&mut self.files)
     }
 

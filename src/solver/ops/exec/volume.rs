@@ -11,7 +11,7 @@ use runtime::{Access, OverlayOptions, Submounts, TargetKind, Upper};
 use super::error::MountError;
 use super::mounts::{Held, MountTable, Mounted, Source};
 use crate::error::StepError;
-use crate::worker::Step;
+use crate::job::Workshop;
 
 /// A file or directory of the machine that every command sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +36,8 @@ pub enum VolumeAccess {
 }
 
 /// Prepares a volume.
-pub(super) fn mount(
-    step: &Step<'_>,
+pub(crate) fn mount(
+    workshop: &Workshop,
     volume: &Volume,
     table: &mut MountTable,
 ) -> Result<Mounted, StepError> {
@@ -55,7 +55,10 @@ pub(super) fn mount(
     let (mount, access) = match volume.access {
         VolumeAccess::ReadOnly => (bound(Access::ReadOnly)?, Access::ReadOnly),
         VolumeAccess::ReadWrite => (bound(Access::ReadWrite)?, Access::ReadWrite),
-        VolumeAccess::Discard => (discarding(step, volume, &inode, table)?, Access::ReadWrite),
+        VolumeAccess::Discard => (
+            discarding(workshop, volume, &inode, table)?,
+            Access::ReadWrite,
+        ),
     };
     Ok(Mounted {
         target: volume.target.clone(),
@@ -79,12 +82,11 @@ fn open(path: &Path) -> Result<(Inode, TargetKind), FsError> {
 
 /// Mounts a directory so that what is written goes elsewhere.
 fn discarding(
-    step: &Step<'_>,
+    workshop: &Workshop,
     volume: &Volume,
     inode: &Inode,
     table: &mut MountTable,
 ) -> Result<OwnedFd, StepError> {
-    let workshop = step.workshop;
     let active = workshop.store.snapshots().prepare(&workshop.lease)?;
     let upper = Upper {
         upper: active.fs().as_fd(),
