@@ -6,9 +6,10 @@
 # Everything of the registries is below this directory; no password stands in an argument.
 lay_out_registries() {
   registries=$work/registries registry_pids=()
+  trap 'stop_registries; rm -rf "$work"' EXIT
   install -d -m 755 "$registries"
   (
-    cd "$registries"
+    cd "$registries" || exit
     openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=careen-test-ca -keyout ca.key -out ca.crt
     openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.csr
     printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\n' > names
@@ -35,7 +36,7 @@ wait_for_file() { # FILE: the server that writes it has ten seconds
 
 # start_registry NAME: starts the registry whose further settings come on standard input; its port is in $port.
 start_registry() {
-  local name=$1 left=100 tls=()
+  local name=$1 left=100
   port=$(free_port)
   {
     printf 'version: 0.1\nlog: {level: info, accesslog: {disabled: false}}\n'
@@ -57,6 +58,8 @@ free_port() {
 }
 
 start_registries() {
+  # check_registries reads plain, secured and tokens by their names.
+  # shellcheck disable=SC2034
   start_registry plain <<< 'http:' && plain=127.0.0.1:$port
   start_registry secured << EOT && secured=127.0.0.1:$port
 auth: {htpasswd: {realm: test, path: "$registries/htpasswd"}}
@@ -75,6 +78,109 @@ EOT
 }
 
 stop_registries() {
+  [ ${#registry_pids[@]} -gt 0 ] || return 0
   kill "${registry_pids[@]}"
   wait "${registry_pids[@]}" || true
+  registry_pids=()
+}
+
+# sailor COMMAND…: as careen-t1, who trusts the authority of the test and keeps logins in a file of its own.
+sailor() {
+  as_user careen-t1 XDG_DATA_HOME="$work/careen-t1/registry-store" XDG_CONFIG_HOME="$work/careen-t1/config" \
+    DOCKER_CONFIG="$work/careen-t1/docker" SOURCE_DATE_EPOCH="$epoch" "$@"
+}
+
+trust_authority() {
+  local directory=$work/careen-t1/config/containers/certs.d/$secured
+  sailor mkdir -p "$directory" "$work/careen-t1/docker"
+  sailor cp "$registries/ca.crt" "$directory/ca.crt"
+}
+
+log_in() { # REGISTRY
+  # shellcheck disable=SC2016 # the user's shell expands it
+  sailor sh -c '"$1" login --username careen --password-stdin "$2" < "$3"' sh "$work/careen" "$1" "$registries/password" &&
+    [ "$(stat --format %a "$work/careen-t1/docker/config.json")" = 600 ]
+}
+
+is_refused() { # COMMAND…: fails as what a registry refuses does
+  local code=0
+  "$@" || code=$?
+  [ "$code" = 4 ]
+}
+
+# push_hello REGISTRY: builds the example for both platforms, most of it from the cache, and pushes it.
+push_hello() {
+  sailor "$work/careen" build --platform "$platforms" --tag "$1/test/hello:it" --push \
+    --build-context "base=oci-layout://$work/base" --metadata-file "$work/careen-t1/pushed.json" "$work/hello"
+}
+
+pushed_digest() { jq -r '."containerimage.digest"' "$work/careen-t1/pushed.json"; }
+
+# skopeo_inspects REGISTRY: the index is there under its name, byte for byte, with both platforms.
+skopeo_inspects() {
+  sailor skopeo inspect --raw --tls-verify="$(verifies "$1")" --authfile "$work/careen-t1/docker/config.json" \
+    "docker://$1/test/hello:it" > "$work/index.json" &&
+    [ "sha256:$(sha256sum < "$work/index.json" | cut -d ' ' -f 1)" = "$(pushed_digest)" ] &&
+    [ "$(jq -r '[.manifests[].platform.architecture] | sort | join(",")' "$work/index.json")" = amd64,arm64 ]
+}
+
+# verifies REGISTRY: says to skopeo and podman whether the registry has TLS.
+verifies() { if [ "$1" = "$secured" ]; then echo true; else echo false; fi; }
+
+skopeo_copies_from() { # REGISTRY
+  sailor rm -rf "$work/careen-t1/from-registry"
+  sailor skopeo copy --quiet --all --src-tls-verify="$(verifies "$1")" --authfile "$work/careen-t1/docker/config.json" \
+    "docker://$1/test/hello:it" "oci:$work/careen-t1/from-registry:it"
+}
+
+skopeo_copies_to() { # REGISTRY
+  sailor skopeo copy --quiet --all --dest-tls-verify="$(verifies "$1")" --authfile "$work/careen-t1/docker/config.json" \
+    "oci:$work/careen-t1/from-registry:it" "docker://$1/test/skopeo:it"
+}
+
+podman_pulls() { # REGISTRY
+  podman --root "$work/podman/root" --runroot "$work/podman/run" --storage-driver vfs pull --quiet \
+    --tls-verify="$(verifies "$1")" --cert-dir "$work/careen-t1/config/containers/certs.d/$secured" \
+    --authfile "$work/careen-t1/docker/config.json" "docker://$1/test/hello:it"
+}
+
+# careen_reads REGISTRY: what skopeo pushed is pulled, with both platforms, and is the image that was built.
+careen_reads() {
+  sailor "$work/careen" pull --quiet --platform "$platforms" "$1/test/skopeo:it" &&
+    sailor "$work/careen" imagetools inspect "$1/test/skopeo:it" | grep -q linux/arm64 &&
+    [ "$(sailor "$work/careen" digest "$1/test/skopeo:it")" = "$(pushed_digest)" ]
+}
+
+# uploads NAME: how many blobs a registry of ours was sent; the log has a line for each request.
+uploads() {
+  grep -c '"PUT /v2/.*/blobs/uploads/' "$registries/$1.log" || true
+}
+
+pushes_nothing_again() { # NAME REGISTRY
+  local before
+  before=$(uploads "$1")
+  [ "$before" -gt 0 ] && push_hello "$2" && [ "$(uploads "$1")" = "$before" ]
+}
+
+check_registries() {
+  local name registry
+  lay_out_registries
+  start_registries
+  trust_authority
+  check "a registry with a password refuses whoever has none" is_refused push_hello "$secured"
+  check "a registry with a token server refuses whoever has none" is_refused push_hello "$tokens"
+  for name in plain secured tokens; do
+    registry=${!name}
+    [ "$name" = plain ] || check "careen logs in to the $name registry" log_in "$registry"
+    check "careen pushes two platforms to the $name registry" push_hello "$registry"
+    check "skopeo inspects the index in the $name registry" skopeo_inspects "$registry"
+    check "a second push to the $name registry sends no blob" pushes_nothing_again "$name" "$registry"
+    check "skopeo copies it from the $name registry" skopeo_copies_from "$registry"
+    check "podman pulls it from the $name registry" podman_pulls "$registry"
+    check "skopeo copies it to the $name registry" skopeo_copies_to "$registry"
+    check "careen reads what skopeo wrote to the $name registry" careen_reads "$registry"
+  done
+  check "careen logs out" sailor "$work/careen" logout "$secured"
+  check "and is refused again" is_refused push_hello "$secured"
+  stop_registries
 }
