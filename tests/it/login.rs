@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use support::{Bench, HttpServer, Reply, Terminal};
+use support::{Bench, Feature, HttpServer, Reply, Terminal, needs};
 
 use crate::bench;
 
@@ -265,4 +265,20 @@ fn a_malformed_file_is_named_and_left_alone() {
          = caused by: `$BENCH/home/.docker/config.json`, line 2: no valid JSON"
     );
     assert_eq!(text(&file), "{\n\"auths\": secret\n");
+}
+
+#[test]
+fn proxies_of_dockers_configuration_are_build_arguments_unless_they_are_given() {
+    needs!(Feature::Busybox);
+    let bench = bench().with_busybox();
+    let file = docker_file(&bench);
+    fs::create_dir(file.parent().unwrap()).unwrap();
+    let proxies = r#"{"proxies": {"default": {"httpProxy": "http://p.example:3128", "noProxy": "x.example"}}}"#;
+    fs::write(&file, proxies).unwrap();
+    bench.dockerfile("FROM base\nRUN env | grep -i _proxy= | sort > /proxies\n");
+    let built = bench.build(&["--build-arg", "NO_PROXY=given"]);
+    assert_eq!(
+        built.image().text("proxies"),
+        "HTTP_PROXY=http://p.example:3128\nNO_PROXY=given\nhttp_proxy=http://p.example:3128\nno_proxy=given\n"
+    );
 }

@@ -1,12 +1,13 @@
 //! How registries are reached: files, variables and arguments come down to one configuration.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fetch::{Certificates, Proxies, RetryPolicy};
-use registry::{ConfigPlaces, Login, Overrides, RegistryConfig, SecretText, Verify};
+use registry::{ConfigPlaces, Login, LookupError, Overrides, RegistryConfig, SecretText, Verify};
 use vendor_shim::credential_helper::{CredentialHelpers, SystemCredentialHelpers};
 
 use crate::args::RegistryArguments;
@@ -33,6 +34,9 @@ pub enum RegistryUsageError {
         /// The text.
         text: String,
     },
+    /// Docker's configuration cannot be used.
+    #[error("cannot take the proxies of docker's configuration")]
+    Settings(#[source] LookupError),
     /// `--retry-delay` is no duration.
     #[error("`--retry-delay {text}` is no duration like `2s` or `500ms`")]
     RetryDelay {
@@ -152,6 +156,23 @@ pub(crate) fn places(env: &Environment) -> ConfigPlaces {
 pub(crate) fn helpers(env: &Environment) -> Arc<dyn CredentialHelpers> {
     let environment = env.all.clone();
     Arc::new(SystemCredentialHelpers::new(&env.search_path, environment))
+}
+
+/// Returns the build arguments that docker's configuration adds to those that are given: its `proxies`. One that is
+/// given in upper case is given in lower case as well, since a command has both from it.
+pub(super) fn proxy_args(
+    env: &Environment,
+    given: &BTreeMap<String, String>,
+) -> Result<Vec<(String, String)>, RegistryUsageError> {
+    let config = RegistryConfig::new(places(env), Overrides::default(), helpers(env));
+    let settings = config.docker_settings();
+    let settings = settings.map_err(RegistryUsageError::Settings)?;
+    let is_given = |name: &str| given.keys().any(|key| key.eq_ignore_ascii_case(name));
+    let added = settings.build_args.into_iter();
+    let added = added.filter(|(name, _)| !is_given(name));
+    Ok(added
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect())
 }
 
 fn creds(text: &str) -> Result<Login, RegistryUsageError> {
