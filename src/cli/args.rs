@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod image;
+mod login;
 mod policy;
 mod registry;
 mod registry_access;
@@ -17,6 +18,7 @@ pub use image::{
     ImageCommand, ImageHistoryArguments, ImageInspectArguments, ImageLsArguments,
     ImagePruneArguments, ImageRmArguments, ImageTagArguments,
 };
+pub use login::{LoginArguments, LogoutArguments};
 pub use policy::{BuildxArguments, PolicyArguments};
 pub use registry::{RegistryCommand, ServeArguments};
 pub use registry_access::RegistryArguments;
@@ -58,6 +60,10 @@ pub enum Command {
     Run(Box<RunArguments>),
     /// Load images from an archive into the store
     Load(LoadArguments),
+    /// Log in to a registry
+    Login(LoginArguments),
+    /// Log out of a registry
+    Logout(LogoutArguments),
     /// Work with the images of the store
     Image {
         /// What is to be done with them.

@@ -6,6 +6,7 @@ pub(crate) mod failure;
 pub(crate) mod image;
 pub(crate) mod load;
 mod located;
+pub(crate) mod login;
 pub(crate) mod registry;
 pub(crate) mod run;
 mod said;

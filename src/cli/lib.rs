@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+mod ask;
 mod command;
 pub mod config;
 pub mod env;

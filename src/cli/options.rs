@@ -116,6 +116,9 @@ pub enum UsageError {
     /// A limit is not understood.
     #[error(transparent)]
     Limit(#[from] LimitError),
+    /// What is said about registries is not understood.
+    #[error(transparent)]
+    Registry(#[from] RegistryUsageError),
     /// What is said about the plan is not understood.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -308,6 +311,8 @@ fn build_args(
             None => args.extend(env.named(text).map(|value| (text.clone(), value))),
         }
     }
+    let proxies = registry::proxy_args(env, &args)?;
+    args.extend(proxies);
     Ok(args)
 }
 

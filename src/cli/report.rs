@@ -19,6 +19,8 @@ pub enum Kind {
     Usage,
     /// This machine cannot.
     Host,
+    /// A registry refused, or could not be reached.
+    Remote,
     /// The user, or somebody for them, ended it.
     Interrupted(u8),
     /// A command that `careen run` could not start, with the exit code that says so.
@@ -34,6 +36,7 @@ impl Kind {
             Self::User => exit::FAILED,
             Self::Usage => exit::USAGE,
             Self::Host => exit::HOST,
+            Self::Remote => exit::REMOTE,
             Self::Interrupted(signal) => exit::SIGNAL.saturating_add(signal),
             Self::Command(code) => code,
             Self::Internal => exit::INTERNAL,
@@ -44,7 +47,9 @@ impl Kind {
     pub fn exit_code_of_run(self) -> u8 {
         match self {
             Self::Interrupted(_) | Self::Command(_) => self.exit_code(),
-            Self::User | Self::Usage | Self::Host | Self::Internal => exit::RUN_FAILED,
+            Self::User | Self::Usage | Self::Host | Self::Remote | Self::Internal => {
+                exit::RUN_FAILED
+            }
         }
     }
 }
@@ -120,9 +125,12 @@ impl Report {
     pub fn to_text(&self) -> String {
         let level = match self.kind {
             Kind::Internal => Level::ERROR.with_name("internal error"),
-            Kind::User | Kind::Usage | Kind::Host | Kind::Command(_) | Kind::Interrupted(_) => {
-                Level::ERROR
-            }
+            Kind::User
+            | Kind::Usage
+            | Kind::Host
+            | Kind::Remote
+            | Kind::Command(_)
+            | Kind::Interrupted(_) => Level::ERROR,
         };
         self.render(level)
     }

@@ -52,6 +52,11 @@ fn first(arguments: &[OsString]) -> Outcome {
     if let Command::Registry { command } = &parsed.command {
         return command::registry::run(command);
     }
+    match &parsed.command {
+        Command::Login(login) => return command::login::login(login, &Environment::read()),
+        Command::Logout(logout) => return command::login::logout(logout, &Environment::read()),
+        _ => {}
+    }
     let (mut env, config) = surroundings()?;
     command::check(&parsed, &env, &config)?;
     let secrets = env.take_secrets(&command::secret_variables(&parsed, &env));
@@ -94,6 +99,8 @@ fn builder(role: BuilderRole, mut arguments: Vec<OsString>) -> Outcome {
         Command::Tag(tag) => command::image::tag::run(tag, &builder, &places),
         Command::History(history) => command::image::history::run(history, &builder, &places),
         Command::Registry { command } => command::registry::run(command),
+        Command::Login(login) => command::login::login(login, &env),
+        Command::Logout(logout) => command::login::logout(logout, &env),
     }
 }
 

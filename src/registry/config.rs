@@ -22,7 +22,7 @@ use fetch::{Scheme, Url};
 use oci::Reference;
 use vendor_shim::credential_helper::CredentialHelpers;
 
-use crate::credentials::{Credentials, DockerSettings, SecretText};
+use crate::credentials::{Credentials, DockerSettings, LoginServer, SecretText};
 use crate::host::{Access, Capabilities, Host, HostSource, Login, LookupError};
 
 pub(crate) mod address;
@@ -387,6 +387,24 @@ impl RegistryConfig {
     pub fn stored_login(&self, server: &str, repository: &str) -> Result<Login, LookupError> {
         let helpers = &self.conf()?.helpers;
         Ok(self.credentials.login(helpers, server, repository)?)
+    }
+
+    /// Returns the host of a registry itself, whoever may stand in for it: the one that a login is shown to.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a file is malformed.
+    pub fn own_host(&self, server: &LoginServer) -> Result<Host, LookupError> {
+        let domain = server.domain();
+        let any = Reference::parse(&format!("{domain}/any"))?;
+        let rule = self.conf()?.rule_of(&any);
+        let named = self.candidates(&any, Access::Push, rule)?.pop();
+        let is_own = |host: &Host| !host.is_mirror && host.credentials_for == domain;
+        let host = match named.filter(is_own) {
+            Some(host) => host,
+            None => direct(domain, "")?,
+        };
+        self.protected(host)
     }
 }
 

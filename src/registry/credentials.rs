@@ -30,10 +30,12 @@ use crate::host::Login;
 mod auth_file;
 mod base64;
 mod key;
+mod server;
 mod settings;
 pub(crate) mod stored;
 
 use auth_file::{AuthFile, Format};
+pub use server::LoginServer;
 pub use settings::DockerSettings;
 
 /// The user of an identity token, where there is room for a user and a password only.

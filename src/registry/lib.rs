@@ -41,7 +41,7 @@ pub use config::{
     Blocked, ConfigError, ConfigPlaces, NameError, Overrides, RegistryConfig, Verify,
 };
 pub use credentials::stored::{Kept, StoredError, StoredLogins};
-pub use credentials::{CredentialsError, DockerSettings, SecretText};
+pub use credentials::{CredentialsError, DockerSettings, LoginServer, SecretText};
 pub use error::{ErrorMessage, Failure, Refusal, RegistryError};
 pub use host::{Access, Capabilities, Host, HostSource, HostTls, Login, LookupError};
 pub use manifest::{Expect, Manifest};

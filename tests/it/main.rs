@@ -23,6 +23,8 @@ mod faults;
 #[cfg(test)]
 mod instruction;
 #[cfg(test)]
+mod login;
+#[cfg(test)]
 mod mounts;
 #[cfg(test)]
 mod plan;

@@ -14,6 +14,8 @@ pub struct Reply {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    /// The `Authorization` without which there is only a challenge.
+    authorization: Option<String>,
 }
 
 impl Reply {
@@ -23,6 +25,7 @@ impl Reply {
             status: 200,
             headers: Vec::new(),
             body: body.into(),
+            authorization: None,
         }
     }
 
@@ -41,6 +44,13 @@ impl Reply {
         self
     }
 
+    /// Answers whoever does not send this `Authorization` with the challenge for user and password.
+    #[must_use]
+    pub fn only_for(mut self, authorization: &str) -> Self {
+        self.authorization = Some(authorization.to_owned());
+        self
+    }
+
     fn has_tag(&self, tag: &str) -> bool {
         let mut headers = self.headers.iter();
         headers.any(|(name, value)| name.eq_ignore_ascii_case("etag") && value == tag)
@@ -48,6 +58,12 @@ impl Reply {
 
     /// Returns the bytes of the answer to a request.
     fn bytes(&self, request: &Asked) -> Vec<u8> {
+        if self.authorization.is_some()
+            && self.authorization.as_deref() != request.header("authorization")
+        {
+            let challenge = Self::status(401).header("WWW-Authenticate", "Basic realm=\"test\"");
+            return challenge.bytes(request);
+        }
         let tag = request.header("if-none-match");
         let is_known = tag.is_some_and(|tag| self.has_tag(tag));
         let (status, body) = match (is_known, request.method.as_str()) {

@@ -1,11 +1,13 @@
 //! How registries are reached: files, variables and arguments come down to one configuration.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use registry::{ConfigPlaces, Login, Overrides, RegistryConfig, SecretText, Verify};
+use fetch::{Certificates, Proxies, RetryPolicy};
+use registry::{ConfigPlaces, Login, LookupError, Overrides, RegistryConfig, SecretText, Verify};
 use vendor_shim::credential_helper::{CredentialHelpers, SystemCredentialHelpers};
 
 use crate::args::RegistryArguments;
@@ -13,6 +15,9 @@ use crate::env::Environment;
 
 /// The variable with a file of credentials in it. It is taken out of what other processes see.
 pub(crate) const AUTH_VARIABLE: &str = "DOCKER_AUTH_CONFIG";
+
+/// How careen calls itself to servers.
+const USER_AGENT: &str = concat!("careen/", env!("CARGO_PKG_VERSION"));
 
 /// Where the machine's configuration is.
 const SYSTEM: &str = "/etc";
@@ -29,6 +34,9 @@ pub enum RegistryUsageError {
         /// The text.
         text: String,
     },
+    /// Docker's configuration cannot be used.
+    #[error("cannot take the proxies of docker's configuration")]
+    Settings(#[source] LookupError),
     /// `--retry-delay` is no duration.
     #[error("`--retry-delay {text}` is no duration like `2s` or `500ms`")]
     RetryDelay {
@@ -70,6 +78,45 @@ impl RegistryOptions {
             retry_delay: delay.map(duration).transpose()?,
         })
     }
+
+    /// Returns what a client of registries is made of; `stop` says whether the job was cancelled.
+    pub fn client(
+        &self,
+        env: &Environment,
+        stop: Arc<dyn Fn() -> bool + Send + Sync>,
+    ) -> registry::RegistryOptions {
+        let hosts: Arc<RegistryConfig> = Arc::clone(&self.config);
+        let certificates = env.certificates.clone();
+        registry::RegistryOptions {
+            hosts,
+            retry: self.retry_policy(),
+            proxies: Proxies {
+                http: env.http_proxy.clone(),
+                https: env.https_proxy.clone(),
+                no_proxy: env.no_proxy.clone(),
+            },
+            certificates: certificates.map_or(Certificates::System, Certificates::File),
+            user_agent: USER_AGENT.to_owned(),
+            stop,
+        }
+    }
+
+    /// Returns how often and after what pauses something is tried again. A pause that is given does not grow, as
+    /// buildah has it.
+    pub fn retry_policy(&self) -> RetryPolicy {
+        let mut policy = RetryPolicy::patient(fetch::random_jitter());
+        if let Some(retry) = self.retry {
+            policy.attempts = retry.saturating_add(1);
+            policy.patience = Duration::MAX;
+        }
+        if let Some(delay) = self.retry_delay {
+            policy.first_pause = delay;
+            policy.longest_pause = policy.longest_pause.max(delay);
+            policy.growth = 1;
+            policy.jitter = None;
+        }
+        policy
+    }
 }
 
 /// Returns what the arguments say about configuration.
@@ -109,6 +156,23 @@ pub(crate) fn places(env: &Environment) -> ConfigPlaces {
 pub(crate) fn helpers(env: &Environment) -> Arc<dyn CredentialHelpers> {
     let environment = env.all.clone();
     Arc::new(SystemCredentialHelpers::new(&env.search_path, environment))
+}
+
+/// Returns the build arguments that docker's configuration adds to those that are given: its `proxies`. One that is
+/// given in upper case is given in lower case as well, since a command has both from it.
+pub(super) fn proxy_args(
+    env: &Environment,
+    given: &BTreeMap<String, String>,
+) -> Result<Vec<(String, String)>, RegistryUsageError> {
+    let config = RegistryConfig::new(places(env), Overrides::default(), helpers(env));
+    let settings = config.docker_settings();
+    let settings = settings.map_err(RegistryUsageError::Settings)?;
+    let is_given = |name: &str| given.keys().any(|key| key.eq_ignore_ascii_case(name));
+    let added = settings.build_args.into_iter();
+    let added = added.filter(|(name, _)| !is_given(name));
+    Ok(added
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect())
 }
 
 fn creds(text: &str) -> Result<Login, RegistryUsageError> {
@@ -173,6 +237,14 @@ mod tests {
         let options = RegistryOptions::new(&arguments, &env, named).unwrap();
         assert_eq!(options.retry, Some(5));
         assert_eq!(options.retry_delay, Some(Duration::from_millis(1500)));
+        let policy = options.retry_policy();
+        assert_eq!((policy.attempts, policy.growth), (6, 1));
+        assert_eq!(policy.first_pause, Duration::from_millis(1500));
+        let usual = RegistryOptions::new(&RegistryArguments::default(), &env, Vec::new());
+        assert_eq!(
+            usual.unwrap().retry_policy().patience,
+            Duration::from_mins(1)
+        );
         let shown = format!("{arguments:?} {options:?}");
         assert!(!shown.contains("a:b"), "{shown}");
     }

@@ -308,6 +308,27 @@ fn a_login_that_is_given_goes_to_the_registries_that_are_named_alone() {
 }
 
 #[test]
+fn a_login_is_shown_to_the_registry_itself() {
+    let machine = Machine::new();
+    let own = |text: &str| {
+        let server = LoginServer::parse(text).unwrap();
+        machine.config().own_host(&server).unwrap().base.to_string()
+    };
+    machine.put(
+        "etc/containers/registries.conf",
+        "[[registry]]\nprefix = \"m.example\"\nlocation = \"o.example\"",
+    );
+    let hosts = "server = \"https://other.example\"\n[host.\"https://x.example\"]\n";
+    machine.put("etc/containerd/certs.d/s.example/hosts.toml", hosts);
+    let hosts = "server = \"http://h.example/v2\"\n";
+    machine.put("etc/containerd/certs.d/h.example/hosts.toml", hosts);
+    assert_eq!(own("docker.io"), "https://registry-1.docker.io/v2");
+    assert_eq!(own("m.example/team"), "https://m.example/v2");
+    assert_eq!(own("s.example"), "https://s.example/v2");
+    assert_eq!(own("h.example"), "http://h.example/v2");
+}
+
+#[test]
 fn headers_of_dockers_file_go_to_registries_and_not_to_mirrors() {
     let machine = Machine::new();
     let file = r#"{"HttpHeaders": {"X-Meta-A": "1"}}"#;
