@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,11 +13,12 @@ use ureq::http;
 use ureq::{Agent, AsSendBody, Proxy, SendBody, Timeout};
 
 use crate::error::{FetchError, Phase};
+use crate::hop::{Hop, SentBody};
 use crate::limits::{
     ANSWER_LIMIT, CONNECT_LIMIT, HEAD_LIMIT_BYTES, REDIRECT_LIMIT, RESOLVE_LIMIT, SILENCE_LIMIT,
 };
 use crate::proxy::Proxies;
-use crate::request::{Body, BodyGoes, Downgrade, Method, Request, Response, Tls};
+use crate::request::{Body, BodyGoes, Downgrade, Request, Response, Tls};
 use crate::retry::{Attempts, RetryPolicy};
 use crate::tls::{ClientError, tls_config};
 use crate::url::{Scheme, Url};
@@ -281,16 +282,17 @@ impl Client {
             url: url.clone(),
             source,
         };
-        let agent = self.shared.agent(&hop.tls(request)).map_err(refused)?;
+        let tls = hop.tls(request);
+        let agent = self.shared.agent(&tls).map_err(refused)?;
         let prepared = agent
             .configure_request(prepared)
-            .proxy(self.proxy(url)?)
+            .proxy(self.proxy(url, &tls)?)
             .timeout_recv_response(Some(request.answer_limit))
             .build();
         Ok(agent.run(prepared))
     }
 
-    fn proxy(&self, url: &Url) -> Result<Option<Proxy>, FetchError> {
+    fn proxy(&self, url: &Url, tls: &Tls) -> Result<Option<Proxy>, FetchError> {
         let refuse = |source| FetchError::Proxy {
             url: url.clone(),
             source,
@@ -298,6 +300,10 @@ impl Client {
         let Some(proxy) = self.shared.options.proxies.of(url).map_err(refuse)? else {
             return Ok(None);
         };
+        // The connection to the proxy would be protected in the same way as the one to the server.
+        if proxy.scheme() == Scheme::Https && *tls != tls.elsewhere() {
+            return Err(FetchError::TlsProxy { url: url.clone() });
+        }
         Proxy::new(&proxy.with_userinfo())
             .map(Some)
             .map_err(|error| protocol(url, error))
@@ -392,83 +398,6 @@ fn new_agent(options: &ClientOptions, tls: &Tls) -> Result<Agent, ClientError> {
         .timeout_per_read(Some(SILENCE_LIMIT))
         .timeout_per_write(Some(SILENCE_LIMIT));
     Ok(config.build().new_agent())
-}
-
-/// One of the servers that a request is sent to.
-struct Hop {
-    url: Url,
-    /// Whether no other origin was on the way: a server that is led back to must not get what is secret either.
-    is_own: bool,
-}
-
-impl Hop {
-    fn first(request: &Request) -> Self {
-        Self {
-            url: request.url.clone(),
-            is_own: true,
-        }
-    }
-
-    fn head(&self, request: &Request) -> http::request::Builder {
-        let method = match request.method {
-            Method::Get => http::Method::GET,
-            Method::Head => http::Method::HEAD,
-            Method::Post => http::Method::POST,
-            Method::Put => http::Method::PUT,
-            Method::Patch => http::Method::PATCH,
-            Method::Delete => http::Method::DELETE,
-        };
-        let mut builder = http::Request::builder()
-            .method(method)
-            .uri(self.url.without_userinfo());
-        for (name, value) in &request.headers {
-            builder = builder.header(name.as_ref(), value);
-        }
-        if !self.is_own {
-            return builder;
-        }
-        for (name, value) in &request.own_headers {
-            builder = builder.header(name, value);
-        }
-        let credentials = request.credentials.as_ref();
-        if let Some(value) = credentials.and_then(|credentials| credentials.for_url(&self.url)) {
-            builder = builder.header(http::header::AUTHORIZATION, value);
-        }
-        builder
-    }
-
-    fn tls(&self, request: &Request) -> Tls {
-        if self.is_own {
-            request.tls.clone()
-        } else {
-            request.tls.elsewhere()
-        }
-    }
-}
-
-/// The body of a request on its way. An error of its own would otherwise look like one of the connection.
-struct SentBody<'a> {
-    inner: Box<dyn Read + 'a>,
-    failure: Option<io::Error>,
-}
-
-impl<'a> SentBody<'a> {
-    fn new(inner: Box<dyn Read + 'a>) -> Self {
-        Self {
-            inner,
-            failure: None,
-        }
-    }
-}
-
-impl Read for SentBody<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.read(buffer).map_err(|error| {
-            let kind = error.kind();
-            self.failure = Some(error);
-            kind.into()
-        })
-    }
 }
 
 /// Returns where a redirect leads, if it may lead there.

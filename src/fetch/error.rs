@@ -66,6 +66,14 @@ pub enum FetchError {
         /// Why.
         source: ProxyError,
     },
+    /// The proxy would see the certificate that is for the server, or not be verified as the server is not.
+    #[error(
+        "fetch `{url}`: its own certificates cannot be used with a proxy that is reached by TLS"
+    )]
+    TlsProxy {
+        /// The URL.
+        url: Url,
+    },
     /// No connection that can be trusted could be made.
     #[error("fetch `{url}`: make a trusted connection to `{}`", url.authority())]
     Tls {
@@ -220,6 +228,7 @@ impl FetchError {
             | Self::Connect { url, .. }
             | Self::ProxyRefused { url, .. }
             | Self::Proxy { url, .. }
+            | Self::TlsProxy { url }
             | Self::Tls { url, .. }
             | Self::Timeout { url, .. }
             | Self::Status { url, .. }

@@ -6,6 +6,8 @@
 //! * `http` and `https` and nothing else, whatever a server redirects to;
 //! * [`Credentials`] belong to one origin and go to no other, and from `https` nothing leads back to `http` unless
 //!   the request allows it;
+//! * what is sent for a server alone (headers of its own, the certificate that says who we are, a secret body) does not
+//!   go where it leads to;
 //! * every wait has a limit, every body has a limit, and all of it ends when the job is cancelled;
 //! * no URL with a password in it is part of an error ([`Url`] shows itself without).
 //!
@@ -16,6 +18,7 @@ mod client;
 mod date;
 mod download;
 mod error;
+mod hop;
 pub mod limits;
 mod proxy;
 mod request;

@@ -300,7 +300,11 @@ mod tests {
         let jitter = random_jitter();
         let numbers: Vec<_> = (0..100).map(|_| jitter()).collect();
         assert!(numbers.iter().all(|number| (0.0..=1.0).contains(number)));
-        assert!(numbers.windows(2).any(|pair| pair[0] != pair[1]));
+        assert!(
+            numbers
+                .windows(2)
+                .any(|pair| (pair[0] - pair[1]).abs() > 0.01)
+        );
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! The client against a server that does what a script says.
 
-use std::io::{self, BufRead as _, BufReader, Write as _};
+mod body;
+mod tls;
+
+use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -60,11 +63,18 @@ impl Server {
     }
 }
 
-fn read_head(stream: &TcpStream) -> String {
-    let mut head = String::new();
-    let mut lines = BufReader::new(stream);
-    while lines.read_line(&mut head).unwrap_or(0) > 2 {}
-    head.to_ascii_lowercase()
+/// Reads up to the empty line, and no byte of what is behind it. What is no text is no head, and left.
+fn read_head(mut stream: &TcpStream) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while matches!(stream.read(&mut byte), Ok(1)) {
+        head.extend(byte);
+        let is_text = byte != *b"\n" || std::str::from_utf8(&head).is_ok();
+        if !is_text || head.ends_with(b"\r\n\r\n") {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&head).to_ascii_lowercase()
 }
 
 const OK: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nfile";

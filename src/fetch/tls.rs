@@ -129,9 +129,9 @@ fn certificates_in(path: &Path) -> Result<Vec<Certificate<'static>>, ClientError
     Ok(items.collect())
 }
 
-fn identity(certificate: &Path, key: &Path) -> Result<ClientCert, ClientError> {
+fn identity(certificate: &Path, key_file: &Path) -> Result<ClientCert, ClientError> {
     let chain = of_file(certificate)?;
-    let pem = read(key)?;
+    let pem = read(key_file)?;
     let key: Option<PrivateKey<'static>> = parse_pem(&pem).find_map(|item| match item {
         Ok(PemItem::PrivateKey(key)) => Some(key),
         Ok(_) | Err(_) => None,
@@ -139,7 +139,7 @@ fn identity(certificate: &Path, key: &Path) -> Result<ClientCert, ClientError> {
     match key {
         Some(key) => Ok(ClientCert::new_with_certs(&chain, key)),
         None => Err(ClientError::NoKey {
-            path: certificate.to_owned(),
+            path: key_file.to_owned(),
         }),
     }
 }

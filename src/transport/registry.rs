@@ -204,3 +204,6 @@ fn shown(repository: &Repository, selector: &Selector) -> String {
     };
     format!("{}{separator}{selector}", repository.reference().name())
 }
+
+#[cfg(test)]
+mod tests;

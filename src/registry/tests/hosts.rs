@@ -1,15 +1,33 @@
 //! Which host is asked: mirrors, and how a host is reached.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
+use std::thread::{self, JoinHandle};
 
 use oci::Digest;
 use oci::media_type::OCI_MANIFEST;
 
-use crate::testing::*;
+use crate::testing::{host as host_of, *};
 use crate::*;
 
 fn having(bytes: &'static str) -> Server {
     Server::answering(move |_| Reply::new(200, bytes).header("Content-Type", OCI_MANIFEST))
+}
+
+/// Returns a host that answers one request.
+fn answering_once() -> (Host, JoinHandle<()>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let answer = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        drop(listener);
+        let mut head = [0; 4096];
+        let count = stream.read(&mut head).unwrap();
+        assert!(head[..count].ends_with(b"\r\n\r\n"));
+        let answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}";
+        stream.write_all(answer).unwrap();
+    });
+    (host_of(&format!("http://127.0.0.1:{port}/v2")), answer)
 }
 
 fn mirror(server: &Server) -> Host {
@@ -39,7 +57,7 @@ fn what_a_mirror_does_not_have_or_cannot_do_the_next_host_is_asked_for() {
 
 #[test]
 fn a_mirror_that_is_not_there_is_passed_over() {
-    let gone = host("http://127.0.0.1:1/v2");
+    let gone = host_of("http://127.0.0.1:1/v2");
     let gone = Host {
         is_mirror: true,
         ..gone
@@ -47,6 +65,49 @@ fn a_mirror_that_is_not_there_is_passed_over() {
     let second = having("{}");
     let repository = Client::default().repository(vec![gone, second.host()]);
     assert_eq!(repository.manifest(&tag("1")).unwrap().bytes, b"{}");
+}
+
+#[test]
+fn a_mirror_that_does_not_answer_is_asked_twice_and_then_no_more() {
+    let broken = Server::answering(|_| Reply::empty(503));
+    let second = having("{}");
+    let client = Client::default();
+    let repository = client.repository(vec![mirror(&broken), second.host()]);
+    for _ in 0..3 {
+        assert_eq!(repository.manifest(&tag("1")).unwrap().bytes, b"{}");
+    }
+    assert_eq!(broken.lines().len(), 2);
+    assert_eq!(second.lines().len(), 3);
+    assert_eq!(client.pauses.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn who_answered_before_and_is_gone_is_waited_for() {
+    let client = Client::default();
+    // One request is answered, and the port is then nobody's.
+    let (host, end) = answering_once();
+    let repository = client.repository(vec![host]);
+    assert_eq!(repository.manifest(&tag("1")).unwrap().bytes, b"{}");
+    end.join().unwrap();
+    assert!(repository.manifest(&tag("1")).unwrap_err().is_unreachable());
+    assert_eq!(client.pauses.lock().unwrap().len(), 3);
+    // Who never answered is not.
+    let client = Client::default();
+    let repository = client.repository(vec![host_of("http://127.0.0.1:1/v2")]);
+    assert!(repository.manifest(&tag("1")).unwrap_err().is_unreachable());
+    assert!(client.pauses.lock().unwrap().is_empty());
+}
+
+#[test]
+fn many_threads_use_one_repository() {
+    let server = having("{}");
+    let repository = server.repository();
+    thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| assert_eq!(repository.manifest(&tag("1")).unwrap().bytes, b"{}"));
+        }
+    });
+    assert_eq!(server.lines().len(), 16);
 }
 
 #[test]

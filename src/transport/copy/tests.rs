@@ -46,7 +46,7 @@ fn platform(text: &str) -> Platform {
 }
 
 impl Fixture {
-    fn context(&self) -> Context<'_> {
+    pub(crate) fn context(&self) -> Context<'_> {
         Context {
             store: &self.store,
             lease: &self.lease,
