@@ -27,6 +27,8 @@
 //! │           └── cache.json         whose it is: namespace, id, what it began with
 //! ├── repositories/
 //! │   └── <digits>/                  a git repository, of a remote's URL; only who has the claim looks
+//! ├── lists/
+//! │   └── <digits>                  a list of manifests that is put together, of its name
 //! ├── leases/
 //! │   └── <job>                      what a running build keeps, an object a line
 //! ├── ingest/
@@ -53,6 +55,7 @@
 //! | `records/` | `record` |
 //! | `caches/` | `cache_mount` |
 //! | `repositories/` | `repository`, `git` |
+//! | `lists/` | `list` |
 //! | `leases/` | `lease` |
 //! | `claims` | `claim` |
 //! | `ingest/` | `scratch` |
@@ -76,12 +79,13 @@ pub(crate) const LOCK: &str = "lock";
 pub(crate) const CLAIMS: &str = "claims";
 
 /// The directories of a store that are there whatever is in it.
-pub(crate) const DIRECTORIES: [&str; 8] = [
+pub(crate) const DIRECTORIES: [&str; 9] = [
     "content",
     "snapshots",
     "records",
     "caches",
     "repositories",
+    "lists",
     "leases",
     "ingest",
     "trash",
@@ -162,6 +166,10 @@ impl Layout {
 
     pub(crate) fn repository(&self, name: &Digest) -> PathBuf {
         self.root.join("repositories").join(name.encoded())
+    }
+
+    pub(crate) fn lists(&self) -> PathBuf {
+        self.root.join("lists")
     }
 
     pub(crate) fn leases(&self) -> PathBuf {

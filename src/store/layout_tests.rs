@@ -9,7 +9,7 @@ use oci::descriptor::descriptor;
 use oci::media_type::OCI_MANIFEST;
 
 use crate::testing::{Fixture, id, meta, tree};
-use crate::{CacheId, CacheMeta, ClaimName};
+use crate::{CacheId, CacheMeta, ClaimName, ListError};
 
 const FIRST_LINE: &str = "$XDG_DATA_HOME/careen/";
 
@@ -70,6 +70,11 @@ fn a_store_has_what_is_drawn_and_nothing_else() {
         .unwrap();
     store.records().put(&digest, &1).unwrap();
     drop(store.repository(&digest, &|| false).unwrap());
+    let name = Reference::parse("demo:1").unwrap();
+    let listed = store
+        .lists()
+        .change(&name, |_: Option<u32>| Ok::<_, ListError>(1));
+    assert_eq!(listed.unwrap(), 1);
     let mut unfinished = store.content().ingest(&lease).unwrap();
     unfinished.write_all(b"half").unwrap();
     let active = store.snapshots().prepare(&lease).unwrap();

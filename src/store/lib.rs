@@ -16,6 +16,7 @@
 //! | `snapshot` | file systems, visible when complete |
 //! | `cache_mount` | directories that commands keep between builds |
 //! | `record`, `sealed` | what a key led to; a damaged record is a miss |
+//! | `list` | lists of manifests that are being put together, each whole |
 //! | `repository` | git repositories that are kept, for one at a time |
 //! | `scratch`, `trash` | what is not there yet, and what is not there any more |
 //!
@@ -35,6 +36,7 @@ mod ingest;
 mod layout;
 mod lease;
 pub mod limits;
+mod list;
 mod lock;
 mod name;
 mod open;
@@ -63,6 +65,7 @@ pub use image::{FindError, FoundImage, StoredImage};
 pub use ingest::{Ingest, IngestError};
 pub use layout::FORMAT;
 pub use lease::{Lease, LeaseError, Presence};
+pub use list::{ListError, ListStore};
 pub use name::{IdMapName, NameError, ObjectId, SnapshotId};
 pub use open::{OpenError, OpenOptions};
 pub use record::{RecordError, RecordStore};

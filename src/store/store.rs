@@ -13,6 +13,7 @@ use crate::file::FileError;
 use crate::gc::{self, RemoveError, Removed};
 use crate::layout::Layout;
 use crate::lease::{Lease, LeaseError};
+use crate::list::ListStore;
 use crate::name::{IdMapName, ObjectId};
 use crate::open::{OpenError, OpenOptions, open};
 use crate::record::RecordStore;
@@ -80,6 +81,11 @@ impl Store {
     /// Returns the cache records.
     pub fn records(&self) -> &RecordStore {
         &self.records
+    }
+
+    /// Returns the lists of manifests that are being put together.
+    pub fn lists(&self) -> ListStore {
+        ListStore::new(Arc::clone(&self.layout))
     }
 
     /// Returns what makes claims.

@@ -69,21 +69,36 @@ impl ContentStore {
     ///
     /// Fails when the index cannot be read or written.
     pub fn tag(&self, name: &Reference, image: &Descriptor) -> Result<(), TagError> {
-        let entry = named(name, image);
         self.change_tags(|entries| {
-            let (lost, mut rest): (Vec<_>, Vec<_>) = entries
-                .drain(..)
-                .partition(|entry| name_of(entry).as_ref() == Some(name));
-            // The image that is named now is not without a name any more.
-            rest.retain(|entry| name_of(entry).is_some() || entry.digest() != image.digest());
-            rest.push(entry);
-            for image in lost {
-                push_unnamed(&mut rest, &image);
-            }
-            *entries = rest;
+            set_name(entries, name, image);
             true
         })
         .map(drop)
+    }
+
+    /// Gives an image a name if that names the image that is expected, or nothing where that is expected; tells whether
+    /// it did.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`ContentStore::tag`] does.
+    pub fn tag_if(
+        &self,
+        name: &Reference,
+        expected: Option<&Digest>,
+        image: &Descriptor,
+    ) -> Result<bool, TagError> {
+        self.change_tags(|entries| {
+            let found = entries
+                .iter()
+                .find(|entry| name_of(entry).as_ref() == Some(name));
+            let is_expected =
+                found.map(|entry| entry.digest().as_ref()) == expected.map(Digest::as_str);
+            if is_expected {
+                set_name(entries, name, image);
+            }
+            is_expected
+        })
     }
 
     /// Keeps an image that has no name until it is removed by its digest.
@@ -236,6 +251,20 @@ fn named(name: &Reference, image: &Descriptor) -> Descriptor {
         annotations.insert(ANNOTATION_REF_NAME.to_owned(), tag.to_owned());
     }
     with_annotations(image.clone(), &annotations)
+}
+
+/// Gives an image a name among the entries; the one that had it stays without one if it has no other.
+fn set_name(entries: &mut Vec<Descriptor>, name: &Reference, image: &Descriptor) {
+    let (lost, mut rest): (Vec<_>, Vec<_>) = entries
+        .drain(..)
+        .partition(|entry| name_of(entry).as_ref() == Some(name));
+    // The image that is named now is not without a name any more.
+    rest.retain(|entry| name_of(entry).is_some() || entry.digest() != image.digest());
+    rest.push(named(name, image));
+    for image in lost {
+        push_unnamed(&mut rest, &image);
+    }
+    *entries = rest;
 }
 
 /// Adds an image without a name, unless there is an entry of it; tells whether it did.

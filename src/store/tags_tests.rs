@@ -260,3 +260,18 @@ fn an_image_is_kept_without_a_name_once_and_forgotten_with_all_its_names() {
     );
     assert_eq!(content.tags().unwrap(), []);
 }
+
+#[test]
+fn a_name_goes_to_another_image_if_it_names_what_is_expected() {
+    let fixture = Fixture::new();
+    let content = fixture.store.content();
+    let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
+    let demo = name("demo:1");
+    assert!(!content.tag_if(&demo, Some(&a), &image("b")).unwrap());
+    assert!(content.tag_if(&demo, None, &image("a")).unwrap());
+    assert!(!content.tag_if(&demo, None, &image("b")).unwrap());
+    assert!(!content.tag_if(&demo, Some(&b), &image("b")).unwrap());
+    assert!(content.tag_if(&demo, Some(&a), &image("b")).unwrap());
+    let found = content.resolve(&demo).unwrap().unwrap();
+    assert_eq!(found.digest().to_string(), b.to_string());
+}

@@ -6,10 +6,13 @@
 //! * [`Location`]: what a user writes for a place; [`open_source`] and [`open_target`] lead from it to one;
 //! * `registry`, `store`, [`layout`], [`archive`], `directory`: the places; `referrer`: what refers to an image in
 //!   them; [`new_file`]: files that take their place when they are whole;
-//! * [`copy`](copy()): from one place to another, until a [`Stop`].
+//! * [`copy`](copy()): from one place to another, until a [`Stop`];
+//! * [`Combination`]: an index of images that are anywhere; [`append`](append()): one more for the index of a tag.
 #![forbid(unsafe_code)]
 
+mod append;
 pub mod archive;
+mod combine;
 mod copy;
 mod directory;
 pub mod layout;
@@ -25,7 +28,11 @@ mod store;
 #[cfg(test)]
 mod testing;
 
+pub use append::{
+    AppendError, Appended, LayoutTag, Pace, RegistryTag, StoreTag, Tag, Written, append,
+};
 pub use archive::{ArchiveSource, ArchiveTarget, ArchivedImage, ImageArchive, ImageFile};
+pub use combine::{Combination, CombineError, Duplicate, Entry, annotated};
 pub use copy::{
     Convert, CopyError, CopyOptions, CopyProgress, CopyReport, LeftOut, Referrers, Selection,
     Silent, copy, platform_of_manifest, platforms_of_root,
