@@ -24,7 +24,7 @@ pub const NAMES_MAX: usize = 1_000_000;
 pub const COMMIT_LIMIT: Duration = Duration::from_mins(10);
 
 /// How often an upload is begun anew because the registry forgot it, before that is an error.
-pub const RESTARTS_MAX: u32 = 5;
+pub const RESTARTS_MAX: u32 = 50;
 
 /// How often a host is asked at most where another one can be asked in its place.
 pub const MIRROR_ATTEMPTS: u32 = 2;

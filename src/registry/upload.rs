@@ -119,6 +119,22 @@ struct Place {
     is_resumed: bool,
 }
 
+/// How often it was tried, and how far it went at most.
+struct Progress {
+    attempts: Attempts,
+    furthest: u64,
+}
+
+impl Progress {
+    /// Only what was never reached before is progress: a host that forgets everything would be tried for ever.
+    fn went_to(&mut self, at: u64) {
+        if at > self.furthest {
+            self.furthest = at;
+            self.attempts.progressed();
+        }
+    }
+}
+
 /// What begins an upload.
 enum Begun {
     /// The blob was taken from another repository.
@@ -143,7 +159,10 @@ enum Step {
 
 impl Upload<'_> {
     fn run(&self, mount_from: Option<&Reference>) -> Result<Uploaded, Failure> {
-        let mut attempts = self.session.attempts();
+        let mut progress = Progress {
+            attempts: self.session.attempts(),
+            furthest: 0,
+        };
         if self.is_there()? {
             return Ok(Uploaded::Present);
         }
@@ -152,14 +171,14 @@ impl Upload<'_> {
                 Begun::Mounted => return Ok(Uploaded::Mounted),
                 Begun::At(place) => place,
             };
-            let Some(lost) = self.send(place, &mut attempts)? else {
+            let Some(lost) = self.send(place, &mut progress)? else {
                 return Ok(Uploaded::Sent);
             };
             // An answer may have been lost, and not what it was about.
             if self.is_there()? {
                 return Ok(Uploaded::Sent);
             }
-            if !self.core().client.pause(&mut attempts, None)? {
+            if !self.core().client.pause(&mut progress.attempts, None)? {
                 return Err(lost);
             }
             tracing::debug!(error = %lost, "beginning the upload anew");
@@ -265,18 +284,18 @@ impl Upload<'_> {
     fn send(
         &self,
         mut place: Box<Place>,
-        attempts: &mut Attempts,
+        progress: &mut Progress,
     ) -> Result<Option<Failure>, Failure> {
         loop {
             let step = match self.step(&mut place) {
                 Ok(step) => step,
-                Err(failure) => self.recover(&mut place, failure, attempts)?,
+                Err(failure) => self.recover(&mut place, failure, progress)?,
             };
             match step {
                 Step::Done => return Ok(None),
                 Step::Lost(failure) => return Ok(Some(failure)),
                 Step::TooLarge(failure) => place.take_less(self.size_bytes, failure)?,
-                Step::Went => attempts.progressed(),
+                Step::Went => progress.went_to(place.at),
                 Step::Stayed => {}
             }
         }
@@ -287,10 +306,10 @@ impl Upload<'_> {
         &self,
         place: &mut Place,
         mut failure: Failure,
-        attempts: &mut Attempts,
+        progress: &mut Progress,
     ) -> Result<Step, Failure> {
         loop {
-            self.core().pause(attempts, failure)?;
+            self.core().pause(&mut progress.attempts, failure)?;
             match self.look(place) {
                 Ok(Step::Stayed) if place.at == 0 => {
                     // A host that hangs up on large bodies does not always say so.
