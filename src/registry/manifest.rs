@@ -1,13 +1,13 @@
 //! Manifests and indexes: found, read, written, removed (distribution-spec, "Pulling manifests", "Pushing
 //! Manifests", "Deleting Manifests").
 
-use fetch::{Method, Response};
+use fetch::{Method, Request, Response};
 use oci::limits::MANIFEST_MAX_BYTES;
 use oci::media_type::{DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 use oci::{Descriptor, Digest, Hasher, MediaType};
 use serde::Deserialize;
 
-use crate::answer::{discard, read_all, refused};
+use crate::answer::{discard, refused};
 use crate::error::{Failure, RegistryError};
 use crate::repository::{Repository, Selector};
 use crate::session::Session;
@@ -152,7 +152,8 @@ impl Repository {
 
     /// Asks for the head alone; `None` when that does not say enough.
     fn head(&self, session: &Session, selector: &Selector) -> Result<Option<Descriptor>, Failure> {
-        let response = self.ask_for(session, Method::Head, selector)?;
+        let request = Self::request_for(session, Method::Head, selector)?;
+        let response = session.ask(&request, None, &self.scopes(session))?;
         match response.status() {
             200 => described(&response, selector),
             // Not every registry answers such a question.
@@ -162,12 +163,14 @@ impl Repository {
     }
 
     fn get(&self, session: &Session, selector: &Selector) -> Result<Manifest, Failure> {
-        let mut response = self.ask_for(session, Method::Get, selector)?;
+        let request = Self::request_for(session, Method::Get, selector)?;
+        let scopes = self.scopes(session);
+        let read = session.read(&request, &scopes, "a manifest", MANIFEST_MAX_BYTES)?;
+        let (response, bytes) = read;
         if response.status() != 200 {
             return Err(refused(response));
         }
         let media_type = media_type_in(&response)?;
-        let bytes = read_all(&mut response, "a manifest", MANIFEST_MAX_BYTES)?;
         let expected = match selector {
             Selector::Digest(digest) => Some(digest.clone()),
             Selector::Tag(_) => digest_in(&response)?,
@@ -180,16 +183,13 @@ impl Repository {
         })
     }
 
-    fn ask_for(
-        &self,
+    fn request_for(
         session: &Session,
         method: Method,
         selector: &Selector,
-    ) -> Result<Response, Failure> {
-        let request = session
-            .request(method, &format!("manifests/{selector}"))?
-            .header("accept", &ACCEPTED.join(", "));
-        session.ask(&request, None, &self.scopes(session))
+    ) -> Result<Request, Failure> {
+        let request = session.request(method, &format!("manifests/{selector}"))?;
+        Ok(request.header("accept", &ACCEPTED.join(", ")))
     }
 
     /// Returns the subject that the registry has put into its list.

@@ -7,7 +7,7 @@ use oci::limits::MANIFEST_MAX_BYTES;
 use oci::media_type::OCI_INDEX;
 use oci::{Descriptor, Digest, ImageIndex, MediaType};
 
-use crate::answer::{discard, read_all, refused};
+use crate::answer::{discard, refused};
 use crate::error::{Failure, RegistryError};
 use crate::manifest::Expect;
 use crate::repository::{Repository, Selector};
@@ -52,7 +52,9 @@ impl Repository {
         let mut listed = Vec::new();
         while let Some(request) = pages.next_request()? {
             let request = request.header("accept", OCI_INDEX);
-            let mut response = session.ask(&request, None, &self.scopes(session))?;
+            let scopes = self.scopes(session);
+            let read = session.read(&request, &scopes, "a list of referrers", MANIFEST_MAX_BYTES);
+            let (response, bytes) = read?;
             match response.status() {
                 200 => {}
                 // Registries that do not know the question answer in many ways.
@@ -66,7 +68,6 @@ impl Repository {
                 // A registry that answers everything with a page of its own.
                 return Ok(None);
             }
-            let bytes = read_all(&mut response, "a list of referrers", MANIFEST_MAX_BYTES)?;
             let index = parse_index(&bytes)
                 .map_err(|error| Failure::malformed("a list that is none", error))?;
             listed.extend(index.manifests().iter().cloned());

@@ -7,7 +7,7 @@ use std::time::Instant;
 use fetch::{Attempts, Body, Credentials, FetchError, Method, Request, Response, Scheme, Url};
 use oci::Reference;
 
-use crate::answer::{discard, refusal};
+use crate::answer::{discard, read_all, refusal};
 use crate::challenge::{Challenge, challenges};
 use crate::client::Core;
 use crate::error::Failure;
@@ -164,6 +164,28 @@ impl Session {
         }
     }
 
+    /// Asks as [`Session::ask`] does, and reads the whole body of an answer that is 200. A connection that breaks
+    /// meanwhile is made again.
+    pub(crate) fn read(
+        &self,
+        request: &Request,
+        scopes: &Scopes,
+        what: &'static str,
+        limit_bytes: u64,
+    ) -> Result<(Response, Vec<u8>), Failure> {
+        let mut attempts = Attempts::new();
+        loop {
+            let mut response = self.ask(request, None, scopes)?;
+            if response.status() != 200 {
+                return Ok((response, Vec::new()));
+            }
+            match read_all(&mut response, what, limit_bytes) {
+                Ok(bytes) => return Ok((response, bytes)),
+                Err(failure) => self.core.pause(&mut attempts, failure)?,
+            }
+        }
+    }
+
     /// Sends a request once, and once more if the host wants to know who we are.
     pub(crate) fn send(
         &self,
@@ -253,12 +275,13 @@ impl Session {
         refused: Option<&Credentials>,
     ) -> Result<Credentials, Failure> {
         let of = |text: &str| Credentials::bearer(base.origin(), text);
-        let known = self.core.known().tokens.get(&key, Instant::now());
+        // Where one token is no longer good, another one that was had for the like may be as old.
+        let known = match refused {
+            None => self.core.known().tokens.get(&key, Instant::now()),
+            Some(_) => None,
+        };
         if let Some(token) = known {
-            let credentials = of(&token.text);
-            if Some(&credentials) != refused {
-                return Ok(credentials);
-            }
+            return Ok(of(&token.text));
         }
         let token = key.fetch(&self.core, &self.host, base)?;
         let credentials = of(&token.text);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fetch::{Method, Request, Response, Url};
 use serde::Deserialize;
 
-use crate::answer::{read_all, refused};
+use crate::answer::refused;
 use crate::error::{Failure, RegistryError};
 use crate::limits::{NAMES_MAX, PAGE_MAX_BYTES, PAGES_MAX};
 use crate::repository::Repository;
@@ -76,11 +76,11 @@ fn all_names(
 ) -> Result<Vec<String>, Failure> {
     let mut all: Vec<String> = Vec::new();
     while let Some(request) = pages.next_request()? {
-        let mut response = pages.session.ask(&request, None, scopes)?;
+        let session = pages.session;
+        let (response, bytes) = session.read(&request, scopes, "a list", PAGE_MAX_BYTES)?;
         if response.status() != 200 {
             return Err(refused(response));
         }
-        let bytes = read_all(&mut response, "a list", PAGE_MAX_BYTES)?;
         let page =
             names(&bytes).map_err(|error| Failure::malformed("a list that is none", error))?;
         all.extend(page);

@@ -8,6 +8,7 @@ mod layout;
 mod management;
 mod pull;
 mod push;
+mod put;
 mod wire;
 
 use std::collections::BTreeMap;

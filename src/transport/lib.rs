@@ -15,6 +15,8 @@ pub mod archive;
 mod combine;
 mod copy;
 mod directory;
+#[cfg(test)]
+mod faults;
 pub mod layout;
 pub mod limits;
 mod location;
