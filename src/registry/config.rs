@@ -54,6 +54,8 @@ pub struct ConfigPlaces {
     pub config_home: Option<PathBuf>,
     /// The directory of the user's session: `XDG_RUNTIME_DIR`.
     pub runtime_directory: Option<PathBuf>,
+    /// Podman's logins of root where there is no session: `/run/containers/0/auth.json`. It says nothing to others.
+    pub root_auth_file: Option<PathBuf>,
     /// The machine's configuration: `/etc`.
     pub system: PathBuf,
     /// Docker's directory: `DOCKER_CONFIG`; `~/.docker` if none.

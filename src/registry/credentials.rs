@@ -7,7 +7,7 @@
 //! DOCKER_AUTH_CONFIG                        the text of such a file
 //! REGISTRY_AUTH_FILE                        instead of all that follow
 //! $DOCKER_CONFIG/config.json, ~/.docker/config.json
-//! $XDG_RUNTIME_DIR/containers/auth.json
+//! $XDG_RUNTIME_DIR/containers/auth.json     or, for root without a session, /run/containers/0/auth.json
 //! $XDG_CONFIG_HOME/containers/auth.json
 //! ~/.dockercfg
 //! ```
@@ -107,6 +107,7 @@ struct Source {
     format: Format,
     text: Option<SecretText>,
     must_be_there: bool,
+    owner: Owner,
     read: OnceLock<Result<Option<AuthFile>, CredentialsError>>,
 }
 
@@ -117,6 +118,7 @@ impl Source {
             format,
             text: None,
             must_be_there: false,
+            owner: Owner::User,
             read: OnceLock::new(),
         }
     }
@@ -132,7 +134,7 @@ impl Source {
     fn parse(&self) -> Result<Option<AuthFile>, ConfigError> {
         let read = match &self.text {
             Some(text) => Some(text.expose().to_owned()),
-            None => read(&self.path, Owner::User)?,
+            None => read(&self.path, self.owner)?,
         };
         match read {
             // Docker's own tools leave an empty file where they were interrupted.
@@ -275,13 +277,17 @@ fn sources(places: &ConfigPlaces, docker: Option<&Path>) -> Vec<Source> {
         return sources;
     }
     let containers = |directory: &PathBuf| directory.join("containers/auth.json");
-    let files = docker
-        .map(Path::to_owned)
-        .into_iter()
-        .chain(places.runtime_directory.as_ref().map(containers))
-        .chain(places.config_home.as_ref().map(containers));
-    sources.extend(files.map(|path| Source::file(path, Format::Tables)));
+    let tables = |path| Source::file(path, Format::Tables);
+    let session = places.runtime_directory.as_ref();
+    let of_root = places.root_auth_file.iter().filter(|_| session.is_none());
     let legacy = places.home.as_ref().map(|home| home.join(".dockercfg"));
+    sources.extend(docker.map(Path::to_owned).map(tables));
+    sources.extend(session.map(containers).map(tables));
+    sources.extend(of_root.map(|path| Source {
+        owner: Owner::Machine,
+        ..tables(path.clone())
+    }));
+    sources.extend(places.config_home.as_ref().map(containers).map(tables));
     sources.extend(legacy.map(|path| Source::file(path, Format::Legacy)));
     sources
 }

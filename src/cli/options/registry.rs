@@ -19,6 +19,9 @@ pub(crate) const AUTH_VARIABLE: &str = "DOCKER_AUTH_CONFIG";
 /// How careen calls itself to servers.
 const USER_AGENT: &str = concat!("careen/", env!("CARGO_PKG_VERSION"));
 
+/// Where podman keeps root's logins outside of a session.
+const ROOT_AUTH_FILE: &str = "/run/containers/0/auth.json";
+
 /// Where the machine's configuration is.
 const SYSTEM: &str = "/etc";
 
@@ -144,6 +147,7 @@ pub(crate) fn places(env: &Environment) -> ConfigPlaces {
         home: env.home.clone(),
         config_home: env.config_directory(),
         runtime_directory: env.runtime_directory.clone(),
+        root_auth_file: Some(ROOT_AUTH_FILE.into()),
         system: SYSTEM.into(),
         docker_config: env.docker_config.as_ref().map(here),
         docker_auth_config: text.filter(|text| !text.is_empty()).map(SecretText::new),

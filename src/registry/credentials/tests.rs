@@ -84,6 +84,13 @@ fn the_first_place_that_knows_the_registry_counts() {
         home.put(path, &entry(name));
         assert_eq!(found(&places), name);
     }
+    let mut of_root = home.places();
+    of_root.docker_config = Some(home.path("none"));
+    of_root.root_auth_file = Some(home.path("root.json"));
+    home.put("root.json", &entry("root"));
+    assert_eq!(found(&of_root), "session");
+    of_root.runtime_directory = None;
+    assert_eq!(found(&of_root), "root");
     home.put("other/config.json", &entry("other"));
     places.docker_config = Some(home.path("other"));
     assert_eq!(found(&places), "other");
