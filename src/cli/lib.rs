@@ -4,7 +4,7 @@
 //! * [`args`]: what can be typed; [`options`]: what it means; [`mod@env`]: every variable that is read;
 //!   [`config`]: the configuration file;
 //! * `command`: one file per command;
-//! * `progress`: events → text;
+//! * `progress`: events → text; `registries`: what reaches registries;
 //! * `format`: what is shown by `--format`; `human`: sizes and times for people;
 //! * [`report`]: errors → text; [`exit`]: the exit codes.
 #![forbid(unsafe_code)]
@@ -19,6 +19,7 @@ mod format;
 mod human;
 pub mod options;
 mod progress;
+mod registries;
 pub mod report;
 mod run;
 mod workshop;

@@ -12,7 +12,9 @@ use oci::{Platform, Reference};
 use solver::ops::exec::Volume;
 use solver::remote::RemoteOptions;
 
-use crate::args::{BuildArguments, GlobalArguments, NetworkArgument, ProgressArgument};
+use crate::args::{
+    BuildArguments, GlobalArguments, NetworkArgument, ProgressArgument, RegistryArguments,
+};
 use crate::config::Config;
 use crate::env::Environment;
 
@@ -176,6 +178,8 @@ pub struct BuildOptions {
     pub jobs: NonZeroUsize,
     /// Which sources and earlier results may be used.
     pub policy: PolicyOptions,
+    /// How registries are reached.
+    pub registry: RegistryOptions,
     /// The working directory, which relative paths count from.
     pub current_directory: PathBuf,
 }
@@ -189,6 +193,8 @@ pub struct Places {
     pub emulators: Vec<PathBuf>,
     /// How servers are reached.
     pub remote: RemoteOptions,
+    /// How registries are reached where the command line says nothing of it.
+    pub registry: RegistryOptions,
 }
 
 impl Places {
@@ -222,6 +228,7 @@ impl Places {
             store: env.current_directory.join(store),
             emulators,
             remote: remote::remote(env),
+            registry: RegistryOptions::new(&RegistryArguments::default(), env, Vec::new())?,
         })
     }
 }
@@ -251,10 +258,12 @@ impl BuildOptions {
         };
         let result = ResultOptions::new(&arguments.result, &around)?;
         let context = context::context(arguments, env)?;
+        let contexts = context::named_contexts(arguments, env)?;
+        let named = plan::named_registries(&result, &contexts, arguments.first_base.as_deref());
         Ok(Self {
             file: context::dockerfile(arguments)?,
             target: arguments.target.clone(),
-            contexts: context::named_contexts(arguments, env)?,
+            contexts,
             platforms,
             build_platform,
             implicit_platform: arguments.platforms.is_empty()
@@ -276,6 +285,7 @@ impl BuildOptions {
             progress: progress(arguments, env, config)?,
             jobs: jobs(arguments, config),
             policy: PolicyOptions::new(&arguments.policy, env)?,
+            registry: RegistryOptions::new(&arguments.registry, env, named)?,
             current_directory: env.current_directory.clone(),
             build_args,
         })

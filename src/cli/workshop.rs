@@ -15,13 +15,14 @@ use runtime::{
 use solver::emulation::Emulation;
 use solver::host_files::HostFiles;
 use solver::remote::Remote;
-use solver::{Events, TimedEvent, Workshop};
+use solver::{Events, Pulling, TimedEvent, Workshop};
 use store::{IdMapName, OpenOptions, Store, SyncPolicy};
 use vendor_shim::emulation::SystemEmulators;
 use vendor_shim::idmap::NewIdMap;
 
 use crate::env::Environment;
 use crate::options::{Places, Resolver};
+use crate::registries::registries;
 use crate::report::{Kind, Report};
 
 /// The machine's resolver configuration, and the one behind it where systemd-resolved is in between.
@@ -90,6 +91,11 @@ pub(crate) fn open(
         emulation: Arc::new(Emulation::new(Box::new(emulators))),
         host_files: Arc::new(HostFiles::new(resolver.applied_to(resolv_conf()), ids)),
         remote: Arc::new(Remote::new(places.remote.clone(), builder.cancel().clone())),
+        registries: Arc::new(registries(
+            &places.registry,
+            &places.remote,
+            (builder.cancel(), Pulling::Allowed),
+        )),
         ids,
         pack: Vec::new(),
         clock: Clock::System,

@@ -41,6 +41,7 @@ mod format;
 #[cfg(test)]
 mod golden;
 mod healthcheck;
+mod kept;
 mod label;
 mod maintainer;
 mod mode;
@@ -61,6 +62,7 @@ mod windows;
 mod workdir;
 
 pub(crate) use format::quoted as go_quoted;
+pub use kept::KeptStage;
 pub use remote::policy::identifier as git_identifier;
 use stage_lowering::StageLowering;
 use state::StageState;
@@ -82,6 +84,8 @@ pub struct Target {
     pub config: ImageConfig,
     /// The steps on top of the base, those of earlier stages first.
     pub history: Vec<HistoryStep>,
+    /// The stages that it is made from.
+    pub stages: Vec<KeptStage>,
     /// What the user should know, each once.
     pub warnings: Vec<Diagnostic>,
 }
@@ -215,6 +219,7 @@ impl PlatformLowering<'_> {
         {
             self.faults.push(violation);
         }
+        let stages = kept::kept(&self);
         let state = self.done.remove(&self.platform.target);
         let Some(state) = state.filter(|_| self.faults.is_empty()) else {
             warnings.extend(self.faults);
@@ -225,6 +230,9 @@ impl PlatformLowering<'_> {
             .config
             .labels
             .extend(self.plan.options.labels.clone());
+        if self.plan.options.stage_labels {
+            kept::add_labels(&mut config, self.platform, self.platform.target);
+        }
         let platform = if self.plan.options.implicit_platform {
             config.platform().normalized()
         } else {
@@ -236,6 +244,7 @@ impl PlatformLowering<'_> {
             root: state.root,
             config,
             history: state.history,
+            stages,
             warnings,
         })
     }

@@ -97,7 +97,7 @@ fn changes(
         changes.push(bytes(&blob_path(&document.digest), &document.bytes));
     }
     for (digest, layer) in &set.layers {
-        let root = layout_root(workshop, layer.layout.as_deref())?;
+        let root = layout_root(workshop, layer.layout())?;
         let path = blob_path(digest);
         let content = Content::File {
             root,

@@ -42,6 +42,7 @@ impl Exporter for DockerExporter<'_> {
 
     fn export(&self, result: &BuildResult, step: &ExportStep<'_>) -> Result<Exported, ExportError> {
         let set = image::assemble(result, step, self.image)?;
+        set.bring_in(step)?;
         let entries = layout::entries(&set, &self.image.names);
         let documents = Documents::of_layout(&entries)
             .with(MANIFEST_FILE, manifest_json(&set, &self.image.names));

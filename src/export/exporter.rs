@@ -5,18 +5,22 @@ use std::path::{Path, PathBuf};
 use oci::assemble::AssembleError;
 use oci::check::CheckError;
 use oci::descriptor::Descriptor;
+use oci::digest::DigestError;
 use oci::{Digest, Platform, Reference};
 use rootfs::RootPath;
+use solver::base::BaseError;
 use solver::event::{Event, Origin, StepId};
 use solver::pack::PackLayerError;
 use solver::realise::RealiseError;
 use solver::{BuildResult, SquashError, Workshop};
-use store::{BlobError, ForeignError, RecordError};
+use store::{BlobError, ForeignError, RecordError, TagError};
+use transport::{CopyError, PlaceError};
 
 use crate::docker::DockerExporter;
 use crate::local::LocalExporter;
 use crate::oci::OciExporter;
 use crate::output::{OutputError, OutputSpec};
+use crate::publish::ImageExporter;
 use crate::tar::TarExporter;
 
 /// Writes a finished build somewhere.
@@ -188,6 +192,26 @@ pub enum ExportError {
         /// Why.
         source: BlobError,
     },
+    /// The store cannot keep the image.
+    #[error("cannot keep the image in the store")]
+    Keep(#[source] Box<CopyError>),
+    /// The image cannot be named.
+    #[error("cannot keep the image in the store")]
+    Tag(#[from] TagError),
+    /// A registry does not take the image.
+    #[error("cannot push to `{repository}`")]
+    Push {
+        /// The repository.
+        repository: String,
+        /// Why.
+        source: PlaceError,
+    },
+    /// A layer of a base cannot be fetched.
+    #[error(transparent)]
+    Base(#[from] BaseError),
+    /// A digest of ours is malformed: our fault.
+    #[error(transparent)]
+    Digest(#[from] DigestError),
     /// What was written cannot be recorded.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -210,6 +234,9 @@ fn exporter_for(spec: &OutputSpec) -> Option<Box<dyn Exporter + '_>> {
         })),
         OutputSpec::Docker { destination, image } => {
             Some(Box::new(DockerExporter { destination, image }))
+        }
+        OutputSpec::Image { publication, image } => {
+            Some(Box::new(ImageExporter { publication, image }))
         }
         OutputSpec::Local {
             directory,
@@ -243,17 +270,28 @@ pub fn export_all(
     let mut all = Vec::new();
     for (number, spec) in outputs.iter().enumerate() {
         spec.check(&platforms)?;
-        let Some(exporter) = exporter_for(spec) else {
-            continue;
-        };
         let id = StepId(format!("export-{number}"));
-        all.push(export(
-            exporter.as_ref(),
-            result,
-            &ExportStep { workshop, id },
-        )?);
+        all.extend(export_as(id, spec, result, workshop)?);
     }
     Ok(all)
+}
+
+/// Writes a result to an output, as a step of that identity; returns what was written, if that is anything.
+///
+/// # Errors
+///
+/// Fails when it cannot be written.
+pub fn export_as(
+    id: StepId,
+    output: &OutputSpec,
+    result: &BuildResult,
+    workshop: &Workshop,
+) -> Result<Option<Exported>, ExportError> {
+    let Some(exporter) = exporter_for(output) else {
+        return Ok(None);
+    };
+    let step = ExportStep { workshop, id };
+    export(exporter.as_ref(), result, &step).map(Some)
 }
 
 fn export(

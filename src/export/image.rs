@@ -4,15 +4,15 @@ mod history;
 mod part;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 
 use graph::ImageOrigin;
 use oci::assemble::{self, AssembledImage, Blob, ImageParts, LayerDescriptor};
 use oci::descriptor::{self, Descriptor};
 use oci::media_type::{Distribution, Flavour, LayerMediaType};
 use oci::{Clock, Digest, MediaType, Reference, Timestamp};
-use solver::result::Held;
-use solver::{BuildResult, LayerBlob, PlatformResult};
+use solver::result::{BaseLayer, Held, StackLayer};
+use solver::{BuildResult, LayerBlob, PlatformResult, base};
 
 use crate::annotation::{self, AnnotationLevel};
 use crate::exporter::{ExportError, ExportStep, ExportedImage};
@@ -51,11 +51,78 @@ pub(crate) struct ImageDigests {
 pub(crate) struct LayerFile {
     /// Its size, in bytes.
     pub(crate) size_bytes: u64,
-    /// The OCI image layout that holds it; the store's own if none.
-    pub(crate) layout: Option<PathBuf>,
+    /// Its media type.
+    pub(crate) media_type: String,
+    /// Where it is.
+    pub(crate) place: LayerPlace,
+}
+
+/// Where the blob of a layer is.
+#[derive(Debug, Clone)]
+pub(crate) enum LayerPlace {
+    /// In the store: this build packed it.
+    Packed,
+    /// In the store, or where the base is that it came with.
+    Base(BaseLayer),
+}
+
+impl LayerFile {
+    /// Returns where the blob of a layer is: one of a base that was left alone is where the base is.
+    pub(crate) fn of(layer: &StackLayer, blob: &LayerBlob) -> Self {
+        let place = match &layer.held {
+            Held::Base(base) if base.digest == blob.digest => LayerPlace::Base(base.clone()),
+            Held::Base(_) | Held::Stored | Held::Recipe(_) => LayerPlace::Packed,
+        };
+        Self {
+            size_bytes: blob.size_bytes,
+            media_type: blob.media_type.clone(),
+            place,
+        }
+    }
+
+    fn of_part(part: &Part, blob: &LayerBlob) -> Self {
+        match part {
+            Part::Layer(layer) => Self::of(layer, blob),
+            Part::Squashed { .. } => Self {
+                size_bytes: blob.size_bytes,
+                media_type: blob.media_type.clone(),
+                place: LayerPlace::Packed,
+            },
+        }
+    }
+
+    /// Returns the descriptor of a blob with this digest.
+    pub(crate) fn descriptor(&self, digest: &Digest) -> Descriptor {
+        descriptor::descriptor(&self.media_type, digest, self.size_bytes)
+    }
+
+    /// Returns the OCI image layout of the user's that holds it; none if it is in the store, at least when it
+    /// was brought there.
+    pub(crate) fn layout(&self) -> Option<&Path> {
+        match &self.place {
+            LayerPlace::Packed => None,
+            LayerPlace::Base(base) => match &base.image.origin {
+                ImageOrigin::Layout { path } => Some(path),
+                ImageOrigin::Store | ImageOrigin::Registry { .. } => None,
+            },
+        }
+    }
 }
 
 impl ImageSet {
+    /// Makes sure that every layer is on this machine: those of a base that only a registry has are fetched.
+    pub(crate) fn bring_in(&self, step: &ExportStep<'_>) -> Result<(), ExportError> {
+        let of_bases = self.layers.values().filter_map(|layer| match &layer.place {
+            LayerPlace::Base(base) => Some(base.clone()),
+            LayerPlace::Packed => None,
+        });
+        Ok(base::bring_all(
+            step.workshop,
+            &step.id,
+            of_bases.collect(),
+        )?)
+    }
+
     /// Returns what is told of it when it is written.
     pub(crate) fn exported(self, names: &[Reference]) -> ExportedImage {
         let config = match self.images.as_slice() {
@@ -151,8 +218,11 @@ impl Assembly<'_> {
         let mut layers = Vec::new();
         for part in parts {
             let blob = self.packed.blob_of(part)?;
-            files.insert(blob.digest.clone(), layer_file(part, blob));
-            layers.push(self.layer(blob));
+            let layer = self.layer(blob);
+            let mut file = LayerFile::of_part(part, blob);
+            file.media_type.clone_from(&layer.media_type);
+            files.insert(blob.digest.clone(), file);
+            layers.push(layer);
         }
         let history = history::of(platform, parts, self.clock);
         let created = history.iter().filter_map(|entry| entry.created).next_back();
@@ -226,23 +296,5 @@ impl Assembly<'_> {
         let index = assemble::assemble_index(manifests.collect(), &of_index, self.flavour);
         let of_descriptor = annotation::at(said, AnnotationLevel::IndexDescriptor, None);
         (index.descriptor(), of_descriptor, Some(index))
-    }
-}
-
-/// Tells where the blob of a layer is: one of a base that was left alone is where the base is.
-fn layer_file(part: &Part, blob: &LayerBlob) -> LayerFile {
-    let layout = match part {
-        Part::Layer(layer) => match &layer.held {
-            Held::Base(base) if base.digest == blob.digest => match &base.image.origin {
-                ImageOrigin::Layout { path } => Some(path.clone()),
-                ImageOrigin::Store => None,
-            },
-            Held::Base(_) | Held::Stored | Held::Recipe(_) => None,
-        },
-        Part::Squashed { .. } => None,
-    };
-    LayerFile {
-        size_bytes: blob.size_bytes,
-        layout,
     }
 }

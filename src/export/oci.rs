@@ -31,6 +31,7 @@ impl Exporter for OciExporter<'_> {
 
     fn export(&self, result: &BuildResult, step: &ExportStep<'_>) -> Result<Exported, ExportError> {
         let set = image::assemble(result, step, self.image)?;
+        set.bring_in(step)?;
         let entries = layout::entries(&set, &self.image.names);
         step.tell(format!("exporting {}", set.top.digest()), false);
         let into_directory = self.form == LayoutForm::Directory;

@@ -3,7 +3,9 @@
 //! | Kind | What it writes | Attributes |
 //! | --- | --- | --- |
 //! | `oci` | an OCI image layout | `dest`, `tar`, those of images |
-//! | `docker` | an archive that Docker and Podman load | `dest`, those of images |
+//! | `docker` | an archive that Docker and Podman load; an image of careen's store without `dest` | `dest`, those of images |
+//! | `image` | an image of careen's store, of a registry, or of both | those of [`Publication`], those of images |
+//! | `registry` | `image` with `push=true` | the same |
 //! | `local` | the files of the result | `dest`, `mode`, those of trees |
 //! | `tar` | the files of the result, as an archive | `dest`, those of trees |
 //! | `cacheonly` | nothing | none |
@@ -21,11 +23,13 @@ use solver::PackPlan;
 
 mod attribute;
 mod image;
+mod kinds;
+mod publication;
 mod tree;
 
 use crate::annotation::{self, AnnotationError};
-use attribute::Attribute;
 pub use image::{ImageOptions, IndexForm, RestrictedLayers, Rewrite, Squash};
+pub use publication::{Dangling, DanglingWhen, Protection, Publication, Push};
 pub use tree::{LocalMode, PlatformSplit, TreeOptions};
 
 /// What an `--output` asks for.
@@ -44,6 +48,13 @@ pub enum OutputSpec {
     Docker {
         /// Where it goes.
         destination: Destination,
+        /// What the image is.
+        image: ImageOptions,
+    },
+    /// An image that becomes no file: it goes into the store, to a registry, or both.
+    Image {
+        /// Where it goes.
+        publication: Publication,
         /// What the image is.
         image: ImageOptions,
     },
@@ -108,8 +119,8 @@ pub enum OutputError {
         /// The whole text.
         text: String,
     },
-    /// The kind is known to others, and not carried out yet.
-    #[error("`--output type={kind}` is not supported yet: {KINDS_TEXT} are")]
+    /// The kind is known to others, and not carried out.
+    #[error("`--output type={kind}` is not supported: {KINDS_TEXT} are")]
     Unsupported {
         /// The kind.
         kind: String,
@@ -178,12 +189,25 @@ pub enum OutputError {
     /// There is no destination.
     #[error("`--output type=local` needs a directory: `dest=PATH`")]
     NoDirectory,
-    /// Loading an image into Docker.
+    /// A push without a name.
+    #[error("a push needs the name of a repository: `-t NAME`, or `name=NAME` in `--output`")]
+    PushWithoutName,
+    /// A push by digest, and a name with a tag.
     #[error(
-        "`--output type=docker` without a file would load the image into Docker, which is not supported \
-         yet: `dest=FILE` writes an archive, `dest=-` writes it to standard output"
+        "`push-by-digest=true` pushes without a tag, and `{name}` has one: `name=REPOSITORY` in `--output` names a repository"
     )]
-    NoLoading,
+    TagByDigest {
+        /// The name.
+        name: String,
+    },
+    /// A prefix for names without a tag is no name.
+    #[error("`dangling-name-prefix={prefix}` in `--output` is no name of an image")]
+    Prefix {
+        /// The prefix.
+        prefix: String,
+        /// Why.
+        source: ReferenceError,
+    },
     /// A directory cannot go to standard output.
     #[error("`--output type={kind}` needs a directory as its destination")]
     DirectoryToStdout {
@@ -204,7 +228,7 @@ pub enum OutputError {
 }
 
 /// The kinds that are carried out, as messages list them.
-const KINDS_TEXT: &str = "`local`, `tar`, `oci`, `docker` and `cacheonly`";
+const KINDS_TEXT: &str = "`local`, `tar`, `oci`, `docker`, `image`, `registry` and `cacheonly`";
 
 impl OutputSpec {
     /// Reads the value of an `--output`. What platforms leave out is `host`'s.
@@ -222,12 +246,14 @@ impl OutputSpec {
         let attributes = attribute::parse(&fields, text, host)?;
         let kind = attributes.iter().find(|attribute| attribute.is("type"));
         match kind.map(|kind| kind.value.as_str()) {
-            Some("oci") => oci(&attributes),
-            Some("docker") => docker(&attributes),
-            Some("local") => local(&attributes),
-            Some("tar") => tar(&attributes),
-            Some("cacheonly") => cache_only(&attributes),
-            Some(kind @ ("image" | "registry" | "moby")) => Err(OutputError::Unsupported {
+            Some("oci") => kinds::oci(&attributes),
+            Some("docker") => kinds::docker(&attributes),
+            Some("image") => publication::parse(attributes.iter(), "image", Push::No),
+            Some("registry") => publication::parse(attributes.iter(), "registry", Push::Named),
+            Some("local") => kinds::local(&attributes),
+            Some("tar") => kinds::tar(&attributes),
+            Some("cacheonly") => kinds::cache_only(&attributes),
+            Some(kind @ "moby") => Err(OutputError::Unsupported {
                 kind: kind.to_owned(),
             }),
             Some(kind) if !kind.is_empty() => Err(OutputError::UnknownKind {
@@ -260,6 +286,7 @@ impl OutputSpec {
         match self {
             Self::Oci { .. } => "oci",
             Self::Docker { .. } => "docker",
+            Self::Image { .. } => "image",
             Self::Local { .. } => "local",
             Self::Tar { .. } => "tar",
             Self::CacheOnly => "cacheonly",
@@ -276,7 +303,7 @@ impl OutputSpec {
                 Destination::Stdout => None,
             },
             Self::Local { directory, .. } => Some(directory),
-            Self::CacheOnly => None,
+            Self::Image { .. } | Self::CacheOnly => None,
         }
     }
 
@@ -293,7 +320,7 @@ impl OutputSpec {
             Self::Local {
                 directory: path, ..
             } => *path = directory.join(&path),
-            Self::CacheOnly => {}
+            Self::Image { .. } | Self::CacheOnly => {}
         }
     }
 
@@ -303,14 +330,16 @@ impl OutputSpec {
             Self::Oci { destination, .. }
             | Self::Docker { destination, .. }
             | Self::Tar { destination, .. } => *destination == Destination::Stdout,
-            Self::Local { .. } | Self::CacheOnly => false,
+            Self::Image { .. } | Self::Local { .. } | Self::CacheOnly => false,
         }
     }
 
     /// Returns what the image is; none if no image is written.
     pub fn image(&self) -> Option<&ImageOptions> {
         match self {
-            Self::Oci { image, .. } | Self::Docker { image, .. } => Some(image),
+            Self::Oci { image, .. } | Self::Docker { image, .. } | Self::Image { image, .. } => {
+                Some(image)
+            }
             Self::Local { .. } | Self::Tar { .. } | Self::CacheOnly => None,
         }
     }
@@ -318,8 +347,30 @@ impl OutputSpec {
     /// Returns what the image is, to be changed.
     pub fn image_mut(&mut self) -> Option<&mut ImageOptions> {
         match self {
-            Self::Oci { image, .. } | Self::Docker { image, .. } => Some(image),
+            Self::Oci { image, .. } | Self::Docker { image, .. } | Self::Image { image, .. } => {
+                Some(image)
+            }
             Self::Local { .. } | Self::Tar { .. } | Self::CacheOnly => None,
+        }
+    }
+
+    /// Returns an image that is published, of which nothing else is said.
+    pub fn image_of(publication: Publication) -> Self {
+        Self::Image {
+            publication,
+            image: ImageOptions::of(oci::media_type::Flavour::Oci),
+        }
+    }
+
+    /// Returns where an image goes that becomes no file.
+    pub fn publication_mut(&mut self) -> Option<&mut Publication> {
+        match self {
+            Self::Image { publication, .. } => Some(publication),
+            Self::Oci { .. }
+            | Self::Docker { .. }
+            | Self::Local { .. }
+            | Self::Tar { .. }
+            | Self::CacheOnly => None,
         }
     }
 
@@ -327,7 +378,7 @@ impl OutputSpec {
     pub fn tree_mut(&mut self) -> Option<&mut TreeOptions> {
         match self {
             Self::Local { tree, .. } | Self::Tar { tree, .. } => Some(tree),
-            Self::Oci { .. } | Self::Docker { .. } | Self::CacheOnly => None,
+            Self::Oci { .. } | Self::Docker { .. } | Self::Image { .. } | Self::CacheOnly => None,
         }
     }
 
@@ -358,12 +409,16 @@ impl OutputSpec {
     ///
     /// # Errors
     ///
-    /// Fails on several platforms where one has room, and on annotations for what there is not.
+    /// Fails on several platforms where one has room, on annotations for what there is not, and on a push
+    /// that has no name, or one that it cannot have.
     pub fn check(&self, platforms: &[Platform]) -> Result<(), OutputError> {
         let Some(image) = self.image() else {
             return Ok(());
         };
         annotation::check(&image.annotations, platforms, image.index)?;
+        if let Self::Image { publication, .. } = self {
+            publication.check(&image.names)?;
+        }
         match (self, platforms, image.index) {
             (Self::Docker { .. }, [_], IndexForm::Always) => Err(OutputError::NoIndex),
             (Self::Docker { .. }, [_, _, ..], _) => Err(OutputError::OnePlatform {
@@ -371,95 +426,6 @@ impl OutputSpec {
             }),
             _ => Ok(()),
         }
-    }
-}
-
-fn oci(attributes: &[Attribute<'_>]) -> Result<OutputSpec, OutputError> {
-    let mut destination = Destination::Stdout;
-    let mut form = LayoutForm::Archive;
-    let mut image = image::Draft::new(oci::media_type::Flavour::Oci);
-    for attribute in attributes {
-        match attribute.key.as_str() {
-            "type" => {}
-            "dest" => destination = attribute.destination(),
-            "tar" if attribute.boolean()? => form = LayoutForm::Archive,
-            "tar" => form = LayoutForm::Directory,
-            _ if image.set(attribute)? => {}
-            _ => return Err(attribute.unknown("oci", &[&["dest", "tar"], image::KEYS])),
-        }
-    }
-    if destination == Destination::Stdout && form == LayoutForm::Directory {
-        let kind = "oci,tar=false";
-        return Err(OutputError::DirectoryToStdout { kind });
-    }
-    Ok(OutputSpec::Oci {
-        destination,
-        form,
-        image: image.finish()?,
-    })
-}
-
-fn docker(attributes: &[Attribute<'_>]) -> Result<OutputSpec, OutputError> {
-    let mut destination = None;
-    let mut image = image::Draft::new(oci::media_type::Flavour::Docker);
-    for attribute in attributes {
-        match attribute.key.as_str() {
-            "type" => {}
-            "dest" => destination = Some(attribute.destination()),
-            "tar" if attribute.boolean()? => {}
-            "tar" | "context" => return Err(attribute.unsupported()),
-            _ if image.set(attribute)? => {}
-            _ => return Err(attribute.unknown("docker", &[&["dest", "tar"], image::KEYS])),
-        }
-    }
-    Ok(OutputSpec::Docker {
-        destination: destination.ok_or(OutputError::NoLoading)?,
-        image: image.finish()?,
-    })
-}
-
-fn local(attributes: &[Attribute<'_>]) -> Result<OutputSpec, OutputError> {
-    let mut destination = None;
-    let mut mode = LocalMode::Copy;
-    let mut tree = TreeOptions::default();
-    for attribute in attributes {
-        match attribute.key.as_str() {
-            "type" => {}
-            "dest" => destination = Some(attribute.destination()),
-            "mode" => mode = LocalMode::parse(attribute)?,
-            _ if tree.set(attribute)? => {}
-            _ => return Err(attribute.unknown("local", &[&["dest", "mode"], tree::KEYS])),
-        }
-    }
-    match destination {
-        Some(Destination::Path(directory)) => Ok(OutputSpec::Local {
-            directory,
-            mode,
-            tree,
-        }),
-        Some(Destination::Stdout) => Err(OutputError::DirectoryToStdout { kind: "local" }),
-        None => Err(OutputError::NoDirectory),
-    }
-}
-
-fn tar(attributes: &[Attribute<'_>]) -> Result<OutputSpec, OutputError> {
-    let mut destination = Destination::Stdout;
-    let mut tree = TreeOptions::default();
-    for attribute in attributes {
-        match attribute.key.as_str() {
-            "type" => {}
-            "dest" => destination = attribute.destination(),
-            _ if tree.set(attribute)? => {}
-            _ => return Err(attribute.unknown("tar", &[&["dest"], tree::KEYS])),
-        }
-    }
-    Ok(OutputSpec::Tar { destination, tree })
-}
-
-fn cache_only(attributes: &[Attribute<'_>]) -> Result<OutputSpec, OutputError> {
-    match attributes.iter().find(|attribute| !attribute.is("type")) {
-        Some(attribute) => Err(attribute.unknown("cacheonly", &[])),
-        None => Ok(OutputSpec::CacheOnly),
     }
 }
 

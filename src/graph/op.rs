@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use oci::{Digest, Platform};
+use oci::{Digest, Platform, Reference};
 use serde::Serialize;
 
 use crate::mount::ExecMount;
@@ -66,6 +66,11 @@ pub enum ImageOrigin {
     Layout {
         /// The directory with `oci-layout` and `index.json`.
         path: PathBuf,
+    },
+    /// In a repository of a registry; what was fetched of it is in the store.
+    Registry {
+        /// The repository.
+        repository: Reference,
     },
 }
 

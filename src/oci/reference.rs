@@ -215,6 +215,16 @@ impl Reference {
         self.with_suffix(self.familiar_name())
     }
 
+    /// Returns the same repository, without tag and digest.
+    #[must_use]
+    pub fn repository(&self) -> Self {
+        Self {
+            tag: None,
+            digest: None,
+            ..self.clone()
+        }
+    }
+
     /// Returns the same repository with another tag and no digest.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 use graph::{Definition, Input};
 use oci::time::{Clock, Timestamp};
@@ -16,7 +17,9 @@ use crate::event::Events;
 use crate::host_files::HostFiles;
 use crate::ops::exec::{Secrets, Volume};
 use crate::pack::PackPlan;
+use crate::registries::Registries;
 use crate::remote::Remote;
+use crate::result::StackLayer;
 use crate::state::Reuse;
 
 /// One request: a graph, and what of it is wanted.
@@ -52,6 +55,8 @@ pub struct JobOptions {
     pub volumes: Vec<Volume>,
     /// Which network a command gets whose step does not say.
     pub network: runtime::NetworkMode,
+    /// Who gets each layer of the targets as soon as it is there, the lowest of each target first.
+    pub layers: Option<Sender<Arc<StackLayer>>>,
 }
 
 /// What a job is carried out with.
@@ -71,6 +76,8 @@ pub struct Workshop {
     pub host_files: Arc<HostFiles>,
     /// What reaches servers.
     pub remote: Arc<Remote>,
+    /// What reaches registries.
+    pub registries: Arc<Registries>,
     /// How image ids stand on disk.
     pub ids: rootfs::IdStorage,
     /// How layers will be packed, once for each output that packs them: a result that is packed in all

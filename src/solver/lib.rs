@@ -13,7 +13,7 @@
 //! * [`cancel`]: streams that end with the job;
 //! * [`launch`](mod@launch): one command on an image, to try it;
 //! * [`base`]: base images; [`context`]: directories of the user's;
-//! * [`remote`]: what servers have;
+//! * [`remote`]: what servers have; [`registries`]: what reaches registries;
 //! * [`emulation`], [`host_files`]: what this machine gives to commands.
 #![forbid(unsafe_code)]
 
@@ -31,6 +31,7 @@ pub mod ops;
 pub mod owners;
 pub mod pack;
 pub mod realise;
+pub mod registries;
 pub mod remote;
 pub mod result;
 pub mod scheduler;
@@ -45,6 +46,7 @@ pub use event::{Event, Events, TimedEvent};
 pub use job::{Job, JobOptions, Workshop};
 pub use launch::{Launch, launch};
 pub use pack::{BaseLayers, LayerBlob, PackPlan, pack_layer};
+pub use registries::{Pulling, Registries};
 pub use result::{BuildResult, HistoryStep, PlatformResult, Stack};
 pub use scheduler::solve;
 pub use squash::{SquashError, pack_squashed};

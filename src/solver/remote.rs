@@ -26,7 +26,7 @@ pub use self::git::{Checkout, fetch_git};
 pub use self::http::{FetchedFile, fetch_http};
 
 /// How careen calls itself.
-const USER_AGENT: &str = concat!("careen/", env!("CARGO_PKG_VERSION"));
+pub const USER_AGENT: &str = concat!("careen/", env!("CARGO_PKG_VERSION"));
 
 /// No file is larger, in bytes: a server that never stops sending must not fill the disk.
 pub const FILE_LIMIT_BYTES: u64 = 32 << 30;

@@ -4,7 +4,7 @@
 //! and send back a report; they share no state with it. Commands have `--jobs` slots; everything else
 //! (look-ups, digests, copies) has its own bound, so that a slot never waits for a look-up.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -68,6 +68,8 @@ struct Scheduler<'job> {
     commands: Bound,
     others: Bound,
     waiting: VecDeque<Action>,
+    /// The vertices whose layers are those of a target.
+    chains: BTreeSet<VertexId>,
     failure: Option<SolveError>,
 }
 
@@ -88,6 +90,7 @@ impl<'job> Scheduler<'job> {
                 limit: cores * 2,
             },
             waiting: VecDeque::new(),
+            chains: chains(job),
             failure: None,
         }
     }
@@ -199,6 +202,7 @@ impl<'job> Scheduler<'job> {
         let verdict = match (below, self.slots[vertex.index()].found.take()) {
             (Some(Output::Files(stack)), Some(layer)) => {
                 self.slots[vertex.index()].output = Some(Output::Files(stack.with(layer)));
+                self.pass_on(vertex);
                 self.tell_finished(vertex, Origin::Cached);
                 Verdict::Finished
             }
@@ -246,9 +250,36 @@ impl<'job> Scheduler<'job> {
             Answer::Made { output } => {
                 slot.output = Some(output);
                 slot.collected = None;
+                self.pass_on(id);
                 self.tell_finished(id, Origin::Made);
                 Verdict::Finished
             }
+        }
+    }
+
+    /// Passes on the layers that a vertex has added to a target: it adds one, or it is the base with all.
+    fn pass_on(&self, id: VertexId) {
+        let Some(layers) = self
+            .job
+            .options
+            .layers
+            .as_ref()
+            .filter(|_| self.chains.contains(&id))
+        else {
+            return;
+        };
+        let Some(Output::Files(stack)) = &self.slots[id.index()].output else {
+            return;
+        };
+        let is_base = matches!(self.job.definition.vertex(id).op, Op::Source(_));
+        let known = if is_base {
+            0
+        } else {
+            stack.layers().len().saturating_sub(1)
+        };
+        for layer in stack.layers().iter().skip(known) {
+            // Whoever takes them no more has all that they want.
+            drop(layers.send(Arc::clone(layer)));
         }
     }
 
@@ -336,6 +367,20 @@ impl<'job> Scheduler<'job> {
             Op::Source(SourceOp::Local(_))
         )
     }
+}
+
+/// Returns the vertices whose layers are those of a target: from each target the one that it is put onto, and so on
+/// down.
+fn chains(job: &Job) -> BTreeSet<VertexId> {
+    let mut chains = BTreeSet::new();
+    for target in &job.targets {
+        let mut next = vertex_of(*target);
+        while let Some(id) = next.filter(|id| chains.insert(*id)) {
+            let below = job.definition.vertex(id).inputs.first();
+            next = below.and_then(|input| vertex_of(*input));
+        }
+    }
+    chains
 }
 
 /// Makes an error of a panic. What it left half done is this step's own: nothing else looks at it.

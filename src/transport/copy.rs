@@ -454,6 +454,10 @@ impl Source for Watched<'_> {
         self.source.repository()
     }
 
+    fn repository_of(&self, blob: &Descriptor) -> Option<&Reference> {
+        self.source.repository_of(blob)
+    }
+
     fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, PlaceError> {
         self.source.referrers(subject)
     }

@@ -82,6 +82,11 @@ pub trait Source: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Returns the repository of a registry that has a blob; the blobs of one image may be in several.
+    fn repository_of(&self, _blob: &Descriptor) -> Option<&Reference> {
+        self.repository()
+    }
+
     /// Returns the descriptors of what refers to a manifest (distribution-spec, "Listing Referrers").
     ///
     /// # Errors

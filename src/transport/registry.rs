@@ -144,9 +144,9 @@ impl Target for RegistryTarget {
         source: &dyn Source,
     ) -> Result<Transferred, PlaceError> {
         let body = SourceBlob { source, descriptor };
-        let uploaded = self
-            .repository
-            .put_blob(descriptor, &body, source.repository())?;
+        let uploaded =
+            self.repository
+                .put_blob(descriptor, &body, source.repository_of(descriptor))?;
         Ok(match uploaded {
             Uploaded::Present => Transferred::Present,
             Uploaded::Mounted => Transferred::Mounted,

@@ -112,15 +112,15 @@ fn a_device_of_a_base_is_recorded_and_not_made() {
 fn a_base_that_is_not_there_is_named() {
     let bench = bench();
     bench.dockerfile("FROM no-such:1\n");
-    assert_snapshot!(bench.refusal(&[]), @r"
+    assert_snapshot!(bench.refusal(&["--pull=never"]), @r"
     error: no image `no-such:1` in the store
      --> Dockerfile:1:6
       |
     1 | FROM no-such:1
       |      ^^^^^^^^^ not in the store
       |
-      = note: images are not pulled from registries yet: a base comes from the store or a layout
-      = help: `careen load -i ARCHIVE`, or `--build-context no-such:1=oci-layout://DIRECTORY`
+      = note: `--pull=never` forbids to ask a registry for it
+      = help: `careen pull no-such:1` puts it there
     ");
 }
 

@@ -33,6 +33,8 @@ mod policy;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod registries;
+#[cfg(test)]
 mod reproducible;
 #[cfg(test)]
 mod run;

@@ -98,16 +98,17 @@ fn a_base_is_converted_to_what_the_policy_puts_in_its_place() {
     let built = bench.build(&policy);
     assert_eq!(built.image().text("made"), "made\n");
     bench.dockerfile("FROM busybox:2\n");
-    assert_snapshot!(bench.refusal(&policy), @r"
+    let offline = [&policy[..], &["--pull=never"]].concat();
+    assert_snapshot!(bench.refusal(&offline), @r"
     error: no image `mirror.example/library/busybox:2` in the store
      --> Dockerfile:1:6
       |
     1 | FROM busybox:2
       |      ^^^^^^^^^ not in the store
       |
-      = note: images are not pulled from registries yet: a base comes from the store or a layout
+      = note: `--pull=never` forbids to ask a registry for it
       = note: the source policy puts `mirror.example/library/busybox:2` in the place of `busybox:2`
-      = help: `careen load -i ARCHIVE`, or `--build-context mirror.example/library/busybox:2=oci-layout://DIRECTORY`
+      = help: `careen pull mirror.example/library/busybox:2` puts it there
     ");
     with_policy(
         &bench,
@@ -145,20 +146,23 @@ fn a_policy_that_cannot_be_used_is_refused_before_anything_is_built() {
 #[test]
 fn pull_asks_a_registry_for_images_of_the_store_and_for_nothing_else() {
     needs!(Feature::Busybox);
-    let bench = with_stored(&["busybox"]);
-    bench.dockerfile("FROM busybox\n");
-    assert_snapshot!(bench.refusal(&["--pull"]), @r"
-    error: cannot ask a registry for `busybox`, as `--pull` demands: careen talks to none yet
+    // Nobody listens there.
+    let bench = with_stored(&["127.0.0.1:1/busybox"]);
+    bench.dockerfile("FROM 127.0.0.1:1/busybox\n");
+    assert_snapshot!(bench.failure(&["--pull"], 4), @r"
+    error: cannot get the image `127.0.0.1:1/busybox:latest`
      --> Dockerfile:1:6
       |
-    1 | FROM busybox
-      |      ^^^^^^^ in the store
+    1 | FROM 127.0.0.1:1/busybox
+      |      ^^^^^^^^^^^^^^^^^^^ the registry does not give it
       |
-      = help: `--pull=newer` uses what the store has
+      = caused by: find the manifest `latest` of `127.0.0.1:1/busybox` at `127.0.0.1:1`
+      = caused by: fetch `https://127.0.0.1:1/v2/`: connect to `127.0.0.1:1`
+      = caused by: Connection refused (os error 111)
     ");
     assert_eq!(
-        bench.refusal(&["--pull=always"]),
-        bench.refusal(&["--pull=true"])
+        bench.failure(&["--pull=always"], 4),
+        bench.failure(&["--pull=true"], 4)
     );
     for pull in [
         "--pull=missing",

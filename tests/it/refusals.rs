@@ -136,7 +136,7 @@ fn a_command_line_that_is_wrong_says_what_would_be_right() {
       = caused by: image reference `a b` is not of the form registry/repository:tag@digest
     ");
     assert_snapshot!(usage(&["--label", "name"]), @r"error: `--label name`: `name` is no `NAME=VALUE`");
-    assert_snapshot!(usage(&["-o", "type=image"]), @r"error: `--output type=image` is not supported yet: `local`, `tar`, `oci`, `docker` and `cacheonly` are");
+    assert_snapshot!(usage(&["-o", "type=registry"]), @r"error: a push needs the name of a repository: `-t NAME`, or `name=NAME` in `--output`");
     assert_snapshot!(usage(&["-o", "type=oci,dest=x,color=red"]), @r"error: `--output type=oci` has no attribute `color`");
     assert_snapshot!(usage(&["-o", "type=oci,dest=x,compression=xz"]), @r"error: `compression=xz` in `--output`: the value must be `gzip`, `zstd` or `uncompressed`");
     assert_snapshot!(usage(&["-o", "type=oci,dest=-,tar=false"]), @r"error: `--output type=oci,tar=false` needs a directory as its destination");

@@ -206,7 +206,7 @@ fn what_cannot_be_limited_is_told_and_changes_nothing() {
     warning: `--cgroup-parent` is not enforced: commands are not put into control groups yet
     warning: `--isolation` changes nothing: there is one way to isolate commands
     warning: `--security-opt` changes nothing: `RUN --security=insecure` lifts what it would lift
-    warning: no output was asked for: the result stays in the cache. `--output type=oci,dest=FILE` writes it
+    warning: no output was asked for: the result stays in the cache. `--load` keeps it in the store as an image, `--push` pushes it, `--output type=oci,dest=FILE` writes it
     ");
 }
 

@@ -8,7 +8,8 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Clone, Default, Args)]
 pub struct ResultArguments {
     /// Where the result goes, several times if it goes to several places: a directory, `-` for an archive
-    /// on standard output, or `type=KIND,dest=PATH[,…]` with `local`, `tar`, `oci`, `docker` or `cacheonly`
+    /// on standard output, or `type=KIND,dest=PATH[,…]` with `local`, `tar`, `oci`, `docker`,
+    /// `image`, `registry` or `cacheonly`
     #[arg(short, long = "output", value_name = "OUTPUT")]
     pub outputs: Vec<String>,
     /// Annotation of the image; `manifest`, `manifest-descriptor`, `index` and `index-descriptor`, each with
@@ -34,15 +35,18 @@ pub struct ResultArguments {
     /// Leave out how the image was made
     #[arg(long)]
     pub omit_history: bool,
-    /// Known from other builders, to be refused by name.
-    #[arg(long, hide = true)]
+    /// Push the image under its names: `--output type=registry`
+    #[arg(long)]
     pub push: bool,
-    /// Known from other builders, to be refused by name.
-    #[arg(long, hide = true)]
+    /// Keep the image in the store under its names: `--output type=docker`
+    #[arg(long)]
     pub load: bool,
-    /// Known from other builders, to be refused by name.
-    #[arg(long, hide = true)]
+    /// Keep the stages that the target is built from as images of the store too
+    #[arg(long)]
     pub save_stages: bool,
+    /// Give those images labels that say which stage of which build each is
+    #[arg(long, requires = "save_stages")]
+    pub stage_labels: bool,
 }
 
 /// Which layers become one.

@@ -1,10 +1,12 @@
 //! `careen build`: Dockerfile → graph → file systems → output.
 
+mod bases;
 mod limits;
 mod policy;
 mod result;
 mod secrets;
 mod ssh;
+mod stages;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,14 +16,15 @@ use std::sync::Arc;
 use dockerfile::lower::Target;
 use dockerfile::parse::{Parsed, parse};
 use dockerfile::source::SourceFile;
-use dockerfile::stage::{BaseRequest, PlanOptions, ResolvedBase, StagePlan};
-use export::Exported;
+use dockerfile::stage::{PlanOptions, StagePlan};
+use export::{EarlyLayers, Exported};
 use graph::{DefinitionBuilder, SourcePolicy};
-use oci::Clock;
-use solver::base::{self, BaseError};
+use oci::{Clock, ImageConfig, Platform};
 use solver::ops::exec::Secrets;
 use solver::state::Reuse;
-use solver::{BuildResult, HistoryStep, Job, JobOptions, PlatformResult, Stack, Workshop, solve};
+use solver::{
+    BuildResult, HistoryStep, Job, JobOptions, PlatformResult, SolveError, Stack, Workshop, solve,
+};
 
 use super::said::Said;
 use super::{call, failure};
@@ -29,8 +32,9 @@ use crate::args::{BuildArguments, NetworkArgument};
 use crate::config::Config;
 use crate::env::Environment;
 use crate::exit;
-use crate::options::{BuildOptions, NamedContext, Places};
+use crate::options::{BuildOptions, NamedContext, Places, ResultOptions};
 use crate::progress;
+use crate::registries::registries;
 use crate::report::{Kind, Report};
 use crate::run::Outcome;
 use crate::workshop;
@@ -41,10 +45,12 @@ mod platforms;
 mod remote;
 mod source;
 
+pub(super) use bases::{resolve_bases, resolve_requests};
 use context::Contexts;
 use epoch::EpochFailure;
 use source::Dockerfile;
 use ssh::{Agents, SourceAgent};
+use stages::KeptStages;
 
 /// Runs `build` in the builder.
 pub(crate) fn run(
@@ -61,6 +67,11 @@ pub(crate) fn run(
     limits::check(&options.sandbox.settings.limits)?;
     let resolver = &options.sandbox.resolver;
     let (mut workshop, events) = workshop::open(builder, places, resolver)?;
+    workshop.registries = Arc::new(registries(
+        &options.registry,
+        &places.remote,
+        (builder.cancel(), options.policy.pulling()),
+    ));
     for warning in &options.sandbox.warnings {
         workshop.events.warn(warning.clone());
     }
@@ -158,7 +169,7 @@ fn build(
         source_agent: _source_agent,
     } = prepare(options, env, workshop)?;
     let wanted = result::with_time(&options.result, workshop);
-    workshop.pack = result::pack_plans(&wanted);
+    workshop.pack = result::pack_plans(&wanted, workshop);
     if options.all_platforms {
         let known = (options, &sources);
         plan_options.target_platforms =
@@ -179,18 +190,39 @@ fn build(
     said.warn(targets.iter().flat_map(|target| &target.warnings));
     let definition = graph.finish();
     policy::check_given(&definition, &sources, options)?;
-    let job = Job {
+    let kept = KeptStages::of(&mut targets, &wanted);
+    let roots = targets.iter().map(|target| target.root);
+    let mut job = Job {
         options: JobOptions {
             directories: contexts.directories(&definition, workshop)?,
             ..job_options(options, &plan, (secrets, agents))
         },
         definition,
-        targets: targets.iter().map(|target| target.root).collect(),
+        targets: roots.chain(kept.roots()).collect(),
     };
-    let stacks =
-        solve(&job, workshop).map_err(|error| failure::of_solve(error, &job, &source, options))?;
+    let solved = solve_with_layers(&mut job, &wanted, workshop);
+    let mut stacks = solved.map_err(|error| failure::of_solve(error, &job, &source, options))?;
+    kept.export(stacks.split_off(targets.len()), workshop)?;
     let result = result_of(targets, stacks);
     result::export(&result, &wanted, workshop)
+}
+
+/// Carries the job out, and packs the layers of its results meanwhile.
+fn solve_with_layers(
+    job: &mut Job,
+    wanted: &ResultOptions,
+    workshop: &Workshop,
+) -> Result<Vec<Stack>, SolveError> {
+    let early = EarlyLayers::start(&wanted.outputs, workshop);
+    job.options.layers = early.as_ref().map(EarlyLayers::sender);
+    let solved = solve(job, workshop);
+    job.options.layers = None;
+    match (early, &solved) {
+        (Some(early), Ok(_)) => early.finish(),
+        (Some(early), Err(_)) => early.abandon(),
+        (None, _) => {}
+    }
+    solved
 }
 
 /// Says that something is missing before the first command misses it.
@@ -228,6 +260,7 @@ fn plan_options(
         target: options.target.clone(),
         contexts: options.contexts.keys().cloned().collect(),
         labels: options.labels.clone(),
+        stage_labels: options.result.stage_labels,
         implicit_platform: options.implicit_platform,
         first_base: options.first_base.clone(),
         renewed_stages: options.renewed_stages.clone(),
@@ -265,85 +298,32 @@ fn job_options(
         untracked_env: plan.untracked_env(),
         // What a step does not say has the machine's network: it is the one that needs no rights.
         network: runtime::NetworkMode::Host,
+        layers: None,
     }
-}
-
-/// Resolves base images until the plan asks for no more.
-pub(super) fn resolve_bases(
-    plan: &mut StagePlan,
-    (options, sources): (&BuildOptions, &SourcePolicy),
-    workshop: &Workshop,
-    source: &SourceFile,
-) -> Result<(), Box<Report>> {
-    loop {
-        let requests = plan.unresolved();
-        if requests.is_empty() {
-            return Ok(());
-        }
-        for request in requests {
-            resolve_request(plan, &request, (options, sources), (workshop, source))?;
-        }
-    }
-}
-
-/// Resolves one base image.
-pub(super) fn resolve_request(
-    plan: &mut StagePlan,
-    request: &BaseRequest,
-    (options, sources): (&BuildOptions, &SourcePolicy),
-    (workshop, source): (&Workshop, &SourceFile),
-) -> Result<(), Box<Report>> {
-    let admitted = policy::admit(request, sources, source)?;
-    let resolved = resolve_base(&admitted, options, workshop);
-    let resolved = resolved.map_err(|error| {
-        let report = failure::of_base(&error, &admitted, source);
-        policy::explained(report, request, &admitted)
-    })?;
-    policy::check_pull(&admitted, &resolved, options.policy.pull, source)?;
-    plan.resolve(request, resolved)
-        .map_err(|faults| Said::new(source, options.progress).refuse(&faults))
-}
-
-fn resolve_base(
-    request: &BaseRequest,
-    options: &BuildOptions,
-    workshop: &Workshop,
-) -> Result<ResolvedBase, BaseError> {
-    let context = request
-        .context
-        .as_ref()
-        .and_then(|name| options.contexts.get(name));
-    let resolved = match context {
-        Some(NamedContext::Layout(location)) => {
-            base::resolve_layout(&workshop.store, location, &request.platform)?
-        }
-        Some(NamedContext::Image(name)) => {
-            base::resolve_stored(&workshop.store, name, &request.platform)?
-        }
-        // What is no image is never asked for as one.
-        Some(_) | None => base::resolve_stored(&workshop.store, &request.name, &request.platform)?,
-    };
-    Ok(ResolvedBase {
-        config: resolved.config,
-        source: resolved.source,
-    })
 }
 
 fn result_of(targets: Vec<Target>, stacks: Vec<Stack>) -> BuildResult {
     let platforms = targets.into_iter().zip(stacks).map(|(target, stack)| {
-        let step = |step: dockerfile::lower::HistoryStep| HistoryStep {
-            created_by: step.created_by,
-            comment: step.comment.to_owned(),
-            empty_layer: step.empty_layer,
-        };
-        PlatformResult {
-            platform: target.platform,
-            stack,
-            config: target.config,
-            history: target.history.into_iter().map(step).collect(),
-        }
+        platform_result((target.platform, target.config, target.history), stack)
     });
     BuildResult {
         platforms: platforms.collect(),
+    }
+}
+
+fn platform_result(
+    (platform, config, history): (Platform, ImageConfig, Vec<dockerfile::lower::HistoryStep>),
+    stack: Stack,
+) -> PlatformResult {
+    let step = |step: dockerfile::lower::HistoryStep| HistoryStep {
+        created_by: step.created_by,
+        comment: step.comment.to_owned(),
+        empty_layer: step.empty_layer,
+    };
+    PlatformResult {
+        platform,
+        stack,
+        config,
+        history: history.into_iter().map(step).collect(),
     }
 }

@@ -1,6 +1,7 @@
 //! What went wrong → what the user is told: kind, place, notes and help, which only the command knows.
 
 mod mount;
+pub(crate) mod registry;
 pub(crate) mod remote;
 
 use std::io;
@@ -127,19 +128,20 @@ pub(crate) fn of_base(
     let mut report = Report::new(Kind::User, error);
     let mut label = String::new();
     match error {
-        BaseError::NotFound { .. } => {
+        BaseError::NotFound { name } | BaseError::NotAsked { name } => {
             label.push_str("not in the store");
-            report.notes.push(
-                "images are not pulled from registries yet: a base comes from the store or a layout"
-                    .to_owned(),
-            );
+            if matches!(error, BaseError::NotAsked { .. }) {
+                let note = "`--pull=never` forbids to ask a registry for it";
+                report.notes.push(note.to_owned());
+            }
             report.help = Some(match &request.similar_stage {
-                Some(stage) => format!("a stage with a similar name exists: `{stage}`"),
-                None => format!(
-                    "`careen load -i ARCHIVE`, or `--build-context {}=oci-layout://DIRECTORY`",
-                    request.name
-                ),
+                Some(stage) => similar_stage(stage),
+                None => format!("`careen pull {name}` puts it there"),
             });
+        }
+        BaseError::Unknown { .. } | BaseError::Registry { .. } => {
+            label.push_str("the registry does not give it");
+            report.help = request.similar_stage.as_ref().map(similar_stage);
         }
         BaseError::NoPlatform { available, .. } => {
             label = ["asked for ", &request.platform.to_string()].concat();
@@ -148,6 +150,10 @@ pub(crate) fn of_base(
         }
         _ => {}
     }
+    if matches!(error, BaseError::Unknown { .. }) {
+        report.kind = Kind::Remote;
+    }
+    registry::explain(&mut report, error);
     report.place = Some(Place {
         source: source.clone(),
         span: request.span,
@@ -156,13 +162,23 @@ pub(crate) fn of_base(
     Box::new(report)
 }
 
+fn similar_stage(stage: &String) -> String {
+    format!("a stage with a similar name exists: `{stage}`")
+}
+
 /// Reports an output that cannot be written.
 pub(crate) fn of_export(error: &ExportError) -> Box<Report> {
     let kind = match error {
         ExportError::Invalid(_) | ExportError::Assemble(_) => Kind::Internal,
         _ => Kind::User,
     };
-    Box::new(Report::new(kind, error))
+    let mut report = Report::new(kind, error);
+    if registry::explain(&mut report, error) && matches!(error, ExportError::Push { .. }) {
+        report
+            .notes
+            .push("what was built is in the store: the same command goes on from there".to_owned());
+    }
+    Box::new(report)
 }
 
 /// Reports a build that did not come to a result.
@@ -227,6 +243,12 @@ fn is_linked(op: &graph::Op) -> bool {
 }
 
 fn of_step(error: &StepError, options: &BuildOptions) -> Report {
+    let mut report = of_known_step(error, options);
+    registry::explain(&mut report, error);
+    report
+}
+
+fn of_known_step(error: &StepError, options: &BuildOptions) -> Report {
     match error {
         StepError::Command(failure) => of_command(failure),
         StepError::Copy(failure) => of_copy(failure),

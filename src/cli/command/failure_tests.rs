@@ -62,6 +62,7 @@ fn job(definition: Definition, target: VertexId) -> Job {
             volumes: Vec::new(),
             untracked_env: Vec::new(),
             network: runtime::NetworkMode::None,
+            layers: None,
         },
     }
 }

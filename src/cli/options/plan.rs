@@ -5,6 +5,10 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use export::OutputSpec;
+use oci::Reference;
+
+use super::{NamedContext, ResultOptions};
 use crate::args::BuildArguments;
 use crate::env::Environment;
 
@@ -130,6 +134,30 @@ fn parse(
         }
     }
     Ok(args)
+}
+
+/// Returns the registries that the command line names: those of the image's names, of the contexts that are images,
+/// and of what the first stage is built on.
+pub(super) fn named_registries(
+    result: &ResultOptions,
+    contexts: &BTreeMap<String, NamedContext>,
+    first_base: Option<&str>,
+) -> Vec<String> {
+    let images = result.outputs.iter().filter_map(OutputSpec::image);
+    let names = images.flat_map(|image| &image.names);
+    let mut named: Vec<_> = names.map(|name| name.domain().to_owned()).collect();
+    let bases = contexts.values().filter_map(|context| match context {
+        NamedContext::Image(name) => Some(name.as_str()),
+        _ => None,
+    });
+    // What is no name is told when it is looked up.
+    let bases = bases
+        .chain(first_base)
+        .filter_map(|name| Reference::parse_docker_ref(name).ok());
+    named.extend(bases.map(|base| base.domain().to_owned()));
+    named.sort();
+    named.dedup();
+    named
 }
 
 #[cfg(test)]

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use oci::{Clock, Timestamp};
+use solver::Pulling;
+
+pub use solver::base::Pull;
 
 use crate::args::{BuildxArguments, PolicyArguments};
 use crate::env::Environment;
@@ -60,19 +63,6 @@ pub struct PolicyOptions {
     pub source_policy: Option<PathBuf>,
 }
 
-/// When registries are asked for base images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pull {
-    /// Each time.
-    Always,
-    /// If the store does not have it.
-    Missing,
-    /// Never: without a network.
-    Never,
-    /// Each time, and what the store has is used if there is nothing newer, or no answer.
-    Newer,
-}
-
 impl PolicyOptions {
     /// Works them out.
     ///
@@ -88,6 +78,14 @@ impl PolicyOptions {
             cache_ttl: arguments.cache_ttl.as_deref().map(duration).transpose()?,
             source_policy: file.map(|file| env.current_directory.join(file)),
         })
+    }
+
+    /// Returns whether registries are asked at all for base images.
+    pub fn pulling(&self) -> Pulling {
+        match self.pull {
+            Pull::Never => Pulling::Forbidden,
+            Pull::Always | Pull::Missing | Pull::Newer => Pulling::Allowed,
+        }
     }
 
     /// Tells whether no earlier result counts, however young: buildah's meaning of `--cache-ttl 0`.

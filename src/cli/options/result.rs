@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use export::output::{ImageOptions, IndexForm, LocalMode, PlatformSplit, Rewrite, Squash};
+use export::output::{
+    ImageOptions, IndexForm, LocalMode, PlatformSplit, Publication, Push, Rewrite, Squash,
+};
 use export::{Annotation, AnnotationError, OutputError, OutputSpec};
 use oci::assemble::HistoryDetail;
 use oci::time::TimestampError;
@@ -66,14 +68,6 @@ pub enum ResultError {
         /// The directory.
         path: PathBuf,
     },
-    /// A flag that is not supported yet.
-    #[error("`{flag}` is not supported yet: {instead}")]
-    Unsupported {
-        /// The flag.
-        flag: &'static str,
-        /// What there is.
-        instead: &'static str,
-    },
     /// `--timestamp` is no time.
     #[error("`--timestamp {text}` is no time")]
     Timestamp {
@@ -89,7 +83,9 @@ pub enum ResultError {
         value: String,
     },
     /// There is no image whose id could be told.
-    #[error("`--iidfile` needs an image: `--output type=oci` and `type=docker` write one")]
+    #[error(
+        "`--iidfile` needs an image: `--load`, `--push`, `--output type=oci` and `type=docker` write one"
+    )]
     NoImage,
     /// Progress is asked for and forbidden.
     #[error("`--quiet` and `--progress {progress}` contradict each other")]
@@ -104,6 +100,10 @@ pub enum ResultError {
 pub struct ResultOptions {
     /// Where it goes.
     pub outputs: Vec<OutputSpec>,
+    /// Whether the stages that the target is made from are kept as images of the store.
+    pub save_stages: bool,
+    /// Whether each image says which stage it is.
+    pub stage_labels: bool,
     /// The file for the image's id.
     pub iidfile: Option<PathBuf>,
     /// The file for what is known of the result.
@@ -138,10 +138,11 @@ impl ResultOptions {
         arguments: &ResultArguments,
         around: &Surroundings<'_>,
     ) -> Result<Self, ResultError> {
-        refuse_unsupported(arguments)?;
         let absolute = |path: &PathBuf| around.env.current_directory.join(path);
         let mut options = Self {
             outputs: outputs(arguments, around)?,
+            save_stages: arguments.save_stages,
+            stage_labels: arguments.stage_labels,
             iidfile: arguments.iidfile.as_ref().map(absolute),
             metadata_file: arguments.metadata_file.as_ref().map(absolute),
             quiet: arguments.quiet,
@@ -235,30 +236,6 @@ pub(super) fn quiet_progress(
     }
 }
 
-fn refuse_unsupported(arguments: &ResultArguments) -> Result<(), ResultError> {
-    let flags = [
-        (
-            arguments.push,
-            "--push",
-            "`--output type=oci,dest=FILE` writes an archive that can be pushed",
-        ),
-        (
-            arguments.load,
-            "--load",
-            "`--output type=docker,dest=FILE` writes an archive that `docker load` takes",
-        ),
-        (
-            arguments.save_stages,
-            "--save-stages",
-            "`--target STAGE` builds one stage",
-        ),
-    ];
-    match flags.into_iter().find(|(given, _, _)| *given) {
-        Some((_, flag, instead)) => Err(ResultError::Unsupported { flag, instead }),
-        None => Ok(()),
-    }
-}
-
 /// Returns the flags that were given and say something of an image.
 fn idle(arguments: &ResultArguments) -> Vec<&'static str> {
     let flags = [
@@ -281,9 +258,12 @@ fn outputs(
         .collect::<Result<_, _>>()?;
     let annotations = annotations.concat();
     let is_multi = is_multi_platform(around.build_args)?;
+    let texts = arguments.outputs.iter().filter(|text| !text.is_empty());
+    let given = texts.map(|text| OutputSpec::parse(text, host).map_err(with_near_word));
+    let mut given = given.collect::<Result<Vec<_>, _>>()?;
+    add_published(&mut given, arguments);
     let mut outputs = Vec::new();
-    for text in arguments.outputs.iter().filter(|text| !text.is_empty()) {
-        let mut output = OutputSpec::parse(text, host).map_err(with_near_word)?;
+    for mut output in given {
         output.set_base(&around.env.current_directory);
         if let Some(image) = output.image_mut() {
             complete_image(image, arguments, around.tags);
@@ -296,6 +276,32 @@ fn outputs(
         outputs.push(output);
     }
     Ok(outputs)
+}
+
+/// Adds what `--push` and `--load` ask for: to the images that are published anyway, or as one more.
+fn add_published(outputs: &mut Vec<OutputSpec>, arguments: &ResultArguments) {
+    let wanted = [
+        (arguments.push, Publication::pushed()),
+        (arguments.load, Publication::stored()),
+    ];
+    for (_, wanted) in wanted.into_iter().filter(|(is_asked, _)| *is_asked) {
+        let mut published = outputs.iter_mut().filter_map(OutputSpec::publication_mut);
+        if wanted.push == Push::No {
+            let is_stored = published.any(|one| one.store);
+            if !is_stored {
+                outputs.push(OutputSpec::image_of(wanted));
+            }
+            continue;
+        }
+        let mut found = false;
+        for one in published {
+            found = true;
+            one.push_named();
+        }
+        if !found {
+            outputs.push(OutputSpec::image_of(wanted));
+        }
+    }
 }
 
 /// Adds what flags say of every image.

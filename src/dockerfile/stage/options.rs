@@ -46,6 +46,8 @@ pub struct PlanOptions {
     pub epoch_default: Option<String>,
     /// `--label`: what is added to the labels of the result.
     pub labels: BTreeMap<String, String>,
+    /// `--stage-labels`: whether each image says which stage it is.
+    pub stage_labels: bool,
     /// `--network`: the network of a `RUN` that does not name one.
     pub network: NetworkMode,
     /// What else is asked for of the sandbox of every `RUN`.
@@ -77,6 +79,7 @@ impl PlanOptions {
             empty_contexts: BTreeSet::new(),
             epoch_default: None,
             labels: BTreeMap::new(),
+            stage_labels: false,
             network: NetworkMode::Default,
             sandbox: SandboxSettings::default(),
             entitlements: BTreeSet::new(),

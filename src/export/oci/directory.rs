@@ -16,8 +16,9 @@ use oci::descriptor::{self, ANNOTATION_REF_NAME, Descriptor};
 use oci::digest::Algorithm;
 use rootfs::{FileKind, FsError, Mode, Root, RootPath};
 use solver::{Cancellable, Workshop};
-use store::{BlobError, BlobReader, BlobSource as _, ForeignLayout};
+use store::BlobReader;
 
+use crate::blob::open_blob;
 use crate::exporter::{ExportError, fs_error, write_error};
 use crate::image::{ImageSet, LayerFile};
 use crate::layout::{INDEX_FILE, OCI_LAYOUT, VERSION_FILE, blob_path, index_json, name};
@@ -165,31 +166,6 @@ fn replaces(new: &Descriptor, old: &Descriptor) -> bool {
         Some(name) => descriptor::annotation_of(new, ANNOTATION_REF_NAME) == Some(name),
         None => new.digest() == old.digest(),
     }
-}
-
-/// Opens a layer's blob where it is; what is read is verified.
-fn open_blob(
-    workshop: &Workshop,
-    digest: &Digest,
-    layer: &LayerFile,
-) -> Result<BlobReader, ExportError> {
-    let unreadable = |source: BlobError| ExportError::Blob {
-        digest: digest.clone(),
-        source,
-    };
-    let Some(path) = &layer.layout else {
-        let content = workshop.store.content();
-        return content
-            .open_blob(digest, layer.size_bytes)
-            .map_err(unreadable);
-    };
-    let foreign = ForeignLayout::open(path).map_err(|source| ExportError::Source {
-        path: path.clone(),
-        source,
-    })?;
-    foreign
-        .open_blob(digest, layer.size_bytes)
-        .map_err(unreadable)
 }
 
 #[cfg(test)]

@@ -94,6 +94,23 @@ pub enum Squash {
 }
 
 impl ImageOptions {
+    /// Returns those of an image of which nothing is said but whose media types it has.
+    pub fn of(flavour: Flavour) -> Self {
+        Self {
+            names: Vec::new(),
+            compression: Compression::default(),
+            base: BaseLayers::AsTheyAre,
+            flavour,
+            restricted: RestrictedLayers::Freed,
+            rewrite: Rewrite::None,
+            time: None,
+            annotations: Vec::new(),
+            index: IndexForm::ForSeveral,
+            squash: Squash::None,
+            history: HistoryDetail::Full,
+        }
+    }
+
     /// Returns how layers are packed. Times stay as they are where nobody has said what to change them to.
     pub fn pack_plan(&self) -> PackPlan {
         let times = match (self.rewrite, self.time) {
@@ -106,6 +123,12 @@ impl ImageOptions {
             times,
             base: self.base,
         }
+    }
+
+    /// Gives names without a tag the usual one.
+    pub(super) fn tag_names(&mut self) {
+        let names = std::mem::take(&mut self.names).into_iter();
+        self.names = names.map(Reference::into_docker_ref).collect();
     }
 
     /// Tells whether times are to be rewritten, and nobody has said to what.
@@ -123,21 +146,8 @@ pub(super) struct Draft {
 
 impl Draft {
     pub(super) fn new(flavour: Flavour) -> Self {
-        let options = ImageOptions {
-            names: Vec::new(),
-            compression: Compression::default(),
-            base: BaseLayers::AsTheyAre,
-            flavour,
-            restricted: RestrictedLayers::Freed,
-            rewrite: Rewrite::None,
-            time: None,
-            annotations: Vec::new(),
-            index: IndexForm::ForSeveral,
-            squash: Squash::None,
-            history: HistoryDetail::Full,
-        };
         Self {
-            options,
+            options: ImageOptions::of(flavour),
             level: None,
         }
     }
@@ -215,7 +225,7 @@ fn names(text: &str) -> Result<Vec<Reference>, OutputError> {
                 name: name.to_owned(),
             });
         }
-        Ok(reference.into_docker_ref())
+        Ok(reference)
     };
     text.split(',').map(read).collect()
 }

@@ -153,11 +153,11 @@ fn assert_refused(table: &[(&str, &str)]) {
 
 #[test]
 fn kinds_that_are_not_supported_or_not_known_are_refused_by_name() {
-    let kinds = "`local`, `tar`, `oci`, `docker` and `cacheonly` are";
-    let unsupported = format!("`--output type=image` is not supported yet: {kinds}");
+    let kinds = "`local`, `tar`, `oci`, `docker`, `image`, `registry` and `cacheonly` are";
+    let unsupported = format!("`--output type=moby` is not supported: {kinds}");
     let unknown = format!("`--output type=x` is not known: {kinds}");
     assert_refused(&[
-        ("type=image", &unsupported),
+        ("type=moby", &unsupported),
         ("type=x", &unknown),
         (
             "dest=x,tar=true",
@@ -201,11 +201,6 @@ fn outputs_without_a_place_are_refused() {
         (
             "type=local",
             "`--output type=local` needs a directory: `dest=PATH`",
-        ),
-        (
-            "type=docker",
-            "`--output type=docker` without a file would load the image into Docker, which is not \
-             supported yet: `dest=FILE` writes an archive, `dest=-` writes it to standard output",
         ),
     ]);
 }

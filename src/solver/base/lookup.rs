@@ -5,14 +5,20 @@ use oci::descriptor::Descriptor;
 use oci::{Platform, Reference};
 use store::{ForeignLayout, LayoutLocation, Store};
 
-use super::{BaseError, Reader};
+use super::BaseError;
+use super::reader::{Documents, Files, Reader};
+
+/// Reads a name.
+pub(super) fn reference_of(name: &str) -> Result<Reference, BaseError> {
+    Reference::parse_docker_ref(name).map_err(|source| BaseError::Name {
+        name: name.to_owned(),
+        source,
+    })
+}
 
 /// Looks a name up in the store.
 pub(super) fn stored(store: &Store, name: &str) -> Result<Descriptor, BaseError> {
-    let reference = Reference::parse_docker_ref(name).map_err(|source| BaseError::Name {
-        name: name.to_owned(),
-        source,
-    })?;
+    let reference = reference_of(name)?;
     let found = store
         .content()
         .resolve(&reference)
@@ -33,7 +39,7 @@ pub(super) fn stored(store: &Store, name: &str) -> Result<Descriptor, BaseError>
 pub fn platforms_of_stored(store: &Store, name: &str) -> Result<Vec<Platform>, BaseError> {
     let top = stored(store, name)?;
     let blobs = store.content();
-    Reader { name, blobs }.platforms(&[top])
+    platforms(&Files { name, blobs }, name, &[top])
 }
 
 /// Returns the platforms that an image of a layout of the user's is for.
@@ -50,7 +56,16 @@ pub fn platforms_of_layout(location: &LayoutLocation) -> Result<Vec<Platform>, B
     let layout = ForeignLayout::open(&location.path).map_err(layout_error)?;
     let tops = layout.resolve(&location.selector).map_err(layout_error)?;
     let blobs = &layout;
-    Reader { name, blobs }.platforms(&tops)
+    platforms(&Files { name, blobs }, name, &tops)
+}
+
+/// Returns the platforms of one or several tops.
+pub(super) fn platforms(
+    documents: &dyn Documents,
+    name: &str,
+    tops: &[Descriptor],
+) -> Result<Vec<Platform>, BaseError> {
+    Reader { name, documents }.platforms(tops)
 }
 
 impl Reader<'_> {
@@ -58,7 +73,7 @@ impl Reader<'_> {
     fn platforms(&self, tops: &[Descriptor]) -> Result<Vec<Platform>, BaseError> {
         let mut platforms = Vec::new();
         for top in tops {
-            let (_, bytes) = self.described(top, oci::limits::MANIFEST_MAX_BYTES)?;
+            let (_, bytes) = self.top(top)?;
             if check::is_index(&bytes) {
                 let index = check::parse_index(&bytes).map_err(|e| self.malformed(e))?;
                 platforms.extend(check::platforms_of(&index));

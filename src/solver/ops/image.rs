@@ -19,7 +19,7 @@ pub(crate) fn run(step: &Step<'_>, source: &ImageSource) -> Result<Output, StepE
 
 /// Returns the stack of an image's layers, which this job keeps.
 pub(crate) fn stack(workshop: &Workshop, source: &ImageSource) -> Result<Stack, StepError> {
-    let image = base::open(&workshop.store, source)?;
+    let image = base::open(workshop, source)?;
     let source = Arc::new(source.clone());
     let mut chain: Option<ChainId> = None;
     let mut layers = Vec::new();

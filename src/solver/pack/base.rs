@@ -44,7 +44,7 @@ fn compress(
     layer: &BaseLayer,
     plan: &PackPlan,
 ) -> Result<LayerBlob, PackLayerError> {
-    let blob = Cancellable::new(open_layer(&workshop.store, layer)?, &workshop.cancel);
+    let blob = Cancellable::new(open_layer(workshop, layer)?, &workshop.cancel);
     let mut ingest = workshop.store.content().ingest(&workshop.lease)?;
     let packed = repack(blob, plan, &mut ingest);
     let packed = packed.map_err(|source| PackLayerError::Recompress {

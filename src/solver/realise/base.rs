@@ -4,7 +4,7 @@
 //! is settled from the bottom up, when all are there. A layer that says nothing about what is below is
 //! kept by its diff id and shared by every base that has it; one that does is kept by its chain id.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::thread::{ScopedJoinHandle, available_parallelism};
 
@@ -62,21 +62,36 @@ impl Maker<'_> {
         &self,
         bases: &[(&SnapshotId, &BaseLayer)],
     ) -> Result<Vec<BaseDirectory>, RealiseError> {
+        let wanted = bases.iter().map(|(id, base)| self.unless_there(id, base));
+        let wanted = wanted.collect::<Result<_, _>>()?;
         let threads = available_parallelism().map_or(2, usize::from);
         let mut directories = Vec::new();
-        for batch in bases.chunks(threads) {
-            let made = std::thread::scope(|scope| {
-                let spawn = |(id, base)| scope.spawn(move || self.unpack_base(id, base));
-                let threads: Vec<_> = batch.iter().copied().map(spawn).collect();
-                let join = |thread: ScopedJoinHandle<'_, _>| match thread.join() {
-                    Ok(made) => made,
-                    Err(panic) => std::panic::resume_unwind(panic),
-                };
-                threads.into_iter().map(join).collect::<Result<Vec<_>, _>>()
-            })?;
-            directories.extend(made);
-        }
-        Ok(directories)
+        std::thread::scope(|scope| {
+            // They are fetched in the order in which they are unpacked, and some are ahead.
+            let coming = base::fetch_all(scope, self.workshop, &self.step, wanted);
+            let mut running = VecDeque::new();
+            for (place, (id, base)) in bases.iter().copied().enumerate() {
+                coming.wait(place)?;
+                if running.len() >= threads {
+                    directories.extend(running.pop_front().map(joined).transpose()?);
+                }
+                running.push_back(scope.spawn(move || self.unpack_base(id, base)));
+            }
+            for thread in running {
+                directories.push(joined(thread)?);
+            }
+            Ok(directories)
+        })
+    }
+
+    /// Returns a layer unless its directory is there.
+    fn unless_there(
+        &self,
+        id: &SnapshotId,
+        base: &BaseLayer,
+    ) -> Result<Option<BaseLayer>, RealiseError> {
+        let found = self.open_base(id, base)?;
+        Ok(found.is_none().then(|| base.clone()))
     }
 
     fn unpack_base(
@@ -92,7 +107,7 @@ impl Maker<'_> {
             .store
             .snapshots()
             .prepare(&self.workshop.lease)?;
-        let reader = base::open_layer(&self.workshop.store, base)?;
+        let reader = base::open_layer(self.workshop, base)?;
         let name = base.digest.to_string();
         self.tell(&format!("extracting {name}"), false);
         let applied = unpack(self.workshop, &name, reader, (&base.diff_id, active.fs()))?;
@@ -175,6 +190,16 @@ impl Maker<'_> {
             what: what.to_owned(),
             done,
         });
+    }
+}
+
+/// Waits for a thread.
+fn joined(
+    thread: ScopedJoinHandle<'_, Result<BaseDirectory, RealiseError>>,
+) -> Result<BaseDirectory, RealiseError> {
+    match thread.join() {
+        Ok(made) => made,
+        Err(panic) => std::panic::resume_unwind(panic),
     }
 }
 

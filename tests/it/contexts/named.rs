@@ -65,15 +65,17 @@ fn an_image_of_the_store_or_none_at_all_has_another_name() {
     let built = bench.build(&["--build-context", "any=docker-image://scratch"]);
     let paths: Vec<&str> = built.image().tree().into_keys().collect();
     assert_eq!(paths, ["Dockerfile"]);
-    assert_snapshot!(bench.refusal(&["--build-context", "any=docker-image://example.org/x:1"]), @r"
+    let image = "any=docker-image://example.org/x:1";
+    let flags = ["--build-context", image, "--pull=never"];
+    assert_snapshot!(bench.refusal(&flags), @r"
     error: no image `example.org/x:1` in the store
      --> Dockerfile:1:6
       |
     1 | FROM any AS stage
       |      ^^^ not in the store
       |
-      = note: images are not pulled from registries yet: a base comes from the store or a layout
-      = help: `careen load -i ARCHIVE`, or `--build-context any=oci-layout://DIRECTORY`
+      = note: `--pull=never` forbids to ask a registry for it
+      = help: `careen pull example.org/x:1` puts it there
     ");
     // The later of two with one name counts.
     let twice = [

@@ -215,6 +215,6 @@ fn a_build_without_an_output_says_so() {
     let bench = bench_with_image();
     let log = bench.careen_build(&[]).run().success();
     let expected = "warning: no output was asked for: the result stays in the cache. \
-        `--output type=oci,dest=FILE` writes it";
+        `--load` keeps it in the store as an image, `--push` pushes it, `--output type=oci,dest=FILE` writes it";
     assert_eq!(log.stderr.lines().last(), Some(expected));
 }

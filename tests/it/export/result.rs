@@ -138,7 +138,7 @@ fn outputs_that_cannot_be_are_refused_before_the_build() {
     assert_snapshot!(run(&["-o", "out", "-o", "out"]), @"error: two outputs go to `$BENCH/out`");
     assert_snapshot!(run(&["-o", "-", "-o", "type=docker,dest=-"]), @"error: standard output has room for one result: `--output type=tar` and `--output type=docker`");
     assert_snapshot!(run(&["-o", "type=oci,rewrite-timestmp=true"]), @"error: `--output type=oci` has no attribute `rewrite-timestmp`: did you mean `rewrite-timestamp`?");
-    assert_snapshot!(run(&["-o", "type=registry,name=x"]), @"error: `--output type=registry` is not supported yet: `local`, `tar`, `oci`, `docker` and `cacheonly` are");
-    assert_snapshot!(run(&["--push"]), @"error: `--push` is not supported yet: `--output type=oci,dest=FILE` writes an archive that can be pushed");
-    assert_snapshot!(run(&["--iidfile", "id", "-o", "out"]), @"error: `--iidfile` needs an image: `--output type=oci` and `type=docker` write one");
+    assert_snapshot!(run(&["-o", "type=moby"]), @"error: `--output type=moby` is not supported: `local`, `tar`, `oci`, `docker`, `image`, `registry` and `cacheonly` are");
+    assert_snapshot!(run(&["--push"]), @"error: a push needs the name of a repository: `-t NAME`, or `name=NAME` in `--output`");
+    assert_snapshot!(run(&["--iidfile", "id", "-o", "out"]), @"error: `--iidfile` needs an image: `--load`, `--push`, `--output type=oci` and `type=docker` write one");
 }

@@ -8,10 +8,11 @@ use oci::Platform;
 use solver::Workshop;
 use solver::base::{self, BaseError};
 
+use super::bases::Place;
 use super::policy;
 use crate::command::failure;
 use crate::command::said::Said;
-use crate::options::{BuildOptions, NamedContext};
+use crate::options::BuildOptions;
 use crate::report::{Kind, Report};
 
 /// Why there are no platforms to build for.
@@ -83,11 +84,8 @@ fn platforms_of(
     options: &BuildOptions,
     workshop: &Workshop,
 ) -> Result<Vec<Platform>, BaseError> {
-    let context = request.context.as_ref();
-    match context.and_then(|name| options.contexts.get(name)) {
-        Some(NamedContext::Layout(location)) => base::platforms_of_layout(location),
-        Some(NamedContext::Image(name)) => base::platforms_of_stored(&workshop.store, name),
-        // What is no image is never asked for as one.
-        Some(_) | None => base::platforms_of_stored(&workshop.store, &request.name),
+    match Place::of(request, options) {
+        Place::Layout(location) => base::platforms_of_layout(location),
+        Place::Named(name) => base::platforms_of_named(workshop, name, options.policy.pull),
     }
 }

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use dockerfile::lower::git_identifier;
 use dockerfile::source::SourceFile;
-use dockerfile::stage::{BaseRequest, ResolvedBase};
+use dockerfile::stage::BaseRequest;
 use graph::policy::{PolicyError, PolicyRefusal};
 use graph::{Definition, ImageOrigin, Op, PolicySource, SourceOp, SourcePolicy};
 use oci::Reference;
 
-use crate::options::{BuildOptions, ContextSource, DockerfileSource, NamedContext, Pull};
+use crate::options::{BuildOptions, ContextSource, DockerfileSource, NamedContext};
 use crate::report::{Kind, Place, Report};
 
 /// No policy is larger, in bytes.
@@ -43,9 +43,6 @@ enum BaseRefusal {
     /// The policy puts something in its place that is no image.
     #[error("the source policy puts `{identifier}` in the place of `{name}`, which is no image")]
     NoImage { name: String, identifier: String },
-    /// The registry is to be asked, and cannot be.
-    #[error("cannot ask a registry for `{name}`, as `--pull` demands: careen talks to none yet")]
-    Pull { name: String },
 }
 
 /// Why what was given on the command line may not be used.
@@ -164,7 +161,7 @@ fn given_identifier(source: &SourceOp, options: &BuildOptions) -> Option<String>
         SourceOp::Local(local) => local_identifier(&local.name, options),
         SourceOp::Image(image) => match &image.origin {
             ImageOrigin::Layout { path } => Some(format!("oci-layout://{}", path.display())),
-            ImageOrigin::Store => None,
+            ImageOrigin::Store | ImageOrigin::Registry { .. } => None,
         },
         // What a Dockerfile has from servers is asked about where it names it.
         SourceOp::Http(_) | SourceOp::Git(_) => None,
@@ -211,24 +208,6 @@ pub(super) fn explained(
         report.notes.push(note);
     }
     report
-}
-
-/// Refuses an image of the store where `--pull` wants the registry's word on it.
-pub(super) fn check_pull(
-    request: &BaseRequest,
-    resolved: &ResolvedBase,
-    pull: Pull,
-    source: &SourceFile,
-) -> Result<(), Box<Report>> {
-    match (&resolved.source.origin, pull) {
-        (ImageOrigin::Store, Pull::Always) => {
-            let name = request.name.clone();
-            let mut report = refusal(&BaseRefusal::Pull { name }, request, source, "in the store");
-            report.help = Some("`--pull=newer` uses what the store has".to_owned());
-            Err(report)
-        }
-        (ImageOrigin::Store | ImageOrigin::Layout { .. }, _) => Ok(()),
-    }
 }
 
 fn refusal(

@@ -8,6 +8,7 @@ use oci::{Clock, Digest, Reference, descriptor};
 use serde_json::{Map, Value};
 use solver::{BuildResult, PackPlan, Workshop};
 
+use super::stages::KeptStages;
 use crate::command::failure;
 use crate::options::ResultOptions;
 use crate::report::{Kind, Report};
@@ -37,10 +38,13 @@ pub(super) fn with_time(options: &ResultOptions, workshop: &Workshop) -> ResultO
 }
 
 /// Returns how layers are packed, for all outputs together.
-pub(super) fn pack_plans(options: &ResultOptions) -> Vec<PackPlan> {
+pub(super) fn pack_plans(options: &ResultOptions, workshop: &Workshop) -> Vec<PackPlan> {
     let mut plans = Vec::new();
-    for output in &options.outputs {
-        plans.extend(output.pack_plan().filter(|plan| !plans.contains(plan)));
+    let of_outputs = options.outputs.iter().filter_map(OutputSpec::pack_plan);
+    for plan in of_outputs.chain(KeptStages::pack_plan(options, workshop)) {
+        if !plans.contains(&plan) {
+            plans.push(plan);
+        }
     }
     plans
 }
@@ -53,7 +57,8 @@ pub(super) fn export(
 ) -> Result<Vec<Exported>, Box<Report>> {
     if options.outputs.is_empty() {
         workshop.events.warn(
-            "no output was asked for: the result stays in the cache. `--output type=oci,dest=FILE` writes it",
+            "no output was asked for: the result stays in the cache. `--load` keeps it in the store as an \
+             image, `--push` pushes it, `--output type=oci,dest=FILE` writes it",
         );
     } else {
         for flag in &options.idle {

@@ -76,7 +76,8 @@ impl Checked {
                 return;
             }
             for request in open {
-                if let Err(report) = build::resolve_request(plan, &request, wanted, means) {
+                let one = std::slice::from_ref(&request);
+                if let Err(report) = build::resolve_requests(plan, one, wanted, means) {
                     self.fail(report);
                     missing.push(request);
                 }

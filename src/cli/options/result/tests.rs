@@ -173,20 +173,10 @@ fn what_cannot_be_is_refused_before_anything_is_built() {
             "`mode=delete` removes what is in `/`, which is not below the working directory: \
              `--allow buildx.local.delete` allows it",
         ),
-        (
-            &["--push"],
-            "`--push` is not supported yet: `--output type=oci,dest=FILE` writes an archive that can be \
-             pushed",
-        ),
-        (
-            &["--load"],
-            "`--load` is not supported yet: `--output type=docker,dest=FILE` writes an archive that \
-             `docker load` takes",
-        ),
         (&["--timestamp", "now"], "`--timestamp now` is no time"),
         (
             &["--iidfile", "id", "-o", "out"],
-            "`--iidfile` needs an image: `--output type=oci` and `type=docker` write one",
+            "`--iidfile` needs an image: `--load`, `--push`, `--output type=oci` and `type=docker` write one",
         ),
         (
             &["-o", "type=oci,dest=x", "--annotation", "a"],
@@ -195,6 +185,39 @@ fn what_cannot_be_is_refused_before_anything_is_built() {
     ] {
         assert_eq!(refusal(flags), message, "{flags:?}");
     }
+}
+
+/// Returns whether each image that becomes no file is pushed, and whether the store keeps it.
+fn published(flags: &[&str]) -> Vec<(Push, bool)> {
+    let mut outputs = parse(flags).outputs;
+    let published = outputs.iter_mut().filter_map(OutputSpec::publication_mut);
+    published.map(|one| (one.push, one.store)).collect()
+}
+
+#[test]
+fn push_and_load_are_outputs_or_say_more_of_those_there_are() {
+    let (pushed, stored) = ((Push::Named, false), (Push::No, true));
+    for (flags, expected) in [
+        (&["--push"][..], &[pushed][..]),
+        (&["--load"], &[stored]),
+        (&["--load", "--push"], &[pushed, stored]),
+        (&["--push", "-o", "out"], &[pushed]),
+        (&["--push", "-o", "type=image"], &[(Push::Named, true)]),
+        (&["--load", "-o", "type=image"], &[stored]),
+        (&["--load", "-o", "type=registry"], &[pushed, stored]),
+        (
+            &["--push", "-o", "type=registry,push-by-digest=1,push=0"],
+            &[(Push::Named, true)],
+        ),
+    ] {
+        assert_eq!(published(flags), expected, "{flags:?}");
+    }
+    let names = parse(&["--push"]).outputs[0].image().unwrap().names.clone();
+    assert_eq!(names[0].to_string(), "docker.io/library/app:latest");
+    let error = refusal(&["-o", "type=registry,push-by-digest=true,name=e.com/a"]);
+    let expected = "`push-by-digest=true` pushes without a tag, and `docker.io/library/app:latest` has one: \
+                    `name=REPOSITORY` in `--output` names a repository";
+    assert_eq!(error, expected);
 }
 
 #[test]

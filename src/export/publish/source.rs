@@ -1,0 +1,188 @@
+//! An image that was built, as a place that images are copied from.
+
+use std::io::{self, Cursor, Read};
+
+use graph::ImageOrigin;
+use oci::assemble::Blob;
+use oci::digest::DigestError;
+use oci::{Descriptor, Digest, Reference, descriptor};
+use solver::{Cancellable, Workshop, base};
+use transport::{Document, PlaceError, Source};
+
+use crate::blob::open_blob;
+use crate::image::{ImageSet, LayerFile, LayerPlace};
+use crate::layout;
+
+/// What is asked for is no part of the image: our fault.
+#[derive(Debug, thiserror::Error)]
+#[error("the image that was built has no `{digest}`")]
+struct NoPart {
+    digest: Digest,
+}
+
+/// A layer has no documents: our fault.
+#[derive(Debug, thiserror::Error)]
+#[error("there is a layer, and no image yet")]
+struct OneLayer;
+
+/// An image that was built.
+#[derive(Debug)]
+pub(crate) struct BuiltImage<'a> {
+    set: &'a ImageSet,
+    workshop: &'a Workshop,
+    /// For each layer of a base the repository that has it, in the order of the digests.
+    repositories: Vec<(Digest, Reference)>,
+}
+
+impl<'a> BuiltImage<'a> {
+    /// Makes the source of an image.
+    pub(crate) fn new(set: &'a ImageSet, workshop: &'a Workshop) -> Self {
+        let repositories = set.layers.iter().filter_map(|(digest, layer)| {
+            repository_of(&layer.place).map(|repository| (digest.clone(), repository))
+        });
+        Self {
+            set,
+            workshop,
+            repositories: repositories.collect(),
+        }
+    }
+
+    fn find(&self, digest: &Digest) -> Result<&Blob, NoPart> {
+        let mut documents = self.set.documents.iter();
+        let found = documents.find(|document| document.digest == *digest);
+        found.ok_or_else(|| NoPart {
+            digest: digest.clone(),
+        })
+    }
+}
+
+impl Source for BuiltImage<'_> {
+    fn shown(&self) -> String {
+        "this build".to_owned()
+    }
+
+    fn root(&self) -> Result<Document, PlaceError> {
+        let Document { bytes, .. } = self.document(&self.set.top)?;
+        let top = self.set.top.clone();
+        let said = self.set.top_annotations.clone();
+        Ok(Document {
+            descriptor: layout::annotated(top, said, self.set.created),
+            bytes,
+        })
+    }
+
+    fn document(&self, descriptor: &Descriptor) -> Result<Document, PlaceError> {
+        let digest = descriptor::digest_of(descriptor)?;
+        let bytes = self.find(&digest)?.bytes.clone();
+        Ok(Document {
+            descriptor: descriptor.clone(),
+            bytes,
+        })
+    }
+
+    fn blob(&self, descriptor: &Descriptor, from: u64) -> Result<Box<dyn Read + Send>, PlaceError> {
+        let digest = descriptor::digest_of(descriptor)?;
+        match self.set.layers.get(&digest) {
+            Some(layer) => open_layer(self.workshop, &digest, layer, from),
+            None => Ok(rest(&self.find(&digest)?.bytes, from)),
+        }
+    }
+
+    fn repository_of(&self, blob: &Descriptor) -> Option<&Reference> {
+        let digest: Result<Digest, DigestError> = descriptor::digest_of(blob);
+        let digest = digest.ok()?;
+        let mut known = self.repositories.iter();
+        known
+            .find(|(layer, _)| *layer == digest)
+            .map(|(_, repository)| repository)
+    }
+
+    fn referrers(&self, _subject: &Digest) -> Result<Vec<Descriptor>, PlaceError> {
+        Ok(Vec::new())
+    }
+}
+
+/// One layer of an image that is being built, before there is an image.
+#[derive(Debug)]
+pub(crate) struct BuiltLayer<'a> {
+    layer: &'a LayerFile,
+    workshop: &'a Workshop,
+    repository: Option<Reference>,
+}
+
+impl<'a> BuiltLayer<'a> {
+    /// Makes the source of a layer.
+    pub(crate) fn new(layer: &'a LayerFile, workshop: &'a Workshop) -> Self {
+        Self {
+            layer,
+            workshop,
+            repository: repository_of(&layer.place),
+        }
+    }
+}
+
+impl Source for BuiltLayer<'_> {
+    fn shown(&self) -> String {
+        "this build".to_owned()
+    }
+
+    fn root(&self) -> Result<Document, PlaceError> {
+        Err(OneLayer.into())
+    }
+
+    fn document(&self, _descriptor: &Descriptor) -> Result<Document, PlaceError> {
+        Err(OneLayer.into())
+    }
+
+    fn blob(&self, descriptor: &Descriptor, from: u64) -> Result<Box<dyn Read + Send>, PlaceError> {
+        let digest = descriptor::digest_of(descriptor)?;
+        open_layer(self.workshop, &digest, self.layer, from)
+    }
+
+    fn repository(&self) -> Option<&Reference> {
+        self.repository.as_ref()
+    }
+
+    fn referrers(&self, _subject: &Digest) -> Result<Vec<Descriptor>, PlaceError> {
+        Ok(Vec::new())
+    }
+}
+
+/// Returns the repository that has a base's layer: another one of the same registry may take it from there.
+fn repository_of(place: &LayerPlace) -> Option<Reference> {
+    let LayerPlace::Base(base) = place else {
+        return None;
+    };
+    match &base.image.origin {
+        ImageOrigin::Registry { repository } => Some(repository.clone()),
+        // An image of the store has, as a rule, the name of the repository that it was pulled from. A registry
+        // that does not have it there says so, and gets the layer.
+        ImageOrigin::Store => {
+            let name = Reference::parse_docker_ref(&base.image.name).ok()?;
+            Some(name.repository())
+        }
+        ImageOrigin::Layout { .. } => None,
+    }
+}
+
+/// Opens the blob of a layer; one that only a registry has is fetched first.
+fn open_layer(
+    workshop: &Workshop,
+    digest: &Digest,
+    layer: &LayerFile,
+    from: u64,
+) -> Result<Box<dyn Read + Send>, PlaceError> {
+    if let LayerPlace::Base(base) = &layer.place {
+        base::bring(workshop, base, None)?;
+    }
+    let mut blob = open_blob(workshop, digest, layer)?;
+    // What is passed over is read: the reader verifies the whole.
+    let mut passed_over = Cancellable::new(blob.by_ref().take(from), &workshop.cancel);
+    io::copy(&mut passed_over, &mut io::sink())?;
+    Ok(Box::new(blob))
+}
+
+fn rest(bytes: &[u8], from: u64) -> Box<dyn Read + Send> {
+    let from = usize::try_from(from).unwrap_or(usize::MAX);
+    Box::new(Cursor::new(bytes.get(from..).unwrap_or_default().to_vec()))
+}

@@ -1,0 +1,339 @@
+//! Layers of a registry's images → the store, each verified, and none that is there.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::Scope;
+use std::time::{Duration, Instant};
+
+use fetch::ClientError;
+use graph::ImageOrigin;
+use oci::{Digest, Reference, descriptor};
+use registry::{Access, RegistryError};
+use store::{ClaimError, ClaimName, IngestError, LeaseError, ObjectId, Presence};
+
+use super::BaseError;
+use crate::cancel::Cancellable;
+use crate::event::{Event, StepId};
+use crate::job::Workshop;
+use crate::registries::Pulling;
+use crate::result::BaseLayer;
+
+/// How many layers of an image are fetched at the same time.
+const PARALLEL: usize = 4;
+
+/// How often displays are told how far a layer is.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// Why a layer cannot be brought into the store.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchLayerError {
+    /// The job was cancelled.
+    #[error("cancelled")]
+    Cancelled,
+    /// No registry may be asked.
+    #[error("it is not in the store, and `--pull=never` forbids to ask a registry")]
+    Forbidden,
+    /// The registry does not give it.
+    #[error(transparent)]
+    Registry(Box<RegistryError>),
+    /// It cannot be claimed.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// It cannot be kept alive.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    /// It cannot be read to its end, or not be written.
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+}
+
+/// Makes sure that the store has a layer, if it is one of a registry's image. A display is told under the identity of
+/// the step, if there is one.
+///
+/// # Errors
+///
+/// Fails when it cannot be fetched.
+pub fn bring(
+    workshop: &Workshop,
+    layer: &BaseLayer,
+    step: Option<&StepId>,
+) -> Result<(), BaseError> {
+    let ImageOrigin::Registry { repository } = &layer.image.origin else {
+        return Ok(());
+    };
+    let fetching = Fetching {
+        workshop,
+        layer,
+        step,
+    };
+    let brought = match fetching.bring(repository) {
+        Err(Failed::Client(error)) => return Err(BaseError::Client(error)),
+        Err(Failed::Layer(error)) => Err(error),
+        Ok(()) => Ok(()),
+    };
+    brought.map_err(|source| BaseError::Fetch {
+        name: layer.image.name.clone(),
+        digest: layer.digest.clone(),
+        source,
+    })
+}
+
+/// Makes sure that the store has layers, several at a time.
+///
+/// # Errors
+///
+/// Fails with the first one that cannot be fetched.
+pub fn bring_all(
+    workshop: &Workshop,
+    step: &StepId,
+    layers: Vec<BaseLayer>,
+) -> Result<(), BaseError> {
+    let count = layers.len();
+    std::thread::scope(|scope| {
+        let layers = layers.into_iter().map(Some).collect();
+        let coming = fetch_all(scope, workshop, step, layers);
+        (0..count).try_for_each(|place| coming.wait(place))
+    })
+}
+
+/// What came of a layer.
+type Brought = Result<(), BaseError>;
+
+/// Layers that are on their way, each with who waits for it. What nobody began to fetch when it is dropped is not
+/// fetched.
+pub(crate) struct Awaited {
+    brought: Vec<Receiver<Brought>>,
+    work: Arc<Work>,
+}
+
+impl Awaited {
+    /// Waits for one of the layers, by its place. Each is waited for once.
+    pub(crate) fn wait(&self, place: usize) -> Result<(), BaseError> {
+        match self.brought.get(place).map(Receiver::recv) {
+            Some(Ok(brought)) => brought,
+            // It is not one of a registry's, or the thread is gone: who opens it says what is wrong.
+            Some(Err(_)) | None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.work.next.store(usize::MAX / 2, Ordering::Relaxed);
+    }
+}
+
+/// What is to be fetched.
+struct Work {
+    workshop: Workshop,
+    step: StepId,
+    /// The layers, with who waits for each.
+    layers: Vec<(Option<BaseLayer>, Sender<Brought>)>,
+    /// The first one that nobody has begun.
+    next: AtomicUsize,
+}
+
+/// Fetches layers side by side, the first ones first, on threads of a scope. Places without a layer need nothing.
+pub(crate) fn fetch_all<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    workshop: &Workshop,
+    step: &StepId,
+    layers: Vec<Option<BaseLayer>>,
+) -> Awaited {
+    let wanted = layers.iter().flatten().filter(|layer| is_remote(layer));
+    let threads = wanted.count().min(PARALLEL);
+    let (layers, brought) = layers
+        .into_iter()
+        .map(|layer| {
+            let (sender, receiver) = channel();
+            ((layer, sender), receiver)
+        })
+        .unzip();
+    let work = Arc::new(Work {
+        workshop: workshop.clone(),
+        step: step.clone(),
+        layers,
+        next: AtomicUsize::new(0),
+    });
+    if threads == 0 {
+        // Nobody is to wait for what nobody does.
+        return Awaited {
+            brought: Vec::new(),
+            work,
+        };
+    }
+    for _ in 0..threads {
+        let work = Arc::clone(&work);
+        scope.spawn(move || work.run());
+    }
+    Awaited { brought, work }
+}
+
+impl Work {
+    fn run(&self) {
+        while let Some((layer, sender)) = self.layers.get(self.next.fetch_add(1, Ordering::Relaxed))
+        {
+            let brought = match layer {
+                Some(layer) => bring(&self.workshop, layer, Some(&self.step)),
+                None => Ok(()),
+            };
+            // Who waited may have given up.
+            drop(sender.send(brought));
+        }
+    }
+}
+
+fn is_remote(layer: &BaseLayer) -> bool {
+    matches!(layer.image.origin, ImageOrigin::Registry { .. })
+}
+
+/// Why a layer was not brought.
+enum Failed {
+    Client(ClientError),
+    Layer(FetchLayerError),
+}
+
+impl<E: Into<FetchLayerError>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self::Layer(error.into())
+    }
+}
+
+/// A layer that is fetched.
+struct Fetching<'a> {
+    workshop: &'a Workshop,
+    layer: &'a BaseLayer,
+    step: Option<&'a StepId>,
+}
+
+impl Fetching<'_> {
+    fn bring(&self, repository: &Reference) -> Result<(), Failed> {
+        if self.is_there()? {
+            return Ok(());
+        }
+        if self.workshop.registries.pulling() == Pulling::Forbidden {
+            return Err(FetchLayerError::Forbidden.into());
+        }
+        // Nobody fetches the same beside us, here or in another process.
+        let key = Digest::of(format!("fetch\0{}", self.layer.digest).as_bytes());
+        let cancelled = || self.workshop.cancel.is_cancelled();
+        let claims = self.workshop.store.claims();
+        let claim = claims.exclusive_or(ClaimName::Key(&key), &cancelled)?;
+        let _claim = claim.ok_or(FetchLayerError::Cancelled)?;
+        if self.is_there()? {
+            return Ok(());
+        }
+        self.fetch(repository)
+    }
+
+    fn is_there(&self) -> Result<bool, FetchLayerError> {
+        let object = ObjectId::Blob(self.layer.digest.clone());
+        let there = self.workshop.lease.hold(&object)?;
+        Ok(there == Presence::Present)
+    }
+
+    fn fetch(&self, repository: &Reference) -> Result<(), Failed> {
+        let workshop = self.workshop;
+        let BaseLayer {
+            digest,
+            size_bytes,
+            media_type,
+            ..
+        } = self.layer;
+        let registry = workshop.registries.usual().map_err(Failed::Client)?;
+        let repository = registry.repository(repository, Access::Pull)?;
+        let blob = repository.blob(&descriptor::descriptor(media_type, digest, *size_bytes), 0)?;
+        let told = Told {
+            inner: Cancellable::new(blob, &workshop.cancel),
+            fetching: self,
+            read_bytes: 0,
+            last: Instant::now(),
+        };
+        let content = workshop.store.content();
+        content.copy_in(&workshop.lease, (digest, *size_bytes), told)?;
+        self.tell(*size_bytes, true);
+        Ok(())
+    }
+
+    /// Tells how far it is, in BuildKit's words.
+    fn tell(&self, read_bytes: u64, done: bool) {
+        let Some(step) = self.step else { return };
+        let BaseLayer {
+            digest, size_bytes, ..
+        } = self.layer;
+        self.workshop.events.emit(Event::Progress {
+            step: step.clone(),
+            what: format!("{digest} {} / {}", size(read_bytes), size(*size_bytes)),
+            done,
+        });
+    }
+}
+
+impl From<RegistryError> for FetchLayerError {
+    fn from(error: RegistryError) -> Self {
+        Self::Registry(Box::new(error))
+    }
+}
+
+/// A reader that tells now and then how far it is.
+struct Told<'a, R> {
+    inner: R,
+    fetching: &'a Fetching<'a>,
+    read_bytes: u64,
+    last: Instant,
+}
+
+impl<R: Read> Read for Told<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.read_bytes += count as u64;
+        if self.last.elapsed() >= TELL_EVERY {
+            self.last = Instant::now();
+            self.fetching.tell(self.read_bytes, false);
+        }
+        Ok(count)
+    }
+}
+
+/// Writes a size as BuildKit does: decimal units, three or four digits.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if bytes < 1000 {
+        return format!("{bytes}B");
+    }
+    // Hundredths of a unit, since a `u64` loses nothing.
+    let mut hundredths = u128::from(bytes) * 100 / 1000;
+    let mut unit = 0;
+    while hundredths >= 100_000 && unit + 1 < UNITS.len() {
+        hundredths /= 1000;
+        unit += 1;
+    }
+    format!(
+        "{}.{:02}{}",
+        hundredths / 100,
+        hundredths % 100,
+        UNITS[unit]
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_decimal_units() {
+        for (bytes, expected) in [
+            (0, "0B"),
+            (999, "999B"),
+            (1000, "1.00kB"),
+            (3_640_000, "3.64MB"),
+            (999_999, "999.99kB"),
+            (1_000_000, "1.00MB"),
+            (u64::MAX, "18446744.07TB"),
+        ] {
+            assert_eq!(size(bytes), expected, "{bytes}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What reaches registries: made when the first one is asked, and not before.
+
+use std::sync::{Arc, OnceLock};
+
+use fetch::{ClientError, RetryPolicy};
+use oci::Reference;
+use registry::{Access, Host, HostSource, Login, LookupError, Registry, RegistryOptions};
+
+/// Whether registries are asked for base images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pulling {
+    /// They are.
+    Allowed,
+    /// They are not, not even for a layer (`--pull=never`).
+    Forbidden,
+}
+
+/// The registries, as the user's configuration knows them.
+#[derive(Debug)]
+pub struct Registries {
+    options: RegistryOptions,
+    pulling: Pulling,
+    usual: OnceLock<Registry>,
+    brief: OnceLock<Registry>,
+    insecure: OnceLock<Registry>,
+}
+
+impl Registries {
+    /// Makes it; nothing is opened yet.
+    pub fn new(options: RegistryOptions, pulling: Pulling) -> Self {
+        Self {
+            options,
+            pulling,
+            usual: OnceLock::new(),
+            brief: OnceLock::new(),
+            insecure: OnceLock::new(),
+        }
+    }
+
+    /// Returns the same registries for work that another tries again: it gives up after a few attempts, and ends when
+    /// `stop` says so.
+    #[must_use]
+    pub fn hurried(&self, stop: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
+        let options = RegistryOptions {
+            retry: RetryPolicy::brief(),
+            stop,
+            ..self.options.clone()
+        };
+        Self::new(options, self.pulling)
+    }
+
+    /// Returns whether registries are asked for base images.
+    pub fn pulling(&self) -> Pulling {
+        self.pulling
+    }
+
+    /// Returns what reaches registries and does not give up soon.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the certificates cannot be used.
+    pub fn usual(&self) -> Result<&Registry, ClientError> {
+        opened(&self.usual, || self.options.clone())
+    }
+
+    /// Returns what gives up after a few attempts: for questions whose answer is not needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Registries::usual`].
+    pub(crate) fn brief(&self) -> Result<&Registry, ClientError> {
+        opened(&self.brief, || RegistryOptions {
+            retry: RetryPolicy::brief(),
+            ..self.options.clone()
+        })
+    }
+
+    /// Returns what looks at no certificate, and speaks plain HTTP where a host does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Registries::usual`].
+    pub fn insecure(&self) -> Result<&Registry, ClientError> {
+        opened(&self.insecure, || RegistryOptions {
+            hosts: Arc::new(InsecureHosts(Arc::clone(&self.options.hosts))),
+            ..self.options.clone()
+        })
+    }
+}
+
+fn opened(
+    place: &OnceLock<Registry>,
+    options: impl FnOnce() -> RegistryOptions,
+) -> Result<&Registry, ClientError> {
+    if let Some(registry) = place.get() {
+        return Ok(registry);
+    }
+    let registry = Registry::open(options())?;
+    // Of two threads that are here at once one makes it for nothing.
+    Ok(place.get_or_init(|| registry))
+}
+
+/// Hosts whose certificates are not looked at.
+#[derive(Debug)]
+struct InsecureHosts(Arc<dyn HostSource>);
+
+impl HostSource for InsecureHosts {
+    fn hosts(&self, repository: &Reference, access: Access) -> Result<Vec<Host>, LookupError> {
+        let mut hosts = self.0.hosts(repository, access)?;
+        for host in &mut hosts {
+            host.tls.unverified = true;
+            host.tls.plain_fallback = true;
+        }
+        Ok(hosts)
+    }
+
+    fn login(&self, repository: &Reference, host: &Host) -> Result<Login, LookupError> {
+        self.0.login(repository, host)
+    }
+}
