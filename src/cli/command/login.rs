@@ -4,10 +4,10 @@
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
-use fetch::{ClientError, UrlError};
+use fetch::{ClientError, FetchError, UrlError};
 use registry::{
-    Kept, Login, LoginServer, LookupError, Registry, RegistryConfig, RegistryError, StoredError,
-    StoredLogins,
+    Failure, Kept, Login, LoginServer, LookupError, Registry, RegistryConfig, RegistryError,
+    StoredError, StoredLogins,
 };
 
 use crate::args::{LoginArguments, LogoutArguments, RegistryArguments};
@@ -272,6 +272,12 @@ fn report(error: &LoginError) -> Box<Report> {
             source: AskError::NoTerminal,
             ..
         } => Some("`--username USER --password-stdin` asks nothing".to_owned()),
+        LoginError::Refused { source, .. }
+            if matches!(source.failure, Failure::Fetch(FetchError::Tls { .. })) =>
+        {
+            let help = "`--cert-dir DIR` names a directory with the certificate of its authority (`*.crt`)";
+            Some(help.to_owned())
+        }
         _ => None,
     };
     Box::new(report)

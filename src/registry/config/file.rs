@@ -1,6 +1,7 @@
 //! Reads configuration files, and says what is wrong with one: the file, the line and the reason.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use fetch::UrlError;
@@ -116,16 +117,21 @@ pub(crate) fn read(path: &Path, owner: Owner) -> Result<Option<String>, ConfigEr
             source,
         }),
     };
-    match std::fs::metadata(path) {
-        Ok(metadata) if metadata.len() > FILE_LIMIT_BYTES => {
-            return Err(ConfigError::TooLarge {
-                path: path.to_owned(),
-            });
-        }
-        Ok(_) => {}
-        Err(error) => return failed(error),
+    match read_limited(path) {
+        Ok(Some(text)) => Ok(Some(text)),
+        Ok(None) => Err(ConfigError::TooLarge {
+            path: path.to_owned(),
+        }),
+        Err(error) => failed(error),
     }
-    std::fs::read_to_string(path).map(Some).or_else(failed)
+}
+
+/// Reads a text; nothing if it is too large. What is no regular file has no size that could be asked for.
+fn read_limited(path: &Path) -> io::Result<Option<String>> {
+    let mut text = String::new();
+    let mut file = File::open(path)?.take(FILE_LIMIT_BYTES + 1);
+    file.read_to_string(&mut text)?;
+    Ok((file.limit() > 0).then_some(text))
 }
 
 /// Reads a TOML file into what a family wants of it.
