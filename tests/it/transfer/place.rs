@@ -6,7 +6,6 @@ use insta::assert_snapshot;
 use support::{Archive, Registry};
 
 use super::{PLATFORMS, copy, digest, images};
-use crate::bench;
 
 fn platforms(archive: &Archive) -> Vec<String> {
     archive
