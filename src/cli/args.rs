@@ -13,6 +13,7 @@ mod registry_access;
 mod result;
 mod run;
 mod sandbox;
+mod transfer;
 
 pub use image::{
     ImageCommand, ImageHistoryArguments, ImageInspectArguments, ImageLsArguments,
@@ -25,6 +26,11 @@ pub use registry_access::RegistryArguments;
 pub use result::{ResultArguments, SquashArgument};
 pub use run::{PullArgument, RefusedArguments, RunArguments};
 pub use sandbox::{LegacyArguments, SandboxArguments};
+pub use transfer::{
+    CopyArguments, DeleteArguments, DigestArguments, FormatArgument, ImageTransfer,
+    ImportArguments, LoadArguments, PlaceCommand, PullArguments, PushArguments, SaveArguments,
+    TagsArguments,
+};
 
 /// Builds container images on Linux without a daemon and without root.
 #[derive(Debug, Parser)]
@@ -58,12 +64,16 @@ pub enum Command {
     Build(Box<BuildArguments>),
     /// Run a command on an image, to try it
     Run(Box<RunArguments>),
-    /// Load images from an archive into the store
-    Load(LoadArguments),
     /// Log in to a registry
     Login(LoginArguments),
     /// Log out of a registry
     Logout(LogoutArguments),
+    /// What brings images into the store and out of it.
+    #[command(flatten)]
+    Transfer(Box<ImageTransfer>),
+    /// What is done with images wherever they are.
+    #[command(flatten)]
+    Places(Box<PlaceCommand>),
     /// Work with the images of the store
     Image {
         /// What is to be done with them.
@@ -162,14 +172,6 @@ pub struct BuildArguments {
     /// How registries are reached.
     #[command(flatten)]
     pub registry: RegistryArguments,
-}
-
-/// The arguments of `load`.
-#[derive(Debug, Clone, Args)]
-pub struct LoadArguments {
-    /// Archive to read, an OCI image layout as a tar [default: standard input]
-    #[arg(short, long, value_name = "FILE")]
-    pub input: Option<PathBuf>,
 }
 
 /// The networks that a command line may ask for.

@@ -4,23 +4,23 @@ pub(crate) mod build;
 mod call;
 pub(crate) mod failure;
 pub(crate) mod image;
-pub(crate) mod load;
 mod located;
 pub(crate) mod login;
 pub(crate) mod registry;
 pub(crate) mod run;
 mod said;
+pub(crate) mod transfer;
 
 use std::collections::BTreeSet;
 
 use runtime::SignalsAre;
 
-use crate::args::{Arguments, Command};
+use crate::args::{Arguments, Command, ImageCommand};
 use crate::config::Config;
 use crate::env::Environment;
 use crate::options::registry::AUTH_VARIABLE;
 use crate::options::run::RunOptions;
-use crate::options::{BuildOptions, Places, RegistryOptions, secret};
+use crate::options::{BuildOptions, Places, RegistryOptions, secret, transfer as transfer_options};
 use crate::report::{Kind, Report};
 
 /// Returns the variables that the command line says to be secrets.
@@ -45,6 +45,15 @@ pub(crate) fn check(
         RegistryOptions::new(&build.registry, env, Vec::new())
             .map_err(|error| Report::new(Kind::Usage, &error))?;
     }
+    let transfer = match &parsed.command {
+        Command::Transfer(command)
+        | Command::Image {
+            command: ImageCommand::Transfer(command),
+        } => transfer_options::check_images(command, env),
+        Command::Places(command) => transfer_options::check_places(command, env),
+        _ => Ok(()),
+    };
+    transfer.map_err(|error| Report::new(Kind::Usage, &error))?;
     if let Command::Run(run) = &parsed.command {
         RunOptions::new(run, env).map_err(|error| Report::new(Kind::Usage, &error))?;
     }

@@ -31,6 +31,7 @@ pub mod run;
 mod sandbox;
 pub mod secret;
 mod ssh;
+pub(crate) mod transfer;
 pub mod volume;
 
 pub use allow::AllowError;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fetch::{Certificates, RetryPolicy};
-use registry::RegistryConfig;
+use registry::{Registry, RegistryConfig};
 use runtime::CancelToken;
 use solver::remote::{RemoteOptions, USER_AGENT};
 use solver::{Pulling, Registries};
 
 use crate::options::RegistryOptions;
+use crate::report::{Kind, Report};
 
 /// The pause between attempts where the user says how many there are and not when: buildah's.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -20,18 +21,35 @@ pub(crate) fn registries(
     remote: &RemoteOptions,
     (cancel, pulling): (&CancelToken, Pulling),
 ) -> Registries {
+    Registries::new(settings(options, remote, cancel), pulling)
+}
+
+/// Makes a client of registries; none is asked yet.
+pub(crate) fn client(
+    options: &RegistryOptions,
+    remote: &RemoteOptions,
+    cancel: &CancelToken,
+) -> Result<Registry, Box<Report>> {
+    let opened = Registry::open(settings(options, remote, cancel));
+    opened.map_err(|error| Box::new(Report::new(Kind::Host, &error)))
+}
+
+fn settings(
+    options: &RegistryOptions,
+    remote: &RemoteOptions,
+    cancel: &CancelToken,
+) -> registry::RegistryOptions {
     let certificates = remote.certificates.clone();
     let cancel = cancel.clone();
     let hosts: Arc<RegistryConfig> = Arc::clone(&options.config);
-    let options = registry::RegistryOptions {
+    registry::RegistryOptions {
         hosts,
         retry: retry(options),
         proxies: remote.proxies.clone(),
         certificates: certificates.map_or(Certificates::System, Certificates::File),
         user_agent: USER_AGENT.to_owned(),
         stop: Arc::new(move || cancel.is_cancelled()),
-    };
-    Registries::new(options, pulling)
+    }
 }
 
 /// Returns when something is tried again.

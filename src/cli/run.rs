@@ -89,11 +89,17 @@ fn builder(role: BuilderRole, mut arguments: Vec<OsString>) -> Outcome {
     let env = env.with_secrets(builder.secrets());
     let places = Places::find(&parsed.global, &env, &config)
         .map_err(|error| Report::new(Kind::Usage, &error))?;
+    let around = command::transfer::Surroundings {
+        builder: &builder,
+        places: &places,
+        env: &env,
+    };
     match &parsed.command {
         Command::Build(build) => command::build::run(build, &builder, &places, &env, &config),
         Command::Run(run) => command::run::run(run, &builder, &places, &env),
-        Command::Load(load) => command::load::run(load, &builder, &places, &env),
-        Command::Image { command } => command::image::run(command, &builder, &places),
+        Command::Transfer(command) => command::transfer::run_images(command, around),
+        Command::Places(command) => command::transfer::run_places(command, around),
+        Command::Image { command } => command::image::run(command, around),
         Command::Images(ls) => command::image::ls::run(ls, &builder, &places),
         Command::Rmi(rm) => command::image::rm::run(rm, &builder, &places),
         Command::Tag(tag) => command::image::tag::run(tag, &builder, &places),

@@ -64,13 +64,8 @@ pub enum ArchiveSourceError {
     #[error("unpack the archive")]
     Spool(#[source] FileError),
     /// It is no tar.
-    #[error("read `{}`", path.display())]
-    Tar {
-        /// The archive.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: layer::ArchiveError,
-    },
+    #[error(transparent)]
+    Tar(#[from] layer::ArchiveError),
     /// It has no images.
     #[error(
         "`{}` is no archive of images: it has neither `{VERSION_FILE}` nor `{MANIFEST_FILE}`",

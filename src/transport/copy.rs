@@ -127,7 +127,9 @@ impl CopyProgress for Silent {
 /// What was copied.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CopyReport {
-    /// The manifest or the index that has the name now.
+    /// What the source's name leads to.
+    pub named: Descriptor,
+    /// The manifest or the index that has the name at the target now: that, or what was selected of it.
     pub root: Descriptor,
     /// How many blobs were there.
     pub present: usize,
@@ -323,6 +325,7 @@ fn report(plan: &Plan, copied: &[Option<Transferred>]) -> CopyReport {
     let count = |how| copied.iter().filter(|one| **one == how).count();
     let bytes = plan.blobs.iter().zip(copied);
     CopyReport {
+        named: plan.named.clone(),
         root: plan.root.descriptor.clone(),
         present: count(Some(Transferred::Present)),
         mounted: count(Some(Transferred::Mounted)),

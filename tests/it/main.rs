@@ -49,6 +49,8 @@ mod ssh;
 #[cfg(test)]
 mod stages;
 #[cfg(test)]
+mod transfer;
+#[cfg(test)]
 mod windows;
 
 use support::Bench;

@@ -2,6 +2,8 @@
 
 use clap::{ArgAction, Args, Subcommand};
 
+use super::ImageTransfer;
+
 /// What can be done with images.
 #[derive(Debug, Clone, Subcommand)]
 pub enum ImageCommand {
@@ -19,6 +21,9 @@ pub enum ImageCommand {
     Prune(ImagePruneArguments),
     /// Show how an image was made
     History(ImageHistoryArguments),
+    /// What brings images into the store and out of it.
+    #[command(flatten)]
+    Transfer(Box<ImageTransfer>),
 }
 
 /// The arguments of `image ls`.

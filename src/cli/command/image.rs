@@ -11,14 +11,13 @@ pub(crate) mod rm;
 pub(crate) mod tag;
 mod tree;
 
-use oci::platform::PlatformError;
-use oci::{Clock, Platform};
-use runtime::Builder;
-
 use crate::args::ImageCommand;
-use crate::options::{Places, host_platform};
+use crate::command::transfer::{self, Surroundings};
+use crate::options::host_platform;
 use crate::report::{Kind, Report};
 use crate::run::Outcome;
+use oci::platform::PlatformError;
+use oci::{Clock, Platform};
 
 /// `--platform` names no platform.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +28,8 @@ struct PlatformUsage {
 }
 
 /// Runs a command below `image` in the builder.
-pub(crate) fn run(command: &ImageCommand, builder: &Builder, places: &Places) -> Outcome {
+pub(crate) fn run(command: &ImageCommand, around: Surroundings<'_>) -> Outcome {
+    let (builder, places) = (around.builder, around.places);
     match command {
         ImageCommand::Ls(arguments) => ls::run(arguments, builder, places),
         ImageCommand::Inspect(arguments) => inspect::run(arguments, builder, places),
@@ -37,6 +37,7 @@ pub(crate) fn run(command: &ImageCommand, builder: &Builder, places: &Places) ->
         ImageCommand::Rm(arguments) => rm::run(arguments, builder, places),
         ImageCommand::Prune(arguments) => prune::run(arguments, builder, places),
         ImageCommand::History(arguments) => history::run(arguments, builder, places),
+        ImageCommand::Transfer(command) => transfer::run_images(command, around),
     }
 }
 

@@ -102,11 +102,7 @@ impl TarFile {
             entries: ARCHIVE_MEMBERS_MAX,
             ..Limits::default()
         };
-        let members = layer::index_archive(bytes.file(), limits);
-        let members = members.map_err(|source| ArchiveSourceError::Tar {
-            path: path.to_owned(),
-            source,
-        })?;
+        let members = layer::index_archive(bytes.file(), limits)?;
         let mut tar = Self {
             bytes: Arc::new(bytes),
             path: path.to_owned(),

@@ -19,7 +19,9 @@ pub(super) struct Plan {
     pub(super) blobs: Vec<Descriptor>,
     /// The documents but the root: those of a list need those of the lists before it.
     pub(super) levels: Vec<Vec<Document>>,
-    /// What the name leads to.
+    /// What the source's name leads to.
+    pub(super) named: Descriptor,
+    /// What the target's name is to lead to.
     pub(super) root: Document,
     /// What the other flavour has no place for.
     pub(super) left_out: LeftOut,
@@ -32,6 +34,7 @@ pub(super) fn make(source: &dyn Source, options: &CopyOptions<'_>) -> Result<Pla
         stop: &options.stop,
     };
     let root = reader.root()?;
+    let named = root.descriptor.clone();
     let root = match &options.selection {
         Selection::All => root,
         Selection::System(platform) => reader.system(root, platform)?,
@@ -53,6 +56,7 @@ pub(super) fn make(source: &dyn Source, options: &CopyOptions<'_>) -> Result<Pla
     };
     Ok(Plan {
         blobs: blobs(&reader, &levels, &root)?,
+        named,
         levels,
         root,
         left_out,
@@ -66,6 +70,7 @@ fn index_only(reader: &Reader<'_>, root: Document, convert: Convert) -> Result<P
             shown: reader.shown(),
         });
     }
+    let named = root.descriptor.clone();
     let (root, left_out) = match convert {
         Convert::Keep => (root, LeftOut::default()),
         Convert::To(flavour) => {
@@ -76,6 +81,7 @@ fn index_only(reader: &Reader<'_>, root: Document, convert: Convert) -> Result<P
     Ok(Plan {
         blobs: Vec::new(),
         levels: Vec::new(),
+        named,
         root,
         left_out,
     })

@@ -89,7 +89,12 @@ impl Reader<'_> {
             });
         }
         let read = self.source.document(entry);
-        self.checked(read.map_err(|error| self.failed(error))?)
+        let read = read.map_err(|error| self.failed(error))?;
+        self.checked(Document {
+            // The index says more of it, its platform for one, than the place itself may know.
+            descriptor: entry.clone(),
+            bytes: read.bytes,
+        })
     }
 
     /// Refuses what can be no part of a copy.

@@ -69,15 +69,17 @@ fn a_command_runs_on_an_image_that_was_loaded() {
 fn what_is_no_archive_of_an_image_is_refused() {
     let bench = bench();
     assert_snapshot!(refusal(&bench, b"no archive at all"), @r"
-    error: cannot read the archive
+    error: cannot load `bad.tar`
       = caused by: read the archive
       = caused by: the archive ends inside an entry
     ");
-    assert_snapshot!(refusal(&bench, &tarball::write(&[])), @r"error: the archive is no OCI image layout: it has no `oci-layout`");
-    let docker = [Entry::file("manifest.json", "[]")];
-    assert_snapshot!(refusal(&bench, &tarball::write(&docker)), @r"error: the archive is one of `docker save` without an OCI image layout in it, which is not supported yet");
+    assert_snapshot!(refusal(&bench, &tarball::write(&[])), @r"
+    error: cannot load `bad.tar`
+      = caused by: `$BENCH/bad.tar` is no archive of images: it has neither `oci-layout` nor `manifest.json`
+    ");
     assert_snapshot!(bench.careen(&["load", "-i", "no-such.tar"]).run().error(1), @r"
-    error: cannot open `$BENCH/no-such.tar`
+    error: cannot load `no-such.tar`
+      = caused by: open `$BENCH/no-such.tar`
       = caused by: No such file or directory (os error 2)
     ");
 }
@@ -91,17 +93,11 @@ fn an_archive_whose_blobs_are_damaged_or_missing_names_nothing() {
     let is_blob = |entry: &Entry| entry.path.starts_with("blobs/sha256/");
     let last = entries.remove(entries.iter().position(is_blob).unwrap());
     let missing = refusal(&bench, &tarball::write(&entries));
-    assert!(
-        missing.starts_with("error: the archive has an image that needs `sha256:"),
-        "{missing}"
-    );
+    assert!(missing.contains("is not in `$BENCH/bad.tar`"), "{missing}");
     let damaged = Entry::file(&last.path, "something else");
     entries.push(damaged);
     let damaged = refusal(&bench, &tarball::write(&entries));
-    assert!(
-        damaged.starts_with("error: cannot keep `sha256:"),
-        "{damaged}"
-    );
+    assert!(damaged.contains("ends after 14 of "), "{damaged}");
     let images = bench.careen(&["image", "ls"]).run().success();
     assert_eq!(images.text().lines().count(), 1, "{}", images.text());
 }
