@@ -356,6 +356,10 @@ fn plain(url: &Url) -> Result<Url, fetch::UrlError> {
 }
 
 impl HostSource for RegistryConfig {
+    fn named(&self, text: &str) -> Result<Reference, LookupError> {
+        self.reference(text)
+    }
+
     fn hosts(&self, repository: &Reference, access: Access) -> Result<Vec<Host>, LookupError> {
         let rule = self.conf()?.rule_of(repository);
         if let Some(rule) = rule.filter(|rule| rule.blocked) {

@@ -117,6 +117,16 @@ pub type LookupError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Where the protocol learns whom to ask, and as whom.
 pub trait HostSource: fmt::Debug + Send + Sync {
+    /// Returns the normal form of an image's name as people write it, with the registry that a name without one is
+    /// of. Without configuration that is Docker Hub.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it is no name, when several registries may be meant, or the configuration is malformed.
+    fn named(&self, text: &str) -> Result<Reference, LookupError> {
+        Ok(Reference::parse(text)?)
+    }
+
     /// Returns the hosts that are asked, in this order; each has the capability.
     ///
     /// # Errors

@@ -54,6 +54,15 @@ impl Registries {
         self.pulling
     }
 
+    /// Returns the image of a registry that a name as people write it means, with a tag or a digest.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it is no name, or the configuration does not say which registry is meant.
+    pub fn named(&self, text: &str) -> Result<Reference, LookupError> {
+        Ok(self.options.hosts.named(text)?.into_docker_ref())
+    }
+
     /// Returns what reaches registries and does not give up soon.
     ///
     /// # Errors
@@ -105,6 +114,10 @@ fn opened(
 struct InsecureHosts(Arc<dyn HostSource>);
 
 impl HostSource for InsecureHosts {
+    fn named(&self, text: &str) -> Result<Reference, LookupError> {
+        self.0.named(text)
+    }
+
     fn hosts(&self, repository: &Reference, access: Access) -> Result<Vec<Host>, LookupError> {
         let mut hosts = self.0.hosts(repository, access)?;
         for host in &mut hosts {

@@ -6,7 +6,7 @@ use oci::config::ConfigError;
 use oci::digest::DigestError;
 use oci::reference::ReferenceError;
 use oci::{Digest, Platform};
-use registry::RegistryError;
+use registry::{LookupError, RegistryError};
 use store::{BlobError, ForeignError, TagError};
 
 use super::fetch::FetchLayerError;
@@ -26,6 +26,14 @@ pub enum BaseError {
     NotAsked {
         /// The name, in its normal form.
         name: String,
+    },
+    /// The name does not say which image of which registry is meant.
+    #[error("cannot tell which image `{name}` is")]
+    Ambiguous {
+        /// The name.
+        name: String,
+        /// Why.
+        source: LookupError,
     },
     /// The registry does not know the name.
     #[error("`{registry}` has no image `{name}`")]

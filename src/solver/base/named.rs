@@ -44,12 +44,8 @@ pub fn resolve_named(
     workshop: &Workshop,
     wanted: &Named<'_>,
 ) -> Result<Vec<ResolvedImage>, NotResolved> {
-    let reference = reference_of(wanted.name).map_err(|error| (0, error))?;
-    let asked = Asked {
-        workshop,
-        reference: &reference,
-        wanted,
-    };
+    reference_of(wanted.name).map_err(|error| (0, error))?;
+    let asked = Asked { workshop, wanted };
     match wanted.pull {
         Pull::Missing => asked.stored_or(|platforms| asked.remote(platforms, Patience::Usual)),
         Pull::Never => asked.stored_or(|platforms| asked.remembered(platforms)),
@@ -62,7 +58,6 @@ pub fn resolve_named(
 #[derive(Clone, Copy)]
 struct Asked<'a> {
     workshop: &'a Workshop,
-    reference: &'a Reference,
     wanted: &'a Named<'a>,
 }
 
@@ -110,12 +105,27 @@ impl Asked<'_> {
         platforms: &[Platform],
         patience: Patience,
     ) -> Result<Vec<ResolvedImage>, NotResolved> {
-        remote::resolve(self.workshop, self.reference, platforms, patience)
+        let reference = self.reference().map_err(|error| (0, error))?;
+        remote::resolve(self.workshop, &reference, platforms, patience)
     }
 
     fn remembered(&self, platforms: &[Platform]) -> Result<Vec<ResolvedImage>, NotResolved> {
-        remote::resolve_remembered(self.workshop, self.reference, platforms)
+        let reference = self.reference().map_err(|error| (0, error))?;
+        remote::resolve_remembered(self.workshop, &reference, platforms)
     }
+
+    fn reference(&self) -> Result<Reference, BaseError> {
+        remote_reference(self.workshop, self.wanted.name)
+    }
+}
+
+/// Returns the image of a registry that a name means: for one without a registry the configuration says which.
+fn remote_reference(workshop: &Workshop, name: &str) -> Result<Reference, BaseError> {
+    let named = workshop.registries.named(name);
+    named.map_err(|source| BaseError::Ambiguous {
+        name: name.to_owned(),
+        source,
+    })
 }
 
 /// Tells whether an error says that the store does not have it.
@@ -155,8 +165,10 @@ pub fn platforms_of_named(
     name: &str,
     pull: Pull,
 ) -> Result<Vec<Platform>, BaseError> {
-    let reference = reference_of(name)?;
-    let remote = |patience| remote::platforms(workshop, &reference, patience);
+    let remote = |patience| {
+        let reference = remote_reference(workshop, name)?;
+        remote::platforms(workshop, &reference, patience)
+    };
     let stored = || platforms_of_stored(&workshop.store, name);
     match pull {
         Pull::Always => remote(Patience::Needed),

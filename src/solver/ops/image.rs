@@ -2,19 +2,32 @@
 
 use std::sync::Arc;
 
-use graph::ImageSource;
+use graph::{ImageOrigin, ImageSource};
 use oci::ChainId;
 use store::{ObjectId, SnapshotId};
 
 use crate::base;
 use crate::error::StepError;
+use crate::event::Event;
 use crate::job::Workshop;
 use crate::result::{BaseLayer, Held, Output, Stack, StackLayer};
 use crate::worker::Step;
 
 /// Returns an image's files.
 pub(crate) fn run(step: &Step<'_>, source: &ImageSource) -> Result<Output, StepError> {
+    tell_resolved(step, source);
     stack(step.workshop, source).map(Output::Files)
+}
+
+/// Tells which image of a registry a name stands for, in BuildKit's words.
+fn tell_resolved(step: &Step<'_>, source: &ImageSource) {
+    if let ImageOrigin::Registry { .. } = source.origin {
+        step.workshop.events.emit(Event::Progress {
+            step: step.step_id(),
+            what: format!("resolve {}@{}", source.name, source.manifest),
+            done: true,
+        });
+    }
 }
 
 /// Returns the stack of an image's layers, which this job keeps.

@@ -1,5 +1,7 @@
 //! `FROM` a registry.
 
+use std::fs;
+
 use insta::assert_snapshot;
 use support::archive::Image;
 use support::layout::host_platform;
@@ -164,4 +166,26 @@ fn all_platforms_are_those_of_the_registrys_image() {
     let mut expected = [host_platform(), "linux/s390x".to_owned()];
     expected.sort();
     assert_eq!(platforms, expected);
+}
+
+#[test]
+fn a_name_without_a_registry_is_of_the_one_that_the_user_configured() {
+    let (bench, served) = bench_with_base();
+    let directory = bench.path("home/.config/containers");
+    fs::create_dir_all(&directory).unwrap();
+    let alias = format!("[aliases]\n\"short\" = \"{}\"\n", served.name("lib/base"));
+    fs::write(directory.join("registries.conf"), alias).unwrap();
+    bench.dockerfile("FROM short:1\nCOPY file /\n");
+    assert_eq!(bench.build(&[]).image().text("base"), host_platform());
+    let search = "unqualified-search-registries = [\"one.example\", \"two.example\"]\n";
+    fs::write(directory.join("registries.conf"), search).unwrap();
+    assert_snapshot!(bench.refusal(&[]), @r"
+    error: cannot tell which image `short:1` is
+     --> Dockerfile:1:6
+      |
+    1 | FROM short:1
+      |      ^^^^^^^
+      |
+      = caused by: `short:1` names no registry, and `unqualified-search-registries` has several: `one.example/short:1`, `two.example/short:1`
+    ");
 }

@@ -176,3 +176,34 @@ fn a_push_that_is_refused_loses_nothing() {
     assert_eq!(log.outcome(step), Some(Outcome::Cached), "{}", log.stderr);
     assert_eq!(count(&served.end(), "PUT", "/v2/me/app/manifests/1 201"), 1);
 }
+
+#[test]
+fn layers_are_in_the_registry_while_later_steps_run() {
+    needs!(Feature::Busybox);
+    let bench = bench().with_busybox();
+    let served = Served::start(&bench);
+    // The last step ends only when the base's layer and that of the step before it are there: a manifest, which
+    // would be a third blob, comes when it has ended.
+    let volume = format!("{}:/registry:ro", bench.path("registry").display());
+    bench.dockerfile(
+        "FROM base\nRUN echo first > /first\n\
+         RUN until [ $(ls /registry/blobs/sha256 | wc -l) = 2 ]; do :; done\n",
+    );
+    push(&bench, &served, &["-v", &volume]);
+    let asked = served.end();
+    // The configuration, and the layer of the last step.
+    assert_eq!(uploads(&asked), 4, "{asked:#?}");
+}
+
+#[test]
+fn a_build_that_fails_ends_what_is_pushed_meanwhile() {
+    needs!(Feature::Busybox);
+    let bench = bench().with_busybox();
+    let served = Served::start(&bench);
+    bench.dockerfile("FROM base\nRUN echo first > /first\nRUN false\n");
+    let name = served.name("me/app:1");
+    let said = bench.refusal(&["--push", "-t", &name]);
+    assert!(said.starts_with("error: RUN failed"), "{said}");
+    let asked = served.end();
+    assert_eq!(count(&asked, "PUT", "/manifests/"), 0, "{asked:#?}");
+}
