@@ -91,15 +91,21 @@ sailor() {
 }
 
 trust_authority() {
-  local directory=$work/careen-t1/config/containers/certs.d/$secured
+  local directory
+  directory=$(certificates)
   sailor mkdir -p "$directory" "$work/careen-t1/docker"
   sailor cp "$registries/ca.crt" "$directory/ca.crt"
+  # What means nothing to careen does not hinder it, and stays when it logs in.
+  # shellcheck disable=SC2016 # the user's shell expands it
+  sailor sh -c 'echo "{\"experimental\": \"true\"}" > "$DOCKER_CONFIG/config.json"'
 }
 
 log_in() { # REGISTRY
   # shellcheck disable=SC2016 # the user's shell expands it
-  sailor sh -c '"$1" login --username careen --password-stdin "$2" < "$3"' sh "$work/careen" "$1" "$registries/password" &&
-    [ "$(stat --format %a "$work/careen-t1/docker/config.json")" = 600 ]
+  sailor sh -c '"$1" login --username careen --password-stdin "$2" < "$3"' sh "$work/careen" "$1" \
+    "$registries/password" &&
+    [ "$(stat --format %a "$work/careen-t1/docker/config.json")" = 600 ] &&
+    [ "$(jq -r .experimental "$work/careen-t1/docker/config.json")" = true ]
 }
 
 is_refused() { # COMMAND…: fails as what a registry refuses does
@@ -118,30 +124,36 @@ pushed_digest() { jq -r '."containerimage.digest"' "$work/careen-t1/pushed.json"
 
 # skopeo_inspects REGISTRY: the index is there under its name, byte for byte, with both platforms.
 skopeo_inspects() {
-  sailor skopeo inspect --raw --tls-verify="$(verifies "$1")" --authfile "$work/careen-t1/docker/config.json" \
+  sailor skopeo inspect --raw --tls-verify="$(verifies "$1")" --cert-dir "$(certificates)" \
+    --authfile "$work/careen-t1/docker/config.json" \
     "docker://$1/test/hello:it" > "$work/index.json" &&
     [ "sha256:$(sha256sum < "$work/index.json" | cut -d ' ' -f 1)" = "$(pushed_digest)" ] &&
     [ "$(jq -r '[.manifests[].platform.architecture] | sort | join(",")' "$work/index.json")" = amd64,arm64 ]
 }
+
+# What skopeo and podman are told, which do not look into the user's directory of certificates when root calls them.
+certificates() { echo "$work/careen-t1/config/containers/certs.d/$secured"; }
 
 # verifies REGISTRY: says to skopeo and podman whether the registry has TLS.
 verifies() { if [ "$1" = "$secured" ]; then echo true; else echo false; fi; }
 
 skopeo_copies_from() { # REGISTRY
   sailor rm -rf "$work/careen-t1/from-registry"
-  sailor skopeo copy --quiet --all --src-tls-verify="$(verifies "$1")" --authfile "$work/careen-t1/docker/config.json" \
+  sailor skopeo copy --quiet --all --src-tls-verify="$(verifies "$1")" --src-cert-dir "$(certificates)" \
+    --authfile "$work/careen-t1/docker/config.json" \
     "docker://$1/test/hello:it" "oci:$work/careen-t1/from-registry:it"
 }
 
 skopeo_copies_to() { # REGISTRY
-  sailor skopeo copy --quiet --all --dest-tls-verify="$(verifies "$1")" --authfile "$work/careen-t1/docker/config.json" \
+  sailor skopeo copy --quiet --all --dest-tls-verify="$(verifies "$1")" --dest-cert-dir "$(certificates)" \
+    --authfile "$work/careen-t1/docker/config.json" \
     "oci:$work/careen-t1/from-registry:it" "docker://$1/test/skopeo:it"
 }
 
 podman_pulls() { # REGISTRY
   podman --root "$work/podman/root" --runroot "$work/podman/run" --storage-driver vfs pull --quiet \
-    --tls-verify="$(verifies "$1")" --cert-dir "$work/careen-t1/config/containers/certs.d/$secured" \
-    --authfile "$work/careen-t1/docker/config.json" "docker://$1/test/hello:it"
+    --tls-verify="$(verifies "$1")" --cert-dir "$(certificates)" --authfile "$work/careen-t1/docker/config.json" \
+    "docker://$1/test/hello:it"
 }
 
 # careen_reads REGISTRY: what skopeo pushed is pulled, with both platforms, and is the image that was built.
