@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn everything_that_was_sent_is_done_before_the_end() {
         let (done, all) = channel();
-        let pool = Pool::start(2, move |number: u32| drop(done.send(number * 2)));
+        let pool = Pool::start(2, move |number: u32| done.send(number * 2).unwrap());
         let sender = pool.sender();
         for number in 0..100 {
             sender.send(number).unwrap();
@@ -94,9 +94,9 @@ mod tests {
     fn whoever_waits_for_the_end_can_look_elsewhere_meanwhile() {
         let (open, gate) = channel::<()>();
         let gate = Arc::new(Mutex::new(gate));
-        let pool = Pool::start(1, move |(): ()| drop(gate.lock().unwrap().recv()));
+        let pool = Pool::start(1, move |(): ()| gate.lock().unwrap().recv().unwrap());
         pool.sender().send(()).unwrap();
         // The thread ends only because it was looked.
-        pool.finish(|| drop(open.send(())));
+        pool.finish(|| open.send(()).unwrap_or_default());
     }
 }
