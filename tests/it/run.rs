@@ -1,6 +1,7 @@
 //! `careen run`: a command on an image.
 
 mod image;
+mod registry;
 mod signal;
 mod terminal;
 
@@ -89,8 +90,8 @@ fn what_cannot_be_started_has_the_codes_of_docker() {
         "error: the image's `/etc` cannot be executed"
     );
     assert_eq!(
-        said(&["absent"], 125),
-        "error: no image `absent:latest` in the store"
+        said(&["--pull", "never", "absent"], 125),
+        "error: no such image: `absent`"
     );
     assert_eq!(
         said(&["oci:base"], 125),
