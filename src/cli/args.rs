@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod files;
 mod image;
 mod login;
 mod policy;
@@ -15,6 +16,10 @@ mod run;
 mod sandbox;
 mod transfer;
 
+pub use files::{
+    CheckBaseArguments, DiffArguments, DiffFormat, ExportArguments, RepackArguments,
+    UnpackArguments,
+};
 pub use image::{
     ImageCommand, ImageHistoryArguments, ImageInspectArguments, ImageLsArguments,
     ImagePruneArguments, ImageRmArguments, ImageTagArguments,
@@ -62,8 +67,18 @@ pub struct GlobalArguments {
 pub enum Command {
     /// Build an image from a Dockerfile
     Build(Box<BuildArguments>),
+    /// Make an image of what was changed in the files that `unpack` wrote
+    Repack(RepackArguments),
     /// Run a command on an image, to try it
     Run(Box<RunArguments>),
+    /// Tell whether a newer base of an image is there; exit code 1 says so too
+    CheckBase(CheckBaseArguments),
+    /// Tell how two images differ; exit code 1 says that they do
+    Diff(DiffArguments),
+    /// Write the files of an image into an archive
+    Export(ExportArguments),
+    /// Write the files of an image into a directory that OCI runtimes run
+    Unpack(UnpackArguments),
     /// Log in to a registry
     Login(LoginArguments),
     /// Log out of a registry

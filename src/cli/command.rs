@@ -1,15 +1,23 @@
 //! The commands, one file each.
 
 pub(crate) mod build;
+mod bundle;
 mod call;
+pub(crate) mod check_base;
+pub(crate) mod diff;
+pub(crate) mod export;
 pub(crate) mod failure;
+mod files;
 pub(crate) mod image;
 mod located;
 pub(crate) mod login;
 pub(crate) mod registry;
+pub(crate) mod repack;
 pub(crate) mod run;
 mod said;
 pub(crate) mod transfer;
+pub(crate) mod unpack;
+mod workspace;
 
 use std::collections::BTreeSet;
 

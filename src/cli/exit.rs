@@ -6,6 +6,8 @@ pub const DONE: u8 = 0;
 pub const FAILED: u8 = 1;
 /// The command line is wrong.
 pub const USAGE: u8 = 2;
+/// `careen diff` and `careen check-base`, where 1 is an answer: there is none.
+pub const NO_ANSWER: u8 = 2;
 /// This machine cannot do it.
 pub const HOST: u8 = 3;
 /// A registry refused, or could not be reached.

@@ -293,6 +293,20 @@ impl BuildOptions {
     }
 }
 
+/// Returns the platform of one image, if somebody asked for it.
+///
+/// # Errors
+///
+/// Fails when it is none.
+pub fn image_platform(
+    given: Option<&str>,
+    env: &Environment,
+) -> Result<Option<Platform>, UsageError> {
+    let text = given.or(env.default_platform.as_deref());
+    text.map(|text| parse_platform(text, &host_platform()))
+        .transpose()
+}
+
 /// Returns this machine's platform, in the words of image indexes.
 pub fn host_platform() -> Platform {
     Platform::new("linux", std::env::consts::ARCH).normalized()

@@ -23,8 +23,8 @@ pub enum Kind {
     Remote,
     /// The user, or somebody for them, ended it.
     Interrupted(u8),
-    /// A command that `careen run` could not start, with the exit code that says so.
-    Command(u8),
+    /// What an exit code of its own tells.
+    Code(u8),
     /// Ours.
     Internal,
 }
@@ -38,7 +38,7 @@ impl Kind {
             Self::Host => exit::HOST,
             Self::Remote => exit::REMOTE,
             Self::Interrupted(signal) => exit::SIGNAL.saturating_add(signal),
-            Self::Command(code) => code,
+            Self::Code(code) => code,
             Self::Internal => exit::INTERNAL,
         }
     }
@@ -46,7 +46,7 @@ impl Kind {
     /// Returns the exit code of `careen run`, whose others are the command's.
     pub fn exit_code_of_run(self) -> u8 {
         match self {
-            Self::Interrupted(_) | Self::Command(_) => self.exit_code(),
+            Self::Interrupted(_) | Self::Code(_) => self.exit_code(),
             Self::User | Self::Usage | Self::Host | Self::Remote | Self::Internal => {
                 exit::RUN_FAILED
             }
@@ -129,7 +129,7 @@ impl Report {
             | Kind::Usage
             | Kind::Host
             | Kind::Remote
-            | Kind::Command(_)
+            | Kind::Code(_)
             | Kind::Interrupted(_) => Level::ERROR,
         };
         self.render(level)

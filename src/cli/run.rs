@@ -96,7 +96,12 @@ fn builder(role: BuilderRole, mut arguments: Vec<OsString>) -> Outcome {
     };
     match &parsed.command {
         Command::Build(build) => command::build::run(build, &builder, &places, &env, &config),
-        Command::Run(run) => command::run::run(run, &builder, &places, &env),
+        Command::CheckBase(check) => command::check_base::run(check, around),
+        Command::Diff(diff) => command::diff::run(diff, around),
+        Command::Unpack(unpack) => command::unpack::run(unpack, around),
+        Command::Repack(repack) => command::repack::run(repack, around),
+        Command::Export(export) => command::export::run(export, around),
+        Command::Run(run) => command::run::run(run, around),
         Command::Transfer(command) => command::transfer::run_images(command, around),
         Command::Places(command) => command::transfer::run_places(command, around),
         Command::Image { command } => command::image::run(command, around),

@@ -45,6 +45,7 @@ pub use error::{SolveError, StepError};
 pub use event::{Event, Events, TimedEvent};
 pub use job::{Job, JobOptions, Workshop};
 pub use launch::{Launch, launch};
+pub use ops::image::stack as stack_of;
 pub use pack::{BaseLayers, LayerBlob, PackPlan, pack_layer};
 pub use registries::{Pulling, Registries};
 pub use result::{BuildResult, HistoryStep, PlatformResult, Stack};

@@ -21,6 +21,8 @@ mod export;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod instruction;
 #[cfg(test)]
 mod login;

@@ -1,6 +1,7 @@
 //! `careen run`: a command on an image.
 
 mod image;
+mod registry;
 mod signal;
 mod terminal;
 
@@ -72,13 +73,12 @@ fn what_cannot_be_started_has_the_codes_of_docker() {
     let bench = bench().with_busybox();
     let said = |arguments: &[&str], code| {
         let ended = run(&bench, arguments);
-        let first = ended
+        ended
             .error(code)
             .lines()
             .next()
             .unwrap_or_default()
-            .to_owned();
-        first
+            .to_owned()
     };
     assert_eq!(
         said(&["oci:base", "absent"], 127),
@@ -89,8 +89,8 @@ fn what_cannot_be_started_has_the_codes_of_docker() {
         "error: the image's `/etc` cannot be executed"
     );
     assert_eq!(
-        said(&["absent"], 125),
-        "error: no image `absent:latest` in the store"
+        said(&["--pull", "never", "absent"], 125),
+        "error: no such image: `absent`"
     );
     assert_eq!(
         said(&["oci:base"], 125),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::NetworkArgument;
+use super::{NetworkArgument, RegistryArguments};
 
 /// The arguments of `run`.
 #[derive(Debug, Clone, Args)]
@@ -93,6 +93,9 @@ pub struct RunArguments {
     /// Have a process that reaps others: so it is anyway
     #[arg(long)]
     pub init: bool,
+    /// How registries are reached.
+    #[command(flatten)]
+    pub registry: RegistryArguments,
     /// What docker has and careen has not.
     #[command(flatten)]
     pub refused: RefusedArguments,

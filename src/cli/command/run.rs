@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
+use std::sync::mpsc::Receiver;
 
 use oci::{Digest, ImageConfig, Platform};
 use runtime::{
@@ -17,15 +18,15 @@ use runtime::{
 };
 use solver::base::{BaseError, ResolvedImage};
 use solver::emulation::EmulationError;
-use solver::{Launch, StepError, Workshop};
+use solver::{Event, Launch, StepError, TimedEvent, Workshop};
 use store::SnapshotId;
 
 use super::failure;
-use super::located::{self, Wanted};
+use super::located::Finder;
+use super::transfer::Surroundings;
+use super::workspace;
 use crate::args::RunArguments;
-use crate::env::Environment;
 use crate::exit;
-use crate::options::Places;
 use crate::options::run::{RunOptions, detected_platform};
 use crate::report::{Kind, Report};
 use crate::run::Outcome;
@@ -68,20 +69,30 @@ pub(crate) fn is_asked(arguments: &[OsString]) -> bool {
 }
 
 /// Runs `run` in the builder.
-pub(crate) fn run(
-    arguments: &RunArguments,
-    builder: &Builder,
-    places: &Places,
-    env: &Environment,
-) -> Outcome {
+pub(crate) fn run(arguments: &RunArguments, around: Surroundings<'_>) -> Outcome {
+    let Surroundings {
+        builder,
+        places,
+        env,
+    } = around;
     let options =
         RunOptions::new(arguments, env).map_err(|error| Report::new(Kind::Usage, &error))?;
     check(&options).map_err(|error| Report::new(Kind::User, &error))?;
-    let (workshop, _events) = workshop::open(builder, places, &options.sandbox.resolver)?;
+    let registry = workspace::client((around, &arguments.registry), &[&options.image])?;
+    let (workshop, events) = workshop::open(builder, places, &options.sandbox.resolver)?;
     for warning in options.sandbox.warnings.iter().chain(&options.warnings) {
-        eprint(&format!("warning: {warning}\n"));
+        workshop.events.warn(warning.clone());
     }
-    let launched = prepare(&options, &workshop).and_then(|launch| {
+    let finder = Finder {
+        workshop: &workshop,
+        registry: &registry,
+        host: &options.host,
+        directory: &env.current_directory,
+    };
+    let prepared = prepare(&options, &finder);
+    // What the command says comes after all that is said before it.
+    show_all(&events);
+    let launched = prepared.and_then(|launch| {
         let signals = signals(arguments, builder)?;
         start(&workshop, &launch, &options, signals.as_ref())
     });
@@ -89,6 +100,15 @@ pub(crate) fn run(
         (Ok(status), _) => Ok(code_of(status)),
         (Err(_), Some(reason)) => Err(failure::interrupted(reason)),
         (Err(report), None) => Err(report),
+    }
+}
+
+/// Shows the warnings that there are.
+fn show_all(events: &Receiver<TimedEvent>) {
+    for timed in events.try_iter() {
+        if let Event::Warning { text } = timed.event {
+            eprint(&format!("warning: {text}\n"));
+        }
     }
 }
 
@@ -108,13 +128,8 @@ fn check(options: &RunOptions) -> Result<(), RunError> {
 }
 
 /// Finds the image, and works out what is to be run on it.
-fn prepare(options: &RunOptions, workshop: &Workshop) -> Result<Launch, Box<Report>> {
-    let wanted = Wanted {
-        platform: options.platform.as_ref(),
-        host: &options.host,
-        pull: options.pull,
-    };
-    let image = located::image(workshop, &options.image, &wanted)?;
+fn prepare(options: &RunOptions, finder: &Finder<'_>) -> Result<Launch, Box<Report>> {
+    let image = finder.image_to_run(&options.image, options.platform.as_ref(), options.pull)?;
     let platform = image.config.platform();
     check_platform(options, &platform)?;
     let command = options.argv(&image.config);
@@ -269,12 +284,12 @@ fn of_step(error: &StepError, launch: &Launch) -> Report {
     match error {
         StepError::Emulation(source) => of_emulation(source),
         StepError::Exec(source @ ExecError::CommandNotFound { .. }) => {
-            let mut report = Report::new(Kind::Command(exit::NOT_FOUND), source);
+            let mut report = Report::new(Kind::Code(exit::NOT_FOUND), source);
             report.title = format!("the image has no `{command}`");
             report
         }
         StepError::Exec(source @ ExecError::CommandNotExecutable { .. }) => {
-            let mut report = Report::new(Kind::Command(exit::NOT_EXECUTABLE), source);
+            let mut report = Report::new(Kind::Code(exit::NOT_EXECUTABLE), source);
             report.title = format!("the image's `{command}` cannot be executed");
             report
         }

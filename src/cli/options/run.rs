@@ -8,7 +8,7 @@ use solver::ops::exec::Volume;
 
 pub use environment::EnvironmentError;
 
-use super::{SandboxOptions, UsageError, host_platform, parse_platform, volume};
+use super::{SandboxOptions, UsageError, host_platform, image_platform, volume};
 use crate::args::{
     NetworkArgument, PullArgument, RefusedArguments, RunArguments, SandboxArguments,
 };
@@ -110,11 +110,6 @@ impl RunOptions {
     pub fn new(arguments: &RunArguments, env: &Environment) -> Result<Self, RunUsageError> {
         refuse(&arguments.refused)?;
         let host = host_platform();
-        let platform = arguments
-            .platform
-            .as_ref()
-            .or(env.default_platform.as_ref());
-        let platform = platform.map(|text| parse_platform(text, &host));
         let mut words = arguments.image_and_command.iter().cloned();
         let volumes = volume::parse_all(&arguments.volumes, env).map_err(UsageError::from)?;
         Ok(Self {
@@ -122,7 +117,7 @@ impl RunOptions {
             image: words.next().unwrap_or_default(),
             command: words.collect(),
             entrypoint: arguments.entrypoint.clone(),
-            platform: platform.transpose()?,
+            platform: image_platform(arguments.platform.as_deref(), env)?,
             host,
             pull: arguments.pull,
             env: environment::given(arguments, env)?,

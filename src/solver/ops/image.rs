@@ -31,7 +31,11 @@ fn tell_resolved(step: &Step<'_>, source: &ImageSource) {
 }
 
 /// Returns the stack of an image's layers, which this job keeps.
-pub(crate) fn stack(workshop: &Workshop, source: &ImageSource) -> Result<Stack, StepError> {
+///
+/// # Errors
+///
+/// Fails when the image's documents cannot be read.
+pub fn stack(workshop: &Workshop, source: &ImageSource) -> Result<Stack, StepError> {
     let image = base::open(workshop, source)?;
     let source = Arc::new(source.clone());
     let mut chain: Option<ChainId> = None;

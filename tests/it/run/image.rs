@@ -33,7 +33,7 @@ fn an_image_of_the_store_is_run_by_its_name() {
     let ended = run(&bench, &["--pull", "never", "example.org/app:2"]);
     assert_eq!(
         ended.error(125).lines().next(),
-        Some("error: no image `example.org/app:2` in the store")
+        Some("error: no such image: `example.org/app:2`")
     );
 }
 
@@ -82,6 +82,6 @@ fn a_platform_that_the_image_lacks_is_refused() {
     let said = ended.error(125).replace(&host_platform(), "$HOST");
     assert_eq!(
         said,
-        "error: `base` has no image for linux/s390x\n  = note: it has $HOST"
+        "error: `$BENCH/base` has no image for linux/s390x\n  = note: it has $HOST"
     );
 }
