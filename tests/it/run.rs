@@ -73,13 +73,12 @@ fn what_cannot_be_started_has_the_codes_of_docker() {
     let bench = bench().with_busybox();
     let said = |arguments: &[&str], code| {
         let ended = run(&bench, arguments);
-        let first = ended
+        ended
             .error(code)
             .lines()
             .next()
             .unwrap_or_default()
-            .to_owned();
-        first
+            .to_owned()
     };
     assert_eq!(
         said(&["oci:base", "absent"], 127),
