@@ -1,7 +1,6 @@
 //! `type=oci`: an OCI image layout (image-spec, image-layout.md), as an archive or a directory.
 //!
-//! An archive is written beside its target and renamed. A directory is added to: blobs first, then
-//! `index.json` in one rename, where images of other names stay.
+//! An archive is written beside its target and renamed. A directory is added to, as every copy into a layout does.
 
 mod directory;
 
@@ -32,15 +31,15 @@ impl Exporter for OciExporter<'_> {
     fn export(&self, result: &BuildResult, step: &ExportStep<'_>) -> Result<Exported, ExportError> {
         let set = image::assemble(result, step, self.image)?;
         set.bring_in(step)?;
-        let entries = layout::entries(&set, &self.image.names);
+        let names = &self.image.names;
         step.tell(format!("exporting {}", set.top.digest()), false);
         let into_directory = self.form == LayoutForm::Directory;
         let unchanged = if let (true, Destination::Path(path)) = (into_directory, self.destination)
         {
-            directory::write(&set, step.workshop, &entries, path)?;
+            directory::write(&set, step.workshop, names, path)?;
             false
         } else {
-            let documents = Documents::of_layout(&entries);
+            let documents = Documents::of_layout(&layout::entries(&set, names));
             archive::write(&set, step.workshop, &documents, self.destination)?
         };
         step.tell(format!("exporting {}", set.top.digest()), true);

@@ -66,7 +66,7 @@ impl ImageExporter<'_> {
         let mut names = self.image.names.clone();
         names.extend(self.publication.names_by_digest(&names, &digest));
         let target = StoreTarget::new(&workshop.store, &workshop.lease, names.clone());
-        let kept = copied(set, &target, step, &Silent);
+        let kept = copied(set, &target, workshop, &Silent);
         kept.map_err(|source| ExportError::Keep(Box::new(source)))?;
         if names.is_empty() {
             let root = layout::annotated(set.top.clone(), set.top_annotations.clone(), set.created);
@@ -92,7 +92,7 @@ impl ImageExporter<'_> {
         let target = target(step.workshop, self.publication, (repository, tags));
         let target = target.map_err(failed)?;
         step.tell(format!("pushing layers to {}", repository.name()), false);
-        let pushed = copied(set, &target, step, &Told { step });
+        let pushed = copied(set, &target, step.workshop, &Told { step });
         pushed.map_err(|source| failed(source.into()))?;
         let name = target.shown();
         step.tell(
@@ -146,22 +146,28 @@ fn target(
     Ok(tags.iter().fold(target, |target, tag| target.tag(tag)))
 }
 
-fn copied(
+/// Copies an image that was built.
+pub(crate) fn copied(
     set: &ImageSet,
     target: &dyn Target,
-    step: &ExportStep<'_>,
+    workshop: &Workshop,
     progress: &dyn CopyProgress,
 ) -> Result<(), transport::CopyError> {
-    let cancel = step.workshop.cancel.clone();
     let options = CopyOptions {
         selection: Selection::All,
         referrers: Referrers::Left,
         jobs: JOBS,
         convert: Convert::Keep,
         progress,
-        stop: Stop::new(move || cancel.is_cancelled()),
+        stop: stop_of(workshop),
     };
-    copy(&BuiltImage::new(set, step.workshop), target, &options).map(drop)
+    copy(&BuiltImage::new(set, workshop), target, &options).map(drop)
+}
+
+/// Returns what ends a copy with the job.
+pub(crate) fn stop_of(workshop: &Workshop) -> Stop {
+    let cancel = workshop.cancel.clone();
+    Stop::new(move || cancel.is_cancelled())
 }
 
 /// Tells the display what becomes of each blob.

@@ -195,6 +195,20 @@ pub enum CopyError {
         /// What is wrong with it.
         source: DocumentError,
     },
+    /// A document is not as long as its descriptor says.
+    #[error(
+        "`{digest}` of `{shown}` has {found_bytes} bytes, and its descriptor says {expected_bytes}"
+    )]
+    Size {
+        /// The source.
+        shown: String,
+        /// The document.
+        digest: String,
+        /// What the descriptor says.
+        expected_bytes: u64,
+        /// What was found.
+        found_bytes: u64,
+    },
     /// A configuration is malformed.
     #[error("the configuration `{digest}` of `{shown}` is malformed")]
     Config {

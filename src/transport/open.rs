@@ -4,6 +4,8 @@ use ::registry::Registry;
 use oci::{Platform, Reference};
 use store::{Lease, Store};
 
+mod pinned;
+
 use crate::archive::{ArchiveTarget, ImageFile};
 use crate::directory::{DirectorySource, DirectoryTarget};
 use crate::layout::{LayoutSource, LayoutTarget};
@@ -77,6 +79,14 @@ impl<'a> Context<'a> {
     }
 
     fn target(&self, location: &Location) -> Result<Box<dyn Target>, PlaceError> {
+        let target = self.place(location)?;
+        match location {
+            Location::Registry(name) | Location::Store(name) => Ok(pinned::to(name, target)),
+            _ => Ok(target),
+        }
+    }
+
+    fn place(&self, location: &Location) -> Result<Box<dyn Target>, PlaceError> {
         Ok(match location {
             Location::Registry(name) => Box::new(RegistryTarget::new(self.registry()?, name)?),
             Location::Store(name) => {

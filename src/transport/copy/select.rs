@@ -106,12 +106,28 @@ impl Reader<'_> {
             });
         }
         self.digest(&document.descriptor)?;
+        self.check_size(&document)?;
         if check::is_index(&document.bytes) {
             self.index(&document)?;
         } else {
             self.manifest(&document)?;
         }
         Ok(document)
+    }
+
+    /// Compares the size of a document with what its descriptor says: registries do.
+    fn check_size(&self, document: &Document) -> Result<(), CopyError> {
+        let found_bytes = document.bytes.len() as u64;
+        let expected_bytes = document.descriptor.size();
+        if found_bytes == expected_bytes {
+            return Ok(());
+        }
+        Err(CopyError::Size {
+            shown: self.shown(),
+            digest: document.descriptor.digest().to_string(),
+            expected_bytes,
+            found_bytes,
+        })
     }
 
     fn malformed(&self, document: &Document, source: check::DocumentError) -> CopyError {

@@ -393,3 +393,20 @@ fn what_refers_to_an_image_goes_along_if_it_is_asked_for() {
         assert_eq!(names.values().filter(named).count(), 1);
     }
 }
+
+#[test]
+fn an_index_that_says_another_size_of_a_manifest_is_refused() {
+    let fixture = Fixture::new();
+    let layout = Layout::create(&fixture.path("wrong"));
+    let mut image = layout.image("linux", "amd64", None);
+    let size = image.size();
+    image.set_size(size + 1);
+    let index = oci::descriptor::to_canonical_json(&oci::descriptor::new_index(vec![image]));
+    let index = layout.blob(OCI_INDEX, &index);
+    layout.name(&[(&index, "1")]);
+    let refused = fixture.copy("oci:wrong:1", "store:x", &options(Selection::All, &Silent));
+    assert!(
+        matches!(refused, Err(CopyError::Size { found_bytes, .. }) if found_bytes == size),
+        "{refused:?}"
+    );
+}

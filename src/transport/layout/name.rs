@@ -18,6 +18,19 @@ pub struct OtherDigest {
     found: String,
 }
 
+impl OtherDigest {
+    /// Compares an image with the digest that its place names.
+    pub(crate) fn check(expected: &Digest, image: &Descriptor) -> Result<(), Self> {
+        if expected.as_str() == image.digest().as_ref() {
+            return Ok(());
+        }
+        Err(Self {
+            expected: expected.clone(),
+            found: image.digest().to_string(),
+        })
+    }
+}
+
 /// What an image is called in `index.json`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum EntryName {
@@ -77,13 +90,7 @@ impl EntryName {
                 annotations.insert(ANNOTATION_IMAGE_NAME.to_owned(), name.to_string());
                 annotations.insert(ANNOTATION_REF_NAME.to_owned(), tag);
             }
-            Self::Digest(expected) if expected.as_str() == root.digest().as_ref() => {}
-            Self::Digest(expected) => {
-                return Err(OtherDigest {
-                    expected: expected.clone(),
-                    found: root.digest().to_string(),
-                });
-            }
+            Self::Digest(expected) => OtherDigest::check(expected, root)?,
         }
         Ok(descriptor::with_annotations(top, &annotations))
     }

@@ -102,14 +102,17 @@ impl LayoutTarget {
             path: path.to_owned(),
             selector: selector.clone(),
         };
-        Self::new(path, vec![selector.into()], (location.to_string(), stop))
+        let target = Self::new(path, vec![selector.into()], (location.to_string(), stop))?;
+        target.layout.check_is_layout()?;
+        Ok(target)
     }
 
-    /// Opens a layout for an image that gets names, the whole of each and its tag.
+    /// Opens a layout for an image that gets names, the whole of each and its tag; whatever else is in the directory
+    /// stays there.
     ///
     /// # Errors
     ///
-    /// As [`Self::open`].
+    /// Fails when the directory cannot be made or written to.
     pub fn named(path: &Path, names: &[Reference], stop: &Stop) -> Result<Self, LayoutError> {
         let named = EntryName::of(names);
         Self::new(path, named, (format!("oci:{}", path.display()), stop))
@@ -124,10 +127,8 @@ impl LayoutTarget {
             path: path.to_owned(),
             source,
         })?;
-        let layout = Locked::open(path, stop)?;
-        layout.check_is_layout()?;
         Ok(Self {
-            layout,
+            layout: Locked::open(path, stop)?,
             names,
             shown,
             stop: stop.clone(),

@@ -146,6 +146,12 @@ fn what_cannot_be_copied_is_said_and_leaves_nothing() {
     error: cannot write `dir:$BENCH/full`
       = caused by: `$BENCH/full` is not empty and has no image in it
     ");
+    let other = format!("store:app@{}", oci::Digest::of(b"another"));
+    let refused = said("oci:base", &other, 1);
+    assert!(
+        refused.contains("and the place is for `sha256:"),
+        "{refused}"
+    );
     let blobs = fs::read_dir(bench.path("base/blobs/sha256")).unwrap();
     let largest = blobs
         .map(|entry| entry.unwrap().path())
