@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod files;
 mod image;
+mod index;
 mod login;
 mod policy;
 mod registry;
@@ -23,6 +24,11 @@ pub use files::{
 pub use image::{
     ImageCommand, ImageHistoryArguments, ImageInspectArguments, ImageLsArguments,
     ImagePruneArguments, ImageRmArguments, ImageTagArguments,
+};
+pub use index::{
+    ImagetoolsCommand, ImagetoolsCreateArguments, ImagetoolsInspectArguments, ManifestAccess,
+    ManifestAddArguments, ManifestAnnotateArguments, ManifestCommand, ManifestCreateArguments,
+    ManifestInspectArguments, ManifestPushArguments, ManifestRmArguments, MergeArguments,
 };
 pub use login::{LoginArguments, LogoutArguments};
 pub use policy::{BuildxArguments, PolicyArguments};
@@ -101,6 +107,20 @@ pub enum Command {
         #[command(subcommand)]
         command: RegistryCommand,
     },
+    /// Work with indexes and images, wherever they are
+    Imagetools {
+        /// What is to be done with them.
+        #[command(subcommand)]
+        command: ImagetoolsCommand,
+    },
+    /// Put an index together step by step
+    Manifest {
+        /// What is to be done with the list.
+        #[command(subcommand)]
+        command: ManifestCommand,
+    },
+    /// Make one index of archives that several machines made
+    Merge(MergeArguments),
     /// List the images of the store
     Images(ImageLsArguments),
     /// Take names away, and remove the images that have none left

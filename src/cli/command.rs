@@ -9,6 +9,7 @@ pub(crate) mod export;
 pub(crate) mod failure;
 mod files;
 pub(crate) mod image;
+pub(crate) mod index;
 mod located;
 pub(crate) mod login;
 pub(crate) mod registry;
@@ -62,6 +63,13 @@ pub(crate) fn check(
         _ => Ok(()),
     };
     transfer.map_err(|error| Report::new(Kind::Usage, &error))?;
+    let index = match &parsed.command {
+        Command::Imagetools { command } => index::check_imagetools(command, env),
+        Command::Manifest { command } => index::check_manifest(command, env),
+        Command::Merge(merge) => index::check_merge(merge, env),
+        _ => Ok(()),
+    };
+    index.map_err(|error| Report::new(Kind::Usage, &error))?;
     if let Command::Run(run) = &parsed.command {
         RunOptions::new(run, env).map_err(|error| Report::new(Kind::Usage, &error))?;
     }

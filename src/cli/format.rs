@@ -82,8 +82,13 @@ pub(crate) fn titles(names: &[(&str, &str)]) -> Value {
 
 /// Writes a result to standard output.
 pub(crate) fn print(text: &str) {
+    print_bytes(text.as_bytes());
+}
+
+/// Writes a result that need not be text to standard output.
+pub(crate) fn print_bytes(bytes: &[u8]) {
     // Whoever closes our output has read what they wanted.
-    drop(io::stdout().lock().write_all(text.as_bytes()));
+    drop(io::stdout().lock().write_all(bytes));
 }
 
 #[cfg(test)]

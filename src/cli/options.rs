@@ -22,6 +22,7 @@ mod allow;
 mod call;
 pub mod context;
 mod hosts;
+pub(crate) mod index;
 mod limits;
 mod plan;
 mod policy;

@@ -211,18 +211,17 @@ fn json(value: &Value, style: JsonStyle) -> String {
     let json = value.to_json();
     match style {
         JsonStyle::Compact => json.to_string(),
-        JsonStyle::Indented => indented(&json, 2),
+        JsonStyle::Indented => indented(&json, "  "),
     }
 }
 
-/// Returns JSON on lines of its own, as Go's `MarshalIndent` has it with so many spaces.
+/// Returns JSON on lines of its own, as Go's `MarshalIndent` has it with this indent.
 #[expect(
     clippy::missing_panics_doc,
     reason = "a JSON value is always written to memory"
 )]
-pub fn indented(json: &serde_json::Value, width: usize) -> String {
+pub fn indented(json: &serde_json::Value, indent: &str) -> String {
     let mut bytes = Vec::new();
-    let indent = " ".repeat(width);
     let mut serializer =
         Serializer::with_formatter(&mut bytes, PrettyFormatter::with_indent(indent.as_bytes()));
     serde::Serialize::serialize(json, &mut serializer).expect("a JSON value is written to memory");

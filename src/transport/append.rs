@@ -27,7 +27,7 @@ use oci::check;
 use oci::descriptor::platform_of;
 use oci::{Descriptor, Digest};
 
-use crate::combine::{index_of, replaced};
+use crate::combine::{Additions, index_of, replaced};
 use crate::place::{Document, PlaceError};
 use crate::stop::Stop;
 
@@ -38,7 +38,7 @@ mod store;
 mod tests;
 
 pub use layout::LayoutTag;
-pub use registry::RegistryTag;
+pub use registry::{RegistryTag, is_blob_not_seen};
 pub use store::StoreTag;
 
 /// How long a waiting thread does not look whether it is to stop.
@@ -173,7 +173,7 @@ pub struct Appended {
 /// Fails when the tag cannot be read or written, or others change it each time.
 pub fn append(
     tag: &dyn Tag,
-    additions: &[Descriptor],
+    additions: &Additions,
     pace: &Pace,
     stop: &Stop,
 ) -> Result<Appended, AppendError> {
@@ -208,9 +208,28 @@ pub fn append(
     })
 }
 
+/// Returns the index that [`append`] would write now.
+///
+/// # Errors
+///
+/// Fails when the tag cannot be read.
+pub fn appended_to(tag: &dyn Tag, additions: &Additions) -> Result<Document, AppendError> {
+    let mut appending = Appending {
+        tag,
+        additions,
+        pace: &Pace::default(),
+        stop: &Stop::never(),
+        before: Vec::new(),
+        late: None,
+        failure: None,
+    };
+    let found = tag.read().map_err(|error| appending.read_failed(error))?;
+    appending.with_additions(found.as_ref())
+}
+
 struct Appending<'a> {
     tag: &'a dyn Tag,
-    additions: &'a [Descriptor],
+    additions: &'a Additions,
     pace: &'a Pace,
     stop: &'a Stop,
     /// What was there for the platforms that are added, before it was replaced.
@@ -258,35 +277,36 @@ impl Appending<'_> {
 
     /// Returns the index of what the tag names, with what is added.
     fn with_additions(&mut self, found: Option<&Document>) -> Result<Document, AppendError> {
+        let Additions {
+            entries: additions,
+            annotations,
+        } = self.additions;
         let Some(found) = found else {
-            return Ok(index_of(self.additions.to_vec(), &BTreeMap::new()));
+            return Ok(index_of(additions.clone(), annotations));
         };
         let entries = self.entries(found)?;
-        let is_ours = |entry: &&Descriptor| {
-            self.additions
-                .iter()
-                .any(|new| new.digest() == entry.digest())
-        };
-        let replaced_ones = entries
+        let is_ours =
+            |entry: &Descriptor| additions.iter().any(|new| new.digest() == entry.digest());
+        let before = entries
             .iter()
             .filter(|entry| !is_ours(entry) && self.is_for_ours(entry));
-        let before: Vec<_> = replaced_ones
-            .map(|entry| entry.digest().to_string())
-            .collect();
+        let before: Vec<_> = before.map(|entry| entry.digest().to_string()).collect();
         self.before.extend(before);
         // An image has annotations of its own, which are not the index's.
         let index = check::parse_index(&found.bytes).ok();
-        let annotations = index
+        let said = index
+            .as_ref()
             .and_then(|index| index.annotations().clone())
             .unwrap_or_default();
-        let all_there = self.additions.iter().all(|new| entries.contains(new));
-        if all_there && check::is_index(&found.bytes) {
+        let mut said: BTreeMap<_, _> = said.into_iter().collect();
+        let is_said = annotations
+            .iter()
+            .all(|(key, value)| said.get(key) == Some(value));
+        if index.is_some() && is_said && additions.iter().all(|new| entries.contains(new)) {
             return Ok(found.clone());
         }
-        Ok(index_of(
-            replaced(&entries, self.additions),
-            &annotations.into_iter().collect(),
-        ))
+        said.extend(annotations.clone());
+        Ok(index_of(replaced(&entries, additions), &said))
     }
 
     fn entries(&self, found: &Document) -> Result<Vec<Descriptor>, AppendError> {
@@ -299,6 +319,7 @@ impl Appending<'_> {
         let platform =
             |entry: &Descriptor| platform_of(entry).map(|platform| platform.normalized());
         self.additions
+            .entries
             .iter()
             .any(|new| platform(new) == platform(entry))
     }
@@ -350,6 +371,7 @@ impl Appending<'_> {
         };
         let images = self
             .additions
+            .entries
             .iter()
             .filter(|new| !check::is_attestation(new));
         Ok(images.into_iter().all(is_there))

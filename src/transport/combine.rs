@@ -74,6 +74,8 @@ pub struct Entry {
     pub descriptor: Descriptor,
     /// Which source has it, counted from 0; none where the target has it.
     source: Option<usize>,
+    /// The further sources that have it.
+    others: Vec<usize>,
 }
 
 /// An index that is being made.
@@ -84,6 +86,15 @@ pub struct Combination<'a> {
     annotations: BTreeMap<String, String>,
     /// The only source, as it is, as long as nothing was changed.
     whole: Option<Document>,
+}
+
+/// What is added to an index.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Additions {
+    /// The entries.
+    pub entries: Vec<Descriptor>,
+    /// What is said of the index itself.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// A platform that several entries are for.
@@ -116,29 +127,26 @@ impl<'a> Combination<'a> {
         self.sources.push(source);
         let at = Some(self.sources.len() - 1);
         for descriptor in entries_of(source, &root)? {
-            self.push(Entry {
-                descriptor,
-                source: at,
-            });
+            self.push(descriptor, at);
         }
         self.whole = is_first.then_some(root);
         Ok(())
     }
 
     /// Adds an entry, unless its manifest is there.
-    fn push(&mut self, entry: Entry) {
-        let known = self
-            .entries
-            .iter_mut()
-            .find(|known| known.descriptor.digest() == entry.descriptor.digest());
-        match known {
-            None => self.entries.push(entry),
-            Some(known) if known.descriptor.platform().is_none() => {
-                known
-                    .descriptor
-                    .set_platform(entry.descriptor.platform().clone());
-            }
-            Some(_) => {}
+    fn push(&mut self, descriptor: Descriptor, source: Option<usize>) {
+        let is_it = |known: &&mut Entry| known.descriptor.digest() == descriptor.digest();
+        let Some(known) = self.entries.iter_mut().find(is_it) else {
+            self.entries.push(Entry {
+                descriptor,
+                source,
+                others: Vec::new(),
+            });
+            return;
+        };
+        known.others.extend(source);
+        if known.descriptor.platform().is_none() {
+            known.descriptor.set_platform(descriptor.platform().clone());
         }
     }
 
@@ -238,6 +246,27 @@ impl<'a> Combination<'a> {
             .filter(|root| any || check::is_index(&root.bytes))
     }
 
+    /// Returns the platforms whose image several sources have, the same one.
+    pub fn repeated(&self) -> Vec<Duplicate> {
+        let shown = |at: &usize| self.sources.get(*at).map(|source| source.shown());
+        let repeated = self
+            .entries
+            .iter()
+            .filter(|entry| !is_attestation(&entry.descriptor));
+        let repeated = repeated.filter_map(|entry| {
+            Some(Duplicate {
+                platform: platform_of(&entry.descriptor)?,
+                sources: entry
+                    .source
+                    .iter()
+                    .chain(&entry.others)
+                    .filter_map(shown)
+                    .collect(),
+            })
+        });
+        repeated.filter(|known| known.sources.len() > 1).collect()
+    }
+
     /// Returns the index: of Docker's media type where all images are, and nothing is said of it.
     ///
     /// # Errors
@@ -261,6 +290,15 @@ impl<'a> Combination<'a> {
             return Err(CombineError::DockerAnnotations);
         }
         Ok(document)
+    }
+
+    /// Returns what is to be added to an index that is there.
+    pub fn additions(&self) -> Additions {
+        let entries = self.entries.iter().map(|entry| entry.descriptor.clone());
+        Additions {
+            entries: entries.collect(),
+            annotations: self.annotations.clone(),
+        }
     }
 
     /// Puts the images at a target, without a name. Those of sources that `is_there` says to be in the same

@@ -32,9 +32,10 @@ mod testing;
 
 pub use append::{
     AppendError, Appended, LayoutTag, Pace, RegistryTag, StoreTag, Tag, Written, append,
+    appended_to, is_blob_not_seen,
 };
 pub use archive::{ArchiveSource, ArchiveTarget, ArchivedImage, ImageArchive, ImageFile};
-pub use combine::{Combination, CombineError, Duplicate, Entry, annotated};
+pub use combine::{Additions, Combination, CombineError, Duplicate, Entry, annotated};
 pub use copy::{
     Convert, CopyError, CopyOptions, CopyProgress, CopyReport, LeftOut, Referrers, Selection,
     Silent, copy, platform_of_manifest, platforms_of_root,

@@ -11,6 +11,8 @@ pub(crate) mod rm;
 pub(crate) mod tag;
 mod tree;
 
+pub(in crate::command) use inspect::run_config;
+
 use crate::args::ImageCommand;
 use crate::command::transfer::{self, Surroundings};
 use crate::options::host_platform;

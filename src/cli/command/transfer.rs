@@ -33,7 +33,7 @@ use crate::report::{Kind, Report};
 use crate::run::Outcome;
 use crate::workshop;
 
-use progress::{Lines, Words};
+pub(super) use progress::{Lines, Words, note};
 
 /// How many blobs are copied at the same time.
 const JOBS: usize = 4;
@@ -84,7 +84,7 @@ pub(crate) struct Carrier {
 
 impl Carrier {
     /// Opens the store.
-    fn open(around: Surroundings<'_>) -> Result<Self, Box<Report>> {
+    pub(super) fn open(around: Surroundings<'_>) -> Result<Self, Box<Report>> {
         let store = workshop::open_store(around.builder, around.places)?;
         let lease = store
             .lease()
@@ -102,7 +102,7 @@ impl Carrier {
     }
 
     /// Opens the store, and a client of registries.
-    fn with_registries(
+    pub(super) fn with_registries(
         around: Surroundings<'_>,
         options: &RegistryOptions,
     ) -> Result<Self, Box<Report>> {
@@ -135,16 +135,20 @@ impl Carrier {
         found.map_err(|error| self.of_find(&error))
     }
 
-    fn source(&self, location: &Location) -> Result<Box<dyn Source>, Box<Report>> {
+    pub(super) fn source(&self, location: &Location) -> Result<Box<dyn Source>, Box<Report>> {
         transport::open_source(location, &self.context()).map_err(|error| self.of_open(&error))
     }
 
-    fn target(&self, location: &Location) -> Result<Box<dyn Target>, Box<Report>> {
+    pub(super) fn target(&self, location: &Location) -> Result<Box<dyn Target>, Box<Report>> {
         transport::open_target(location, &self.context()).map_err(|error| self.of_open(&error))
     }
 
     /// Returns how images are copied unless something else is asked for.
-    fn options<'a>(&self, selection: Selection, progress: &'a dyn CopyProgress) -> CopyOptions<'a> {
+    pub(super) fn options<'a>(
+        &self,
+        selection: Selection,
+        progress: &'a dyn CopyProgress,
+    ) -> CopyOptions<'a> {
         CopyOptions {
             selection,
             referrers: Referrers::Left,

@@ -1,12 +1,15 @@
 //! A tag of a registry.
 
-use ::registry::{Access, Expect, Registry, RegistryError, Repository, Selector};
+use ::registry::{Access, Expect, Failure, Registry, RegistryError, Repository, Selector};
 use oci::{Descriptor, Digest, Reference};
 
 use super::{Tag, Written};
 use crate::combine::entries_of;
 use crate::place::{Document, PlaceError};
 use crate::registry::RegistrySource;
+
+/// What a registry says of a manifest that names what it does not have (distribution-spec, "Error Codes").
+const BLOB_UNKNOWN: &str = "MANIFEST_BLOB_UNKNOWN";
 
 /// A tag of a registry. What is written is tried once: what is tried again later would be too late.
 #[derive(Debug, Clone)]
@@ -52,9 +55,7 @@ impl RegistryTag {
         {
             Ok(()) => Ok(Written::Yes),
             Err(error) if error.is_changed() => Ok(Written::Changed),
-            Err(error) if error.is_unreachable() || error.is_rate_limited() => {
-                Ok(Written::NotNow(error.into()))
-            }
+            Err(error) if is_for_the_moment(&error) => Ok(Written::NotNow(error.into())),
             Err(error) => Err(error),
         }
     }
@@ -99,5 +100,22 @@ impl Tag for RegistryTag {
         let refused = self.put(&Selector::Digest(digest), index, Expect::Digest(&other));
         // Whatever else went wrong, nothing is known of the registry then.
         matches!(refused, Ok(Written::Changed))
+    }
+}
+
+/// Tells whether the same may be taken a moment later.
+fn is_for_the_moment(error: &RegistryError) -> bool {
+    error.is_unreachable() || error.is_rate_limited() || is_blob_not_seen(error)
+}
+
+/// Tells whether a registry does not see what a manifest names. Some do not for a moment, when another client has just
+/// put the same there.
+pub fn is_blob_not_seen(error: &RegistryError) -> bool {
+    match &error.failure {
+        Failure::Refused(refusal) => refusal
+            .errors
+            .iter()
+            .any(|error| error.code == BLOB_UNKNOWN),
+        _ => false,
     }
 }

@@ -110,8 +110,15 @@ const PACE: Pace = Pace {
     tries: 30,
 };
 
+fn entries(entries: &[Descriptor]) -> Additions {
+    Additions {
+        entries: entries.to_vec(),
+        ..Additions::default()
+    }
+}
+
 fn add(tag: &dyn Tag, additions: &[Descriptor]) -> Appended {
-    append(tag, additions, &PACE, &Stop::never()).unwrap()
+    append(tag, &entries(additions), &PACE, &Stop::never()).unwrap()
 }
 
 /// Adds two platforms to each of so many tags, all at the same time.
@@ -203,7 +210,13 @@ fn what_another_wrote_over_is_added_again() {
         window: Duration::from_millis(10),
         ..PACE
     };
-    let appended = append(&tag, &[image("ours", "amd64")], &pace, &Stop::never()).unwrap();
+    let appended = append(
+        &tag,
+        &entries(&[image("ours", "amd64")]),
+        &pace,
+        &Stop::never(),
+    )
+    .unwrap();
     assert_eq!(appended.tries, 2);
     assert_eq!(tag.0.platforms(), ["linux/amd64", "linux/arm64"]);
 }
@@ -246,9 +259,18 @@ fn what_an_index_says_of_itself_stays() {
     let tag = Memory::new(Compares::Yes);
     let said: BTreeMap<_, _> = [("a".to_owned(), "b".to_owned())].into();
     *tag.named() = Some(index_of(vec![image("one", "amd64")], &said));
-    add(&tag, &[image("two", "arm64")]);
-    let index = check::parse_index(&tag.read().unwrap().unwrap().bytes).unwrap();
-    assert_eq!(index.annotations().clone().unwrap()["a"], "b");
+    let additions = Additions {
+        entries: vec![image("two", "arm64")],
+        annotations: [("c".to_owned(), "d".to_owned())].into(),
+    };
+    let expected = appended_to(&tag, &additions).unwrap();
+    append(&tag, &additions, &PACE, &Stop::never()).unwrap();
+    let document = tag.read().unwrap().unwrap();
+    assert_eq!(document, expected);
+    let index = check::parse_index(&document.bytes).unwrap();
+    let said: BTreeMap<_, _> = index.annotations().clone().unwrap().into_iter().collect();
+    let expected = [("a", "b"), ("c", "d")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+    assert_eq!(said, expected.into());
 }
 
 #[test]
@@ -262,7 +284,13 @@ fn a_write_that_fails_for_the_moment_is_tried_again_and_not_for_ever() {
         tries: 2,
         ..PACE
     };
-    let error = append(&tag, &[image("two", "arm64")], &pace, &Stop::never()).unwrap_err();
+    let error = append(
+        &tag,
+        &entries(&[image("two", "arm64")]),
+        &pace,
+        &Stop::never(),
+    )
+    .unwrap_err();
     assert_eq!(
         chain(&error),
         "cannot write `memory:1`: the registry has a bad day"
@@ -307,7 +335,7 @@ fn who_always_comes_too_late_says_so_and_who_is_stopped_stops() {
         ..PACE
     };
     let run = |stop: Stop| {
-        append(&tag, &[image("one", "amd64")], &pace, &stop)
+        append(&tag, &entries(&[image("one", "amd64")]), &pace, &stop)
             .unwrap_err()
             .to_string()
     };

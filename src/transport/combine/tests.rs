@@ -91,6 +91,16 @@ fn images_of_several_places_become_one_index() {
         ]
     );
     assert_eq!(combination.duplicates(), []);
+    let repeated: Vec<_> = combination
+        .repeated()
+        .iter()
+        .map(|one| one.platform.to_string())
+        .collect();
+    assert_eq!(repeated, ["linux/arm64", "linux/amd64"]);
+    assert_eq!(
+        combination.repeated()[0].sources,
+        [arm.shown(), many.shown()]
+    );
 }
 
 #[test]

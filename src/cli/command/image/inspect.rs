@@ -87,7 +87,7 @@ impl Format {
     fn show(&self, images: &[(&String, Value)]) -> Result<String, Box<Report>> {
         let Self::Template(templates) = self else {
             let list = Json::Array(images.iter().map(|(_, value)| value.to_json()).collect());
-            return Ok(template::indented(&list, 4) + "\n");
+            return Ok(template::indented(&list, "    ") + "\n");
         };
         let (declared, raw) = templates.as_ref();
         let mut text = String::new();
@@ -225,7 +225,7 @@ fn descriptor(descriptor: &Descriptor) -> Struct {
         )
 }
 
-fn run_config(config: &RunConfig) -> Struct {
+pub(in crate::command) fn run_config(config: &RunConfig) -> Struct {
     let set = |names: &BTreeSet<String>| {
         let empty = || Value::from(Map::new(BTreeMap::new()));
         if names.is_empty() {

@@ -23,7 +23,7 @@ struct NotDone {
 
 impl Carrier {
     /// Reports a failure, whoever's it is.
-    pub(super) fn of(&self, error: &(dyn Error + 'static)) -> Box<Report> {
+    pub(in crate::command) fn of(&self, error: &(dyn Error + 'static)) -> Box<Report> {
         if let Some(reason) = self.cancel.reason() {
             return failure::interrupted(reason);
         }

@@ -10,7 +10,7 @@ const SHOWN_DIGITS: usize = 12;
 
 /// What is said of a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Words {
+pub(in crate::command) enum Words {
     /// As `docker pull` says it.
     Pull,
     /// As `docker push` says it.
@@ -23,7 +23,7 @@ pub(super) enum Words {
 
 /// Writes the lines.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(in crate::command) struct Lines {
     words: Words,
     /// The repository that the source is, from which a registry takes blobs itself.
     from: Option<String>,
@@ -31,13 +31,13 @@ pub(super) struct Lines {
 
 impl Lines {
     /// Chooses the words.
-    pub(super) fn new(words: Words) -> Self {
+    pub(in crate::command) fn new(words: Words) -> Self {
         Self { words, from: None }
     }
 
     /// Says where a registry takes blobs from.
     #[must_use]
-    pub(super) fn mounted_from(mut self, from: Option<String>) -> Self {
+    pub(in crate::command) fn mounted_from(mut self, from: Option<String>) -> Self {
         self.from = from;
         self
     }
@@ -70,7 +70,7 @@ impl Lines {
 }
 
 /// Writes a line to standard error.
-pub(super) fn note(line: &str) {
+pub(in crate::command) fn note(line: &str) {
     // Standard error is gone; there is nobody to tell.
     drop(writeln!(io::stderr(), "{line}"));
 }
