@@ -77,6 +77,17 @@ http:
 EOT
 }
 
+# Starts careen's own registry, as an ordinary user.
+start_own_registry() {
+  as_user careen-t1 "$work/careen" registry serve --dir "$work/careen-t1/registry" --listen 127.0.0.1:0 \
+    > "$registries/own.address" 2> "$registries/own.log" &
+  registry_pids+=($!)
+  wait_for_file "$registries/own.address" || return 1
+  # check_registries reads it by its name.
+  # shellcheck disable=SC2034
+  own=$(cat "$registries/own.address")
+}
+
 stop_registries() {
   [ ${#registry_pids[@]} -gt 0 ] || return 0
   kill "${registry_pids[@]}"
@@ -156,6 +167,17 @@ podman_pulls() { # REGISTRY
     "docker://$1/test/hello:it"
 }
 
+podman_pushes() { # REGISTRY
+  podman --root "$work/podman/root" --runroot "$work/podman/run" --storage-driver vfs push --quiet \
+    --tls-verify="$(verifies "$1")" --cert-dir "$(certificates)" --authfile "$work/careen-t1/docker/config.json" \
+    "$1/test/hello:it" "docker://$1/test/podman:it"
+}
+
+# careen_runs REGISTRY: what podman pushed is pulled and runs.
+careen_runs() {
+  sailor "$work/careen" run --rm --pull always "$1/test/podman:it" hello | grep -q .
+}
+
 # careen_reads REGISTRY: what skopeo pushed is pulled, with both platforms, and is the image that was built.
 careen_reads() {
   sailor "$work/careen" pull --quiet --platform "$platforms" "$1/test/skopeo:it" &&
@@ -163,9 +185,23 @@ careen_reads() {
     [ "$(sailor "$work/careen" digest "$1/test/skopeo:it")" = "$(pushed_digest)" ]
 }
 
-# uploads NAME: how many blobs a registry of ours was sent; the log has a line for each request.
+# uploads NAME: how many blobs a registry was sent; the log has a line for each request.
 uploads() {
-  grep -c '"PUT /v2/.*/blobs/uploads/' "$registries/$1.log" || true
+  grep -c '\(^[0-9.:]* \|"\)PUT /v2/.*/blobs/uploads/' "$registries/$1.log" || true
+}
+
+# asks_for_one_platform NAME REGISTRY: a pull for arm64 asks for the index, one manifest and the blobs of that alone.
+asks_for_one_platform() {
+  local begun wanted asked
+  begun=$(wc -l < "$registries/$1.log")
+  as_user careen-t1 XDG_DATA_HOME="$work/careen-t1/store-of-$1" XDG_CONFIG_HOME="$work/careen-t1/config" \
+    DOCKER_CONFIG="$work/careen-t1/docker" "$work/careen" pull --quiet --platform linux/arm64 "$2/test/hello:it" &&
+    wanted=$(jq -r '.manifests[] | select(.platform.architecture == "arm64") | .digest' "$work/index.json") &&
+    asked=$(tail -n "+$((begun + 1))" "$registries/$1.log" |
+      grep -o '/v2/test/hello/[a-z]*/sha256:[0-9a-f]*' | sort -u) &&
+    sailor "$work/careen" manifest inspect "$2/test/hello@$wanted" |
+      jq -r --arg wanted "$wanted" '"/v2/test/hello/manifests/\($wanted)",
+        (.config, .layers[] | "/v2/test/hello/blobs/\(.digest)")' | sort -u | diff - <(printf '%s\n' "$asked")
 }
 
 pushes_nothing_again() { # NAME REGISTRY
@@ -179,16 +215,21 @@ check_registries() {
   lay_out_registries
   start_registries
   trust_authority
+  check "an ordinary user serves a registry" start_own_registry
   check "a registry with a password refuses whoever has none" is_refused push_hello "$secured"
   check "a registry with a token server refuses whoever has none" is_refused push_hello "$tokens"
-  for name in plain secured tokens; do
+  for name in plain own secured tokens; do
     registry=${!name}
-    [ "$name" = plain ] || check "careen logs in to the $name registry" log_in "$registry"
+    [ "$name" = plain ] || [ "$name" = own ] || check "careen logs in to the $name registry" log_in "$registry"
     check "careen pushes two platforms to the $name registry" push_hello "$registry"
     check "skopeo inspects the index in the $name registry" skopeo_inspects "$registry"
     check "a second push to the $name registry sends no blob" pushes_nothing_again "$name" "$registry"
     check "skopeo copies it from the $name registry" skopeo_copies_from "$registry"
     check "podman pulls it from the $name registry" podman_pulls "$registry"
+    check "podman pushes it to the $name registry" podman_pushes "$registry"
+    check "careen runs what podman pushed to the $name registry" careen_runs "$registry"
+    check "a pull for one platform asks the $name registry for no blob of another" \
+      asks_for_one_platform "$name" "$registry"
     check "skopeo copies it to the $name registry" skopeo_copies_to "$registry"
     check "careen reads what skopeo wrote to the $name registry" careen_reads "$registry"
   done
