@@ -161,7 +161,7 @@ impl Report {
         } else {
             text.push_str(&indented(&details, 1));
         }
-        text
+        escaped(&text)
     }
 
     fn details(&self) -> Vec<(&'static str, &str)> {
@@ -173,6 +173,21 @@ impl Report {
         let help = self.help.iter().map(|help| ("help", help.as_str()));
         causes.chain(notes).chain(help).collect()
     }
+}
+
+/// Makes visible what a terminal would obey, or show in another order: texts of errors have words of strangers.
+fn escaped(text: &str) -> String {
+    let is_obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    let turns_around = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_obeyed(character) || turns_around(character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
 }
 
 fn plain(groups: &[Group<'_>]) -> String {
@@ -250,6 +265,20 @@ mod tests {
           = note: build context: /home/ana/site
           = help: a path with a similar name exists: `requirements.txt`
         ");
+    }
+
+    #[test]
+    fn what_a_stranger_says_moves_no_cursor() {
+        let report = Report {
+            place: None,
+            title: "read `\u{1b}[2J`".to_owned(),
+            causes: vec!["a\rb\u{9b}c\u{202e}d\te\nf".to_owned()],
+            ..report()
+        };
+        let text = report.to_text();
+        let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t') || c == '\u{202e}';
+        assert!(!text.contains(obeyed), "{text:?}");
+        assert!(text.contains("a\\rb\\u{9b}c\\u{202e}d\te\n"), "{text}");
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,14 +9,18 @@ use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ureq::http;
-use ureq::{Agent, AsSendBody, Proxy, SendBody, Timeout};
+use ureq::unversioned::transport::DefaultConnector;
+use ureq::{Agent, AsSendBody, Proxy, SendBody};
 
-use crate::error::{FetchError, Phase};
+use crate::error::FetchError;
+use crate::failure::{failure, inside, protocol};
 use crate::hop::{Hop, SentBody};
 use crate::limits::{
     ANSWER_LIMIT, CONNECT_LIMIT, HEAD_LIMIT_BYTES, REDIRECT_LIMIT, RESOLVE_LIMIT, SILENCE_LIMIT,
 };
+use crate::pace::Pace;
 use crate::proxy::Proxies;
+use crate::reach::{Guard, Map, Reach, Zones, zone};
 use crate::request::{Body, BodyGoes, Downgrade, Request, Response, Tls};
 use crate::retry::{Attempts, RetryPolicy};
 use crate::tls::{ClientError, tls_config};
@@ -82,9 +85,10 @@ pub struct Client {
 /// What the client and the thread that notices the end of the job have in common.
 struct Shared {
     options: ClientOptions,
-    /// One agent for each way in which connections are protected: no connection made in one way is used in another.
-    /// Any thread that sends a request may be the first to need one.
-    agents: Mutex<BTreeMap<Tls, Agent>>,
+    /// One agent for each way in which connections are protected, and for where they may lead: no connection made in
+    /// one way is used in another. Any thread that sends a request may be the first to need one.
+    agents: Mutex<BTreeMap<(Tls, Reach), Agent>>,
+    map: Map,
 }
 
 impl fmt::Debug for Client {
@@ -100,11 +104,17 @@ impl Client {
     ///
     /// Fails when the file of certificates cannot be used, or no thread can be had.
     pub fn open(options: ClientOptions) -> Result<Self, ClientError> {
+        Self::with_zones(options, zone)
+    }
+
+    /// Makes a client to which addresses are what somebody else says.
+    pub(crate) fn with_zones(options: ClientOptions, zones: Zones) -> Result<Self, ClientError> {
         let shared = Arc::new(Shared {
             options,
             agents: Mutex::default(),
+            map: Map::new(zones),
         });
-        shared.agent(&Tls::default())?;
+        shared.agent(&Tls::default(), Reach::Everywhere)?;
         let watcher = Watcher::start(&shared)?;
         Ok(Self { shared, watcher })
     }
@@ -246,6 +256,8 @@ impl Client {
             status: head.status,
             headers: head.headers,
             body: body.into_reader(),
+            pace: Pace::default(),
+            is_elsewhere: !hop.is_own,
         })
     }
 
@@ -283,13 +295,35 @@ impl Client {
             source,
         };
         let tls = hop.tls(request);
-        let agent = self.shared.agent(&tls).map_err(refused)?;
+        let proxy = self.proxy(url, &tls)?;
+        let reach = self.reach(request, hop)?;
+        // A proxy is the user's, wherever it is, and resolves the names itself.
+        let reach = if proxy.is_some() {
+            Reach::Everywhere
+        } else {
+            reach
+        };
+        let agent = self.shared.agent(&tls, reach).map_err(refused)?;
         let prepared = agent
             .configure_request(prepared)
-            .proxy(self.proxy(url, &tls)?)
+            .proxy(proxy)
             .timeout_recv_response(Some(request.answer_limit))
             .build();
         Ok(agent.run(prepared))
+    }
+
+    /// Returns where the request may lead, which is everywhere if it was the user who named the URL.
+    fn reach(&self, request: &Request, hop: &Hop) -> Result<Reach, FetchError> {
+        let named_by = match &request.named_by {
+            Some(server) => server,
+            None if hop.is_own => return Ok(Reach::Everywhere),
+            None => &request.url,
+        };
+        let map = &self.shared.map;
+        let reach = map.reach(named_by, &hop.url);
+        map.check_literal(reach, &hop.url)
+            .map_err(|source| inside(&hop.url, source))?;
+        Ok(reach)
     }
 
     fn proxy(&self, url: &Url, tls: &Tls) -> Result<Option<Proxy>, FetchError> {
@@ -358,16 +392,18 @@ impl Watcher {
 
 impl Shared {
     /// Returns what makes connections that are protected so.
-    fn agent(&self, tls: &Tls) -> Result<Agent, ClientError> {
-        if let Some(agent) = self.agents().get(tls) {
+    fn agent(&self, tls: &Tls, reach: Reach) -> Result<Agent, ClientError> {
+        let key = (tls.clone(), reach);
+        if let Some(agent) = self.agents().get(&key) {
             return Ok(agent.clone());
         }
         // Made without the lock, since files are read; of two threads that are here at once one does so for nothing.
-        let agent = new_agent(&self.options, tls)?;
-        Ok(self.agents().entry(tls.clone()).or_insert(agent).clone())
+        let map = self.map.clone();
+        let agent = new_agent(&self.options, tls, Guard { map, reach })?;
+        Ok(self.agents().entry(key).or_insert(agent).clone())
     }
 
-    fn agents(&self) -> MutexGuard<'_, BTreeMap<Tls, Agent>> {
+    fn agents(&self) -> MutexGuard<'_, BTreeMap<(Tls, Reach), Agent>> {
         self.agents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -379,7 +415,7 @@ impl Shared {
     }
 }
 
-fn new_agent(options: &ClientOptions, tls: &Tls) -> Result<Agent, ClientError> {
+fn new_agent(options: &ClientOptions, tls: &Tls, guard: Guard) -> Result<Agent, ClientError> {
     let tls = tls_config(&options.certificates, tls)?;
     let config = Agent::config_builder()
         .tls_config(tls)
@@ -397,7 +433,12 @@ fn new_agent(options: &ClientOptions, tls: &Tls) -> Result<Agent, ClientError> {
         .timeout_recv_response(Some(ANSWER_LIMIT))
         .timeout_per_read(Some(SILENCE_LIMIT))
         .timeout_per_write(Some(SILENCE_LIMIT));
-    Ok(config.build().new_agent())
+    let config = config.build();
+    Ok(Agent::with_parts(
+        config,
+        DefaultConnector::default(),
+        guard,
+    ))
 }
 
 /// Returns where a redirect leads, if it may lead there.
@@ -415,53 +456,4 @@ fn redirected(from: &Url, location: &str, downgrade: Downgrade) -> Result<Url, F
         });
     }
     Ok(target)
-}
-
-fn protocol(url: &Url, error: impl std::error::Error + Send + Sync + 'static) -> FetchError {
-    FetchError::Protocol {
-        url: url.clone(),
-        source: Box::new(error),
-    }
-}
-
-/// Says in our words why a request failed.
-pub(crate) fn failure(url: &Url, error: ureq::Error) -> FetchError {
-    let url = url.clone();
-    match error {
-        ureq::Error::HostNotFound => FetchError::Host { url },
-        ureq::Error::Timeout(timeout) => FetchError::Timeout {
-            url,
-            phase: phase(timeout),
-        },
-        ureq::Error::ConnectProxyFailed(answer) => FetchError::ProxyRefused { url, answer },
-        ureq::Error::Rustls(source) => FetchError::Tls {
-            url,
-            source: Box::new(source),
-        },
-        ureq::Error::Io(source) if is_tls(&source) => FetchError::Tls {
-            url,
-            source: Box::new(source),
-        },
-        ureq::Error::Io(source) => FetchError::Connect { url, source },
-        other => FetchError::Protocol {
-            url,
-            source: Box::new(other),
-        },
-    }
-}
-
-/// Tells whether an error of a stream is one of TLS.
-fn is_tls(error: &io::Error) -> bool {
-    error
-        .get_ref()
-        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
-}
-
-fn phase(timeout: Timeout) -> Phase {
-    match timeout {
-        Timeout::Resolve => Phase::Address,
-        Timeout::Connect => Phase::Connection,
-        Timeout::RecvBody | Timeout::PerRead => Phase::Body,
-        _ => Phase::Answer,
-    }
 }

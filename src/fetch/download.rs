@@ -2,8 +2,9 @@
 
 use std::io::{self, Read as _};
 
-use crate::client::{Client, failure};
+use crate::client::Client;
 use crate::error::FetchError;
+use crate::failure::failure;
 use crate::request::{Request, Response};
 
 /// How much is read at once, in bytes.

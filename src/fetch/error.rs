@@ -180,6 +180,14 @@ pub enum FetchError {
         /// Where it led to.
         target: Url,
     },
+    /// A server of the Internet leads to one that is inside.
+    #[error("fetch `{url}`: a server of the Internet leads to `{}`", url.host())]
+    Inside {
+        /// The URL that it leads to.
+        url: Url,
+        /// Where that is.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The certificates that are for this server cannot be used.
     #[error("fetch `{url}`")]
     Certificates {
@@ -239,6 +247,7 @@ impl FetchError {
             | Self::Protocol { url, .. }
             | Self::Sink { url, .. }
             | Self::Body { url, .. }
+            | Self::Inside { url, .. }
             | Self::Certificates { url, .. } => vec![url],
             Self::Downgrade { url, target } | Self::Elsewhere { url, target } => vec![url, target],
             Self::Cancelled => Vec::new(),

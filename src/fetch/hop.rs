@@ -1,9 +1,11 @@
 //! One of the servers that a request is sent to, and what is for it.
 
 use std::io::{self, Read};
+use std::time::Instant;
 
 use ureq::http;
 
+use crate::pace::Pace;
 use crate::request::{Method, Request, Tls};
 use crate::url::Url;
 
@@ -64,6 +66,9 @@ pub(crate) struct SentBody<'a> {
     inner: Box<dyn Read + 'a>,
     /// What failed, if it did.
     pub(crate) failure: Option<io::Error>,
+    /// How fast it is taken: what was read is sent until more is read.
+    pace: Pace,
+    given: Option<(Instant, usize)>,
 }
 
 impl<'a> SentBody<'a> {
@@ -71,16 +76,23 @@ impl<'a> SentBody<'a> {
         Self {
             inner,
             failure: None,
+            pace: Pace::default(),
+            given: None,
         }
     }
 }
 
 impl Read for SentBody<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.read(buffer).map_err(|error| {
+        if let Some((at, bytes)) = self.given.take() {
+            self.pace.took(at.elapsed(), bytes)?;
+        }
+        let count = self.inner.read(buffer).map_err(|error| {
             let kind = error.kind();
             self.failure = Some(error);
-            kind.into()
-        })
+            io::Error::from(kind)
+        })?;
+        self.given = Some((Instant::now(), count));
+        Ok(count)
     }
 }

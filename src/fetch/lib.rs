@@ -8,6 +8,7 @@
 //!   the request allows it;
 //! * what is sent for a server alone (headers of its own, the certificate that says who we are, a secret body) does not
 //!   go where it leads to;
+//! * no server of the Internet leads to an address that is inside ([`Request::named_by`]);
 //! * every wait has a limit, every body has a limit, and all of it ends when the job is cancelled;
 //! * no URL with a password in it is part of an error ([`Url`] shows itself without).
 //!
@@ -18,9 +19,12 @@ mod client;
 mod date;
 mod download;
 mod error;
+mod failure;
 mod hop;
 pub mod limits;
+mod pace;
 mod proxy;
+mod reach;
 mod request;
 mod retry;
 mod tls;

@@ -25,3 +25,9 @@ pub const SILENCE_LIMIT: Duration = Duration::from_mins(1);
 
 /// The longest wait between two attempts, whatever a server asks for.
 pub const PAUSE_LIMIT: Duration = Duration::from_secs(20);
+
+/// How long a body is waited for before its speed counts.
+pub const SLOW_AFTER: Duration = Duration::from_mins(1);
+
+/// A body that is slower than this is given up, in bytes a second.
+pub const SLOWEST_BYTES: u64 = 1024;

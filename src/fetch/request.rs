@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::BodyReader;
 use ureq::http::{HeaderMap, StatusCode};
 
 use crate::error::FetchError;
 use crate::limits::ANSWER_LIMIT;
+use crate::pace::Pace;
 use crate::retry;
 use crate::url::{Origin, Url};
 
@@ -170,6 +171,7 @@ pub struct Request {
     pub(crate) body_goes: BodyGoes,
     pub(crate) tls: Tls,
     pub(crate) answer_limit: Duration,
+    pub(crate) named_by: Option<Url>,
 }
 
 impl Request {
@@ -188,6 +190,7 @@ impl Request {
             body_goes: BodyGoes::default(),
             tls: Tls::default(),
             answer_limit: ANSWER_LIMIT,
+            named_by: None,
         }
     }
 
@@ -226,6 +229,13 @@ impl Request {
         self
     }
 
+    /// Says which server named the URL, where it was not the user: one of the Internet leads to nothing inside.
+    #[must_use]
+    pub fn named_by(mut self, server: &Url) -> Self {
+        self.named_by = Some(server.without_user());
+        self
+    }
+
     /// Returns the URL that is asked for.
     pub fn url(&self) -> &Url {
         &self.url
@@ -252,12 +262,20 @@ pub struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: BodyReader<'static>,
+    pub(crate) pace: Pace,
+    /// Whether the server that was asked led to another one.
+    pub(crate) is_elsewhere: bool,
 }
 
 impl Response {
     /// Returns the URL that answered, after all redirects.
     pub fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// Tells whether another server answered than the one that was asked.
+    pub fn is_elsewhere(&self) -> bool {
+        self.is_elsewhere
     }
 
     /// Returns the status code.
@@ -322,7 +340,10 @@ impl Response {
 
 impl Read for Response {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.body.read(buffer)
+        let asked = Instant::now();
+        let count = self.body.read(buffer)?;
+        self.pace.took(asked.elapsed(), count)?;
+        Ok(count)
     }
 }
 

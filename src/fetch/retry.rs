@@ -249,13 +249,17 @@ mod tests {
             (Some(later), None, None),
             (Some("soon"), Some(date), None),
             (Some("-1"), None, None),
+            (Some("99999999999999999999"), None, None),
+            (Some("18446744073709551615"), None, Some(u64::MAX)),
+            (Some("Thu, 99 Foo 9999 99:99:99 GMT"), Some(date), None),
+            (Some(""), Some(date), None),
             (None, Some(date), None),
         ] {
             let expected = expected.map(Duration::from_secs);
             assert_eq!(retry_after(header, now), expected, "{header:?} {now:?}");
         }
         assert_eq!(
-            RetryPolicy::brief().pause(2, Duration::ZERO, Some(Duration::from_hours(1))),
+            RetryPolicy::brief().pause(2, Duration::ZERO, Some(Duration::MAX)),
             Some(PAUSE_LIMIT)
         );
     }

@@ -1,6 +1,7 @@
 //! The client against a server that does what a script says.
 
 mod body;
+mod reach;
 mod tls;
 
 use std::io::{self, Read as _, Write as _};
@@ -24,7 +25,14 @@ struct Server {
 
 impl Server {
     fn start(script: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Self::start_on(Ipv4Addr::LOCALHOST, script)
+    }
+
+    fn start_on(
+        address: Ipv4Addr,
+        script: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind((address, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (sender, heads) = channel();
         let script: Arc<Script> = Arc::new(Box::new(script));
@@ -44,9 +52,14 @@ impl Server {
 
     /// Starts one that gives these answers, one after the other, and the last one again and again.
     fn answering(answers: &[&str]) -> Self {
+        Self::on(Ipv4Addr::LOCALHOST, answers)
+    }
+
+    /// Starts such a one with another address.
+    fn on(address: Ipv4Addr, answers: &[&str]) -> Self {
         let answers: Vec<_> = answers.iter().map(ToString::to_string).collect();
         let given = Mutex::new(0);
-        Self::start(move |_, stream| {
+        Self::start_on(address, move |_, stream| {
             let mut given = given.lock().unwrap();
             let answer = answers.get(*given).or(answers.last()).unwrap();
             *given += 1;
@@ -364,4 +377,35 @@ fn a_file_of_certificates_must_have_some() {
     );
     let missing = Client::open(options(&directory)).unwrap_err();
     assert!(matches!(missing, ClientError::Read { .. }), "{missing:?}");
+}
+
+#[test]
+fn a_body_that_comes_too_slowly_is_given_up() {
+    let server = Server::answering(&[OK]);
+    let mut response = client().send(&get(server.url("/"))).unwrap();
+    response.pace = pace::Pace::at_its_limit();
+    let error = response.read(&mut [0; 8]).unwrap_err();
+    assert_eq!(
+        response.broken(0, error).to_string(),
+        format!(
+            "fetch `{}`: waited for the rest of the file for too long",
+            server.url("/")
+        )
+    );
+}
+
+#[test]
+fn an_answer_without_a_length_ends_with_its_connection() {
+    let server = Server::answering(&["HTTP/1.0 200 OK\r\n\r\nfile"]);
+    assert_eq!(download(&client(), &get(server.url("/"))).unwrap(), "file");
+}
+
+#[test]
+fn what_is_compressed_on_the_way_stays_so() {
+    let server = Server::answering(&[
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x0b\x08\x00",
+    ]);
+    let found = download(&client(), &get(server.url("/"))).unwrap();
+    assert_eq!(found, "\x1f\x0b\x08\x00");
+    assert!(server.heads()[0].contains("\r\naccept-encoding: identity\r\n"));
 }

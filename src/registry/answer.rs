@@ -70,6 +70,7 @@ pub(crate) fn refusal(response: &mut Response) -> Refusal {
     // What breaks off here says less of the error that is reported anyhow.
     drop(body.read_to_end(&mut bytes));
     Refusal {
+        answered_by: response.is_elsewhere().then(|| response.url().authority()),
         status: response.status(),
         reason: response.reason(),
         errors: errors_in(&bytes),
@@ -161,6 +162,13 @@ mod tests {
         assert_eq!(
             found(r#"{"details":"incorrect username"}"#),
             ["incorrect username"]
+        );
+        // Escape sequences of terminals, in one byte or two, and what turns the direction of the text around.
+        assert_eq!(
+            found(
+                r#"{"errors":[{"code":"\u009b2J","message":"\u001b]0;x\u0007\r\u202egone\u2066\u007f"}]}"#
+            ),
+            ["\\u{1b}]0;x\\u{7}\\r\\u{202e}gone\\u{2066}\\u{7f} (\\u{9b}2J)"]
         );
         for nothing in ["", "<html>", "[]", "{}", r#"{"errors":[]}"#] {
             assert!(found(nothing).is_empty(), "{nothing}");

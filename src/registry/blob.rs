@@ -2,26 +2,19 @@
 
 use std::fmt;
 use std::io::{self, Read};
-use std::time::{Duration, Instant};
 
-use fetch::{Attempts, FetchError, Method, Response};
+use fetch::{FetchError, Method, Response};
 use oci::descriptor::digest_of;
 use oci::{Descriptor, Digest, VerifiedReader};
 
 use crate::answer::refused;
 use crate::error::{Failure, RegistryError};
+use crate::patience::Patience;
 use crate::repository::Repository;
 use crate::session::Session;
 
 /// How much is skipped at once where a registry cannot begin in the middle, in bytes.
 const SKIP_BYTES: usize = 64 * 1024;
-
-/// How long a body is waited for before its speed counts.
-const SLOW_AFTER: Duration = Duration::from_mins(1);
-
-/// A body that is slower than this is given up, in bytes a second: a server that sends one byte a minute would
-/// otherwise hold a build for ever.
-const SLOWEST_BYTES: u64 = 1024;
 
 /// The bytes of a blob as they come. Read from its beginning it is verified: the last bytes are given out only when
 /// the digest is right. An error that a registry is the cause of is a [`RegistryError`]
@@ -82,8 +75,7 @@ impl Repository {
             at: from,
             host: 0,
             response: None,
-            attempts: Attempts::new(),
-            pace: Pace::default(),
+            patience: Patience::new(descriptor.size()),
         };
         reader.open()?;
         let inner = if from == 0 {
@@ -139,8 +131,7 @@ struct Resuming {
     host: usize,
     /// The body as far as it was not read; none between two connections.
     response: Option<Response>,
-    attempts: Attempts,
-    pace: Pace,
+    patience: Patience,
 }
 
 impl Resuming {
@@ -151,7 +142,6 @@ impl Resuming {
                 .on_hosts(self.host, &self.asked, |at, session| {
                     self.opened(session).map(|response| (response, at))
                 })?;
-        self.pace = Pace::default();
         self.response = Some(response);
         self.host = host;
         Ok(())
@@ -239,23 +229,15 @@ impl Resuming {
         let Some(response) = &mut self.response else {
             return Ok(0);
         };
-        let started = Instant::now();
         let read = response.read(buffer);
-        let count = read.map_err(|error| response.broken(self.at, error).without_queries())?;
-        if self.pace.is_too_slow(started.elapsed(), count) {
-            return Err(FetchError::Timeout {
-                url: response.url().without_query(),
-                phase: fetch::Phase::Body,
-            });
-        }
-        Ok(count)
+        read.map_err(|error| response.broken(self.at, error).without_queries())
     }
 
     /// Goes on after a connection that broke, or ended too early.
     fn reconnect(&mut self, failure: FetchError) -> io::Result<()> {
         self.response = None;
         let core = self.repository.core();
-        if let Err(failure) = core.pause(&mut self.attempts, failure.into()) {
+        if let Err(failure) = self.patience.pause(core, failure.into()) {
             return Err(self.failed(failure));
         }
         self.open().map_err(io::Error::from)
@@ -280,9 +262,7 @@ impl Read for Resuming {
                     self.reconnect(early)?;
                 }
                 Ok(count) => {
-                    if count > 0 {
-                        self.attempts.progressed();
-                    }
+                    self.patience.came(count as u64);
                     self.at += count as u64;
                     return Ok(count);
                 }
@@ -308,27 +288,6 @@ impl Resuming {
             },
             None => FetchError::Cancelled,
         }
-    }
-}
-
-/// How fast a body comes, counting the time alone in which it is waited for.
-#[derive(Debug, Default)]
-struct Pace {
-    waited: Duration,
-    bytes: u64,
-}
-
-impl Pace {
-    fn is_too_slow(&mut self, waited: Duration, count: usize) -> bool {
-        self.waited += waited;
-        self.bytes += count as u64;
-        if self.waited < SLOW_AFTER {
-            return false;
-        }
-        let enough = SLOWEST_BYTES * self.waited.as_secs();
-        let is_slow = self.bytes < enough;
-        *self = Self::default();
-        is_slow
     }
 }
 

@@ -130,6 +130,8 @@ pub enum Failure {
 /// An answer that is an error, with what the registry says about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
+    /// The host that answered, where that is not the registry but one to which the registry led.
+    pub answered_by: Option<String>,
     /// The status code.
     pub status: u16,
     /// What it means, where it is a known one.
@@ -163,6 +165,8 @@ impl RegistryError {
             Failure::Token { source, .. } => {
                 matches!(source.status(), Some(400 | 401 | 403))
             }
+            // What another host says is not about who we are to this one.
+            Failure::Refused(refusal) if refusal.answered_by.is_some() => false,
             failure => matches!(failure.status(), Some(401 | 403)),
         }
     }
@@ -263,7 +267,11 @@ impl Failure {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the registry answered {}", self.status)?;
+        match &self.answered_by {
+            Some(host) => write!(f, "`{host}`, to which the registry led, answered ")?,
+            None => f.write_str("the registry answered ")?,
+        }
+        write!(f, "{}", self.status)?;
         if !self.reason.is_empty() {
             write!(f, " {}", self.reason)?;
         }

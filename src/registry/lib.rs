@@ -22,6 +22,7 @@ mod error;
 mod host;
 pub mod limits;
 mod manifest;
+mod patience;
 mod referrers;
 mod repository;
 mod scope;

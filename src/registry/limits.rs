@@ -20,6 +20,9 @@ pub const PAGES_MAX: usize = 10_000;
 /// Most names in a list, over all its pages.
 pub const NAMES_MAX: usize = 1_000_000;
 
+/// Most bytes of a list of referrers, over all its pages.
+pub const REFERRERS_MAX_BYTES: u64 = 64 * 1024 * 1024;
+
 /// How long a registry may take to check a blob that was pushed, before it answers.
 pub const COMMIT_LIMIT: Duration = Duration::from_mins(10);
 
@@ -37,3 +40,9 @@ pub const CHUNK_MIN_BYTES: u64 = 256 * 1024;
 
 /// How long the validity of a token is where the server does not say it (distribution, "Token Authentication").
 pub const TOKEN_VALIDITY: Duration = Duration::from_mins(1);
+
+/// How often a connection may break while one blob comes or goes, beside once for every [`PROGRESS_BYTES`] of it.
+pub const BREAKS_MAX: u64 = 8192;
+
+/// How much has to come, in bytes, for a host to be waited for again that was too slow.
+pub const PROGRESS_BYTES: u64 = 64 * 1024;

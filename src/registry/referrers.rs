@@ -9,6 +9,7 @@ use oci::{Descriptor, Digest, ImageIndex, MediaType};
 
 use crate::answer::{discard, refused};
 use crate::error::{Failure, RegistryError};
+use crate::limits::REFERRERS_MAX_BYTES;
 use crate::manifest::Expect;
 use crate::repository::{Repository, Selector};
 use crate::session::Session;
@@ -50,6 +51,7 @@ impl Repository {
     ) -> Result<Option<Vec<Descriptor>>, Failure> {
         let mut pages = Pages::new(session, &format!("referrers/{subject}"))?;
         let mut listed = Vec::new();
+        let mut list_bytes = 0;
         while let Some(request) = pages.next_request()? {
             let request = request.header("accept", OCI_INDEX);
             let scopes = self.scopes(session);
@@ -71,6 +73,13 @@ impl Repository {
             let index = parse_index(&bytes)
                 .map_err(|error| Failure::malformed("a list that is none", error))?;
             listed.extend(index.manifests().iter().cloned());
+            list_bytes += bytes.len() as u64;
+            if list_bytes > REFERRERS_MAX_BYTES {
+                return Err(Failure::TooLarge {
+                    what: "referrers",
+                    limit_bytes: REFERRERS_MAX_BYTES,
+                });
+            }
             pages.turn(&response)?;
         }
         Ok(Some(listed))

@@ -132,7 +132,9 @@ impl Session {
     fn prepared(&self, method: Method, url: Url, base: &Url) -> Request {
         let tls = self.core.tls(&self.host);
         if url.origin() != base.origin() {
-            return Request::new(method, url).tls(tls.elsewhere());
+            return Request::new(method, url)
+                .tls(tls.elsewhere())
+                .named_by(base);
         }
         let mut request = Request::new(method, url.without_user()).tls(tls);
         for (name, value) in &self.host.headers {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use fetch::{Method, Request, Response, Url};
+use oci::limits::REPOSITORY_PATH_MAX_BYTES;
 use serde::Deserialize;
 
 use crate::answer::refused;
@@ -83,6 +84,12 @@ fn all_names(
         }
         let page =
             names(&bytes).map_err(|error| Failure::malformed("a list that is none", error))?;
+        if !page.iter().all(|name| is_name(name)) {
+            return Err(Failure::Malformed {
+                what: "a list with a name that is none",
+                source: None,
+            });
+        }
         all.extend(page);
         if all.len() > NAMES_MAX {
             return Err(Failure::Page {
@@ -92,6 +99,13 @@ fn all_names(
         pages.turn(&response)?;
     }
     Ok(all)
+}
+
+/// Tells whether a text can be the name of a tag or a repository. What follows is left to those who use it; here it is
+/// kept from terminals, and from filling the memory.
+fn is_name(text: &str) -> bool {
+    (1..=REPOSITORY_PATH_MAX_BYTES).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 impl<'a> Pages<'a> {

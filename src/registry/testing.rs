@@ -160,6 +160,13 @@ fn serve(stream: &TcpStream, asked: &Mutex<Vec<Asked>>, script: &Script) -> io::
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut line = String::new();
     reader.read_line(&mut line)?;
+    if line.starts_with("CONNECT ") {
+        // Who is asked as a proxy stands for whoever is meant.
+        while reader.read_line(&mut line)? > 2 {}
+        (&*stream).write_all(b"HTTP/1.1 200 -\r\n\r\n")?;
+        line.clear();
+        reader.read_line(&mut line)?;
+    }
     let mut words = line.split(' ').map(str::to_owned);
     let (Some(method), Some(path)) = (words.next(), words.next()) else {
         return Ok(());
@@ -222,6 +229,8 @@ pub(crate) struct Client {
     /// The pauses that were not waited for.
     pub(crate) pauses: Arc<Mutex<Vec<Duration>>>,
     pub(crate) stop: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
+    /// Through which server all others are reached but those on this machine.
+    pub(crate) proxy: Option<String>,
 }
 
 impl Client {
@@ -242,7 +251,10 @@ impl Client {
         Registry::open(RegistryOptions {
             hosts: Arc::new(Hosts(hosts, self.login.clone())),
             retry,
-            proxies: Proxies::default(),
+            proxies: Proxies {
+                http: self.proxy.clone(),
+                ..Proxies::default()
+            },
             certificates: Certificates::System,
             user_agent: "test/1".to_owned(),
             stop: self.stop.clone().unwrap_or_else(|| Arc::new(|| false)),

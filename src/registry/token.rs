@@ -125,7 +125,7 @@ impl TokenKey {
         };
         // The answer's age is counted from before it was given.
         let asked = Instant::now();
-        let ask = || token_document(self.ask(core, tls.clone())?);
+        let ask = || token_document(self.ask(core, tls.clone(), base)?);
         core.retry(ask)
             .and_then(|document| document.into_token(asked))
             .map_err(|source| Failure::Token {
@@ -134,8 +134,15 @@ impl TokenKey {
             })
     }
 
-    fn ask(&self, core: &Core, tls: Tls) -> Result<Response, Failure> {
-        let secure = |request: Request| request.tls(tls).body_goes(BodyGoes::ToOrigin);
+    fn ask(&self, core: &Core, tls: Tls, base: &Url) -> Result<Response, Failure> {
+        let named_by = (self.realm.host() != base.host()).then_some(base);
+        let secure = |request: Request| {
+            let request = request.tls(tls).body_goes(BodyGoes::ToOrigin);
+            match named_by {
+                Some(registry) => request.named_by(registry),
+                None => request,
+            }
+        };
         let response = match &self.login {
             Login::IdentityToken(token) => {
                 let request = Request::new(Method::Post, self.realm.clone())

@@ -18,7 +18,7 @@ mod part;
 
 use std::io::{self, Read};
 
-use fetch::{Attempts, FetchError, Method, Response, Url};
+use fetch::{FetchError, Method, Response, Url};
 use oci::descriptor::digest_of;
 use oci::{Descriptor, Digest, Hasher, Reference};
 
@@ -28,6 +28,7 @@ use crate::client::Core;
 use crate::error::{Failure, RegistryError};
 use crate::host::Access;
 use crate::limits::{CHUNK_BYTES, CHUNK_MIN_BYTES, COMMIT_LIMIT, RESTARTS_MAX};
+use crate::patience::Patience;
 use crate::repository::Repository;
 use crate::scope::Scopes;
 use crate::session::Session;
@@ -121,17 +122,15 @@ struct Place {
 
 /// How often it was tried, and how far it went at most.
 struct Progress {
-    attempts: Attempts,
+    patience: Patience,
     furthest: u64,
 }
 
 impl Progress {
     /// Only what was never reached before is progress: a host that forgets everything would be tried for ever.
     fn went_to(&mut self, at: u64) {
-        if at > self.furthest {
-            self.furthest = at;
-            self.attempts.progressed();
-        }
+        self.patience.came(at.saturating_sub(self.furthest));
+        self.furthest = at.max(self.furthest);
     }
 }
 
@@ -160,7 +159,7 @@ enum Step {
 impl Upload<'_> {
     fn run(&self, mount_from: Option<&Reference>) -> Result<Uploaded, Failure> {
         let mut progress = Progress {
-            attempts: self.session.attempts(),
+            patience: Patience::with(self.session.attempts(), self.size_bytes),
             furthest: 0,
         };
         if self.is_there()? {
@@ -178,10 +177,8 @@ impl Upload<'_> {
             if self.is_there()? {
                 return Ok(Uploaded::Sent);
             }
-            if !self.core().client.pause(&mut progress.attempts, None)? {
-                return Err(lost);
-            }
             tracing::debug!(error = %lost, "beginning the upload anew");
+            progress.patience.begin_anew(self.core(), lost)?;
         }
         Err(Failure::UploadLost {
             times: RESTARTS_MAX,
@@ -209,7 +206,7 @@ impl Upload<'_> {
             let mut both = scopes.clone();
             both.add(from, Access::Pull);
             let rest = format!("blobs/uploads/?mount={}&from={from}", self.digest);
-            match self.post(&rest, &both) {
+            match self.post(&rest, &both, true) {
                 Ok(begun) => return Ok(begun),
                 // Who may not read the other repository may still write to this one.
                 Err(failure) if is_refusal(&failure) => {
@@ -218,7 +215,7 @@ impl Upload<'_> {
                 Err(failure) => return Err(failure),
             }
         }
-        self.post("blobs/uploads/", &scopes)
+        self.post("blobs/uploads/", &scopes, false)
     }
 
     /// Returns the path of another repository of the host that is written to.
@@ -229,14 +226,18 @@ impl Upload<'_> {
         (is_same_name && is_other).then(|| from.path())
     }
 
-    fn post(&self, rest: &str, scopes: &Scopes) -> Result<Begun, Failure> {
+    fn post(&self, rest: &str, scopes: &Scopes, is_mount: bool) -> Result<Begun, Failure> {
         let request = self.session.request(Method::Post, rest)?;
         let response = self.session.ask(&request, None, scopes)?;
         match response.status() {
-            201 => {
+            201 if is_mount => {
                 discard(response);
                 Ok(Begun::Mounted)
             }
+            201 => Err(Failure::Malformed {
+                what: "that it has a blob of which it has seen nothing",
+                source: None,
+            }),
             202 => {
                 let least = response.header("oci-chunk-min-length");
                 let least: Option<u64> = least.and_then(|least| least.parse().ok());
@@ -309,7 +310,7 @@ impl Upload<'_> {
         progress: &mut Progress,
     ) -> Result<Step, Failure> {
         loop {
-            self.core().pause(&mut progress.attempts, failure)?;
+            progress.patience.pause(self.core(), failure)?;
             match self.look(place) {
                 Ok(Step::Stayed) if place.at == 0 => {
                     // A host that hangs up on large bodies does not always say so.

@@ -253,6 +253,20 @@ pub enum CopyError {
         /// Those that there are.
         available: Vec<Platform>,
     },
+    /// The configuration is for another platform than the index says.
+    #[error(
+        "`{shown}` has an image for {} in its index, whose configuration says {}",
+        expected.format_all(),
+        found.format_all()
+    )]
+    WrongPlatform {
+        /// The source.
+        shown: String,
+        /// What the index says.
+        expected: Box<Platform>,
+        /// What the configuration says.
+        found: Box<Platform>,
+    },
     /// One image where an index has to be.
     #[error("`{shown}` is one image and no index")]
     NoIndex {

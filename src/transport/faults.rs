@@ -5,9 +5,11 @@
 //!
 //! * `pull`, `push`: connections that break and answers that are wrong;
 //! * `trust`: logins, tokens, redirects;
-//! * `count`: what is asked for, and what is not.
+//! * `count`: what is asked for, and what is not;
+//! * `drills`: content that is hostile.
 
 mod count;
+mod drills;
 mod pull;
 mod push;
 mod trust;

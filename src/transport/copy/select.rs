@@ -247,16 +247,28 @@ impl Reader<'_> {
         })
     }
 
-    /// Looks into the configuration of an image of which the index says no platform.
+    /// Compares what an index says of an image with what the image's own configuration says.
     fn agreeing(&self, image: Document, platform: &Platform) -> Result<Document, CopyError> {
-        if descriptor::platform_of(&image.descriptor).is_some() {
+        let Some(expected) = descriptor::platform_of(&image.descriptor) else {
+            let found = self.platform(&image)?;
+            if !platform.can_run(&found) {
+                return Err(self.no_platform(platform, vec![found]));
+            }
+            return Ok(image);
+        };
+        // What is no image may be for a platform as well, and has no configuration that says so.
+        if !is_image(self.manifest(&image)?.config()) {
             return Ok(image);
         }
         let found = self.platform(&image)?;
-        if !platform.can_run(&found) {
-            return Err(self.no_platform(platform, vec![found]));
+        if check::platforms_agree(&expected, &found) {
+            return Ok(image);
         }
-        Ok(image)
+        Err(CopyError::WrongPlatform {
+            shown: self.shown(),
+            expected: Box::new(expected),
+            found: Box::new(found),
+        })
     }
 
     /// Returns an index of the images for these platforms. It is the one that is there, if that has no others.

@@ -205,6 +205,33 @@ fn a_platform_that_is_not_there_is_refused_with_those_that_are() {
 }
 
 #[test]
+fn an_image_that_is_for_another_platform_than_its_index_says_is_refused() {
+    let fixture = Fixture::new();
+    let layout = Layout::create(&fixture.path("lying"));
+    let image = layout.image("linux", "amd64", None);
+    let lying = oci::descriptor::with_platform(image.clone(), &platform("linux/arm64"));
+    let index = oci::descriptor::to_canonical_json(&oci::descriptor::new_index(vec![lying, image]));
+    layout.name(&[(&layout.blob(OCI_INDEX, &index), "1")]);
+    let selections = [
+        Selection::One(platform("linux/arm64")),
+        Selection::System(platform("linux/arm64")),
+        Selection::Platforms(vec![platform("linux/amd64"), platform("linux/arm64")]),
+    ];
+    for selection in selections {
+        let error = fixture.copy("oci:lying:1", "store:x", &options(selection, &Silent));
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            format!(
+                "`oci:{}:1` has an image for linux/arm64 in its index, whose configuration says linux/amd64",
+                fixture.path("lying").display()
+            )
+        );
+    }
+    let honest = Selection::One(platform("linux/amd64"));
+    fixture.copied("oci:lying:1", "store:x", honest);
+}
+
+#[test]
 fn an_index_alone_needs_what_it_names_to_be_there() {
     let fixture = Fixture::new();
     fixture.copied("oci:images:many", "oci:new:1", Selection::All);
