@@ -127,8 +127,6 @@ pub enum Command {
     Rmi(ImageRmArguments),
     /// Give an image another name
     Tag(ImageTagArguments),
-    /// Show how an image was made
-    History(ImageHistoryArguments),
 }
 
 /// The arguments of `build`.

@@ -111,7 +111,6 @@ fn builder(role: BuilderRole, mut arguments: Vec<OsString>) -> Outcome {
         Command::Images(ls) => command::image::ls::run(ls, &builder, &places),
         Command::Rmi(rm) => command::image::rm::run(rm, &builder, &places),
         Command::Tag(tag) => command::image::tag::run(tag, &builder, &places),
-        Command::History(history) => command::image::history::run(history, &builder, &places),
         Command::Registry { command } => command::registry::run(command),
         Command::Login(login) => command::login::login(login, &env),
         Command::Logout(logout) => command::login::logout(logout, &env),

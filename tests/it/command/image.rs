@@ -363,7 +363,7 @@ fn a_history_has_the_last_step_first() {
     let bench = bench();
     let id = load(&bench, DOCKERFILE, &["demo"]);
     let format = "{{.ID}}|{{.CreatedBy}}|{{.CreatedAt}}|{{.Comment}}";
-    assert_snapshot!(said(&bench, &id, &["history", "--format", format, "demo"]), @r#"
+    assert_snapshot!(said(&bench, &id, &["image", "history", "--format", format, "demo"]), @r#"
     SHORT|CMD ["/run" "it"]|2023-11-14T22:13:20Z|buildkit.dockerfile.v0
     <missing>|ENV A=1|2023-11-14T22:13:20Z|buildkit.dockerfile.v0
     <missing>|COPY Dockerfile /again # buildkit|2023-11-14T22:13:20Z|buildkit.dockerfile.v0
@@ -378,7 +378,14 @@ fn a_history_has_the_last_step_first() {
     );
     let sizes = run(
         &bench,
-        &["history", "--human=false", "--format", "{{.Size}}", "demo"],
+        &[
+            "image",
+            "history",
+            "--human=false",
+            "--format",
+            "{{.Size}}",
+            "demo",
+        ],
     );
     let sizes: Vec<u64> = sizes
         .text()
@@ -387,7 +394,7 @@ fn a_history_has_the_last_step_first() {
         .collect();
     assert_eq!((sizes.len(), sizes[0], sizes[1]), (5, 0, 0));
     assert!(sizes[2] > 0 && sizes[4] > 0, "{sizes:?}");
-    let table = run(&bench, &["history", "demo"]);
+    let table = run(&bench, &["image", "history", "demo"]);
     let titles: Vec<_> = table
         .text()
         .lines()

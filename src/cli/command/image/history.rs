@@ -1,4 +1,4 @@
-//! `careen history`: how an image was made.
+//! `careen image history`: how an image was made.
 
 use oci::{Descriptor, History, ImageConfig};
 use store::ContentStore;
