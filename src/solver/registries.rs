@@ -1,6 +1,7 @@
 //! What reaches registries: made when the first one is asked, and not before.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use fetch::{ClientError, RetryPolicy};
 use oci::Reference;
@@ -44,6 +45,16 @@ impl Registries {
         let options = RegistryOptions {
             retry: RetryPolicy::brief(),
             stop,
+            ..self.options.clone()
+        };
+        Self::new(options, self.pulling)
+    }
+
+    /// Returns the same registries for what must not have effect later than it is sent: nothing is tried again.
+    #[must_use]
+    pub fn once(&self) -> Self {
+        let options = RegistryOptions {
+            retry: RetryPolicy::steady(0, Duration::ZERO),
             ..self.options.clone()
         };
         Self::new(options, self.pulling)

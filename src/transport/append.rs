@@ -38,7 +38,8 @@ mod store;
 mod tests;
 
 pub use layout::LayoutTag;
-pub use registry::{RegistryTag, is_blob_not_seen};
+pub use registry::RegistryTag;
+pub(crate) use registry::is_blob_not_seen;
 pub use store::StoreTag;
 
 /// How long a waiting thread does not look whether it is to stop.

@@ -10,12 +10,16 @@
 //! configuration, since nobody could choose it otherwise.
 
 use std::collections::BTreeMap;
+use std::thread;
+use std::time::Duration;
 
+use ::registry::RegistryError;
 use oci::check::{self, DocumentError, is_attestation};
 use oci::descriptor::{self, annotation_of, platform_of, with_annotations, with_platform};
 use oci::media_type::{DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX};
 use oci::{Descriptor, Platform};
 
+use crate::append::is_blob_not_seen;
 use crate::copy::{CopyError, CopyOptions, CopyReport, copy, platform_of_manifest};
 use crate::place::{Document, PlaceError, Source, Target};
 
@@ -27,6 +31,12 @@ use picked::{Picked, Unnamed};
 
 /// The annotation that says which manifest an attestation is about (`BuildKit`, "Attestation storage").
 const ABOUT: &str = "vnd.docker.reference.digest";
+
+/// How often images are put where somebody else puts the same.
+const PUT_TRIES: u32 = 5;
+
+/// How long is waited before that.
+const PUT_PAUSE: Duration = Duration::from_millis(300);
 
 /// An index cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -301,7 +311,7 @@ impl<'a> Combination<'a> {
         }
     }
 
-    /// Puts the images at a target, without a name. Those of sources that `is_there` says to be in the same
+    /// Puts the images at a target, without a name, as often as it takes while others put the same there. Those of sources that `is_there` says to be in the same
     /// repository are not looked at.
     ///
     /// # Errors
@@ -322,9 +332,31 @@ impl<'a> Combination<'a> {
                 continue;
             }
             let picked = Picked::new(*source, &entry.descriptor);
-            reports.push(copy(&picked, &Unnamed(target), options)?);
+            reports.push(put(&picked, &Unnamed(target), options)?);
         }
         Ok(reports)
+    }
+}
+
+/// Puts an image at a target. Others may put the same layers there at the same time, which not every registry is
+/// equal to: then it is put again.
+fn put(
+    source: &dyn Source,
+    target: &dyn Target,
+    options: &CopyOptions<'_>,
+) -> Result<CopyReport, CopyError> {
+    let mut tries = 1;
+    loop {
+        let error = match copy(source, target, options) {
+            Ok(report) => return Ok(report),
+            Err(error) => error,
+        };
+        let is_for_the_moment = RegistryError::behind(&error).is_some_and(is_blob_not_seen);
+        if !is_for_the_moment || tries == PUT_TRIES || options.stop.is_stopped() {
+            return Err(error);
+        }
+        tries += 1;
+        thread::park_timeout(PUT_PAUSE);
     }
 }
 

@@ -32,7 +32,7 @@ mod testing;
 
 pub use append::{
     AppendError, Appended, LayoutTag, Pace, RegistryTag, StoreTag, Tag, Written, append,
-    appended_to, is_blob_not_seen,
+    appended_to,
 };
 pub use archive::{ArchiveSource, ArchiveTarget, ArchivedImage, ImageArchive, ImageFile};
 pub use combine::{Additions, Combination, CombineError, Duplicate, Entry, annotated};

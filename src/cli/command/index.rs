@@ -7,18 +7,13 @@ mod manifest;
 mod merge;
 mod shown;
 
-use std::thread;
-use std::time::Duration;
-
 use oci::Platform;
 use registry::{Registry, RegistryError};
 use transport::{
     Additions, AppendError, Appended, Combination, CombineError, CopyError, Document, Duplicate,
     LayoutTag, Location, Pace, PlaceError, RegistryTag, Selection, Source, StoreTag, Tag, append,
-    is_blob_not_seen,
 };
 
-use super::failure;
 use super::transfer::{Carrier, Lines, Surroundings, Words, note};
 use crate::args::{ImagetoolsCommand, ManifestCommand, MergeArguments};
 use crate::env::Environment;
@@ -26,11 +21,6 @@ use crate::options::index::{CreateRequest, IndexUsageError, MergeRequest};
 use crate::options::transfer;
 use crate::report::{Kind, Report};
 use crate::run::Outcome;
-
-/// How often images are put where somebody else puts the same.
-const PUT_TRIES: u32 = 5;
-/// How long is waited before that.
-const PUT_PAUSE: Duration = Duration::from_millis(300);
 
 /// Runs a command below `imagetools` in the builder.
 pub(crate) fn run_imagetools(command: &ImagetoolsCommand, around: Surroundings<'_>) -> Outcome {
@@ -191,19 +181,10 @@ fn put_images_alone(
     let lines = Lines::new(Words::Push);
     let options = carrier.options(Selection::All, &lines);
     let is_there = |source: &dyn Source| is_same_repository(source, location);
-    let mut tries = 1;
-    loop {
-        let Err(error) = combination.put_images(target.as_ref(), &options, &is_there) else {
-            return Ok(());
-        };
-        // Others put the same layers there at the same time, which not every registry is equal to.
-        let is_for_the_moment = failure::registry::behind(&error).is_some_and(is_blob_not_seen);
-        if !is_for_the_moment || tries == PUT_TRIES || carrier.stop.is_stopped() {
-            return Err(carrier.of(&IndexError::from(error)));
-        }
-        tries += 1;
-        thread::park_timeout(PUT_PAUSE);
-    }
+    combination
+        .put_images(target.as_ref(), &options, &is_there)
+        .map(drop)
+        .map_err(|error| carrier.of(&IndexError::from(error)))
 }
 
 /// Does something with the tag that a place names.

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use oci::{Descriptor, Digest};
+use oci::{Descriptor, Digest, Reference};
 use store::{ForeignError, LayoutSelector};
 
 use super::{Tag, Written};
 use crate::combine::entries_of;
-use crate::layout::{LayoutSource, LayoutSourceError, LayoutTarget};
+use crate::layout::{LayoutError, LayoutSource, LayoutSourceError, LayoutTarget};
 use crate::place::{Document, PlaceError, Source as _, Target as _};
 use crate::stop::Stop;
 
@@ -15,23 +15,47 @@ use crate::stop::Stop;
 #[derive(Debug)]
 pub struct LayoutTag<'a> {
     path: &'a Path,
-    selector: &'a LayoutSelector,
+    selector: LayoutSelector,
+    /// The whole name that the image gets with its tag, if it has one.
+    name: Option<&'a Reference>,
     stop: &'a Stop,
 }
 
 impl<'a> LayoutTag<'a> {
     /// Names a tag.
-    pub fn new(path: &'a Path, selector: &'a LayoutSelector, stop: &'a Stop) -> Self {
+    pub fn new(path: &'a Path, selector: &LayoutSelector, stop: &'a Stop) -> Self {
+        Self {
+            path,
+            selector: selector.clone(),
+            name: None,
+            stop,
+        }
+    }
+
+    /// Names a tag by a whole name, which its image gets too.
+    pub fn named(path: &'a Path, name: &'a Reference, stop: &'a Stop) -> Self {
+        let selector = name.tag().map_or(LayoutSelector::Default, |tag| {
+            LayoutSelector::Tag(tag.to_owned())
+        });
         Self {
             path,
             selector,
+            name: Some(name),
             stop,
+        }
+    }
+
+    /// Opens the layout to write to it. Nobody else writes as long as the result is there.
+    fn target(&self) -> Result<LayoutTarget, LayoutError> {
+        match self.name {
+            Some(name) => LayoutTarget::named(self.path, std::slice::from_ref(name), self.stop),
+            None => LayoutTarget::open(self.path, &self.selector, self.stop),
         }
     }
 
     /// Opens what the tag names; `None` where there is no such tag, or no layout yet.
     fn source(&self) -> Result<Option<LayoutSource>, PlaceError> {
-        match LayoutSource::open(self.path, self.selector) {
+        match LayoutSource::open(self.path, &self.selector) {
             Ok(source) => Ok(Some(source)),
             Err(LayoutSourceError::Layout(error)) if is_nothing(&error) => Ok(None),
             Err(error) => Err(error.into()),
@@ -74,8 +98,7 @@ impl Tag for LayoutTag<'_> {
     }
 
     fn write(&self, index: &Document, expected: Option<&Digest>) -> Result<Written, PlaceError> {
-        // Nobody else writes as long as this is there.
-        let target = LayoutTarget::open(self.path, self.selector, self.stop)?;
+        let target = self.target()?;
         if self.look()?.as_ref() != expected {
             return Ok(Written::Changed);
         }

@@ -110,7 +110,7 @@ fn is_for_the_moment(error: &RegistryError) -> bool {
 
 /// Tells whether a registry does not see what a manifest names. Some do not for a moment, when another client has just
 /// put the same there.
-pub fn is_blob_not_seen(error: &RegistryError) -> bool {
+pub(crate) fn is_blob_not_seen(error: &RegistryError) -> bool {
     match &error.failure {
         Failure::Refused(refusal) => refusal
             .errors

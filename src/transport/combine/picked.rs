@@ -41,6 +41,10 @@ impl Source for Picked<'_> {
         self.source.repository()
     }
 
+    fn repository_of(&self, blob: &Descriptor) -> Option<&Reference> {
+        self.source.repository_of(blob)
+    }
+
     fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, PlaceError> {
         self.source.referrers(subject)
     }

@@ -186,6 +186,7 @@ fn an_upload_that_the_registry_has_lost_is_begun_anew() {
     let (pushed, seen) = push(noise(5000), lose(2));
     assert_eq!(pushed, Ok(()), "{seen:?}");
     assert_eq!(count(&seen, "POST", "/blobs/uploads/"), 3);
+    // It is tried for as long as anything else, and then the registry has the last word.
     let (pushed, _) = push(noise(5000), lose(usize::MAX));
     assert_snapshot!(pushed.unwrap_err(), @r"push the blob `$DIGEST` of `$HOST/team/app` at `$HOST`: the registry answered 404 Not Found: the test says BLOB_UPLOAD_UNKNOWN (BLOB_UPLOAD_UNKNOWN)");
 }
