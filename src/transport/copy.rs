@@ -16,15 +16,16 @@ mod plan;
 mod select;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use std::error::Error;
-use std::io::{self, Read};
+use std::io;
 
 use oci::check::DocumentError;
 use oci::config::ConfigError;
 use oci::digest::DigestError;
 use oci::media_type::{Distribution, Flavour};
-use oci::{Descriptor, Digest, MediaType, Platform, Reference};
+use oci::{Descriptor, MediaType, Platform};
 use store::BlobError;
 
 use crate::archive::ArchiveSourceError;
@@ -37,6 +38,7 @@ use crate::store::StorePlaceError;
 
 use plan::Plan;
 pub use select::{platform_of_manifest, platforms_of_root};
+use watched::Watched;
 
 /// What of an image is copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -332,6 +334,7 @@ fn carry_out(
     let watched = Watched {
         source,
         stop: options.stop.clone(),
+        promised: &plan.promised,
     };
     let copier = Copier {
         source: &watched,
@@ -448,63 +451,4 @@ fn is_absent(error: &(dyn Error + 'static)) -> bool {
         return matches!(of_directory, Some(DirectoryError::Absent { .. }));
     };
     matches!(blob, BlobError::Absent { .. })
-}
-
-/// A source whose blobs end when the copy does.
-struct Watched<'a> {
-    source: &'a dyn Source,
-    stop: Stop,
-}
-
-impl std::fmt::Debug for Watched<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.source.fmt(f)
-    }
-}
-
-impl Source for Watched<'_> {
-    fn shown(&self) -> String {
-        self.source.shown()
-    }
-
-    fn root(&self) -> Result<Document, PlaceError> {
-        self.source.root()
-    }
-
-    fn document(&self, descriptor: &Descriptor) -> Result<Document, PlaceError> {
-        self.source.document(descriptor)
-    }
-
-    fn blob(&self, descriptor: &Descriptor, from: u64) -> Result<Box<dyn Read + Send>, PlaceError> {
-        let inner = self.source.blob(descriptor, from)?;
-        let stop = self.stop.clone();
-        Ok(Box::new(WatchedReader { inner, stop }))
-    }
-
-    fn repository(&self) -> Option<&Reference> {
-        self.source.repository()
-    }
-
-    fn repository_of(&self, blob: &Descriptor) -> Option<&Reference> {
-        self.source.repository_of(blob)
-    }
-
-    fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, PlaceError> {
-        self.source.referrers(subject)
-    }
-}
-
-struct WatchedReader {
-    inner: Box<dyn Read + Send>,
-    stop: Stop,
-}
-
-impl Read for WatchedReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.stop.is_stopped() {
-            // Not `Interrupted`: that is tried again.
-            return Err(io::Error::other("the copy was ended"));
-        }
-        self.inner.read(buffer)
-    }
 }

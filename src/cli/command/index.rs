@@ -47,7 +47,7 @@ pub(crate) fn check_imagetools(
 ) -> Result<(), IndexUsageError> {
     match command {
         ImagetoolsCommand::Inspect(arguments) => {
-            let location = transfer::location(&arguments.image, env)?;
+            let location = transfer::source(&arguments.image, &arguments.registry, env)?;
             transfer::registries(&arguments.registry, env, &[&location])?;
             Ok(())
         }

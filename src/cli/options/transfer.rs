@@ -3,6 +3,7 @@
 use oci::platform::PlatformError;
 use oci::reference::ReferenceError;
 use oci::{Platform, Reference};
+use registry::LookupError;
 use transport::{Location, LocationError, Selection};
 
 use super::{RegistryOptions, RegistryUsageError, host_platform};
@@ -34,6 +35,14 @@ pub(crate) enum TransferUsageError {
         /// Why.
         source: ReferenceError,
     },
+    /// A name does not say which image of which registry is meant.
+    #[error("cannot tell which image `{text}` is")]
+    ShortName {
+        /// The name.
+        text: String,
+        /// Why.
+        source: LookupError,
+    },
     /// The arguments about registries cannot be understood.
     #[error(transparent)]
     Registry(#[from] RegistryUsageError),
@@ -62,6 +71,26 @@ pub(crate) enum TransferUsageError {
 /// Understands a place; relative paths are below the working directory.
 pub(crate) fn location(text: &str, env: &Environment) -> Result<Location, TransferUsageError> {
     Ok(Location::parse(text)?.below(&env.current_directory))
+}
+
+/// Understands a place that is read. A name without a registry is of the one that the user configured, as in `FROM`;
+/// with `docker://` it is docker's, as everything that is written.
+pub(crate) fn source(
+    text: &str,
+    arguments: &RegistryArguments,
+    env: &Environment,
+) -> Result<Location, TransferUsageError> {
+    let location = location(text, env)?;
+    if !location.is_registry() || text.starts_with("docker://") {
+        return Ok(location);
+    }
+    let options = RegistryOptions::new(arguments, env, Vec::new())?;
+    let name = options.config.reference(text);
+    let name = name.map_err(|source| TransferUsageError::ShortName {
+        text: text.to_owned(),
+        source,
+    })?;
+    Ok(Location::Registry(name.into_docker_ref()))
 }
 
 /// Understands a platform.
@@ -121,7 +150,7 @@ impl CopyRequest {
         arguments: &CopyArguments,
         env: &Environment,
     ) -> Result<Self, TransferUsageError> {
-        let source = location(&arguments.source, env)?;
+        let source = source(&arguments.source, &arguments.registry, env)?;
         let target = location(&arguments.destination, env)?;
         let selection = if arguments.all {
             Selection::All
@@ -163,7 +192,7 @@ impl PullRequest {
         arguments: &PullArguments,
         env: &Environment,
     ) -> Result<Self, TransferUsageError> {
-        let location = location(&arguments.image, env)?;
+        let location = source(&arguments.image, &arguments.registry, env)?;
         let registries = registries(&arguments.registry, env, &[&location])?;
         let Location::Registry(name) = location else {
             let location = Box::new(location);
@@ -277,11 +306,11 @@ pub(crate) fn check_places(
         PlaceCommand::Copy(copy) => CopyRequest::new(copy, env).map(drop),
         PlaceCommand::Digest(digest) => {
             digest.platform.as_deref().map(platform).transpose()?;
-            let location = location(&digest.image, env)?;
+            let location = source(&digest.image, &digest.registry, env)?;
             registries(&digest.registry, env, &[&location]).map(drop)
         }
         PlaceCommand::Tags(tags) => {
-            let location = tags_location(&tags.repository, env)?;
+            let location = tags_location(&tags.repository, &tags.registry, env)?;
             registries(&tags.registry, env, &[&location]).map(drop)
         }
         PlaceCommand::Delete(delete) => {
@@ -292,8 +321,12 @@ pub(crate) fn check_places(
 }
 
 /// Understands a place whose tags can be listed.
-pub(crate) fn tags_location(text: &str, env: &Environment) -> Result<Location, TransferUsageError> {
-    let location = location(text, env)?;
+pub(crate) fn tags_location(
+    text: &str,
+    arguments: &RegistryArguments,
+    env: &Environment,
+) -> Result<Location, TransferUsageError> {
+    let location = source(text, arguments, env)?;
     match &location {
         Location::Registry(_) => repository(text)?,
         Location::Store(_) => repository(text.trim_start_matches("store:"))?,

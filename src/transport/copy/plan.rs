@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use oci::check;
 use oci::descriptor;
-use oci::limits::INDEX_MAX_DEPTH;
+use oci::limits::{CONFIG_MAX_BYTES, INDEX_MAX_DEPTH};
 use oci::{Descriptor, Digest, MediaType};
 
 use super::select::Reader;
+use super::watched::Promised;
 use super::{Convert, CopyError, CopyOptions, LeftOut, Referrers, Selection, convert, parallel};
 use crate::limits::{DOCUMENTS_MAX, DOCUMENTS_MAX_BYTES, REFERRERS_MAX_DEPTH};
 use crate::place::{Document, Source};
@@ -25,6 +26,8 @@ pub(super) struct Plan {
     pub(super) root: Document,
     /// What the other flavour has no place for.
     pub(super) left_out: LeftOut,
+    /// What the images have to be that were chosen by their platforms.
+    pub(super) promised: Promised,
 }
 
 /// Reads the documents that are selected.
@@ -47,6 +50,11 @@ pub(super) fn make(source: &dyn Source, options: &CopyOptions<'_>) -> Result<Pla
     if options.referrers == Referrers::Copied {
         tree.referrers(&root)?;
     }
+    let promised = match options.selection {
+        // Whoever wants everything gets it as it is.
+        Selection::All => Promised::new(),
+        _ => promised(&reader, tree.levels.iter().flatten().chain([&root]))?,
+    };
     let (levels, root, left_out) = match options.convert {
         Convert::Keep => (tree.levels, root, LeftOut::default()),
         Convert::To(flavour) => {
@@ -60,7 +68,29 @@ pub(super) fn make(source: &dyn Source, options: &CopyOptions<'_>) -> Result<Pla
         levels,
         root,
         left_out,
+        promised,
     })
+}
+
+/// Returns for which platforms the images among these documents are said to be.
+fn promised<'d>(
+    reader: &Reader<'_>,
+    documents: impl Iterator<Item = &'d Document>,
+) -> Result<Promised, CopyError> {
+    let mut promised = Promised::new();
+    for document in documents {
+        let Some(platform) = descriptor::platform_of(&document.descriptor) else {
+            continue;
+        };
+        if check::is_index(&document.bytes) || check::is_attestation(&document.descriptor) {
+            continue;
+        }
+        let config = reader.manifest(document)?.config().clone();
+        if is_image(&config) && config.size() <= CONFIG_MAX_BYTES {
+            promised.insert(config.digest().to_string(), platform);
+        }
+    }
+    Ok(promised)
 }
 
 /// Copies an index and nothing that it names.
@@ -84,6 +114,7 @@ fn index_only(reader: &Reader<'_>, root: Document, convert: Convert) -> Result<P
         named,
         root,
         left_out,
+        promised: Promised::new(),
     })
 }
 

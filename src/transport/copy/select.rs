@@ -247,28 +247,17 @@ impl Reader<'_> {
         })
     }
 
-    /// Compares what an index says of an image with what the image's own configuration says.
+    /// Looks into the configuration of an image of which the index says no platform. What it says of others is
+    /// compared when their configurations are copied.
     fn agreeing(&self, image: Document, platform: &Platform) -> Result<Document, CopyError> {
-        let Some(expected) = descriptor::platform_of(&image.descriptor) else {
-            let found = self.platform(&image)?;
-            if !platform.can_run(&found) {
-                return Err(self.no_platform(platform, vec![found]));
-            }
-            return Ok(image);
-        };
-        // What is no image may be for a platform as well, and has no configuration that says so.
-        if !is_image(self.manifest(&image)?.config()) {
+        if descriptor::platform_of(&image.descriptor).is_some() {
             return Ok(image);
         }
         let found = self.platform(&image)?;
-        if check::platforms_agree(&expected, &found) {
-            return Ok(image);
+        if !platform.can_run(&found) {
+            return Err(self.no_platform(platform, vec![found]));
         }
-        Err(CopyError::WrongPlatform {
-            shown: self.shown(),
-            expected: Box::new(expected),
-            found: Box::new(found),
-        })
+        Ok(image)
     }
 
     /// Returns an index of the images for these platforms. It is the one that is there, if that has no others.

@@ -1,5 +1,7 @@
 //! Registries: what is asked of them, and what is said.
 
+use std::fs;
+
 use support::registry::{Door, Manners, Seen};
 use support::{Bench, Registry};
 
@@ -212,4 +214,40 @@ fn what_a_registry_does_not_give_is_said_with_its_exit_code() {
     let name = format!("{host}/app:1");
     let push = bench.careen(&["push", "-q", "--creds", "me:right", &name]);
     assert_eq!(push.run().success().text(), format!("{name}\n"));
+}
+
+#[test]
+fn a_name_without_a_registry_is_read_from_the_one_that_the_user_configured() {
+    let bench = images();
+    let registry = pushed(&bench);
+    let name = format!("{}/app", registry.host());
+    let directory = bench.path("home/.config/containers");
+    fs::create_dir_all(&directory).unwrap();
+    let file = directory.join("registries.conf");
+    fs::write(&file, format!("[aliases]\n\"short\" = \"{name}\"\n")).unwrap();
+    let pulled = bench.careen(&["pull", "-q", "short:1"]).run().success();
+    assert_eq!(pulled.text(), format!("{name}:1\n"));
+    assert_eq!(
+        digest(&bench, "short:1", &[]),
+        digest(&bench, &format!("{name}:1"), &[])
+    );
+    let tags = bench.careen(&["tags", "short"]).run().success();
+    assert_eq!(tags.text(), "1\n");
+    let raw = bench.careen(&["imagetools", "inspect", "--raw", "short:1"]);
+    let raw = raw.run().success();
+    assert_eq!(
+        raw.text().trim_end().as_bytes(),
+        registry.tagged("app", "1").unwrap()
+    );
+    copy(&bench, "short:1", "oci:copied:1");
+
+    let search = "unqualified-search-registries = [\"one.example\", \"two.example\"]\n";
+    fs::write(&file, search).unwrap();
+    let refused = bench.careen(&["pull", "app:1"]).run();
+    assert_eq!(
+        refused.error(2).trim_end(),
+        "error: cannot tell which image `app:1` is\n  \
+         = caused by: `app:1` names no registry, and `unqualified-search-registries` has several: \
+         `one.example/app:1`, `two.example/app:1`"
+    );
 }

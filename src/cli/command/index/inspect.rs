@@ -31,8 +31,8 @@ enum TemplateError {
 /// Runs `imagetools inspect` in the builder.
 pub(super) fn run(arguments: &ImagetoolsInspectArguments, around: Surroundings<'_>) -> Outcome {
     let template = arguments.format.as_deref().map(parse).transpose()?;
-    let location =
-        transfer::location(&arguments.image, around.env).map_err(|error| misused(&error.into()))?;
+    let location = transfer::source(&arguments.image, &arguments.registry, around.env)
+        .map_err(|error| misused(&error.into()))?;
     let registries = transfer::registries(&arguments.registry, around.env, &[&location])
         .map_err(|error| misused(&error.into()))?;
     let carrier = Carrier::with_registries(around, &registries)?;

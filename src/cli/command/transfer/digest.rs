@@ -8,13 +8,14 @@ use transport::{
 use super::{Carrier, Surroundings, misused, say};
 use crate::args::DigestArguments;
 use crate::exit;
-use crate::options::transfer::{location, platform, registries};
+use crate::options::transfer::{platform, registries, source};
 use crate::report::Report;
 use crate::run::Outcome;
 
 /// Runs `digest` in the builder.
 pub(super) fn run(arguments: &DigestArguments, around: Surroundings<'_>) -> Outcome {
-    let location = location(&arguments.image, around.env).map_err(|error| misused(&error))?;
+    let location = source(&arguments.image, &arguments.registry, around.env)
+        .map_err(|error| misused(&error))?;
     let options = registries(&arguments.registry, around.env, &[&location]);
     let options = options.map_err(|error| misused(&error))?;
     let platform = arguments.platform.as_deref().map(platform).transpose();

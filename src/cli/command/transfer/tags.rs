@@ -17,8 +17,8 @@ use crate::run::Outcome;
 
 /// Runs `tags` in the builder.
 pub(super) fn run(arguments: &TagsArguments, around: Surroundings<'_>) -> Outcome {
-    let location =
-        tags_location(&arguments.repository, around.env).map_err(|error| misused(&error))?;
+    let location = tags_location(&arguments.repository, &arguments.registry, around.env)
+        .map_err(|error| misused(&error))?;
     let options = registries(&arguments.registry, around.env, &[&location]);
     let options = options.map_err(|error| misused(&error))?;
     let carrier = Carrier::with_registries(around, &options)?;
