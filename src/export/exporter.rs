@@ -206,6 +206,14 @@ pub enum ExportError {
         /// Why.
         source: PlaceError,
     },
+    /// The images cannot be added to an index.
+    #[error("cannot add to an index in `{shown}`")]
+    Add {
+        /// Where the index is.
+        shown: String,
+        /// Why.
+        source: PlaceError,
+    },
     /// A layer of a base cannot be fetched.
     #[error(transparent)]
     Base(#[from] BaseError),

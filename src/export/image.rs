@@ -123,6 +123,22 @@ impl ImageSet {
         )?)
     }
 
+    /// Returns what is told of it when it is in an index that others have images in too, or alone where there is none.
+    pub(crate) fn exported_in(
+        self,
+        index: Option<Descriptor>,
+        names: &[Reference],
+    ) -> ExportedImage {
+        match index {
+            None => self.exported(names),
+            Some(top) => ExportedImage {
+                top,
+                config: None,
+                names: names.to_vec(),
+            },
+        }
+    }
+
     /// Returns what is told of it when it is written.
     pub(crate) fn exported(self, names: &[Reference]) -> ExportedImage {
         let config = match self.images.as_slice() {

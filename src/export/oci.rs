@@ -33,18 +33,19 @@ impl Exporter for OciExporter<'_> {
         set.bring_in(step)?;
         let names = &self.image.names;
         step.tell(format!("exporting {}", set.top.digest()), false);
-        let into_directory = self.form == LayoutForm::Directory;
-        let unchanged = if let (true, Destination::Path(path)) = (into_directory, self.destination)
-        {
-            directory::write(&set, step.workshop, names, path)?;
-            false
-        } else {
-            let documents = Documents::of_layout(&layout::entries(&set, names));
-            archive::write(&set, step.workshop, &documents, self.destination)?
-        };
+        let (mut index, mut unchanged) = (None, false);
+        match (self.form, self.destination) {
+            (LayoutForm::Directory, Destination::Path(path)) => {
+                index = directory::write(&set, step, self.image, path)?;
+            }
+            (LayoutForm::Directory, Destination::Stdout) | (LayoutForm::Archive, _) => {
+                let documents = Documents::of_layout(&layout::entries(&set, names));
+                unchanged = archive::write(&set, step.workshop, &documents, self.destination)?;
+            }
+        }
         step.tell(format!("exporting {}", set.top.digest()), true);
         Ok(Exported {
-            image: Some(set.exported(&self.image.names)),
+            image: Some(set.exported_in(index, names)),
             unchanged,
         })
     }

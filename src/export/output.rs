@@ -28,8 +28,8 @@ mod publication;
 mod tree;
 
 use crate::annotation::{self, AnnotationError};
-pub use image::{ImageOptions, IndexForm, RestrictedLayers, Rewrite, Squash};
-pub use publication::{Dangling, DanglingWhen, Protection, Publication, Push};
+pub use image::{ImageOptions, IndexForm, Naming, RestrictedLayers, Rewrite, Squash};
+pub use publication::{Dangling, DanglingWhen, Publication, Push};
 pub use tree::{LocalMode, PlatformSplit, TreeOptions};
 
 /// What an `--output` asks for.
@@ -221,6 +221,34 @@ pub enum OutputError {
     OnePlatform {
         /// How many there are.
         count: usize,
+    },
+    /// An index that is added to, and an output that is written anew.
+    #[error(
+        "`--append` adds to an index, and `--output type={kind}` writes an archive anew: `type=image`, \
+         `type=registry` and `type=oci,tar=false` can be added to"
+    )]
+    AppendToArchive {
+        /// The kind.
+        kind: &'static str,
+    },
+    /// An index that is added to, and no name of one.
+    #[error("`--append` needs the tag of an index: `-t NAME`, or `name=NAME` in `--output`")]
+    AppendWithoutName,
+    /// An index that is added to, and a name for one image alone.
+    #[error(
+        "`{attribute}` names an image by its digest, and `--append` adds to the index of a tag"
+    )]
+    AppendByDigest {
+        /// The attribute.
+        attribute: &'static str,
+    },
+    /// An index that is added to, and something that is said beside it.
+    #[error(
+        "the annotation `{key}` is for the descriptor of the index, and `--append` adds to an index that has one already"
+    )]
+    AppendDescriptor {
+        /// The key of the annotation.
+        key: String,
     },
     /// An archive without an index, and an index is asked for.
     #[error("`--output type=docker` is an archive of one image, and cannot have an index")]
@@ -416,6 +444,9 @@ impl OutputSpec {
             return Ok(());
         };
         annotation::check(&image.annotations, platforms, image.index)?;
+        if image.naming == Naming::Append {
+            self.check_append(image)?;
+        }
         if let Self::Image { publication, .. } = self {
             publication.check(&image.names)?;
         }
@@ -426,6 +457,23 @@ impl OutputSpec {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// Checks that what is written can be added to an index.
+    fn check_append(&self, image: &ImageOptions) -> Result<(), OutputError> {
+        match self {
+            Self::Image { publication, .. } => publication.check_append()?,
+            Self::Docker { .. }
+            | Self::Oci {
+                form: LayoutForm::Archive,
+                ..
+            } => {
+                let kind = self.kind();
+                return Err(OutputError::AppendToArchive { kind });
+            }
+            Self::Oci { .. } | Self::Local { .. } | Self::Tar { .. } | Self::CacheOnly => {}
+        }
+        image.check_append()
     }
 }
 

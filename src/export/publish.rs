@@ -3,6 +3,7 @@
 //! Blobs go first, side by side, then manifests, the index, and the names last. A push that fails leaves everything
 //! in the store's cache: the next build finds it there, and the registry has the blobs that got through.
 
+mod append;
 mod source;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,8 @@ use transport::{
 use crate::exporter::{ExportError, ExportStep, Exported, Exporter};
 use crate::image::{self, ImageSet};
 use crate::layout;
-use crate::output::{ImageOptions, OutputSpec, Protection, Publication, Push};
+use crate::output::{ImageOptions, Naming, OutputSpec, Publication, Push};
+pub(crate) use append::Addition;
 use source::BuiltImage;
 pub(crate) use source::BuiltLayer;
 
@@ -44,20 +46,47 @@ impl Exporter for ImageExporter<'_> {
         if self.publication.unpack {
             unpack(result, step)?;
         }
-        if self.publication.store {
-            self.keep(&set, step)?;
-        }
-        for (repository, tags) in repositories(self.publication, &self.image.names) {
-            self.push(&set, (&repository, &tags), step)?;
-        }
+        let index = match self.image.naming {
+            Naming::Replace => self.publish(&set, step).map(|()| None),
+            Naming::Append => self.add(&set, step),
+        }?;
         Ok(Exported {
-            image: Some(set.exported(&self.image.names)),
+            image: Some(set.exported_in(index, &self.image.names)),
             unchanged: false,
         })
     }
 }
 
 impl ImageExporter<'_> {
+    /// Gives the image its names, wherever it goes.
+    fn publish(&self, set: &ImageSet, step: &ExportStep<'_>) -> Result<(), ExportError> {
+        if self.publication.store {
+            self.keep(set, step)?;
+        }
+        for (repository, tags) in repositories(self.publication, &self.image.names) {
+            self.push(set, (&repository, &tags), step)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the images to the indexes that have their names, wherever they go; returns the last one.
+    fn add(
+        &self,
+        set: &ImageSet,
+        step: &ExportStep<'_>,
+    ) -> Result<Option<Descriptor>, ExportError> {
+        let image = self.image;
+        let addition = Addition { set, image, step };
+        let mut last = None;
+        if self.publication.store {
+            last = addition.to_store()?;
+        }
+        for (repository, tags) in repositories(self.publication, &image.names) {
+            last = addition.to_repository(self.publication, (&repository, &tags))?;
+        }
+        Ok(last)
+    }
+
     /// Puts the image into the store, under its names.
     fn keep(&self, set: &ImageSet, step: &ExportStep<'_>) -> Result<(), ExportError> {
         set.bring_in(step)?;
@@ -137,11 +166,7 @@ fn target(
     publication: &Publication,
     (repository, tags): (&Reference, &[String]),
 ) -> Result<RegistryTarget, transport::PlaceError> {
-    let registries = &workshop.registries;
-    let registry = match publication.protection {
-        Protection::Configured => registries.usual()?,
-        Protection::None => registries.insecure()?,
-    };
+    let registry = workshop.registries.protected(publication.protection)?;
     let target = RegistryTarget::new(registry, repository)?;
     Ok(tags.iter().fold(target, |target, tag| target.tag(tag)))
 }
@@ -153,15 +178,20 @@ pub(crate) fn copied(
     workshop: &Workshop,
     progress: &dyn CopyProgress,
 ) -> Result<(), transport::CopyError> {
-    let options = CopyOptions {
+    let options = copy_options(workshop, progress);
+    copy(&BuiltImage::new(set, workshop), target, &options).map(drop)
+}
+
+/// Returns how what was built is copied: all of it, as it is.
+fn copy_options<'p>(workshop: &Workshop, progress: &'p dyn CopyProgress) -> CopyOptions<'p> {
+    CopyOptions {
         selection: Selection::All,
         referrers: Referrers::Left,
         jobs: JOBS,
         convert: Convert::Keep,
         progress,
         stop: stop_of(workshop),
-    };
-    copy(&BuiltImage::new(set, workshop), target, &options).map(drop)
+    }
 }
 
 /// Returns what ends a copy with the job.

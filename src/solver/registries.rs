@@ -16,6 +16,15 @@ pub enum Pulling {
     Forbidden,
 }
 
+/// How the connections to registries are protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protection {
+    /// As the configuration says.
+    Configured,
+    /// Certificates are not looked at, and plain HTTP will do (`registry.insecure`).
+    None,
+}
+
 /// The registries, as the user's configuration knows them.
 #[derive(Debug)]
 pub struct Registries {
@@ -95,12 +104,20 @@ impl Registries {
         })
     }
 
-    /// Returns what looks at no certificate, and speaks plain HTTP where a host does.
+    /// Returns what reaches registries over connections that are protected like this, and does not give up soon.
     ///
     /// # Errors
     ///
     /// As [`Registries::usual`].
-    pub fn insecure(&self) -> Result<&Registry, ClientError> {
+    pub fn protected(&self, protection: Protection) -> Result<&Registry, ClientError> {
+        match protection {
+            Protection::Configured => self.usual(),
+            Protection::None => self.insecure(),
+        }
+    }
+
+    /// Returns what looks at no certificate, and speaks plain HTTP where a host does.
+    fn insecure(&self) -> Result<&Registry, ClientError> {
         opened(&self.insecure, || RegistryOptions {
             hosts: Arc::new(InsecureHosts(Arc::clone(&self.options.hosts))),
             ..self.options.clone()

@@ -41,6 +41,10 @@ pub struct ResultArguments {
     /// Keep the image in the store under its names: `--output type=docker`
     #[arg(long)]
     pub load: bool,
+    /// Add each image to the index that its names have, in the place of the one for its platform, safely while others
+    /// add to it
+    #[arg(long)]
+    pub append: bool,
     /// Keep the stages that the target is built from as images of the store too
     #[arg(long)]
     pub save_stages: bool,

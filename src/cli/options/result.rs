@@ -87,6 +87,11 @@ pub enum ResultError {
         "`--iidfile` needs an image: `--load`, `--push`, `--output type=oci` and `type=docker` write one"
     )]
     NoImage,
+    /// There is no image that could be added to an index.
+    #[error(
+        "`--append` needs an image that is added: `--push`, `--load` and `--output type=oci,tar=false` write one"
+    )]
+    NothingAppended,
     /// Progress is asked for and forbidden.
     #[error("`--quiet` and `--progress {progress}` contradict each other")]
     QuietProgress {
@@ -159,6 +164,9 @@ impl ResultOptions {
             .any(|output| output.image().is_some());
         if options.iidfile.is_some() && !has_image {
             return Err(ResultError::NoImage);
+        }
+        if arguments.append && !has_image {
+            return Err(ResultError::NothingAppended);
         }
         let idle = if has_image {
             Vec::new()
@@ -278,11 +286,12 @@ fn outputs(
     Ok(outputs)
 }
 
-/// Adds what `--push` and `--load` ask for: to the images that are published anyway, or as one more.
+/// Adds what `--push` and `--load` ask for: to the images that are published anyway, or as one more. What is
+/// loaded and pushed is one image, of which the push comes last: so what is told of it is what the registry has.
 fn add_published(outputs: &mut Vec<OutputSpec>, arguments: &ResultArguments) {
     let wanted = [
-        (arguments.push, Publication::pushed()),
         (arguments.load, Publication::stored()),
+        (arguments.push, Publication::pushed()),
     ];
     for (_, wanted) in wanted.into_iter().filter(|(is_asked, _)| *is_asked) {
         let mut published = outputs.iter_mut().filter_map(OutputSpec::publication_mut);
@@ -319,6 +328,9 @@ fn complete_image(image: &mut ImageOptions, arguments: &ResultArguments, tags: &
     };
     if arguments.omit_history {
         image.history = HistoryDetail::Omitted;
+    }
+    if arguments.append {
+        image.append();
     }
     if arguments.timestamp.is_some() {
         image.rewrite = Rewrite::All;

@@ -8,7 +8,7 @@ use solver::{BaseLayers, PackPlan};
 
 use super::OutputError;
 use super::attribute::Attribute;
-use crate::annotation::Annotation;
+use crate::annotation::{Annotation, AnnotationLevel};
 
 /// The attributes of images. The keys of annotations are the user's.
 pub(super) const KEYS: &[&str] = &[
@@ -51,6 +51,17 @@ pub struct ImageOptions {
     pub squash: Squash,
     /// Whether it tells how it was made.
     pub history: HistoryDetail,
+    /// What becomes of what has its names.
+    pub naming: Naming,
+}
+
+/// What becomes of what has the names of an image already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// The names are the image's alone from then on.
+    Replace,
+    /// It is an index, or becomes one, and the image for each platform takes its place there (`--append`).
+    Append,
 }
 
 /// What layers are called that registries do not hand out.
@@ -108,6 +119,29 @@ impl ImageOptions {
             index: IndexForm::ForSeveral,
             squash: Squash::None,
             history: HistoryDetail::Full,
+            naming: Naming::Replace,
+        }
+    }
+
+    /// Makes it an image that is added to the index that its names have: so it is an index of its own, with one
+    /// platform too.
+    pub fn append(&mut self) {
+        self.naming = Naming::Append;
+        self.index = IndexForm::Always;
+    }
+
+    /// Checks that it can be added to an index.
+    pub(super) fn check_append(&self) -> Result<(), OutputError> {
+        if self.names.is_empty() {
+            return Err(OutputError::AppendWithoutName);
+        }
+        let is_beside =
+            |annotation: &&Annotation| annotation.level == AnnotationLevel::IndexDescriptor;
+        match self.annotations.iter().find(is_beside) {
+            None => Ok(()),
+            Some(annotation) => Err(OutputError::AppendDescriptor {
+                key: annotation.key.clone(),
+            }),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use oci::Reference;
 use oci::media_type::Flavour;
+use solver::Protection;
 
 use super::attribute::Attribute;
 use super::image::{self, ImageOptions};
@@ -45,15 +46,6 @@ pub enum Push {
     Named,
     /// Into the repositories that its names say, without a tag.
     ByDigest,
-}
-
-/// How the connections to registries are protected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protection {
-    /// As the configuration says.
-    Configured,
-    /// Certificates are not looked at, and plain HTTP will do (`registry.insecure`).
-    None,
 }
 
 /// A name in the store that is a prefix and the digest of the image.
@@ -114,6 +106,19 @@ impl Publication {
                 name: name.to_string(),
             }),
             _ => Ok(()),
+        }
+    }
+
+    /// Checks that it names no image by its digest: what is added to an index has the index's name alone.
+    pub(super) fn check_append(&self) -> Result<(), OutputError> {
+        let attributes = [
+            (self.push == Push::ByDigest, "push-by-digest"),
+            (self.canonical, "name-canonical"),
+            (self.dangling.is_some(), "dangling-name-prefix"),
+        ];
+        match attributes.into_iter().find(|(is_set, _)| *is_set) {
+            None => Ok(()),
+            Some((_, attribute)) => Err(OutputError::AppendByDigest { attribute }),
         }
     }
 

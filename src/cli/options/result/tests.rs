@@ -1,7 +1,7 @@
 //! What flags ask for, what they refuse, and what they refuse together.
 
 use clap::Parser as _;
-use export::output::{Destination, LayoutForm};
+use export::output::{Destination, LayoutForm, Naming};
 
 use layer::Times;
 
@@ -200,7 +200,7 @@ fn push_and_load_are_outputs_or_say_more_of_those_there_are() {
     for (flags, expected) in [
         (&["--push"][..], &[pushed][..]),
         (&["--load"], &[stored]),
-        (&["--load", "--push"], &[pushed, stored]),
+        (&["--load", "--push"], &[(Push::Named, true)]),
         (&["--push", "-o", "out"], &[pushed]),
         (&["--push", "-o", "type=image"], &[(Push::Named, true)]),
         (&["--load", "-o", "type=image"], &[stored]),
@@ -295,4 +295,71 @@ fn quiet_is_a_progress_of_its_own() {
     let expected = "`--quiet` and `--progress plain` contradict each other";
     assert_eq!(error.to_string(), expected);
     assert_eq!(quiet_progress(&arguments(&[]), Some(Plain)).unwrap(), None);
+}
+
+#[test]
+fn what_is_added_to_an_index_is_an_index_and_has_a_tag() {
+    let of = |flags: &[&str]| {
+        let options = parse(&[&["--append"], flags].concat());
+        let image = options.outputs[0].image().unwrap();
+        (image.naming, image.index)
+    };
+    for flags in [
+        &["--push"][..],
+        &["--load"],
+        &["-o", "type=image,push=true"],
+        &["-o", "type=oci,tar=false,dest=x"],
+        &["--push", "--annotation", "index:a=b"],
+    ] {
+        assert_eq!(of(flags), (Naming::Append, IndexForm::Always), "{flags:?}");
+    }
+    for (flags, message) in [
+        (
+            &[][..],
+            "`--append` needs an image that is added: `--push`, `--load` and `--output type=oci,tar=false` write one",
+        ),
+        (
+            &["-o", "out"],
+            "`--append` needs an image that is added: `--push`, `--load` and `--output type=oci,tar=false` write one",
+        ),
+        (
+            &["--push", "-o", "type=oci,dest=x"],
+            "`--append` adds to an index, and `--output type=oci` writes an archive anew: `type=image`, \
+             `type=registry` and `type=oci,tar=false` can be added to",
+        ),
+        (
+            &["-o", "type=docker,dest=x"],
+            "`--append` adds to an index, and `--output type=docker` writes an archive anew: `type=image`, \
+             `type=registry` and `type=oci,tar=false` can be added to",
+        ),
+        (
+            &["-o", "type=registry,push-by-digest=true,name=e.com/a"],
+            "`push-by-digest` names an image by its digest, and `--append` adds to the index of a tag",
+        ),
+        (
+            &["-o", "type=image,name-canonical=true"],
+            "`name-canonical` names an image by its digest, and `--append` adds to the index of a tag",
+        ),
+        (
+            &["--push", "--annotation", "index-descriptor:a=b"],
+            "the annotation `a` is for the descriptor of the index, and `--append` adds to an index that has one \
+             already",
+        ),
+    ] {
+        assert_eq!(
+            refusal(&[&["--append"], flags].concat()),
+            message,
+            "{flags:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_added_to_an_index_needs_its_name() {
+    let host = Platform::new("linux", "amd64");
+    let mut output = OutputSpec::parse("type=docker", &host).unwrap();
+    output.image_mut().unwrap().append();
+    let error = output.check(&[host]).unwrap_err().to_string();
+    let expected = "`--append` needs the tag of an index: `-t NAME`, or `name=NAME` in `--output`";
+    assert_eq!(error, expected);
 }
