@@ -280,6 +280,19 @@ fn the_log_has_neither_logins_nor_tokens_nor_signed_urls() {
 }
 
 #[test]
+fn the_error_of_a_server_that_is_led_to_has_no_signed_url() {
+    let gone = Server::answering(|_| Reply::hang_up());
+    let to = gone.url(&format!("/blob?signature={CANARY}"));
+    for location in [to.clone(), format!("ftp://x/?{CANARY}")] {
+        let server = Server::answering(move |_| Reply::empty(307).header("Location", &location));
+        let error = read(&server.repository()).unwrap_err();
+        let shown = format!("{} {error:?}", told(&error));
+        assert!(!shown.contains(CANARY), "{shown}");
+    }
+    assert_eq!(gone.lines().len(), 4, "{:?}", gone.lines());
+}
+
+#[test]
 fn a_blob_that_a_host_says_it_has_without_having_seen_it_is_not_there() {
     let server = Server::answering(|asked| match asked.method.as_str() {
         "HEAD" => Reply::empty(404),
