@@ -190,7 +190,7 @@ impl Finder<'_> {
         platform: Option<&Platform>,
     ) -> Result<Descriptor, CopyError> {
         let bring = |selection| {
-            let target = StoreTarget::new(&self.workshop.store, &self.workshop.lease, Vec::new());
+            let target = StoreTarget::lent(&self.workshop.store, &self.workshop.lease);
             copy(source, &target, &self.options(selection))
         };
         let host = self.host;
