@@ -265,11 +265,8 @@ impl FetchError {
 
 /// Tells whether what came in place of a handshake is no TLS at all.
 fn is_no_handshake(error: &(dyn std::error::Error + 'static)) -> bool {
-    let inner = match error.downcast_ref::<io::Error>() {
-        Some(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
-        None => error.downcast_ref::<rustls::Error>(),
-    };
-    matches!(inner, Some(rustls::Error::InvalidMessage(_)))
+    let error = error.downcast_ref::<rustls::Error>();
+    matches!(error, Some(rustls::Error::InvalidMessage(_)))
 }
 
 fn spaced(reason: &str) -> String {

@@ -1,11 +1,10 @@
 //! The errors of the HTTP library, in our words.
 
-use std::io;
-
 use ureq::Timeout;
 
 use crate::error::{FetchError, Phase};
 use crate::reach::Inner;
+use crate::tls;
 use crate::url::Url;
 
 /// Says that a server leads to one that is inside.
@@ -39,26 +38,21 @@ pub(crate) fn failure(url: &Url, error: ureq::Error) -> FetchError {
         ureq::Error::ConnectProxyFailed(answer) => FetchError::ProxyRefused { url, answer },
         ureq::Error::Rustls(source) => FetchError::Tls {
             url,
-            source: Box::new(source),
+            source: tls::distrust(source),
         },
-        ureq::Error::Io(source) if is_tls(&source) => FetchError::Tls {
-            url,
-            source: Box::new(source),
+        ureq::Error::Io(source) => match tls::error_in(&source) {
+            Some(error) => FetchError::Tls {
+                url,
+                source: tls::distrust(error.clone()),
+            },
+            None => FetchError::Connect { url, source },
         },
-        ureq::Error::Io(source) => FetchError::Connect { url, source },
         ureq::Error::Other(source) if source.is::<Inner>() => FetchError::Inside { url, source },
         other => FetchError::Protocol {
             url,
             source: Box::new(other),
         },
     }
-}
-
-/// Tells whether an error of a stream is one of TLS.
-fn is_tls(error: &io::Error) -> bool {
-    error
-        .get_ref()
-        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
 }
 
 fn phase(timeout: Timeout) -> Phase {

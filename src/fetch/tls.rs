@@ -37,6 +37,30 @@ pub enum ClientError {
     Thread(#[source] io::Error),
 }
 
+/// A server shows the certificate of an authority as its own, which is how `openssl req -x509` makes one that is signed
+/// by itself. It may be trusted to sign others, and is not itself a server's.
+#[derive(Debug, thiserror::Error)]
+#[error("the server's certificate is an authority's (`CA:TRUE`), and not a server's")]
+struct AuthorityShown;
+
+/// Returns the error of TLS behind that of a stream.
+pub(crate) fn error_in(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// Says in our words why a server is not trusted, where those of the library are not everybody's.
+pub(crate) fn distrust(error: rustls::Error) -> Box<dyn std::error::Error + Send + Sync> {
+    match &error {
+        // The error inside is of a crate that is the library's own affair; what it is called has to do.
+        rustls::Error::InvalidCertificate(rustls::CertificateError::Other(inner))
+            if inner.to_string() == "CaUsedAsEndEntity" =>
+        {
+            Box::new(AuthorityShown)
+        }
+        _ => Box::new(error),
+    }
+}
+
 /// Returns how connections are protected.
 pub(crate) fn tls_config(certificates: &Certificates, tls: &Tls) -> Result<TlsConfig, ClientError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());

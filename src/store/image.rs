@@ -94,7 +94,8 @@ impl ContentStore {
         Ok(images)
     }
 
-    /// Finds an image by a name, a name with a digest, an id, or the first four or more digits of an id.
+    /// Finds an image by a name, a name with a digest, an id, or the first four or more digits of an id. The digest of
+    /// its configuration, which is what a build tells of an image, leads to the last image that has it.
     ///
     /// # Errors
     ///
@@ -102,7 +103,7 @@ impl ContentStore {
     pub fn find(&self, text: &str) -> Result<FoundImage, FindError> {
         let images = self.images()?;
         let found = match AnyReference::parse(text) {
-            Ok(AnyReference::Id(digest)) => by_digest(images, &digest),
+            Ok(AnyReference::Id(digest)) => self.by_digest(&images, &digest),
             Ok(AnyReference::Name(name)) => match by_name(&images, &name.into_docker_ref()) {
                 Some(found) => Some(found),
                 None => by_prefix(images, text)?,
@@ -112,6 +113,25 @@ impl ContentStore {
         found.ok_or_else(|| FindError::None {
             text: text.to_owned(),
         })
+    }
+
+    /// Finds an image by its id, or else the last one that has a configuration: those that share one differ in their
+    /// annotations and in how their layers are compressed.
+    fn by_digest(&self, images: &[StoredImage], digest: &Digest) -> Option<FoundImage> {
+        let named = images.iter().find(|image| image.digest == *digest);
+        let configured = || {
+            let is_its = |image: &&StoredImage| self.config(&image.digest).as_ref() == Some(digest);
+            images.iter().rev().find(is_its)
+        };
+        let image = named.or_else(configured)?.clone();
+        Some(FoundImage { image, name: None })
+    }
+
+    /// Returns the configuration that a manifest names; nothing where it is none.
+    fn config(&self, digest: &Digest) -> Option<Digest> {
+        let bytes = self.read_blob(digest, MANIFEST_MAX_BYTES).ok()?;
+        let manifest = parse_manifest(&bytes).ok()?;
+        digest_of(manifest.config()).ok()
     }
 
     /// Returns what a manifest refers to; nothing where it is none or refers to nothing.
@@ -133,11 +153,6 @@ impl ContentStore {
         });
         Ok(referring.collect())
     }
-}
-
-fn by_digest(images: Vec<StoredImage>, digest: &Digest) -> Option<FoundImage> {
-    let image = images.into_iter().find(|image| image.digest == *digest)?;
-    Some(FoundImage { image, name: None })
 }
 
 /// Finds the image of a name; of a name with a digest, the image of the repository that has it.

@@ -1,7 +1,7 @@
 //! Tests of images and of finding them.
 
 use oci::descriptor::{self, descriptor};
-use oci::media_type::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
+use oci::media_type::{OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST};
 use oci::{Descriptor, Digest, Reference};
 
 use crate::testing::{Fixture, chain};
@@ -45,6 +45,32 @@ fn an_image_is_found_by_its_name_its_digest_and_the_beginning_of_its_id() {
     }
     let found = content.find("abcd2").unwrap();
     assert_eq!(found.image.names, [name("beef"), name("demo")]);
+}
+
+#[test]
+fn the_digest_of_a_configuration_leads_to_the_last_image_that_has_it() {
+    let fixture = Fixture::new();
+    let content = fixture.store.content();
+    let lease = fixture.store.lease().unwrap();
+    let put = |media_type: &str, bytes: &[u8]| {
+        let digest = content.put(&lease, bytes).unwrap();
+        descriptor(media_type, &digest, bytes.len() as u64)
+    };
+    let config = put(OCI_CONFIG, b"{}");
+    let image = |layer: &str| {
+        let layers = vec![put(OCI_LAYER_GZIP, layer.as_bytes())];
+        let manifest = descriptor::new_manifest(config.clone(), layers);
+        put(OCI_MANIFEST, &descriptor::to_canonical_json(&manifest))
+    };
+    let id = config.digest().to_string();
+    let one = image("a1");
+    content.tag(&name("demo:1"), &one).unwrap();
+    let found = content.find(&id).unwrap();
+    assert_eq!((found.image.descriptor, found.name), (one, None));
+    let other = image("a2");
+    content.tag(&name("demo:2"), &other).unwrap();
+    let found = content.find(&id).unwrap();
+    assert_eq!(found.image.descriptor, other);
 }
 
 #[test]

@@ -203,6 +203,16 @@ pub struct StoreTarget {
     store: Store,
     lease: Lease,
     names: Vec<Reference>,
+    without_names: Unnamed,
+}
+
+/// What becomes of an image that gets no name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unnamed {
+    /// It is one of the store's images, known by its digest.
+    Kept,
+    /// Nothing leads to it, and it is there for as long as the lease holds it.
+    Lent,
 }
 
 impl StoreTarget {
@@ -212,6 +222,15 @@ impl StoreTarget {
             store: store.clone(),
             lease: lease.clone(),
             names,
+            without_names: Unnamed::Kept,
+        }
+    }
+
+    /// Names a place where an image is for as long as the lease holds it: it is none of the store's images.
+    pub fn lent(store: &Store, lease: &Lease) -> Self {
+        Self {
+            without_names: Unnamed::Lent,
+            ..Self::new(store, lease, Vec::new())
         }
     }
 
@@ -242,7 +261,7 @@ impl StoreTarget {
     fn name(&self, root: &Document) -> Result<(), StorePlaceError> {
         self.keep(root)?;
         let top = without_names(&root.descriptor);
-        if self.names.is_empty() {
+        if self.names.is_empty() && self.without_names == Unnamed::Kept {
             self.store.content().keep(&top)?;
         }
         for name in &self.names {

@@ -120,6 +120,8 @@ impl Finder<'_> {
     ) -> Result<ResolvedImage, Box<Report>> {
         let location = self.location(text);
         let name = match location {
+            // A digest alone is an id.
+            Ok(Location::Registry(_)) if Digest::parse(text).is_ok() => None,
             Ok(Location::Registry(name)) if !text.starts_with("docker://") => Some(name),
             Ok(_) => return self.image(text, platform),
             // The beginning of an id is no name.
@@ -190,7 +192,7 @@ impl Finder<'_> {
         platform: Option<&Platform>,
     ) -> Result<Descriptor, CopyError> {
         let bring = |selection| {
-            let target = StoreTarget::new(&self.workshop.store, &self.workshop.lease, Vec::new());
+            let target = StoreTarget::lent(&self.workshop.store, &self.workshop.lease);
             copy(source, &target, &self.options(selection))
         };
         let host = self.host;

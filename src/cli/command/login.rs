@@ -4,14 +4,15 @@
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
-use fetch::{ClientError, FetchError, UrlError};
+use fetch::{ClientError, UrlError};
 use registry::{
-    Failure, Kept, Login, LoginServer, LookupError, Registry, RegistryConfig, RegistryError,
-    StoredError, StoredLogins,
+    Kept, Login, LoginServer, LookupError, Registry, RegistryConfig, RegistryError, StoredError,
+    StoredLogins,
 };
 
 use crate::args::{LoginArguments, LogoutArguments, RegistryArguments};
 use crate::ask::{self, AskError};
+use crate::command::failure::registry::way_out;
 use crate::env::Environment;
 use crate::exit;
 use crate::options::{RegistryOptions, RegistryUsageError, registry as settings};
@@ -272,12 +273,8 @@ fn report(error: &LoginError) -> Box<Report> {
             source: AskError::NoTerminal,
             ..
         } => Some("`--username USER --password-stdin` asks nothing".to_owned()),
-        LoginError::Refused { source, .. }
-            if matches!(source.failure, Failure::Fetch(FetchError::Tls { .. })) =>
-        {
-            let help = "`--cert-dir DIR` names a directory with the certificate of its authority (`*.crt`)";
-            Some(help.to_owned())
-        }
+        // Whoever is here does not have to be told of `careen login`.
+        LoginError::Refused { source, .. } if !source.is_unauthorized() => way_out(source),
         _ => None,
     };
     Box::new(report)

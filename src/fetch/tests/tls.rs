@@ -28,7 +28,7 @@ enum Wants {
     Us,
 }
 
-fn server_config(wants: Wants) -> Arc<ServerConfig> {
+fn server_config(wants: Wants, own: &str) -> Arc<ServerConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -42,16 +42,21 @@ fn server_config(wants: Wants) -> Arc<ServerConfig> {
             builder.with_client_cert_verifier(verifier.build().unwrap())
         }
     };
-    let key = PrivateKeyDer::from_pem_file(file("server.key")).unwrap();
-    let config = builder.with_single_cert(vec![certificate("server.crt")], key);
+    let key = PrivateKeyDer::from_pem_file(file(&format!("{own}.key"))).unwrap();
+    let config = builder.with_single_cert(vec![certificate(&format!("{own}.crt"))], key);
     Arc::new(config.unwrap())
 }
 
 /// Starts a server that speaks TLS and gives one answer; returns its URL.
 fn start(wants: Wants, answer: &str) -> Url {
+    start_as("server", wants, answer)
+}
+
+/// Starts a server with another certificate.
+fn start_as(own: &str, wants: Wants, answer: &str) -> Url {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
-    let (config, answer) = (server_config(wants), answer.to_owned());
+    let (config, answer) = (server_config(wants, own), answer.to_owned());
     // The thread ends with the program: nothing would wake it up before.
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
@@ -202,6 +207,21 @@ fn files_that_cannot_be_used_are_named() {
         let cause = std::error::Error::source(&error).unwrap();
         assert_eq!(cause.to_string(), expected);
     }
+}
+
+#[test]
+fn a_server_that_is_its_own_authority_is_named_as_such() {
+    let url = start_as("own", Wants::Anybody, OK);
+    let tls = Tls {
+        authorities: vec![file("own.crt")],
+        ..Tls::default()
+    };
+    let error = download(&client(), &get(url).tls(tls)).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap();
+    assert_eq!(
+        cause.to_string(),
+        "the server's certificate is an authority's (`CA:TRUE`), and not a server's"
+    );
 }
 
 #[test]

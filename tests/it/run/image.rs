@@ -37,6 +37,52 @@ fn an_image_of_the_store_is_run_by_its_name() {
 }
 
 #[test]
+fn what_a_build_says_of_an_image_leads_to_it() {
+    needs!(Feature::Busybox);
+    let bench = bench().with_busybox();
+    bench.dockerfile("FROM base\nCMD [\"echo\", \"ran\"]\n");
+    bench
+        .careen_build(&["--load", "--iidfile", "id"])
+        .run()
+        .success();
+    let id = std::fs::read_to_string(bench.path("id")).unwrap();
+    let id = id.as_str();
+    assert_eq!(run(&bench, &[id]).success().text(), "ran\n");
+    // An id is no name that a registry could be asked for.
+    bench.careen(&["rmi", id]).run().success();
+    assert_eq!(
+        run(&bench, &[id]).error(125),
+        format!("error: no such image: `{id}`")
+    );
+}
+
+#[test]
+fn an_image_that_is_run_where_it_is_becomes_none_of_the_store() {
+    needs!(Feature::Busybox);
+    let bench = bench().with_busybox();
+    bench.dockerfile("FROM base\n");
+    bench
+        .careen_build(&[
+            "--load",
+            "-t",
+            "app",
+            "--platform",
+            &host_platform(),
+            "--build-arg",
+            "BUILDKIT_MULTI_PLATFORM=1",
+        ])
+        .run()
+        .success();
+    for image in ["app", "oci:base"] {
+        run(&bench, &[image, "true"]).success();
+    }
+    let listed = bench
+        .careen(&["images", "--format", "{{.Repository}}"])
+        .run();
+    assert_eq!(listed.success().text(), "app\n");
+}
+
+#[test]
 fn an_image_for_another_processor_is_emulated_and_warned_of_if_nobody_asked() {
     needs!(Feature::Arm64);
     if cfg!(target_arch = "aarch64") {

@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-use registry::RegistryError;
+use fetch::FetchError;
+use registry::{Failure, RegistryError};
 
 use crate::report::{Kind, Report};
 
@@ -12,9 +13,21 @@ pub(crate) fn explain(report: &mut Report, error: &(dyn Error + 'static)) -> boo
         return false;
     };
     report.kind = Kind::Remote;
-    if error.is_unauthorized() && report.help.is_none() {
-        let host = error.repository.split('/').next().unwrap_or(&error.host);
-        report.help = Some(format!("`careen login {host}`"));
+    if report.help.is_none() {
+        report.help = way_out(error);
     }
     true
+}
+
+/// Returns what can be done about it.
+pub(crate) fn way_out(error: &RegistryError) -> Option<String> {
+    if error.is_unauthorized() {
+        let host = error.repository.split('/').next().unwrap_or(&error.host);
+        return Some(format!("`careen login {host}`"));
+    }
+    let is_distrust = matches!(error.failure, Failure::Fetch(FetchError::Tls { .. }));
+    is_distrust.then(|| {
+        "`--cert-dir DIR` names a directory with the certificate of its authority (`*.crt`)"
+            .to_owned()
+    })
 }
