@@ -35,7 +35,7 @@ pub use append::{
     appended_to,
 };
 pub use archive::{ArchiveSource, ArchiveTarget, ArchivedImage, ImageArchive, ImageFile};
-pub use combine::{Additions, Combination, CombineError, Duplicate, Entry, annotated};
+pub use combine::{Additions, Combination, CombineError, Duplicate, Entry};
 pub use copy::{
     Convert, CopyError, CopyOptions, CopyProgress, CopyReport, LeftOut, Referrers, Selection,
     Silent, copy, platform_of_manifest, platforms_of_root,

@@ -19,16 +19,13 @@ use solver::Workshop;
 use solver::base::{self, BaseError, ResolvedImage};
 use store::{BlobError, BlobSource as _, FindError, LayoutLocation};
 use transport::{
-    Context, Convert, CopyError, CopyOptions, Location, OpenError, Referrers, Selection, Silent,
-    Source, Stop, StoreSource, StoreTarget, Target, copy, open_source, open_target,
+    Context, CopyError, CopyOptions, Location, OpenError, Selection, Silent, Source, Stop,
+    StoreSource, StoreTarget, Target, copy, open_source, open_target,
 };
 
 use super::failure;
 use crate::args::PullArgument;
 use crate::report::{Kind, Report};
-
-/// How many blobs are copied at the same time.
-const JOBS: usize = 4;
 
 /// An image that was copied to the store cannot be read there.
 #[derive(Debug, thiserror::Error)]
@@ -218,14 +215,7 @@ impl Finder<'_> {
 
     /// Copies between places, as the commands that have no flags for it do.
     pub(crate) fn options(&self, selection: Selection) -> CopyOptions<'static> {
-        CopyOptions {
-            selection,
-            referrers: Referrers::Left,
-            jobs: JOBS,
-            convert: Convert::Keep,
-            progress: &Silent,
-            stop: self.stop(),
-        }
+        CopyOptions::new(selection, &Silent, self.stop())
     }
 
     /// Reads an image of the store by its manifest.
