@@ -265,7 +265,7 @@ fn any_platform<T>(
 fn of_base(error: &BaseError) -> Box<Report> {
     let mut report = Report::new(Kind::User, error);
     if let BaseError::NoPlatform { available, .. } = error {
-        report.notes.push(it_has(available));
+        report.notes.push(failure::it_has(available));
     }
     Box::new(report)
 }
@@ -279,7 +279,7 @@ pub(crate) fn of_open(error: &OpenError) -> Box<Report> {
 pub(crate) fn of_copy(error: &CopyError) -> Box<Report> {
     let mut report = Report::new(Kind::User, error);
     if let CopyError::NoPlatform { available, .. } = error {
-        report.notes.push(it_has(available));
+        report.notes.push(failure::it_has(available));
     }
     explained(report, error)
 }
@@ -288,9 +288,4 @@ pub(crate) fn of_copy(error: &CopyError) -> Box<Report> {
 fn explained(mut report: Report, error: &(dyn Error + 'static)) -> Box<Report> {
     failure::registry::explain(&mut report, error);
     Box::new(report)
-}
-
-fn it_has(available: &[Platform]) -> String {
-    let names: Vec<_> = available.iter().map(ToString::to_string).collect();
-    format!("it has {}", names.join(", "))
 }
