@@ -2,8 +2,7 @@
 
 use std::io::Read as _;
 
-use oci::check;
-use oci::check::{is_image_config, subject_of_attestation};
+use oci::check::{self, is_image_config, subject_of_attestation};
 use oci::descriptor;
 use oci::limits::{CONFIG_MAX_BYTES, INDEX_MAX_DEPTH, MANIFEST_MAX_BYTES};
 use oci::media_type::{DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED, OCI_INDEX};

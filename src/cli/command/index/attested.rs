@@ -63,13 +63,7 @@ impl<'a> Attestations<'a> {
     }
 
     fn layers(&self, entry: &Descriptor) -> Result<Vec<Descriptor>, IndexError> {
-        let document = self
-            .source
-            .document(entry)
-            .map_err(|source| IndexError::Read {
-                shown: format!("{}@{}", self.source.shown(), entry.digest()),
-                source,
-            })?;
+        let document = shown::document(self.source, entry)?;
         let manifest =
             parse_manifest(&document.bytes).map_err(|source| CombineError::Document {
                 shown: self.source.shown(),
