@@ -21,6 +21,7 @@ use crate::env::Environment;
 mod allow;
 mod call;
 pub mod context;
+mod flag_file;
 mod hosts;
 pub(crate) mod index;
 mod limits;

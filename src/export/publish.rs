@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use oci::{Descriptor, Reference, descriptor};
 use solver::{BuildResult, Tree, Workshop};
 use transport::{
-    Convert, CopyOptions, CopyProgress, Referrers, RegistryTarget, Selection, Silent, Stop,
-    StoreTarget, Target, Transferred, copy,
+    CopyOptions, CopyProgress, RegistryTarget, Selection, Silent, Stop, StoreTarget, Target,
+    Transferred, copy,
 };
 
 use crate::exporter::{ExportError, ExportStep, Exported, Exporter};
@@ -22,9 +22,6 @@ use crate::output::{ImageOptions, Naming, OutputSpec, Publication, Push};
 pub(crate) use append::Addition;
 use source::BuiltImage;
 pub(crate) use source::BuiltLayer;
-
-/// How many blobs are pushed at the same time.
-const JOBS: usize = 4;
 
 /// Publishes images.
 #[derive(Debug)]
@@ -184,14 +181,7 @@ pub(crate) fn copied(
 
 /// Returns how what was built is copied: all of it, as it is.
 fn copy_options<'p>(workshop: &Workshop, progress: &'p dyn CopyProgress) -> CopyOptions<'p> {
-    CopyOptions {
-        selection: Selection::All,
-        referrers: Referrers::Left,
-        jobs: JOBS,
-        convert: Convert::Keep,
-        progress,
-        stop: stop_of(workshop),
-    }
+    CopyOptions::new(Selection::All, progress, stop_of(workshop))
 }
 
 /// Returns what ends a copy with the job.

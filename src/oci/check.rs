@@ -30,10 +30,16 @@ mod syntax;
 
 pub use error::{CheckError, DocumentError, DocumentKind};
 pub use parse::{parse_descriptor, parse_index, parse_layout, parse_manifest};
-pub use select::{is_attestation, platforms_of, select_platform};
+pub use select::{is_attestation, platforms_of, select_platform, subject_of_attestation};
 
 /// The media type that Docker 1.10 gave to image configurations.
 const LEGACY_CONFIG: &str = "application/octet-stream";
+
+/// Tells whether a manifest is that of an image, by the descriptor of its configuration.
+pub fn is_image_config(config: &Descriptor) -> bool {
+    let media_type = config.media_type().as_ref();
+    MediaType::parse(media_type).is_config() || media_type == LEGACY_CONFIG
+}
 
 /// Where the blobs of an image are.
 pub trait BlobSource {
@@ -177,8 +183,7 @@ impl Check<'_> {
 
     fn config(&mut self, descriptor: &Descriptor) -> Result<ImageConfig, CheckError> {
         let digest = verifiable_digest(descriptor)?;
-        let media_type = descriptor.media_type().as_ref();
-        if !MediaType::parse(media_type).is_config() && media_type != LEGACY_CONFIG {
+        if !is_image_config(descriptor) {
             return Err(wrong_media_type(
                 descriptor,
                 digest,

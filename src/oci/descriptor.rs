@@ -26,6 +26,8 @@ pub const ANNOTATION_REF_NAME: &str = "org.opencontainers.image.ref.name";
 pub const ANNOTATION_CREATED: &str = "org.opencontainers.image.created";
 /// The annotation with which BuildKit marks what is not an image in an index.
 pub const ANNOTATION_REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+/// The annotation that says which manifest of an index an attestation is about (BuildKit, "Attestation storage").
+pub const ANNOTATION_REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 
 /// The version of the schema that every manifest and index names.
 pub(crate) const SCHEMA_VERSION: u32 = 2;
@@ -58,6 +60,15 @@ pub fn with_annotations(
     let some = (!annotations.is_empty()).then(|| annotations.clone().into_iter().collect());
     descriptor.set_annotations(some);
     descriptor
+}
+
+/// Returns a descriptor with an annotation more, or with another value of one that it has.
+#[must_use]
+pub fn annotated(descriptor: &Descriptor, key: &str, value: &str) -> Descriptor {
+    let annotations = descriptor.annotations().clone().unwrap_or_default();
+    let mut annotations: BTreeMap<_, _> = annotations.into_iter().collect();
+    annotations.insert(key.to_owned(), value.to_owned());
+    with_annotations(descriptor.clone(), &annotations)
 }
 
 /// Returns a manifest without media type and annotations.

@@ -14,8 +14,8 @@ use std::thread;
 use std::time::Duration;
 
 use ::registry::RegistryError;
-use oci::check::{self, DocumentError, is_attestation};
-use oci::descriptor::{self, annotation_of, platform_of, with_annotations, with_platform};
+use oci::check::{self, DocumentError, is_attestation, subject_of_attestation};
+use oci::descriptor::{self, platform_of, with_platform};
 use oci::media_type::{DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX};
 use oci::{Descriptor, Platform};
 
@@ -28,9 +28,6 @@ mod picked;
 mod tests;
 
 use picked::{Picked, Unnamed};
-
-/// The annotation that says which manifest an attestation is about (`BuildKit`, "Attestation storage").
-const ABOUT: &str = "vnd.docker.reference.digest";
 
 /// How often images are put where somebody else puts the same.
 const PUT_TRIES: u32 = 5;
@@ -201,7 +198,7 @@ impl<'a> Combination<'a> {
             .into_iter()
             .partition(is_kept);
         let about = rest.into_iter().filter(|entry| {
-            let subject = annotation_of(&entry.descriptor, ABOUT);
+            let subject = subject_of_attestation(&entry.descriptor);
             is_attestation(&entry.descriptor)
                 && kept
                     .iter()
@@ -457,19 +454,11 @@ pub(crate) fn replaced(entries: &[Descriptor], additions: &[Descriptor]) -> Vec<
         .map(Descriptor::digest)
         .collect();
     let is_about_gone = |entry: &Descriptor| {
-        let about = annotation_of(entry, ABOUT);
+        let about = subject_of_attestation(entry);
         about.is_some_and(|about| gone.iter().any(|digest| digest.as_ref() == about))
     };
     let kept = entries
         .iter()
         .filter(|entry| !is_replaced(entry) && !is_about_gone(entry));
     kept.chain(additions).cloned().collect()
-}
-
-/// Returns a descriptor with an annotation more.
-pub fn annotated(descriptor: &Descriptor, key: &str, value: &str) -> Descriptor {
-    let annotations = descriptor.annotations().clone().unwrap_or_default();
-    let mut annotations: BTreeMap<_, _> = annotations.into_iter().collect();
-    annotations.insert(key.to_owned(), value.to_owned());
-    with_annotations(descriptor.clone(), &annotations)
 }

@@ -31,7 +31,7 @@ use store::BlobError;
 use crate::archive::ArchiveSourceError;
 use crate::directory::DirectoryError;
 use crate::layout::LayoutSourceError;
-use crate::limits::{DOCUMENTS_MAX, DOCUMENTS_MAX_BYTES};
+use crate::limits::{DOCUMENTS_MAX, DOCUMENTS_MAX_BYTES, JOBS};
 use crate::place::{Document, PlaceError, Source, Target, Transferred};
 use crate::stop::Stop;
 use crate::store::StorePlaceError;
@@ -79,6 +79,20 @@ pub struct CopyOptions<'a> {
     pub progress: &'a dyn CopyProgress,
     /// Ends the copy.
     pub stop: Stop,
+}
+
+impl<'a> CopyOptions<'a> {
+    /// Returns how an image is copied unless something else is asked for: as it is, without what refers to it.
+    pub fn new(selection: Selection, progress: &'a dyn CopyProgress, stop: Stop) -> Self {
+        Self {
+            selection,
+            referrers: Referrers::default(),
+            jobs: JOBS,
+            convert: Convert::default(),
+            progress,
+            stop,
+        }
+    }
 }
 
 impl std::fmt::Debug for CopyOptions<'_> {

@@ -4,7 +4,7 @@
 mod name;
 mod write;
 
-use std::io::{self, Read, Seek as _, SeekFrom};
+use std::io::Read;
 use std::path::Path;
 
 use oci::descriptor;
@@ -14,6 +14,7 @@ use oci::media_type::OCI_INDEX;
 use oci::{Descriptor, Digest};
 use store::{BlobError, BlobSource as _, ForeignError, ForeignLayout, LayoutSelector};
 
+use crate::middle::{MiddleError, from_byte};
 use crate::place::{Document, PlaceError, Source};
 use crate::referrer;
 use crate::store::without_names;
@@ -53,15 +54,8 @@ pub enum LayoutSourceError {
     #[error(transparent)]
     Blob(#[from] BlobError),
     /// A blob cannot be read from the middle.
-    #[error("read blob `{digest}` from byte {from}")]
-    Seek {
-        /// The blob.
-        digest: Digest,
-        /// Where reading begins, in bytes.
-        from: u64,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Middle(#[from] MiddleError),
     /// A digest cannot be verified.
     #[error("a digest of the image is malformed")]
     Digest(#[from] DigestError),
@@ -114,14 +108,8 @@ impl LayoutSource {
             let blob = self.layout.open_blob(&digest, descriptor.size())?;
             return Ok(Box::new(blob));
         }
-        let mut file = self.layout.open_raw(&digest)?;
-        let moved = file.seek(SeekFrom::Start(from));
-        moved.map_err(|source| LayoutSourceError::Seek {
-            digest,
-            from,
-            source,
-        })?;
-        Ok(Box::new(file))
+        let file = self.layout.open_raw(&digest)?;
+        Ok(Box::new(from_byte(file, digest, from)?))
     }
 }
 

@@ -1,5 +1,8 @@
 //! Bounds on what one copy takes from a place, beside those on single documents ([`oci::limits`]).
 
+/// How many blobs of one image are on their way at the same time, unless another number is asked for.
+pub const JOBS: usize = 4;
+
 /// The most manifests and indexes of one image.
 pub const DOCUMENTS_MAX: usize = 4096;
 

@@ -4,7 +4,7 @@
 //! to it.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Seek as _, SeekFrom};
+use std::io::Read;
 
 use oci::descriptor::{self, ANNOTATION_REF_NAME};
 use oci::digest::DigestError;
@@ -15,6 +15,7 @@ use store::{
     LeaseError, ObjectId, Presence, Store, TagError,
 };
 
+use crate::middle::{MiddleError, from_byte};
 use crate::place::{Document, PlaceError, Source, Target, Transferred};
 use crate::referrer;
 
@@ -37,15 +38,8 @@ pub enum StorePlaceError {
     #[error(transparent)]
     Blob(#[from] BlobError),
     /// A blob cannot be read from the middle.
-    #[error("read blob `{digest}` of the store from byte {from}")]
-    Seek {
-        /// The blob.
-        digest: Digest,
-        /// Where reading begins, in bytes.
-        from: u64,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Middle(#[from] MiddleError),
     /// A damaged blob cannot be removed.
     #[error(transparent)]
     Discard(#[from] DiscardError),
@@ -118,14 +112,8 @@ impl StoreSource {
         if from == 0 {
             return Ok(Box::new(content.open_blob(&digest, descriptor.size())?));
         }
-        let mut file = content.open_raw(&digest)?;
-        let moved = file.seek(SeekFrom::Start(from));
-        moved.map_err(|source| StorePlaceError::Seek {
-            digest,
-            from,
-            source,
-        })?;
-        Ok(Box::new(file))
+        let file = content.open_raw(&digest)?;
+        Ok(Box::new(from_byte(file, digest, from)?))
     }
 }
 

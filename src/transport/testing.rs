@@ -15,9 +15,6 @@ use tempfile::TempDir;
 
 use crate::place::{Document, Source};
 
-/// The digest annotation of an attestation.
-const ABOUT: &str = "vnd.docker.reference.digest";
-
 /// A directory with a store, and a layout `images` with the tags
 ///
 /// * `one`: a manifest for `linux/amd64`;
@@ -112,9 +109,12 @@ impl Layout {
         let manifest = descriptor::new_manifest(config, vec![statement]);
         let manifest = self.blob(OCI_MANIFEST, &descriptor::to_canonical_json(&manifest));
         let annotations = BTreeMap::from([
-            (ABOUT.to_owned(), about.digest().to_string()),
             (
-                "vnd.docker.reference.type".to_owned(),
+                descriptor::ANNOTATION_REFERENCE_DIGEST.to_owned(),
+                about.digest().to_string(),
+            ),
+            (
+                descriptor::ANNOTATION_REFERENCE_TYPE.to_owned(),
                 "attestation-manifest".to_owned(),
             ),
         ]);

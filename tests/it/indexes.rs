@@ -5,15 +5,15 @@ use std::fs;
 use insta::assert_snapshot;
 use oci::Digest;
 use serde_json::{Value, json};
-use support::{Bench, Running};
+use support::Bench;
 
 use crate::bench;
+use crate::served::Served;
 
 /// A bench with a registry, and an archive for each of two platforms.
 struct Place {
     bench: Bench,
-    address: String,
-    _registry: Running,
+    served: Served,
 }
 
 impl Place {
@@ -30,39 +30,26 @@ impl Place {
                 .run()
                 .success();
         }
-        let mut registry = bench
-            .careen(&[
-                "registry",
-                "serve",
-                "--dir",
-                "served",
-                "--listen",
-                "127.0.0.1:0",
-            ])
-            .start();
-        let line = registry.wait_for_line_with("Serving `served` on http://");
-        let address = line.rsplit("http://").next().unwrap().to_owned();
-        Self {
-            bench,
-            address,
-            _registry: registry,
-        }
+        let served = Served::start(&bench);
+        Self { bench, served }
     }
 
     fn name(&self, name: &str) -> String {
-        format!("{}/{name}", self.address)
+        self.served.name(name)
     }
 
     /// Runs careen; what it wrote has the registry as `REGISTRY`.
     fn run(&self, arguments: &[&str]) -> String {
         let finished = self.bench.careen(arguments).run().success();
-        finished.text().replace(&self.address, "REGISTRY")
+        finished.text().replace(&self.served.address(), "REGISTRY")
     }
 
     /// Runs careen, which fails.
     fn refusal(&self, arguments: &[&str], code: i32) -> String {
         let finished = self.bench.careen(arguments).run();
-        finished.error(code).replace(&self.address, "REGISTRY")
+        finished
+            .error(code)
+            .replace(&self.served.address(), "REGISTRY")
     }
 
     /// Makes an index of both archives under this name of the registry.

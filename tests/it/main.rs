@@ -47,6 +47,8 @@ mod sandbox;
 #[cfg(test)]
 mod scale;
 #[cfg(test)]
+mod served;
+#[cfg(test)]
 mod settings;
 #[cfg(test)]
 mod ssh;

@@ -5,4 +5,3 @@ mod append;
 mod from;
 mod local;
 mod push;
-mod served;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use dockerfile::source::{SourceFile, Span};
 use dockerfile::stage::BaseRequest;
 use export::ExportError;
+use oci::Platform;
 use runtime::{CancelReason, ExecError};
 use solver::base::BaseError;
 use solver::emulation::EmulationError;
@@ -145,8 +146,7 @@ pub(crate) fn of_base(
         }
         BaseError::NoPlatform { available, .. } => {
             label = ["asked for ", &request.platform.to_string()].concat();
-            let names: Vec<_> = available.iter().map(ToString::to_string).collect();
-            report.notes.push(format!("it has {}", names.join(", ")));
+            report.notes.push(it_has(available));
         }
         _ => {}
     }
@@ -160,6 +160,12 @@ pub(crate) fn of_base(
         label,
     });
     Box::new(report)
+}
+
+/// Says which platforms an image is for.
+pub(super) fn it_has(available: &[Platform]) -> String {
+    let names: Vec<_> = available.iter().map(ToString::to_string).collect();
+    format!("it has {}", names.join(", "))
 }
 
 fn similar_stage(stage: &String) -> String {

@@ -4,7 +4,6 @@ use clap::Parser as _;
 use graph::{Definition, Input};
 use graph::{DefinitionBuilder, LocalSource, Op, SourceOp, StepLabel, Vertex, VertexId};
 use insta::assert_snapshot;
-use oci::Platform;
 use solver::JobOptions;
 use solver::ops::exec::FailureStatus;
 use solver::state::Reuse;

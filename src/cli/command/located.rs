@@ -19,16 +19,13 @@ use solver::Workshop;
 use solver::base::{self, BaseError, ResolvedImage};
 use store::{BlobError, BlobSource as _, FindError, LayoutLocation};
 use transport::{
-    Context, Convert, CopyError, CopyOptions, Location, OpenError, Referrers, Selection, Silent,
-    Source, Stop, StoreSource, StoreTarget, Target, copy, open_source, open_target,
+    Context, CopyError, CopyOptions, Location, OpenError, Selection, Silent, Source, Stop,
+    StoreSource, StoreTarget, Target, copy, open_source, open_target,
 };
 
 use super::failure;
 use crate::args::PullArgument;
 use crate::report::{Kind, Report};
-
-/// How many blobs are copied at the same time.
-const JOBS: usize = 4;
 
 /// An image that was copied to the store cannot be read there.
 #[derive(Debug, thiserror::Error)]
@@ -220,14 +217,7 @@ impl Finder<'_> {
 
     /// Copies between places, as the commands that have no flags for it do.
     pub(crate) fn options(&self, selection: Selection) -> CopyOptions<'static> {
-        CopyOptions {
-            selection,
-            referrers: Referrers::Left,
-            jobs: JOBS,
-            convert: Convert::Keep,
-            progress: &Silent,
-            stop: self.stop(),
-        }
+        CopyOptions::new(selection, &Silent, self.stop())
     }
 
     /// Reads an image of the store by its manifest.
@@ -277,7 +267,7 @@ fn any_platform<T>(
 fn of_base(error: &BaseError) -> Box<Report> {
     let mut report = Report::new(Kind::User, error);
     if let BaseError::NoPlatform { available, .. } = error {
-        report.notes.push(it_has(available));
+        report.notes.push(failure::it_has(available));
     }
     Box::new(report)
 }
@@ -291,7 +281,7 @@ pub(crate) fn of_open(error: &OpenError) -> Box<Report> {
 pub(crate) fn of_copy(error: &CopyError) -> Box<Report> {
     let mut report = Report::new(Kind::User, error);
     if let CopyError::NoPlatform { available, .. } = error {
-        report.notes.push(it_has(available));
+        report.notes.push(failure::it_has(available));
     }
     explained(report, error)
 }
@@ -300,9 +290,4 @@ pub(crate) fn of_copy(error: &CopyError) -> Box<Report> {
 fn explained(mut report: Report, error: &(dyn Error + 'static)) -> Box<Report> {
     failure::registry::explain(&mut report, error);
     Box::new(report)
-}
-
-fn it_has(available: &[Platform]) -> String {
-    let names: Vec<_> = available.iter().map(ToString::to_string).collect();
-    format!("it has {}", names.join(", "))
 }

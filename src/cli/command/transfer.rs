@@ -20,8 +20,7 @@ use registry::Registry;
 use runtime::{Builder, CancelToken};
 use store::{FoundImage, Lease, Store};
 use transport::{
-    Context, Convert, CopyOptions, CopyProgress, CopyReport, Location, Referrers, Selection,
-    Source, Stop, Target,
+    Context, CopyOptions, CopyProgress, CopyReport, Location, Selection, Source, Stop, Target,
 };
 
 use crate::args::{ImageTransfer, PlaceCommand};
@@ -34,9 +33,6 @@ use crate::run::Outcome;
 use crate::workshop;
 
 pub(super) use progress::{Lines, Words, note};
-
-/// How many blobs are copied at the same time.
-const JOBS: usize = 4;
 
 /// What a command works in.
 #[derive(Debug, Clone, Copy)]
@@ -149,14 +145,7 @@ impl Carrier {
         selection: Selection,
         progress: &'a dyn CopyProgress,
     ) -> CopyOptions<'a> {
-        CopyOptions {
-            selection,
-            referrers: Referrers::Left,
-            jobs: JOBS,
-            convert: Convert::Keep,
-            progress,
-            stop: self.stop.clone(),
-        }
+        CopyOptions::new(selection, progress, self.stop.clone())
     }
 
     /// Copies what is selected, and shows what becomes of the blobs.

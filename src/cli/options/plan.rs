@@ -1,40 +1,22 @@
 //! What the arguments say about the plan: build arguments, stages, the first base and the platforms.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use export::OutputSpec;
 use oci::Reference;
 
+use super::flag_file::{self, FlagFileError};
 use super::{NamedContext, ResultOptions};
 use crate::args::BuildArguments;
 use crate::env::Environment;
 
-/// No file of build arguments is larger.
-const FILE_LIMIT_BYTES: u64 = 1024 * 1024;
-
 /// Why arguments about the plan cannot be understood.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// A file of build arguments cannot be read.
-    #[error("cannot read `--build-arg-file {}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file of build arguments is too large to be one.
-    #[error(
-        "`--build-arg-file {}` is larger than {FILE_LIMIT_BYTES} bytes",
-        path.display()
-    )]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
+    /// A file of build arguments cannot be used.
+    #[error(transparent)]
+    File(#[from] FlagFileError),
     /// A line of such a file has no name.
     #[error("`--build-arg-file {}`: line {line} is no `NAME=VALUE`: `{text}`", path.display())]
     Line {
@@ -82,28 +64,10 @@ pub(super) fn build_arg_files(
 ) -> Result<BTreeMap<String, String>, PlanError> {
     let mut args = BTreeMap::new();
     for path in &arguments.build_arg_files {
-        let text = read(&env.current_directory.join(path), path)?;
+        let text = flag_file::read("--build-arg-file", path, env)?;
         args.extend(parse(&text, path, &|name| env.named(name))?);
     }
     Ok(args)
-}
-
-fn read(full: &Path, path: &Path) -> Result<String, PlanError> {
-    let refuse = |source| PlanError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let file = File::open(full).map_err(refuse)?;
-    let mut text = String::new();
-    file.take(FILE_LIMIT_BYTES + 1)
-        .read_to_string(&mut text)
-        .map_err(refuse)?;
-    if text.len() as u64 > FILE_LIMIT_BYTES {
-        return Err(PlanError::TooLarge {
-            path: path.to_owned(),
-        });
-    }
-    Ok(text)
 }
 
 /// Reads `NAME=VALUE` lines. A name alone is taken from the environment, as behind `--build-arg`.

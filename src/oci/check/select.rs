@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 
 use crate::descriptor::{
-    ANNOTATION_REFERENCE_TYPE, Descriptor, ImageIndex, annotation_of, platform_of,
+    ANNOTATION_REFERENCE_DIGEST, ANNOTATION_REFERENCE_TYPE, Descriptor, ImageIndex, annotation_of,
+    platform_of,
 };
 use crate::platform::Platform;
 
@@ -12,6 +13,11 @@ use crate::platform::Platform;
 pub fn is_attestation(entry: &Descriptor) -> bool {
     annotation_of(entry, ANNOTATION_REFERENCE_TYPE).is_some()
         || platform_of(entry).is_some_and(|platform| platform.is_unknown())
+}
+
+/// Returns the digest of the manifest that an attestation is about; none for what is no attestation.
+pub fn subject_of_attestation(entry: &Descriptor) -> Option<&str> {
+    annotation_of(entry, ANNOTATION_REFERENCE_DIGEST)
 }
 
 /// Chooses the entry of an index that suits a platform best; of equally good ones the first.

@@ -229,12 +229,16 @@ fn an_image_takes_the_place_of_the_one_for_its_platform_and_of_what_was_said_of_
             descriptor(OCI_MANIFEST, &Digest::of(b"said"), 3),
             &Platform::new("unknown", "unknown"),
         );
-        let said = crate::annotated(
+        let said = oci::descriptor::annotated(
             &said,
-            "vnd.docker.reference.digest",
+            oci::descriptor::ANNOTATION_REFERENCE_DIGEST,
             image.digest().as_ref(),
         );
-        crate::annotated(&said, "vnd.docker.reference.type", "attestation-manifest")
+        oci::descriptor::annotated(
+            &said,
+            oci::descriptor::ANNOTATION_REFERENCE_TYPE,
+            "attestation-manifest",
+        )
     };
     let (old, new, other) = (
         image("old", "arm64"),

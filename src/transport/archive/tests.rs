@@ -339,14 +339,7 @@ fn a_blob_of_an_archive_is_read_from_its_middle() {
 fn what_is_written_twice_has_the_same_bytes_and_a_failure_leaves_nothing() {
     let fixture = Fixture::new();
     let archive = |name: &str| {
-        let options = crate::CopyOptions {
-            selection: crate::Selection::All,
-            referrers: crate::Referrers::Left,
-            jobs: 4,
-            convert: crate::Convert::Keep,
-            progress: &crate::Silent,
-            stop: Stop::never(),
-        };
+        let options = crate::CopyOptions::new(crate::Selection::All, &crate::Silent, Stop::never());
         let to = format!("docker-archive:{name}:app:1");
         fixture.copy("oci:images:many", &to, &options).map(drop)
     };

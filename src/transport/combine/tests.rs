@@ -1,20 +1,15 @@
 //! Tests of indexes of images that are anywhere.
 
+use oci::descriptor::{annotated, annotation_of};
+
 use super::*;
-use crate::copy::{Convert, Referrers, Selection, Silent};
+use crate::copy::{Convert, Selection, Silent};
 use crate::stop::Stop;
 use crate::testing::{Fixture, chain, check_all};
 use crate::{Context, open_target};
 
 fn options() -> CopyOptions<'static> {
-    CopyOptions {
-        selection: Selection::All,
-        referrers: Referrers::Left,
-        jobs: 2,
-        convert: Convert::Keep,
-        progress: &Silent,
-        stop: Stop::never(),
-    }
+    CopyOptions::new(Selection::All, &Silent, Stop::never())
 }
 
 fn platform(text: &str) -> Platform {

@@ -5,18 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use oci::check;
-use oci::descriptor;
+use oci::check::{self, is_image_config, subject_of_attestation};
+use oci::descriptor::{self, ANNOTATION_REFERENCE_DIGEST};
 use oci::media_type::{Flavour, layer_in_flavour};
 use oci::{Descriptor, ImageManifest, MediaType};
 
-use super::plan::is_image;
 use super::select::Reader;
 use super::{CopyError, LeftOut};
 use crate::place::Document;
-
-/// The annotation in which an attestation names the image that it is about.
-const ABOUT: &str = "vnd.docker.reference.digest";
 
 /// The documents in the other flavour.
 pub(super) struct Converted {
@@ -105,7 +101,7 @@ impl Conversion<'_> {
         if MediaType::parse(media_type) == MediaType::Manifest(self.flavour) {
             return Ok(document);
         }
-        if self.flavour == Flavour::Docker && !is_image(manifest.config()) {
+        if self.flavour == Flavour::Docker && !is_image_config(manifest.config()) {
             return Err(CopyError::NotConvertible {
                 shown: self.reader.shown(),
                 digest: document.descriptor.digest().to_string(),
@@ -118,7 +114,7 @@ impl Conversion<'_> {
 
     fn rewritten(&mut self, mut manifest: ImageManifest) -> ImageManifest {
         let mut config = manifest.config().clone();
-        if is_image(&config) {
+        if is_image_config(&config) {
             config.set_media_type(self.flavour.config().into());
         }
         let layer = |layer: &Descriptor| {
@@ -175,16 +171,10 @@ impl Conversion<'_> {
             result.set_size(new.size());
             result.set_media_type(new.media_type().clone());
         }
-        let about = descriptor::annotation_of(entry, ABOUT);
+        let about = subject_of_attestation(entry);
         if let Some(new) = about.and_then(|about| self.new.get(about)) {
-            let mut annotations: BTreeMap<_, _> = entry
-                .annotations()
-                .clone()
-                .unwrap_or_default()
-                .into_iter()
-                .collect();
-            annotations.insert(ABOUT.to_owned(), new.digest().to_string());
-            result = descriptor::with_annotations(result, &annotations);
+            let digest = new.digest().to_string();
+            result = descriptor::annotated(&result, ANNOTATION_REFERENCE_DIGEST, &digest);
         }
         result
     }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use oci::check;
+use oci::check::{self, is_image_config};
 use oci::descriptor;
 use oci::limits::{CONFIG_MAX_BYTES, INDEX_MAX_DEPTH};
-use oci::{Descriptor, Digest, MediaType};
+use oci::{Descriptor, Digest};
 
 use super::select::Reader;
 use super::watched::Promised;
@@ -86,7 +86,7 @@ fn promised<'d>(
             continue;
         }
         let config = reader.manifest(document)?.config().clone();
-        if is_image(&config) && config.size() <= CONFIG_MAX_BYTES {
+        if is_image_config(&config) && config.size() <= CONFIG_MAX_BYTES {
             promised.insert(config.digest().to_string(), platform);
         }
     }
@@ -226,17 +226,4 @@ fn blobs(
         }
     }
     Ok(blobs)
-}
-
-/// Tells whether a manifest is that of an image: whether its configuration is one.
-pub(super) fn is_image(config: &Descriptor) -> bool {
-    /// The media type that Docker 1.10 gave to image configurations.
-    const LEGACY: &str = "application/octet-stream";
-    let media_type = config.media_type().as_ref();
-    MediaType::parse(media_type).is_config() || media_type == LEGACY
-}
-
-/// Returns the digest of what an attestation is about (`BuildKit`, "Attestation storage").
-pub(super) fn subject_of_attestation(entry: &Descriptor) -> Option<&str> {
-    descriptor::annotation_of(entry, "vnd.docker.reference.digest")
 }

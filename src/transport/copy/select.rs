@@ -2,14 +2,13 @@
 
 use std::io::Read as _;
 
-use oci::check;
+use oci::check::{self, is_image_config, subject_of_attestation};
 use oci::descriptor;
 use oci::limits::{CONFIG_MAX_BYTES, INDEX_MAX_DEPTH, MANIFEST_MAX_BYTES};
 use oci::media_type::{DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED, OCI_INDEX};
 use oci::{Descriptor, Digest, ImageConfig, ImageIndex, ImageManifest, Platform};
 
 use super::CopyError;
-use super::plan::{is_image, subject_of_attestation};
 use crate::place::{Document, PlaceError, Source};
 use crate::stop::Stop;
 
@@ -164,7 +163,7 @@ impl Reader<'_> {
         let manifest = self.manifest(document)?;
         let config = manifest.config();
         let digest = config.digest().to_string();
-        if !is_image(config) || config.size() > CONFIG_MAX_BYTES {
+        if !is_image_config(config) || config.size() > CONFIG_MAX_BYTES {
             return Err(CopyError::NotConvertible {
                 shown: self.shown(),
                 digest: document.descriptor.digest().to_string(),

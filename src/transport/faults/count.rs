@@ -6,19 +6,12 @@ use insta::assert_snapshot;
 use oci::Platform;
 
 use super::*;
-use crate::copy::{Convert, CopyOptions, Referrers, Selection, Silent, copy};
+use crate::copy::{CopyOptions, Selection, Silent, copy};
 use crate::testing::{Fixture, Layout, check_all};
 use crate::{LayoutSource, RegistrySource, RegistryTarget, Source, Stop, Target};
 
 fn options(selection: Selection) -> CopyOptions<'static> {
-    CopyOptions {
-        selection,
-        referrers: Referrers::Left,
-        jobs: 4,
-        convert: Convert::Keep,
-        progress: &Silent,
-        stop: Stop::never(),
-    }
+    CopyOptions::new(selection, &Silent, Stop::never())
 }
 
 fn run(source: &dyn Source, target: &dyn Target, selection: Selection) {

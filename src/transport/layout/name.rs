@@ -97,10 +97,11 @@ impl EntryName {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn entry(text: &str, name: Option<&str>) -> Descriptor {
+    /// Makes an entry of some text, with a tag or without one.
+    pub(in crate::layout) fn entry(text: &str, name: Option<&str>) -> Descriptor {
         let digest = Digest::of(text.as_bytes());
         let top = descriptor::descriptor(oci::media_type::OCI_INDEX, &digest, text.len() as u64);
         let names = name.map(|name| (ANNOTATION_REF_NAME.to_owned(), name.to_owned()));

@@ -395,13 +395,7 @@ fn file(path: &str) -> RootPath {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn entry(text: &str, name: Option<&str>) -> Descriptor {
-        let digest = Digest::of(text.as_bytes());
-        let top = descriptor::descriptor(oci::media_type::OCI_INDEX, &digest, text.len() as u64);
-        let names = name.map(|name| (ANNOTATION_REF_NAME.to_owned(), name.to_owned()));
-        descriptor::with_annotations(top, &names.into_iter().collect())
-    }
+    use crate::layout::name::tests::entry;
 
     #[test]
     fn only_the_same_name_and_the_same_nameless_image_are_replaced() {

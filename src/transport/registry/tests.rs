@@ -9,9 +9,7 @@ use fetch::{Certificates, Proxies, RetryPolicy, Url};
 
 use super::*;
 use crate::testing::{Fixture, chain, check_all};
-use crate::{
-    Convert, CopyOptions, CopyReport, Referrers, Selection, Silent, Stop, copy, open_source,
-};
+use crate::{CopyOptions, CopyReport, Selection, Silent, Stop, copy, open_source};
 
 /// A registry of one test.
 struct Served {
@@ -86,14 +84,7 @@ impl Served {
 }
 
 fn copied(source: &dyn Source, target: &dyn Target) -> CopyReport {
-    let options = CopyOptions {
-        selection: Selection::All,
-        referrers: Referrers::Left,
-        jobs: 4,
-        convert: Convert::Keep,
-        progress: &Silent,
-        stop: Stop::never(),
-    };
+    let options = CopyOptions::new(Selection::All, &Silent, Stop::never());
     copy(source, target, &options).unwrap()
 }
 

@@ -6,21 +6,15 @@ use std::net::TcpStream;
 
 use support::{Bench, Running};
 
-use crate::bench;
+use crate::{bench, served};
+
+/// An address that is free.
+const ANY_PORT: &str = "127.0.0.1:0";
 
 /// Starts a registry of the bench; returns it with its address.
 fn serve(bench: &Bench, arguments: &[&str]) -> (Running, String) {
-    let mut running = bench
-        .careen(&[
-            "registry",
-            "serve",
-            "--dir",
-            "served",
-            "--listen",
-            "127.0.0.1:0",
-        ])
-        .args(arguments)
-        .start();
+    let run = served::serve(bench, "served", ANY_PORT);
+    let mut running = run.args(arguments).start();
     let line = running.wait_for_line_with("Serving `served` on http://");
     let address = line.rsplit("http://").next().unwrap().to_owned();
     (running, address)
@@ -77,16 +71,7 @@ fn what_was_pushed_is_served_again_after_the_process_was_killed() {
 fn a_directory_that_is_served_already_is_refused() {
     let bench = bench();
     let (_running, _) = serve(&bench, &[]);
-    let refused = bench
-        .careen(&[
-            "registry",
-            "serve",
-            "--dir",
-            "served",
-            "--listen",
-            "127.0.0.1:0",
-        ])
-        .run();
+    let refused = served::serve(&bench, "served", ANY_PORT).run();
     insta::assert_snapshot!(refused.error(3), @r"
     error: cannot serve `served`
       = caused by: `served` is served by another process
@@ -98,16 +83,7 @@ fn a_directory_that_is_served_already_is_refused() {
 fn a_directory_of_something_else_is_refused_and_left_alone() {
     let bench = bench();
     bench.file("letter.txt", "x");
-    let refused = bench
-        .careen(&[
-            "registry",
-            "serve",
-            "--dir",
-            "context",
-            "--listen",
-            "127.0.0.1:0",
-        ])
-        .run();
+    let refused = served::serve(&bench, "context", ANY_PORT).run();
     insta::assert_snapshot!(refused.error(3), @r"
     error: cannot serve `context`
       = caused by: `context` has files in it and is no image layout: it has no `oci-layout`
@@ -120,11 +96,7 @@ fn a_directory_of_something_else_is_refused_and_left_alone() {
 fn an_address_that_is_taken_or_none_is_refused() {
     let bench = bench();
     let (_running, address) = serve(&bench, &[]);
-    let serve = |address: &str| {
-        bench
-            .careen(&["registry", "serve", "--dir", "other", "--listen", address])
-            .run()
-    };
+    let serve = |address: &str| served::serve(&bench, "other", address).run();
     let taken = serve(&address);
     let said = taken.error(3).replace(&address, "$ADDRESS");
     insta::assert_snapshot!(said, @r"

@@ -3,22 +3,13 @@
 use std::fs;
 
 use insta::assert_snapshot;
-use support::layout::host_platform;
-use support::{Archive, BaseImage, Bench, Entry};
+use support::Archive;
 
-use crate::bench;
-
-fn bench_with_image() -> Bench {
-    let base = BaseImage::new(&host_platform(), vec![Entry::file("base", "base\n")]);
-    let bench = bench().with_base(&[base]);
-    bench.file("file", "content\n");
-    bench.dockerfile("FROM base\nCOPY file /\n");
-    bench
-}
+use super::bench_on_base;
 
 #[test]
 fn an_archive_has_dockers_list_and_media_types_and_is_a_layout_too() {
-    let bench = bench_with_image();
+    let bench = bench_on_base();
     let flags = ["-t", "app:1", "-t", "example.org/app"];
     let built = bench.build_as(&flags, "type=docker,dest=out.tar");
     let image = built.image();
@@ -42,7 +33,7 @@ fn an_archive_has_dockers_list_and_media_types_and_is_a_layout_too() {
 
 #[test]
 fn an_archive_that_is_there_is_left_alone_unless_its_names_change() {
-    let bench = bench_with_image();
+    let bench = bench_on_base();
     let build = |tag: &str| {
         let flags = ["-t", tag, "-o", "type=docker,dest=out.tar"];
         let log = bench.careen_build(&flags).run().success();
@@ -61,7 +52,7 @@ fn an_archive_that_is_there_is_left_alone_unless_its_names_change() {
 
 #[test]
 fn an_oci_layout_can_have_dockers_media_types_and_the_other_way_round() {
-    let bench = bench_with_image();
+    let bench = bench_on_base();
     let built = bench.build_as(&[], "type=oci,dest=out.tar,oci-mediatypes=false");
     assert!(built.archive.top_media_type().contains("docker"));
     let built = bench.build_as(&[], "type=docker,dest=out.tar,oci-mediatypes=true");
@@ -74,7 +65,7 @@ fn an_oci_layout_can_have_dockers_media_types_and_the_other_way_round() {
 
 #[test]
 fn layers_of_the_base_are_compressed_again_if_that_is_asked_for() {
-    let bench = bench_with_image();
+    let bench = bench_on_base();
     let layer = "application/vnd.oci.image.layer.v1.tar";
     for (attributes, expected) in [
         ("compression=zstd", ["", "+zstd"]),
@@ -94,7 +85,7 @@ fn layers_of_the_base_are_compressed_again_if_that_is_asked_for() {
 
 #[test]
 fn an_archive_of_one_image_refuses_several() {
-    let bench = bench_with_image();
+    let bench = bench_on_base();
     let run = |flags: &[&str]| bench.failure(flags, 2);
     let output = "type=docker,dest=out.tar";
     assert_snapshot!(run(&["--platform", "linux/amd64,linux/arm64", "-o", output]), @"error: `--output type=docker` is an archive of one image, and the build has 2 platforms: `type=oci` takes several");

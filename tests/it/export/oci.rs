@@ -3,22 +3,13 @@
 use std::fs;
 
 use insta::assert_snapshot;
-use support::layout::host_platform;
-use support::{Archive, BaseImage, Bench, Entry};
+use support::{Archive, Bench};
 
+use super::bench_on_base;
 use crate::bench;
 
 const NAME: &str = "org.opencontainers.image.ref.name";
 const FULL_NAME: &str = "io.containerd.image.name";
-
-/// Makes a bench whose image has a layer of its base and one of its own.
-fn bench_with_image() -> Bench {
-    let base = BaseImage::new(&host_platform(), vec![Entry::file("base", "base\n")]);
-    let bench = bench().with_base(&[base]);
-    bench.file("file", "content\n");
-    bench.dockerfile("FROM base\nCOPY file /\n");
-    bench
-}
 
 /// Returns what is directly in a directory of the bench.
 fn names(bench: &Bench, directory: &str) -> Vec<String> {
@@ -54,7 +45,7 @@ fn an_archive_has_an_index_with_the_image_of_each_platform() {
 
 #[test]
 fn an_image_has_as_many_names_as_it_was_given() {
-    let bench = bench_with_image();
+    let bench = bench_on_base();
     let built = bench.build(&["-t", "one", "-t", "example.org/two:2"]);
     let archive = &built.archive;
     assert_eq!(archive.annotations(NAME), ["latest", "2"]);
@@ -65,7 +56,7 @@ fn an_image_has_as_many_names_as_it_was_given() {
 
 #[test]
 fn layers_are_compressed_as_asked_and_those_of_the_base_are_left_alone() {
-    let bench = bench_with_image();
+    let bench = bench_on_base();
     let tar = "application/vnd.oci.image.layer.v1.tar";
     let cases = [
         ("", format!("{tar}+gzip")),
@@ -85,7 +76,7 @@ fn layers_are_compressed_as_asked_and_those_of_the_base_are_left_alone() {
 
 #[test]
 fn an_archive_goes_to_standard_output() {
-    let bench = bench_with_image();
+    let bench = bench_on_base();
     let run = bench
         .careen_build(&["-o", "type=oci,dest=-"])
         .run()
@@ -97,7 +88,7 @@ fn an_archive_goes_to_standard_output() {
 
 #[test]
 fn a_directory_is_a_layout_that_is_added_to() {
-    let bench = bench_with_image();
+    let bench = bench_on_base();
     let output = "type=oci,dest=layout,tar=false";
     bench
         .careen_build(&["-t", "demo:1", "-o", output])
@@ -138,7 +129,7 @@ fn names_of(archive: &Archive) -> Vec<&str> {
 
 #[test]
 fn an_archive_that_is_there_is_replaced() {
-    let bench = bench_with_image();
+    let bench = bench_on_base();
     fs::write(bench.path("out.tar"), "something else").unwrap();
     assert_eq!(bench.build(&[]).image().text("file"), "content\n");
     fs::remove_file(bench.path("out.tar")).unwrap();
@@ -149,7 +140,7 @@ fn an_archive_that_is_there_is_replaced() {
 
 #[test]
 fn a_build_that_fails_leaves_the_target_alone() {
-    let bench = bench_with_image();
+    let bench = bench_on_base();
     fs::create_dir(bench.path("target")).unwrap();
     fs::write(bench.path("target/out.tar"), "from before").unwrap();
     bench.dockerfile("FROM base\nCOPY no-such-file /\n");
@@ -163,7 +154,7 @@ fn a_build_that_fails_leaves_the_target_alone() {
 
 #[test]
 fn directories_that_are_missing_are_made() {
-    let bench = bench_with_image();
+    let bench = bench_on_base();
     let output = "type=oci,dest=made/for/it/out.tar";
     bench.careen_build(&["-o", output]).run().success();
     let archive = fs::read(bench.path("made/for/it/out.tar")).unwrap();
@@ -172,7 +163,7 @@ fn directories_that_are_missing_are_made() {
 
 #[test]
 fn an_export_that_fails_leaves_nothing_half_written() {
-    let bench = bench_with_image();
+    let bench = bench_on_base();
     fs::create_dir_all(bench.path("target/out.tar/full")).unwrap();
     assert_snapshot!(bench.refusal(&["-o", "type=oci,dest=target/out.tar"]), @r"
     error: cannot write `$BENCH/target/out.tar`
@@ -188,7 +179,7 @@ fn an_export_that_fails_leaves_nothing_half_written() {
 
 #[test]
 fn a_full_disk_is_told_in_the_systems_words() {
-    let bench = bench_with_image();
+    let bench = bench_on_base();
     assert_snapshot!(bench.refusal(&["-o", "type=oci,dest=/dev/full"]), @r"
     error: cannot write `/dev/full`
       = caused by: write the tar
@@ -198,7 +189,7 @@ fn a_full_disk_is_told_in_the_systems_words() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_fault() {
-    let bench = bench_with_image();
+    let bench = bench_on_base();
     bench.file("large", vec![7; 4 << 20]);
     bench.dockerfile("FROM scratch\nCOPY large /\n");
     let script = "\"$@\" | true";
@@ -212,7 +203,7 @@ fn a_reader_that_goes_away_is_no_fault() {
 
 #[test]
 fn a_build_without_an_output_says_so() {
-    let bench = bench_with_image();
+    let bench = bench_on_base();
     let log = bench.careen_build(&[]).run().success();
     let expected = "warning: no output was asked for: the result stays in the cache. \
         `--load` keeps it in the store as an image, `--push` pushes it, `--output type=oci,dest=FILE` writes it";

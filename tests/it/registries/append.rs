@@ -7,8 +7,8 @@ use oci::check;
 use oci::descriptor::platform_of;
 use support::Bench;
 
-use super::served::{Served, count, push_base};
 use crate::bench;
+use crate::served::{Served, count, push_base};
 
 const AMD64: &str = "linux/amd64";
 const ARM64: &str = "linux/arm64";

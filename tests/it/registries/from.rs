@@ -6,8 +6,8 @@ use insta::assert_snapshot;
 use support::archive::Image;
 use support::layout::host_platform;
 
-use super::served::{Served, count, push_base};
 use crate::bench;
+use crate::served::{Served, count, push_base};
 
 /// A bench with a registry that has `lib/base:1` for this machine and for another one.
 fn bench_with_base() -> (support::Bench, Served) {

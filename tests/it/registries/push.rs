@@ -6,8 +6,8 @@ use support::layout::host_platform;
 use support::program::Outcome;
 use support::{Bench, Feature, needs};
 
-use super::served::{Served, count, push_base, uploads};
 use crate::bench;
+use crate::served::{Served, count, push_base, uploads};
 
 /// A bench with a registry that has `lib/base:1`.
 fn bench_with_base() -> (Bench, Served) {

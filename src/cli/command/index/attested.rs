@@ -3,7 +3,7 @@
 //! An attestation is a manifest in the index that names the digest of the image's manifest. Its layers are statements of
 //! in-toto; what a statement is about stands in an annotation.
 
-use oci::check::parse_manifest;
+use oci::check::{parse_manifest, subject_of_attestation};
 use oci::descriptor::annotation_of;
 use oci::{Descriptor, ImageIndex};
 use serde_json::Value as Json;
@@ -12,8 +12,6 @@ use transport::{CombineError, Source};
 
 use super::{IndexError, shown};
 
-/// The annotation that says which manifest an attestation is about.
-const ABOUT: &str = "vnd.docker.reference.digest";
 /// The annotation of a layer that says what its statement says.
 const PREDICATE: &str = "in-toto.io/predicate-type";
 /// The beginning of the type of provenances, whatever their version.
@@ -36,7 +34,7 @@ impl<'a> Attestations<'a> {
         let entries = index
             .map(|index| index.manifests().clone())
             .unwrap_or_default();
-        let about = |entry: &Descriptor| annotation_of(entry, ABOUT).is_some();
+        let about = |entry: &Descriptor| subject_of_attestation(entry).is_some();
         Self {
             source,
             entries: entries.into_iter().filter(about).collect(),
@@ -53,7 +51,7 @@ impl<'a> Attestations<'a> {
         let about = self
             .entries
             .iter()
-            .filter(|entry| annotation_of(entry, ABOUT) == Some(manifest));
+            .filter(|entry| subject_of_attestation(entry) == Some(manifest));
         for entry in about {
             for layer in self.layers(entry)? {
                 if annotation_of(&layer, PREDICATE).is_some_and(is_kind) {
@@ -65,13 +63,7 @@ impl<'a> Attestations<'a> {
     }
 
     fn layers(&self, entry: &Descriptor) -> Result<Vec<Descriptor>, IndexError> {
-        let document = self
-            .source
-            .document(entry)
-            .map_err(|source| IndexError::Read {
-                shown: format!("{}@{}", self.source.shown(), entry.digest()),
-                source,
-            })?;
+        let document = shown::document(self.source, entry)?;
         let manifest =
             parse_manifest(&document.bytes).map_err(|source| CombineError::Document {
                 shown: self.source.shown(),

@@ -5,11 +5,11 @@ use std::path::Path;
 use export::Annotation;
 use export::annotation::AnnotationLevel;
 use oci::check::is_attestation;
-use oci::descriptor::{digest_of, platform_of, to_canonical_json};
+use oci::descriptor::{annotated, digest_of, platform_of, to_canonical_json};
 use oci::{Descriptor, Platform};
 use registry::Registry;
 use serde_json::{Value as Json, json};
-use transport::{Combination, Document, Location, Source, annotated, appended_to};
+use transport::{Combination, Document, Location, Source, appended_to};
 
 use super::{Carrier, IndexError, Surroundings, misused, note, put, put_more, warn, with_tag};
 use crate::args::ImagetoolsCreateArguments;

@@ -269,13 +269,7 @@ impl Seen {
             .iter()
             .filter(|entry| !oci::check::is_attestation(entry))
         {
-            let document = self
-                .source
-                .document(entry)
-                .map_err(|source| IndexError::Read {
-                    shown: format!("{}@{}", self.source.shown(), entry.digest()),
-                    source,
-                })?;
+            let document = shown::document(self.source.as_ref(), entry)?;
             manifests.push((platform_of(entry), document));
         }
         Ok(manifests)

@@ -97,6 +97,19 @@ pub(super) fn config_of(
     })
 }
 
+/// Reads a manifest that an index names.
+pub(super) fn document(
+    source: &dyn Source,
+    descriptor: &Descriptor,
+) -> Result<Document, IndexError> {
+    source
+        .document(descriptor)
+        .map_err(|error| IndexError::Read {
+            shown: format!("{}@{}", source.shown(), descriptor.digest()),
+            source: error,
+        })
+}
+
 /// Reads a blob that has to be small.
 pub(super) fn blob(
     source: &dyn Source,

@@ -47,8 +47,7 @@ impl Carrier {
     pub(super) fn of_copy(&self, error: &CopyError) -> Box<Report> {
         let mut report = self.of(error);
         if let CopyError::NoPlatform { available, .. } = error {
-            let names: Vec<_> = available.iter().map(ToString::to_string).collect();
-            report.notes.push(format!("it has {}", names.join(", ")));
+            report.notes.push(failure::it_has(available));
         }
         report
     }

@@ -1,14 +1,10 @@
 //! `--env` and `--env-file`: the variables of a command.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::args::RunArguments;
 use crate::env::Environment;
-
-/// No file of variables is larger.
-const FILE_LIMIT_BYTES: u64 = 1024 * 1024;
+use crate::options::flag_file::{self, FlagFileError};
 
 /// Why variables cannot be understood.
 #[derive(Debug, thiserror::Error)]
@@ -19,20 +15,9 @@ pub enum EnvironmentError {
         /// The text.
         text: String,
     },
-    /// A file of variables cannot be read.
-    #[error("cannot read `--env-file {}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file of variables is too large to be one.
-    #[error("`--env-file {}` is larger than {FILE_LIMIT_BYTES} bytes", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
+    /// A file of variables cannot be used.
+    #[error(transparent)]
+    File(#[from] FlagFileError),
     /// A line of such a file is none.
     #[error("`--env-file {}`: line {line} is no `NAME[=VALUE]`", path.display())]
     Line {
@@ -52,7 +37,7 @@ pub(super) fn given(
     let known = |name: &str| env.named(name);
     let mut entries = Vec::new();
     for path in &arguments.env_files {
-        let text = read(&env.current_directory.join(path), path)?;
+        let text = flag_file::read("--env-file", path, env)?;
         entries.extend(parse_file(&text, path, &known)?);
     }
     for text in &arguments.env {
@@ -83,24 +68,6 @@ fn entry(text: &str, known: &dyn Fn(&str) -> Option<String>) -> Option<String> {
         return Some(text.to_owned());
     }
     known(text).map(|value| format!("{text}={value}"))
-}
-
-fn read(full: &Path, path: &Path) -> Result<String, EnvironmentError> {
-    let refuse = |source| EnvironmentError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let file = File::open(full).map_err(refuse)?;
-    let mut text = String::new();
-    file.take(FILE_LIMIT_BYTES + 1)
-        .read_to_string(&mut text)
-        .map_err(refuse)?;
-    if text.len() as u64 > FILE_LIMIT_BYTES {
-        return Err(EnvironmentError::TooLarge {
-            path: path.to_owned(),
-        });
-    }
-    Ok(text)
 }
 
 /// Reads the lines of a file as docker does: white space before a line and comments do not count, and what

@@ -1,26 +1,22 @@
-//! A registry of careen's own beside the builds of a test, and what it was asked.
+//! A registry of careen's own beside what a test runs, and what it was asked.
 
-use support::program::Running;
-use support::{BaseImage, Bench, Entry};
+use support::{BaseImage, Bench, Entry, Invocation, Running};
 
 /// A registry that goes on until the test wants to know what it was asked.
-pub(super) struct Served {
+pub(crate) struct Served {
     running: Option<Running>,
     address: String,
 }
 
 impl Served {
     /// Starts a registry over the directory `registry` of a bench, on a port of its own.
-    pub(super) fn start(bench: &Bench) -> Self {
+    pub(crate) fn start(bench: &Bench) -> Self {
         Self::with(bench, "127.0.0.1:0", &[])
     }
 
     /// Starts one on an address, with these flags.
-    pub(super) fn with(bench: &Bench, address: &str, flags: &[&str]) -> Self {
-        let serve = [
-            "registry", "serve", "--dir", "registry", "--listen", address,
-        ];
-        let mut running = bench.careen(&serve).args(flags).start();
+    pub(crate) fn with(bench: &Bench, address: &str, flags: &[&str]) -> Self {
+        let mut running = serve(bench, "registry", address).args(flags).start();
         let line = running.wait_for_line_with("Serving");
         let (_, address) = line.rsplit_once("http://").expect("it says where it is");
         Self {
@@ -30,17 +26,17 @@ impl Served {
     }
 
     /// Returns a name in the registry.
-    pub(super) fn name(&self, rest: &str) -> String {
+    pub(crate) fn name(&self, rest: &str) -> String {
         format!("{}/{rest}", self.address)
     }
 
     /// Returns the address.
-    pub(super) fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         self.address.clone()
     }
 
     /// Ends it, starts it again at the same address, and returns what it was asked until then.
-    pub(super) fn again(&mut self, bench: &Bench) -> Vec<String> {
+    pub(crate) fn again(&mut self, bench: &Bench) -> Vec<String> {
         let old = self.running.take();
         let asked = old.map(asked_of).unwrap_or_default();
         *self = Self::with(bench, &self.address, &[]);
@@ -48,9 +44,15 @@ impl Served {
     }
 
     /// Ends it, and returns what it was asked: `METHOD TARGET STATUS`.
-    pub(super) fn end(mut self) -> Vec<String> {
+    pub(crate) fn end(mut self) -> Vec<String> {
         self.running.take().map(asked_of).unwrap_or_default()
     }
+}
+
+/// Returns how careen serves a directory of a bench.
+pub(crate) fn serve(bench: &Bench, directory: &str, address: &str) -> Invocation {
+    let serve = ["registry", "serve", "--dir", directory];
+    bench.careen(&serve).args(&["--listen", address])
 }
 
 fn asked_of(running: Running) -> Vec<String> {
@@ -68,7 +70,7 @@ fn asked_of(running: Running) -> Vec<String> {
 }
 
 /// Returns how many of the lines begin so and contain that.
-pub(super) fn count(asked: &[String], method: &str, part: &str) -> usize {
+pub(crate) fn count(asked: &[String], method: &str, part: &str) -> usize {
     let method = format!("{method} ");
     let lines = asked.iter();
     lines
@@ -77,7 +79,7 @@ pub(super) fn count(asked: &[String], method: &str, part: &str) -> usize {
 }
 
 /// Returns how many blobs were sent in full: each begins with a `POST` that is no mount and ends with a `PUT`.
-pub(super) fn uploads(asked: &[String]) -> usize {
+pub(crate) fn uploads(asked: &[String]) -> usize {
     let puts = asked.iter().filter(|line| {
         line.starts_with("PUT ") && line.contains("/blobs/uploads/") && line.ends_with(" 201")
     });
@@ -85,7 +87,7 @@ pub(super) fn uploads(asked: &[String]) -> usize {
 }
 
 /// Pushes an image of one file a platform, as `lib/base:1`, and forgets it.
-pub(super) fn push_base(bench: &Bench, served: &Served, platforms: &[&str]) {
+pub(crate) fn push_base(bench: &Bench, served: &Served, platforms: &[&str]) {
     let image = |platform: &&str| {
         let files = vec![Entry::file("base", *platform)];
         BaseImage::new(platform, files)
