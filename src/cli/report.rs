@@ -1,8 +1,9 @@
 //! Errors → text: the excerpt, the causes, the notes, the help.
 
 use std::error::Error;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
+use std::time::Duration;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use dockerfile::diagnostic::{Diagnostic, Severity};
@@ -225,6 +226,19 @@ pub fn print_warning(diagnostic: &Diagnostic, source: &SourceFile) {
     write_text(&Report::of_diagnostic(diagnostic, source).to_warning());
 }
 
+/// Says why nothing happens for a while, if it is one that somebody would wonder about.
+pub fn print_pause(why: &dyn fmt::Display, pause: Duration) {
+    let seconds = pause.as_secs_f64().round();
+    if seconds >= 1.0 {
+        write_text(&pause_text(why, seconds));
+    }
+}
+
+fn pause_text(why: &dyn fmt::Display, seconds: f64) -> String {
+    let why = escaped(&why.to_string());
+    format!("{why}; trying again in {seconds} s\n")
+}
+
 fn write_text(text: &str) {
     // Standard error is gone; there is nobody to tell.
     drop(io::stderr().lock().write_all(text.as_bytes()));
@@ -251,6 +265,14 @@ mod tests {
             notes: vec!["build context: /home/ana/site".to_owned()],
             help: Some("a path with a similar name exists: `requirements.txt`".to_owned()),
         }
+    }
+
+    #[test]
+    fn a_pause_says_why_in_one_line() {
+        assert_eq!(
+            pause_text(&"`r.example` answered 500\u{1b}[2J", 4.0),
+            "`r.example` answered 500\\u{1b}[2J; trying again in 4 s\n"
+        );
     }
 
     #[test]

@@ -9,7 +9,9 @@ use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ureq::http;
-use ureq::unversioned::transport::DefaultConnector;
+use ureq::unversioned::transport::{
+    ConnectProxyConnector, Connector as _, DefaultConnector, TcpConnector,
+};
 use ureq::{Agent, AsSendBody, Proxy, SendBody};
 
 use crate::error::FetchError;
@@ -23,7 +25,7 @@ use crate::proxy::Proxies;
 use crate::reach::{Guard, Map, Reach, Zones, zone};
 use crate::request::{Body, BodyGoes, Downgrade, Request, Response, Tls};
 use crate::retry::{Attempts, RetryPolicy};
-use crate::tls::{ClientError, tls_config};
+use crate::tls::{self, ClientError};
 use crate::url::{Scheme, Url};
 
 /// How often it is looked whether the job was cancelled.
@@ -164,14 +166,14 @@ impl Client {
                 Err(_) if self.is_stopped() => return Err(FetchError::Cancelled),
                 Err(error) => error,
             };
-            if !failure.is_passing() || !self.pause(&mut attempts, failure.retry_after())? {
+            let asked_for = failure.retry_after();
+            if !failure.is_passing() || !self.pause(&mut attempts, asked_for, &failure)? {
                 return Err(failure);
             }
-            tracing::debug!(error = %failure, "trying again");
         }
     }
 
-    /// Waits before the next attempt, and tells whether there is to be one.
+    /// Waits before the next attempt, and tells whether there is to be one; `why` is what the last one came to.
     ///
     /// # Errors
     ///
@@ -180,11 +182,16 @@ impl Client {
         &self,
         attempts: &mut Attempts,
         asked_for: Option<Duration>,
+        why: &dyn fmt::Display,
     ) -> Result<bool, FetchError> {
         let policy = &self.shared.options.retry;
         let Some(pause) = attempts.next(policy, asked_for) else {
             return Ok(false);
         };
+        tracing::debug!(%why, ?pause, "trying again");
+        if let Some(told) = &policy.told {
+            told(why, pause);
+        }
         match &policy.wait {
             Some(wait) => wait(pause),
             None => self.wait(pause)?,
@@ -416,7 +423,8 @@ impl Shared {
 }
 
 fn new_agent(options: &ClientOptions, tls: &Tls, guard: Guard) -> Result<Agent, ClientError> {
-    let tls = tls_config(&options.certificates, tls)?;
+    let tls = tls::tls_config(&options.certificates, tls)?;
+    let handshake = tls::handshake(&tls)?;
     let config = Agent::config_builder()
         .tls_config(tls)
         .proxy(None)
@@ -434,11 +442,16 @@ fn new_agent(options: &ClientOptions, tls: &Tls, guard: Guard) -> Result<Agent, 
         .timeout_per_read(Some(SILENCE_LIMIT))
         .timeout_per_write(Some(SILENCE_LIMIT));
     let config = config.build();
-    Ok(Agent::with_parts(
-        config,
-        DefaultConnector::default(),
-        guard,
-    ))
+    Ok(match handshake {
+        None => Agent::with_parts(config, DefaultConnector::default(), guard),
+        Some(handshake) => {
+            let connector =
+                ().chain(ConnectProxyConnector::default())
+                    .chain(TcpConnector::default())
+                    .chain(handshake);
+            Agent::with_parts(config, connector, guard)
+        }
+    })
 }
 
 /// Returns where a redirect leads, if it may lead there.

@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// A number from 0 to 1 of which nobody knows what it will be.
 pub type Jitter = Arc<dyn Fn() -> f64 + Send + Sync>;
 
+/// Is told why there is a pause, and how long it is.
+pub type Told = Arc<dyn Fn(&dyn fmt::Display, Duration) + Send + Sync>;
+
 /// How often and after what pauses something is tried again.
 #[derive(Clone)]
 pub struct RetryPolicy {
@@ -34,6 +37,8 @@ pub struct RetryPolicy {
     pub patience: Duration,
     /// What makes a pause shorter, by up to a half, so that many clients do not come back at the same moment.
     pub jitter: Option<Jitter>,
+    /// Who is told of a pause before it begins, so that it is not taken for a standstill.
+    pub told: Option<Told>,
     /// What is done in place of waiting, for tests.
     pub wait: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
 }
@@ -48,6 +53,7 @@ impl RetryPolicy {
             longest_pause: PAUSE_LIMIT,
             patience: Duration::MAX,
             jitter: None,
+            told: None,
             wait: None,
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
 use crate::client::Certificates;
+use crate::handshake::Handshake;
 use crate::request::Tls;
 
 /// Certificates cannot be used, or a client cannot be made.
@@ -32,6 +33,9 @@ pub enum ClientError {
         /// The file.
         path: PathBuf,
     },
+    /// The certificates cannot be used.
+    #[error("use the certificates")]
+    Certificates(#[from] rustls::Error),
     /// No thread can be had that notices the end of the job.
     #[error("start a thread that notices the end of the job")]
     Thread(#[source] io::Error),
@@ -48,16 +52,19 @@ pub(crate) fn error_in(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
+/// Tells whether a server is not trusted only because it shows an authority's certificate.
+pub(crate) fn is_authority_shown(error: &rustls::Error) -> bool {
+    // The error inside is of a crate that is the library's own affair; what it is called has to do.
+    matches!(error, rustls::Error::InvalidCertificate(rustls::CertificateError::Other(inner))
+        if inner.to_string() == "CaUsedAsEndEntity")
+}
+
 /// Says in our words why a server is not trusted, where those of the library are not everybody's.
 pub(crate) fn distrust(error: rustls::Error) -> Box<dyn std::error::Error + Send + Sync> {
-    match &error {
-        // The error inside is of a crate that is the library's own affair; what it is called has to do.
-        rustls::Error::InvalidCertificate(rustls::CertificateError::Other(inner))
-            if inner.to_string() == "CaUsedAsEndEntity" =>
-        {
-            Box::new(AuthorityShown)
-        }
-        _ => Box::new(error),
+    if is_authority_shown(&error) {
+        Box::new(AuthorityShown)
+    } else {
+        Box::new(error)
     }
 }
 
@@ -74,6 +81,16 @@ pub(crate) fn tls_config(certificates: &Certificates, tls: &Tls) -> Result<TlsCo
         .disable_verification(tls.unverified)
         .unversioned_rustls_crypto_provider(provider)
         .build())
+}
+
+/// Returns what makes the connections in the place of the library, where certificates were named.
+pub(crate) fn handshake(config: &TlsConfig) -> Result<Option<Handshake>, ClientError> {
+    match config.root_certs() {
+        RootCerts::Specific(named) if !config.disable_verification() => {
+            Ok(Some(Handshake::new(named, config.client_cert())?))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn roots(certificates: &Certificates, authorities: &[PathBuf]) -> Result<RootCerts, ClientError> {

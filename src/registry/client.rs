@@ -162,10 +162,10 @@ impl Core {
             return Err(Failure::Cancelled);
         }
         let is_passing = failure.is_passing() || self.has_answered(&failure);
-        if !is_passing || !self.client.pause(attempts, failure.retry_after())? {
+        let asked_for = failure.retry_after();
+        if !is_passing || !self.client.pause(attempts, asked_for, &failure)? {
             return Err(failure);
         }
-        tracing::debug!(error = %failure, "trying again");
         Ok(())
     }
 

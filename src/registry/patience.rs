@@ -61,7 +61,7 @@ impl Patience {
 
     /// Waits before the transfer begins anew, whatever the failure was.
     pub(crate) fn begin_anew(&mut self, core: &Core, failure: Failure) -> Result<(), Failure> {
-        if core.client.pause(&mut self.attempts, None)? {
+        if core.client.pause(&mut self.attempts, None, &failure)? {
             Ok(())
         } else {
             Err(failure)

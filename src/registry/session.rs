@@ -7,7 +7,7 @@ use std::time::Instant;
 use fetch::{Attempts, Body, Credentials, FetchError, Method, Request, Response, Scheme, Url};
 use oci::Reference;
 
-use crate::answer::{discard, read_all, refusal};
+use crate::answer::{discard, read_all};
 use crate::challenge::{Challenge, challenges};
 use crate::client::Core;
 use crate::error::Failure;
@@ -153,12 +153,13 @@ impl Session {
         let mut attempts = self.attempts();
         loop {
             match self.send(request, body, scopes) {
-                Ok(mut response) if response.is_passing() => {
+                Ok(response) if response.is_passing() => {
                     let asked_for = response.retry_after();
-                    if !self.core.client.pause(&mut attempts, asked_for)? {
+                    let (host, status) = (response.url().authority(), response.status());
+                    let why = format_args!("`{host}` answered {status}");
+                    if !self.core.client.pause(&mut attempts, asked_for, &why)? {
                         return Ok(response);
                     }
-                    tracing::debug!(status = refusal(&mut response).status, "trying again");
                 }
                 Ok(response) => return Ok(response),
                 Err(failure) => self.core.pause(&mut attempts, failure)?,

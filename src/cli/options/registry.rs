@@ -12,6 +12,7 @@ use vendor_shim::credential_helper::{CredentialHelpers, SystemCredentialHelpers}
 
 use crate::args::RegistryArguments;
 use crate::env::Environment;
+use crate::report;
 
 /// The variable with a file of credentials in it. It is taken out of what other processes see.
 pub(crate) const AUTH_VARIABLE: &str = "DOCKER_AUTH_CONFIG";
@@ -107,7 +108,10 @@ impl RegistryOptions {
     /// Returns how often and after what pauses something is tried again. A pause that is given does not grow, as
     /// buildah has it.
     pub fn retry_policy(&self) -> RetryPolicy {
-        let mut policy = RetryPolicy::patient(fetch::random_jitter());
+        let mut policy = RetryPolicy {
+            told: Some(Arc::new(report::print_pause)),
+            ..RetryPolicy::patient(fetch::random_jitter())
+        };
         if let Some(retry) = self.retry {
             policy.attempts = retry.saturating_add(1);
             policy.patience = Duration::MAX;

@@ -210,13 +210,17 @@ fn files_that_cannot_be_used_are_named() {
 }
 
 #[test]
-fn a_server_that_is_its_own_authority_is_named_as_such() {
+fn a_server_that_is_its_own_authority_is_trusted_if_it_was_named() {
     let url = start_as("own", Wants::Anybody, OK);
     let tls = Tls {
         authorities: vec![file("own.crt")],
         ..Tls::default()
     };
-    let error = download(&client(), &get(url).tls(tls)).unwrap_err();
+    assert_eq!(
+        download(&client(), &get(url.clone()).tls(tls)).unwrap(),
+        "file"
+    );
+    let error = download(&client(), &get(url).tls(trusting())).unwrap_err();
     let cause = std::error::Error::source(&error).unwrap();
     assert_eq!(
         cause.to_string(),
