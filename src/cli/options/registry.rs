@@ -14,6 +14,9 @@ use crate::args::RegistryArguments;
 use crate::env::Environment;
 use crate::report;
 
+/// The pause between attempts where the user says how many there are and not when: buildah's.
+const PAUSE: Duration = Duration::from_secs(2);
+
 /// The variable with a file of credentials in it. It is taken out of what other processes see.
 pub(crate) const AUTH_VARIABLE: &str = "DOCKER_AUTH_CONFIG";
 
@@ -108,21 +111,20 @@ impl RegistryOptions {
     /// Returns how often and after what pauses something is tried again. A pause that is given does not grow, as
     /// buildah has it.
     pub fn retry_policy(&self) -> RetryPolicy {
-        let mut policy = RetryPolicy {
-            told: Some(Arc::new(report::print_pause)),
-            ..RetryPolicy::patient(fetch::random_jitter())
+        let patient = RetryPolicy::patient(fetch::random_jitter());
+        let policy = match (self.retry, self.retry_delay) {
+            (Some(times), pause) => RetryPolicy::steady(times, pause.unwrap_or(PAUSE)),
+            (None, Some(pause)) => RetryPolicy {
+                first_pause: pause,
+                growth: 1,
+                ..patient
+            },
+            (None, None) => patient,
         };
-        if let Some(retry) = self.retry {
-            policy.attempts = retry.saturating_add(1);
-            policy.patience = Duration::MAX;
+        RetryPolicy {
+            told: Some(Arc::new(report::print_pause)),
+            ..policy
         }
-        if let Some(delay) = self.retry_delay {
-            policy.first_pause = delay;
-            policy.longest_pause = policy.longest_pause.max(delay);
-            policy.growth = 1;
-            policy.jitter = None;
-        }
-        policy
     }
 }
 
@@ -293,5 +295,25 @@ mod tests {
         let places = places(&env);
         let text = places.docker_auth_config.unwrap();
         assert_eq!(text.expose(), "{\"auths\": {}}");
+    }
+
+    #[test]
+    fn attempts_and_pauses_are_those_that_were_asked_for() {
+        let policy = |retry, delay: Option<&str>| {
+            let arguments = RegistryArguments {
+                retry,
+                retry_delay: delay.map(str::to_owned),
+                ..RegistryArguments::default()
+            };
+            let env = Environment::default();
+            let options = RegistryOptions::new(&arguments, &env, Vec::new());
+            let policy = options.unwrap().retry_policy();
+            (policy.attempts, policy.first_pause, policy.growth)
+        };
+        let seconds = Duration::from_secs;
+        assert_eq!(policy(Some(3), None), (4, seconds(2), 1));
+        assert_eq!(policy(Some(0), Some("5s")), (1, seconds(5), 1));
+        assert_eq!(policy(None, Some("7s")), (u32::MAX, seconds(7), 1));
+        assert_eq!(policy(None, None).0, u32::MAX);
     }
 }
