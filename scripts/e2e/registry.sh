@@ -5,7 +5,7 @@
 
 # Everything of the registries is below this directory; no password stands in an argument.
 lay_out_registries() {
-  registries=$work/registries registry_pids=()
+  registries=$work/registries registry_pids=() own_pid=
   trap 'stop_registries; rm -rf "$work"' EXIT
   install -d -m 755 "$registries"
   (
@@ -81,7 +81,7 @@ EOT
 start_own_registry() {
   as_user careen-t1 "$work/careen" registry serve --dir "$work/careen-t1/registry" --listen 127.0.0.1:0 \
     > "$registries/own.address" 2> "$registries/own.log" &
-  registry_pids+=($!)
+  own_pid=$!
   wait_for_file "$registries/own.address" || return 1
   # check_registries reads it by its name.
   # shellcheck disable=SC2034
@@ -90,9 +90,11 @@ start_own_registry() {
 
 stop_registries() {
   [ ${#registry_pids[@]} -gt 0 ] || return 0
-  kill "${registry_pids[@]}"
-  wait "${registry_pids[@]}" || true
-  registry_pids=()
+  # The one of ours is a child of what we started; that ends with it.
+  pkill -u careen-t1 -f "registry serve --dir $work/" || true
+  kill "${registry_pids[@]}" 2> /dev/null || true
+  wait "${registry_pids[@]}" ${own_pid:+"$own_pid"} || true
+  registry_pids=() own_pid=
 }
 
 # sailor COMMAND…: as careen-t1, who trusts the authority of the test and keeps logins in a file of its own.
