@@ -542,6 +542,58 @@ mod tests {
     }
 
     #[test]
+    fn what_is_below_a_url_keeps_its_host_and_its_path() {
+        for (base, rest, expected) in [
+            ("https://e.com/v2", "a/b", "https://e.com/v2/a/b"),
+            ("https://e.com/v2/", "/a?n=1", "https://e.com/v2/a?n=1"),
+            ("https://e.com:5/v2?x", "", "https://e.com:5/v2/"),
+            ("https://e.com", "v2/é", "https://e.com/v2/%C3%A9"),
+        ] {
+            let url = Url::parse(base).unwrap();
+            assert_eq!(url.below(rest).unwrap().to_string(), expected);
+        }
+        let url = Url::parse("https://e.com/").unwrap();
+        assert_eq!(url.below("a\nb"), Err(UrlError::Control));
+        assert_eq!(url.below("%2"), Err(UrlError::Percent));
+    }
+
+    #[test]
+    fn fields_are_added_to_what_the_query_has() {
+        let url = Url::parse("https://e.com/x?a=%zz").unwrap();
+        let url = url.with_field("digest", "sha256:0+ &=");
+        assert_eq!(
+            url.to_string(),
+            "https://e.com/x?a=%zz&digest=sha256%3A0%2B%20%26%3D"
+        );
+        assert_eq!(url.without_query().to_string(), "https://e.com/x");
+        assert_eq!(form(&[("a b", "c/d"), ("e", "")]), "a%20b=c%2Fd&e=");
+    }
+
+    #[test]
+    fn a_url_is_taken_to_another_scheme_or_origin() {
+        let url = Url::parse("http://u:p@e.com:80/x?y").unwrap();
+        let plain = Url::parse("http://e.com/x").unwrap();
+        let base = Url::parse("https://e.com/v2").unwrap();
+        assert_eq!(url.at_origin_of(&base).to_string(), "https://e.com/x?y");
+        assert_eq!(plain.with_scheme(Scheme::Https).port(), 443);
+        assert_eq!(url.with_scheme(Scheme::Https).port(), 80);
+        assert_eq!(url.without_user().userinfo(), None);
+    }
+
+    #[test]
+    fn the_loopback_is_known_by_its_addresses() {
+        for (text, expected) in [
+            ("http://localhost:5000/", true),
+            ("http://127.9.9.9/", true),
+            ("http://[::1]:5000/", true),
+            ("http://10.0.0.1/", false),
+            ("http://localhost.example/", false),
+        ] {
+            assert_eq!(Url::parse(text).unwrap().is_loopback(), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn a_file_is_called_as_its_path_ends() {
         for (text, expected) in [
             ("http://e.com/a/b.txt?c/d", Some("b.txt")),
