@@ -15,7 +15,7 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::Uid;
 
 use crate::content::{self, ContentError};
-use crate::file::{self, FILE_MODE, FileError, SyncPolicy};
+use crate::file::{self, DIRECTORY_MODE, FILE_MODE, FileError, SyncPolicy};
 use crate::layout::{CLAIMS, DIRECTORIES, FORMAT, LOCK, Layout, VERSION, parent};
 use crate::limits::VERSION_LIMIT_BYTES;
 use crate::lock::{self, Sharing};
@@ -144,8 +144,30 @@ fn create_root(path: &Path) -> Result<(), FileError> {
     file::create_dir(path).map(drop)
 }
 
-/// Refuses a store that is not ours alone.
+/// Refuses a store that is not ours alone. An empty directory that others may enter is closed to them: nothing was
+/// ever in it that they could have opened.
 fn check_private(path: &Path) -> Result<(), OpenError> {
+    let failed = OpenError::file(path);
+    if is_open_to_others(mode_of_ours(path)?) && file::entries(path).map_err(&failed)?.is_empty() {
+        file::set_mode(path, DIRECTORY_MODE).map_err(&failed)?;
+    }
+    // Looked at once more: another process may have closed it, and filled it, in between.
+    let mode = mode_of_ours(path)?;
+    if is_open_to_others(mode) {
+        return Err(OpenError::Mode {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    Ok(())
+}
+
+fn is_open_to_others(mode: u32) -> bool {
+    mode & 0o077 != 0
+}
+
+/// Returns the permission bits of a directory, which must be this user's.
+fn mode_of_ours(path: &Path) -> Result<u32, OpenError> {
     let metadata = fs::metadata(path).map_err(FileError::of("stat", path));
     let metadata = metadata.map_err(OpenError::file(path))?;
     let (owner, user) = (metadata.uid(), Uid::effective().as_raw());
@@ -156,14 +178,7 @@ fn check_private(path: &Path) -> Result<(), OpenError> {
             user,
         });
     }
-    let mode = metadata.mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(OpenError::Mode {
-            path: path.to_owned(),
-            mode,
-        });
-    }
-    Ok(())
+    Ok(metadata.mode() & 0o7777)
 }
 
 /// Refuses a directory that holds something else, so that a wrong path does no harm there.

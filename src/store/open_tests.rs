@@ -80,6 +80,16 @@ fn a_store_that_others_may_enter_is_refused() {
 }
 
 #[test]
+fn an_empty_directory_becomes_a_store_that_is_closed_to_others() {
+    for mode in [0o755, 0o777, 0o710] {
+        let dir = private_dir();
+        fs::set_permissions(dir.path(), Permissions::from_mode(mode)).unwrap();
+        let store = open(dir.path()).unwrap();
+        assert_eq!(mode_of(store.path()), 0o700, "{mode:o}");
+    }
+}
+
+#[test]
 fn a_store_of_somebody_else_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let user = Uid::effective().as_raw();
