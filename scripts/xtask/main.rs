@@ -2,6 +2,7 @@
 //!
 //! * `cargo xtask layers`: which crate depends on which, against the table of ARCHITECTURE.md;
 //! * `cargo xtask modules`: makes the list of modules in ARCHITECTURE.md anew;
+//! * `cargo xtask performance`: makes the table of docs/performance.md anew, from the record of a run;
 //! * `cargo xtask tidy`: sizes, module documentation, owners, and every drawing and table that stands
 //!   both in a page and in the code.
 //!
@@ -23,11 +24,12 @@ mod finding;
 mod layers;
 mod markdown;
 mod modules;
+mod performance;
 mod rust_text;
 mod tidy;
 mod workspace;
 
-const USAGE: &str = "usage: cargo xtask layers | modules | tidy";
+const USAGE: &str = "usage: cargo xtask layers | modules | performance | tidy";
 
 fn main() -> ExitCode {
     let task = std::env::args().nth(1).unwrap_or_default();
@@ -48,6 +50,7 @@ fn run(task: &str) -> Result<ExitCode, Box<dyn Error>> {
     let findings = match task {
         "layers" => layers::findings(&checkout()?, &packages()?),
         "modules" => renew_modules(&checkout()?, &packages()?)?,
+        "performance" => renew_performance(&checkout()?)?,
         "tidy" => tidy::findings(&checkout()?, &packages()?),
         _ => return Err(USAGE.into()),
     };
@@ -73,6 +76,12 @@ fn renew_modules(checkout: &Checkout, packages: &[Package]) -> std::io::Result<V
             "has no section for the modules",
         )]),
     }
+}
+
+fn renew_performance(checkout: &Checkout) -> Result<Vec<Finding>, Box<dyn Error>> {
+    let page = performance::renewed_page(checkout)?;
+    std::fs::write(checkout.root.join(performance::PAGE), page)?;
+    Ok(Vec::new())
 }
 
 /// Returns the top of the checkout, which is where this program was compiled.

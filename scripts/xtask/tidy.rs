@@ -2,8 +2,8 @@
 
 use crate::checkout::Checkout;
 use crate::finding::Finding;
-use crate::modules;
 use crate::workspace::Package;
+use crate::{modules, performance};
 
 mod owner;
 mod page;
@@ -22,6 +22,7 @@ pub(crate) fn findings(checkout: &Checkout, packages: &[Package]) -> Vec<Finding
         table::cache_keys(checkout),
         table::exit_codes(checkout),
         modules::findings(checkout, packages),
+        performance::findings(checkout),
         page::tree(checkout, packages),
         page::readme_commands(checkout),
         page::links(checkout),
