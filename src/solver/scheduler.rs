@@ -26,10 +26,14 @@ use crate::worker::{self, Answer, Order};
 /// # Errors
 ///
 /// Fails when a step fails or the job is cancelled: the first failure, with its vertex. Steps that
-/// were running are waited for, or end with the cancellation.
+/// were running are waited for, or end with the cancellation. Whatever comes of it, what was made is kept.
 pub fn solve(job: &Job, workshop: &Workshop) -> Result<Vec<Stack>, SolveError> {
     let (sender, inbox) = channel();
-    std::thread::scope(|scope| Scheduler::new(job, workshop).run(scope, &sender, &inbox))
+    let solved =
+        std::thread::scope(|scope| Scheduler::new(job, workshop).run(scope, &sender, &inbox));
+    let kept = workshop.store.finish().map_err(SolveError::Keep);
+    let stacks = solved?;
+    kept.map(|()| stacks)
 }
 
 /// What a worker sends back.

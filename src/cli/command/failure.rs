@@ -196,6 +196,7 @@ pub(crate) fn of_solve(
 ) -> Box<Report> {
     let (vertex, error) = match error {
         SolveError::Step { vertex, error } => (vertex, error),
+        SolveError::Keep(_) => return Box::new(Report::new(Kind::Host, &error)),
         SolveError::Stalled { .. } | SolveError::NoResult { .. } => {
             let mut report = Report::new(Kind::Internal, &error);
             report.help = Some("this is a bug in careen; please report it".to_owned());
