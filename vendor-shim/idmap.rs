@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::program::{Program, ProgramError, ProgramNotFound};
+use crate::program::{Invocation, Program, ProgramError, ProgramNotFound, Running};
 
 /// How long `newuidmap` and `newgidmap` may take. They ask the user database, which may be on a
 /// network.
@@ -104,12 +104,33 @@ impl NewIdMap {
             newgidmap: Program::find("newgidmap", search_path)?,
         })
     }
+}
 
-    fn run(&self, kind: IdKind, pid: u32, mappings: &[IdMapping]) -> Result<(), IdMapError> {
-        let program = match kind {
-            IdKind::User => &self.newuidmap,
-            IdKind::Group => &self.newgidmap,
-        };
+impl IdMapper for NewIdMap {
+    fn map(&self, pid: u32, uids: &[IdMapping], gids: &[IdMapping]) -> Result<(), IdMapError> {
+        // Both at once: neither waits for what the other writes, and every build waits for both.
+        let users = Helper::start(&self.newuidmap, IdKind::User, pid, uids)?;
+        let groups = Helper::start(&self.newgidmap, IdKind::Group, pid, gids)?;
+        users.finish()?;
+        groups.finish()
+    }
+}
+
+/// `newuidmap` or `newgidmap` at work.
+struct Helper<'a> {
+    kind: IdKind,
+    mappings: &'a [IdMapping],
+    arguments: Vec<OsString>,
+    running: Running,
+}
+
+impl<'a> Helper<'a> {
+    fn start(
+        program: &Program,
+        kind: IdKind,
+        pid: u32,
+        mappings: &'a [IdMapping],
+    ) -> Result<Self, IdMapError> {
         let fields = mappings
             .iter()
             .flat_map(|line| [line.inside, line.outside, line.count]);
@@ -117,21 +138,31 @@ impl NewIdMap {
             .chain(fields)
             .map(|number| number.to_string().into())
             .collect();
-        match program.run(&arguments, HELPER_LIMIT) {
-            Ok(_) => Ok(()),
-            Err(source) => Err(IdMapError::Helper {
+        match program.start(&Invocation::of(&arguments, HELPER_LIMIT)) {
+            Ok(running) => Ok(Self {
                 kind,
-                mappings: mappings.to_vec(),
-                source,
+                mappings,
+                arguments,
+                running,
             }),
+            Err(source) => Err(refused(kind, mappings, source)),
+        }
+    }
+
+    fn finish(self) -> Result<(), IdMapError> {
+        let invocation = Invocation::of(&self.arguments, HELPER_LIMIT);
+        match self.running.succeed(&invocation) {
+            Ok(_) => Ok(()),
+            Err(source) => Err(refused(self.kind, self.mappings, source)),
         }
     }
 }
 
-impl IdMapper for NewIdMap {
-    fn map(&self, pid: u32, uids: &[IdMapping], gids: &[IdMapping]) -> Result<(), IdMapError> {
-        self.run(IdKind::User, pid, uids)?;
-        self.run(IdKind::Group, pid, gids)
+fn refused(kind: IdKind, mappings: &[IdMapping], source: ProgramError) -> IdMapError {
+    IdMapError::Helper {
+        kind,
+        mappings: mappings.to_vec(),
+        source,
     }
 }
 

@@ -39,6 +39,9 @@ pub const CLEAN_ENVIRONMENT: [(&str, &str); 2] = [
 /// How much of a helper's standard output is kept, in bytes; the rest is read and dropped.
 pub const OUTPUT_LIMIT_BYTES: usize = 1 << 20;
 
+/// How long is waited between the first two looks whether a helper has ended.
+const FIRST_PAUSE: Duration = Duration::from_micros(50);
+
 /// How much of the end of a helper's standard error is kept, in bytes.
 pub const LAST_WORDS_LIMIT_BYTES: usize = 4 << 10;
 
@@ -63,6 +66,20 @@ pub struct Invocation<'a> {
     pub limit: Duration,
     /// Says whether the job was cancelled; asked at least every 10 ms.
     pub cancelled: &'a dyn Fn() -> bool,
+}
+
+impl<'a> Invocation<'a> {
+    /// Returns what starts a program with arguments alone.
+    pub(crate) fn of(arguments: &'a [OsString], limit: Duration) -> Self {
+        Self {
+            arguments,
+            environment: &[],
+            input: &[],
+            directory: None,
+            limit,
+            cancelled: &|| false,
+        }
+    }
 }
 
 impl fmt::Debug for Invocation<'_> {
@@ -193,14 +210,7 @@ impl Program {
         arguments: &[OsString],
         limit: Duration,
     ) -> Result<ProgramOutput, ProgramError> {
-        self.run_as(&Invocation {
-            arguments,
-            environment: &[],
-            input: &[],
-            directory: None,
-            limit,
-            cancelled: &|| false,
-        })
+        self.run_as(&Invocation::of(arguments, limit))
     }
 
     /// Runs the program to its end, for no longer than its limit, and kills it with all that it started when the job
@@ -211,15 +221,7 @@ impl Program {
     /// Fails when it cannot be started, ends with a status other than 0, takes longer than its limit, or the job is
     /// cancelled.
     pub fn run_as(&self, invocation: &Invocation<'_>) -> Result<ProgramOutput, ProgramError> {
-        let (status, output) = self.run_to_end(invocation)?;
-        if status.success() {
-            return Ok(output);
-        }
-        Err(ProgramError::Failed {
-            program: self.path.clone(),
-            status,
-            last_words: output.last_words,
-        })
+        self.start(invocation)?.succeed(invocation)
     }
 
     /// Runs the program to its end as [`Program::run_as`] does, and returns the status with what it printed: for
@@ -232,35 +234,21 @@ impl Program {
         &self,
         invocation: &Invocation<'_>,
     ) -> Result<(ExitStatus, ProgramOutput), ProgramError> {
-        let program = || self.path.clone();
-        let mut child = self
-            .command(invocation)
-            .spawn()
-            .map_err(|source| ProgramError::Start {
-                program: program(),
-                source,
-            })?;
-        let mut heard = Heard::default();
-        let ended = wait(&mut child, &mut heard, invocation);
-        let last_words = heard.last_words();
-        let error = match ended {
-            Ok(End::Exited(status)) => {
-                let stdout = heard.stdout;
-                return Ok((status, ProgramOutput { stdout, last_words }));
-            }
-            Ok(End::TimedOut) => ProgramError::TimedOut {
-                program: program(),
-                limit: invocation.limit,
-                last_words,
-            },
-            Ok(End::Cancelled) => ProgramError::Cancelled { program: program() },
-            Err(source) => ProgramError::Wait {
-                program: program(),
-                source,
-            },
-        };
-        stop(&mut child);
-        Err(error)
+        self.start(invocation)?.finish(invocation)
+    }
+
+    /// Starts the program; [`Running::finish`] waits for it.
+    pub(crate) fn start(&self, invocation: &Invocation<'_>) -> Result<Running, ProgramError> {
+        let child = self.command(invocation).spawn();
+        let child = child.map_err(|source| ProgramError::Start {
+            program: self.path.clone(),
+            source,
+        })?;
+        Ok(Running {
+            path: self.path.clone(),
+            child,
+            is_reaped: false,
+        })
     }
 
     fn command(&self, invocation: &Invocation<'_>) -> Command {
@@ -287,6 +275,66 @@ impl Program {
             command.current_dir(directory);
         }
         command
+    }
+}
+
+/// A program that was started and not waited for. One that is dropped is killed.
+#[derive(Debug)]
+pub(crate) struct Running {
+    path: PathBuf,
+    child: Child,
+    is_reaped: bool,
+}
+
+impl Running {
+    /// Waits for the end, as [`Program::run_as`] says.
+    pub(crate) fn succeed(
+        self,
+        invocation: &Invocation<'_>,
+    ) -> Result<ProgramOutput, ProgramError> {
+        let program = self.path.clone();
+        let (status, output) = self.finish(invocation)?;
+        if status.success() {
+            return Ok(output);
+        }
+        Err(ProgramError::Failed {
+            program,
+            status,
+            last_words: output.last_words,
+        })
+    }
+
+    /// Waits for the end, as [`Program::run_to_end`] says.
+    pub(crate) fn finish(
+        mut self,
+        invocation: &Invocation<'_>,
+    ) -> Result<(ExitStatus, ProgramOutput), ProgramError> {
+        let program = self.path.clone();
+        let mut heard = Heard::default();
+        let ended = wait(&mut self.child, &mut heard, invocation);
+        let last_words = heard.last_words();
+        match ended {
+            Ok(End::Exited(status)) => {
+                self.is_reaped = true;
+                let stdout = heard.stdout;
+                Ok((status, ProgramOutput { stdout, last_words }))
+            }
+            Ok(End::TimedOut) => Err(ProgramError::TimedOut {
+                program,
+                limit: invocation.limit,
+                last_words,
+            }),
+            Ok(End::Cancelled) => Err(ProgramError::Cancelled { program }),
+            Err(source) => Err(ProgramError::Wait { program, source }),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.is_reaped {
+            stop(&mut self.child);
+        }
     }
 }
 
@@ -327,9 +375,7 @@ fn wait(child: &mut Child, heard: &mut Heard, invocation: &Invocation<'_>) -> io
     let mut stdout = child.stdout.take();
     let mut stderr = child.stderr.take();
     let mut input = Input::new(child.stdin.take(), invocation.input);
-    // A program's streams end a moment before the program does. The wait between two looks starts
-    // short for that case and grows for a program that closed its streams and goes on.
-    let mut pause = Duration::from_micros(100);
+    let mut pause = FIRST_PAUSE;
     loop {
         let exited = child.try_wait()?;
         let left = invocation.limit.saturating_sub(started.elapsed());
@@ -348,6 +394,11 @@ fn wait(child: &mut Child, heard: &mut Heard, invocation: &Invocation<'_>) -> io
         }
         if from_stderr {
             read_once(&mut stderr, |chunk| heard.add_stderr(chunk))?;
+        }
+        // A program's streams end a moment before the program does. The wait between two looks is short for that case
+        // again, however long it ran, and grows for a program that closed its streams and goes on.
+        if (from_stdout || from_stderr) && stdout.is_none() && stderr.is_none() {
+            pause = FIRST_PAUSE;
         }
         match exited {
             Some(_) if from_stdout || from_stderr => {}

@@ -3,7 +3,7 @@
 use graph::VertexId;
 use rootfs::{FsError, UserError};
 use runtime::{ExecError, OverlayError};
-use store::{ClaimError, LeaseError, NameError, RecordError, SnapshotError};
+use store::{ClaimError, LaterError, LeaseError, NameError, RecordError, SnapshotError};
 
 use crate::base::BaseError;
 use crate::context::ContextError;
@@ -27,6 +27,9 @@ pub enum SolveError {
         #[source]
         error: Box<StepError>,
     },
+    /// The store could not keep what the steps made.
+    #[error("cannot keep what was built")]
+    Keep(#[source] LaterError),
     /// Nothing is under way, and yet something is unfinished: our fault.
     #[error(
         "the scheduler has nothing to wait for but {} vertices are unfinished: {}",
@@ -96,6 +99,9 @@ pub enum StepError {
     /// The store could not keep a snapshot.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// The store could not keep what was made.
+    #[error(transparent)]
+    Later(#[from] LaterError),
     /// The store could not keep a record.
     #[error(transparent)]
     Record(#[from] RecordError),

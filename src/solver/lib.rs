@@ -21,6 +21,7 @@ pub mod base;
 mod cache;
 pub mod cancel;
 pub mod context;
+mod crew;
 pub mod emulation;
 pub mod error;
 pub mod event;

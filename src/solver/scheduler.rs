@@ -8,10 +8,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::{Builder, Scope, available_parallelism};
+use std::thread::{Scope, available_parallelism};
 
 use graph::{Input, Op, SourceOp, VertexId};
 
+use crate::crew::{Crew, Member};
 use crate::error::{SolveError, StepError};
 use crate::event::{Event, Events, Origin, StepId};
 use crate::job::{Job, Workshop};
@@ -25,15 +26,21 @@ use crate::worker::{self, Answer, Order};
 /// # Errors
 ///
 /// Fails when a step fails or the job is cancelled: the first failure, with its vertex. Steps that
-/// were running are waited for, or end with the cancellation.
+/// were running are waited for, or end with the cancellation. Whatever comes of it, what was made is kept.
 pub fn solve(job: &Job, workshop: &Workshop) -> Result<Vec<Stack>, SolveError> {
     let (sender, inbox) = channel();
-    std::thread::scope(|scope| Scheduler::new(job, workshop).run(scope, &sender, &inbox))
+    let solved =
+        std::thread::scope(|scope| Scheduler::new(job, workshop).run(scope, &sender, &inbox));
+    let kept = workshop.store.finish().map_err(SolveError::Keep);
+    let stacks = solved?;
+    kept.map(|()| stacks)
 }
 
 /// What a worker sends back.
 struct Report {
     vertex: VertexId,
+    /// Who has carried it out, and is free again; none when there was no thread for it.
+    member: Option<Member>,
     result: Result<Answer, StepError>,
 }
 
@@ -108,19 +115,23 @@ impl<'job> Scheduler<'job> {
             .filter_map(|target| vertex_of(*target))
             .collect();
         self.waiting = self.machine.start(&targets).into();
+        let mut crew = Crew::new(scope);
         loop {
-            self.dispatch(scope, sender);
+            self.dispatch(&mut crew, sender);
             if self.machine.outstanding() == 0 {
                 break;
             }
             let report = inbox.recv().expect("this function holds a sender");
+            if let Some(member) = report.member {
+                crew.is_free(member);
+            }
             self.absorb(report);
         }
         self.finish()
     }
 
     /// Hands out what may be done now.
-    fn dispatch<'scope>(&mut self, scope: &'scope Scope<'scope, 'job>, sender: &Sender<Report>) {
+    fn dispatch(&mut self, crew: &mut Crew<'_, 'job>, sender: &Sender<Report>) {
         let mut held_back = VecDeque::new();
         while let Some(action) = self.waiting.pop_front() {
             if let Action::Take { vertex } = action {
@@ -136,31 +147,33 @@ impl<'job> Scheduler<'job> {
                 continue;
             }
             self.announce(&action);
-            self.hand_out(action, scope, sender);
+            self.hand_out(action, crew, sender);
         }
         self.waiting = held_back;
     }
 
-    /// Gives an action to a thread of its own. Whatever becomes of the thread, a report comes of it:
-    /// the inbox is all that the scheduler waits for.
-    fn hand_out<'scope>(
-        &self,
-        action: Action,
-        scope: &'scope Scope<'scope, 'job>,
-        sender: &Sender<Report>,
-    ) {
+    /// Gives an action to a thread that has no other. Whatever becomes of it there, a report comes of it: the inbox is
+    /// all that the scheduler waits for.
+    fn hand_out(&self, action: Action, crew: &mut Crew<'_, 'job>, sender: &Sender<Report>) {
         let vertex = action.vertex();
         let (job, workshop) = (self.job, self.workshop);
         let order = self.order(action);
         let own = sender.clone();
-        let work = move || {
+        let work = move |member| {
             let result = reported(|| worker::perform(job, workshop, order));
             // The scheduler is gone only if it panicked; there is nobody to tell.
-            drop(own.send(Report { vertex, result }));
+            drop(own.send(Report {
+                vertex,
+                member: Some(member),
+                result,
+            }));
         };
-        if let Err(error) = Builder::new().spawn_scoped(scope, work) {
-            let result = Err(StepError::Thread(error));
-            drop(sender.send(Report { vertex, result }));
+        if let Err(error) = crew.hand_out(Box::new(work)) {
+            drop(sender.send(Report {
+                vertex,
+                member: None,
+                result: Err(StepError::Thread(error)),
+            }));
         }
     }
 

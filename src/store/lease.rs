@@ -31,7 +31,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::claim::{Claim, ClaimError, ClaimName, Claims};
 use crate::file::{self, FILE_MODE, FileError, open_nofollow, random_name};
@@ -39,6 +39,7 @@ use crate::layout::Layout;
 use crate::limits::LEASE_LIMIT_BYTES;
 use crate::lock::{Sharing, lock_new, try_lock};
 use crate::name::ObjectId;
+use crate::snapshot::Opened;
 
 /// A lease cannot be made or written.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +92,8 @@ struct Held {
     /// there is nobody who could own the set for them, and each call must have ended its write
     /// before it returns.
     named: Mutex<BTreeSet<ObjectId>>,
+    /// What was opened, for whoever opens it again; for the same reason no channel.
+    opened: Mutex<Opened>,
 }
 
 impl Lease {
@@ -106,6 +109,7 @@ impl Lease {
                 path,
                 file,
                 named: Mutex::default(),
+                opened: Mutex::default(),
             };
             return Ok(Self {
                 held: Arc::new(held),
@@ -179,6 +183,13 @@ impl Lease {
                 object: object.clone(),
                 source,
             })
+    }
+
+    /// Returns the snapshots that were opened through this lease.
+    pub(crate) fn opened(&self) -> MutexGuard<'_, Opened> {
+        let opened = self.held.opened.lock();
+        // A table that a panicking thread left is a table.
+        opened.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn names<R>(&self, look: impl FnOnce(&mut BTreeSet<ObjectId>) -> R) -> R {

@@ -33,6 +33,7 @@ mod foreign;
 mod gc;
 mod image;
 mod ingest;
+mod later;
 mod layout;
 mod lease;
 pub mod limits;
@@ -63,6 +64,7 @@ pub use foreign::{ForeignError, ForeignLayout, LayoutIndex, LayoutLocation, Layo
 pub use gc::{RemoveError, Removed};
 pub use image::{FindError, FoundImage, StoredImage};
 pub use ingest::{Ingest, IngestError};
+pub use later::LaterError;
 pub use layout::FORMAT;
 pub use lease::{Lease, LeaseError, Presence};
 pub use list::{ListError, ListStore};

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use tracing::debug;
 
 use crate::file::{self, FileError};
+use crate::later::Later;
 use crate::layout::{Layout, parent};
 use crate::limits::RECORD_LIMIT_BYTES;
 use crate::scratch::Scratch;
@@ -83,11 +84,12 @@ struct Read<T> {
 #[derive(Clone, Debug)]
 pub struct RecordStore {
     layout: Arc<Layout>,
+    later: Later,
 }
 
 impl RecordStore {
-    pub(crate) fn new(layout: Arc<Layout>) -> Self {
-        Self { layout }
+    pub(crate) fn new(layout: Arc<Layout>, later: Later) -> Self {
+        Self { layout, later }
     }
 
     /// Returns what a key led to, and notes that it was used. A damaged record, and one of another
@@ -98,11 +100,13 @@ impl RecordStore {
     /// Fails when the record is there and cannot be read.
     pub fn get<T: DeserializeOwned>(&self, key: &Digest) -> Result<Option<T>, RecordError> {
         let path = self.path(key);
-        let read = self.read(&path);
-        let bytes = read.map_err(|source| RecordError::Read {
-            key: key.clone(),
-            source,
-        })?;
+        let bytes = match self.later.record(&path) {
+            Some(bytes) => Some(bytes),
+            None => self.read(&path).map_err(|source| RecordError::Read {
+                key: key.clone(),
+                source,
+            })?,
+        };
         let Some(bytes) = bytes else {
             return Ok(None);
         };
@@ -115,7 +119,8 @@ impl RecordStore {
         }
     }
 
-    /// Writes what a key led to, in place of what it led to before.
+    /// Writes what a key led to, in place of what it led to before. While snapshots that were committed in this process
+    /// wait for the disk, the record waits with them.
     ///
     /// # Errors
     ///
@@ -133,11 +138,14 @@ impl RecordStore {
                 size_bytes,
             });
         }
-        self.write(&self.path(key), &document)
-            .map_err(|source| RecordError::Write {
-                key: key.clone(),
-                source,
-            })
+        let path = self.path(key);
+        let Some(document) = self.later.hold_record(&path, document) else {
+            return Ok(());
+        };
+        write(&self.layout, &path, &document).map_err(|source| RecordError::Write {
+            key: key.clone(),
+            source,
+        })
     }
 
     fn path(&self, key: &Digest) -> PathBuf {
@@ -180,16 +188,21 @@ impl RecordStore {
             debug!(%error, "use of a record not noted");
         }
     }
+}
 
-    fn write(&self, path: &Path, document: &[u8]) -> Result<(), FileError> {
-        let mut scratch = Scratch::file(&self.layout)?;
-        scratch
-            .handle()
-            .write_all(document)
-            .map_err(FileError::of("write", scratch.path()))?;
-        file::create_dir(parent(path))?;
-        scratch.replace(path)
-    }
+/// Writes the document of a record to its place.
+pub(crate) fn write(
+    layout: &Arc<Layout>,
+    path: &Path,
+    document: &[u8],
+) -> Result<(), FileError> {
+    let mut scratch = Scratch::file(layout)?;
+    scratch
+        .handle()
+        .write_all(document)
+        .map_err(FileError::of("write", scratch.path()))?;
+    file::create_dir(parent(path))?;
+    scratch.replace(path)
 }
 
 /// Tells whether an error says that there is nothing, or something that is no record.

@@ -19,6 +19,7 @@
 //! Two processes may commit the same id. The first one wins; the other one's files are removed, and it
 //! gets the snapshot of the first.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use tracing::debug;
 
 use crate::file::{self, FileError, SyncPolicy};
+use crate::later::{Later, LaterError};
 use crate::layout::{FS, Layout, MARK, WORK};
 use crate::lease::{Lease, LeaseError};
 use crate::limits::MARK_LIMIT_BYTES;
@@ -171,11 +173,12 @@ impl SnapshotError {
 #[derive(Clone, Debug)]
 pub struct Snapshotter {
     layout: Arc<Layout>,
+    later: Later,
 }
 
 impl Snapshotter {
-    pub(crate) fn new(layout: Arc<Layout>) -> Self {
-        Self { layout }
+    pub(crate) fn new(layout: Arc<Layout>, later: Later) -> Self {
+        Self { layout, later }
     }
 
     /// Makes an empty file system for somebody to fill.
@@ -192,6 +195,7 @@ impl Snapshotter {
         file::set_mode(&fs, FS_MODE).map_err(SnapshotError::Prepare)?;
         Ok(ActiveSnapshot {
             layout: Arc::clone(&self.layout),
+            later: self.later.clone(),
             lease: lease.clone(),
             fs: open_root(&fs)?,
             work: open_root(&work)?,
@@ -205,10 +209,16 @@ impl Snapshotter {
     ///
     /// Fails when it is there and cannot be opened or kept.
     pub fn open(&self, lease: &Lease, id: &SnapshotId) -> Result<Option<Snapshot>, SnapshotError> {
+        if let Some(known) = lease.opened().get(id) {
+            return Ok(Some(known.try_clone()?));
+        }
         let object = ObjectId::Snapshot(id.clone());
         let claim = lease.claim(&object).map_err(SnapshotError::lease(id))?;
         let found = read(&self.layout, id);
         drop(claim);
+        if let Ok(Some(snapshot)) = &found {
+            lease.opened().add(snapshot.try_clone()?);
+        }
         found
     }
 }
@@ -218,6 +228,7 @@ impl Snapshotter {
 #[derive(Debug)]
 pub struct ActiveSnapshot {
     layout: Arc<Layout>,
+    later: Later,
     lease: Lease,
     fs: Root,
     work: Root,
@@ -242,38 +253,58 @@ impl ActiveSnapshot {
     /// # Errors
     ///
     /// Fails when the files cannot be synced or put into their place; they are removed then.
-    pub fn commit(
-        mut self,
-        id: &SnapshotId,
-        meta: SnapshotMeta,
-    ) -> Result<Snapshot, SnapshotError> {
-        self.finish().map_err(SnapshotError::finish(id))?;
-        let mark = Mark {
-            id: id.clone(),
+    pub fn commit(self, id: &SnapshotId, meta: SnapshotMeta) -> Result<Snapshot, SnapshotError> {
+        let id = id.clone();
+        self.sync(&id)?;
+        Complete {
+            active: self,
+            id,
             meta,
-        };
-        self.write_mark(&mark).map_err(SnapshotError::place(id))?;
-        let object = ObjectId::Snapshot(id.clone());
-        let claim = self
-            .lease
-            .claim_exclusive(&object)
-            .map_err(SnapshotError::lease(id))?;
-        let committed = self.place(mark);
-        drop(claim);
-        committed
+        }
+        .place()
     }
 
-    /// Removes what only the writer needed, and syncs the rest.
+    /// Makes the files a snapshot that this process can use at once, and everybody as soon as the disk has them
+    /// ([`Store::finish`](crate::Store::finish)). Nothing may be mounted on them any more.
+    ///
+    /// The id must be one that nobody else can give to anything: [`SnapshotId::random`].
+    ///
+    /// # Errors
+    ///
+    /// Fails when the snapshot cannot be opened again, or no thread can be had that waits for the disk.
+    pub fn commit_later(
+        self,
+        id: &SnapshotId,
+        meta: SnapshotMeta,
+    ) -> Result<Snapshot, LaterError> {
+        let snapshot = Snapshot {
+            id: id.clone(),
+            fs: open_root(&self.scratch.path().join(FS))?,
+            meta: meta.clone(),
+        };
+        if !self.lease.opened().add(snapshot.try_clone()?) {
+            return Ok(self.commit(id, meta)?);
+        }
+        let later = self.later.clone();
+        later.add(Complete {
+            active: self,
+            id: id.clone(),
+            meta,
+        })?;
+        Ok(snapshot)
+    }
+
+    /// Removes what only the writer needed.
     fn finish(&self) -> Result<(), FsError> {
         let directory = Root::open(self.scratch.path())?;
         let work = RootPath::strict(WORK).expect("the name is one component");
-        directory.remove_all(&work)?;
-        match self.layout.sync {
-            // Of the store's own file system: through an overlay it may be skipped (overlayfs.rst,
-            // "Volatile mount").
-            SyncPolicy::Full => sync_file_system(&directory),
-            SyncPolicy::None => Ok(()),
-        }
+        directory.remove_all(&work)
+    }
+
+    /// Removes what only the writer needed, and syncs the rest.
+    fn sync(&self, id: &SnapshotId) -> Result<(), SnapshotError> {
+        self.finish().map_err(SnapshotError::finish(id))?;
+        sync(&self.layout, &self.fs).map_err(SnapshotError::finish(id))
     }
 
     fn write_mark(&self, mark: &Mark) -> Result<(), FileError> {
@@ -305,6 +336,63 @@ impl ActiveSnapshot {
     }
 }
 
+/// Syncs the file system of the store, where the policy asks for it.
+fn sync(layout: &Layout, fs: &Root) -> Result<(), FsError> {
+    match layout.sync {
+        // Of the store's own file system: through an overlay it may be skipped (overlayfs.rst,
+        // "Volatile mount").
+        SyncPolicy::Full => sync_file_system(fs),
+        SyncPolicy::None => Ok(()),
+    }
+}
+
+/// A file system that nobody writes to any more, and that has no name yet.
+#[derive(Debug)]
+pub(crate) struct Complete {
+    active: ActiveSnapshot,
+    id: SnapshotId,
+    meta: SnapshotMeta,
+}
+
+impl Complete {
+    /// Puts it into its place. It is synced.
+    fn place(self) -> Result<Snapshot, SnapshotError> {
+        let Self {
+            mut active,
+            id,
+            meta,
+        } = self;
+        let mark = Mark {
+            id: id.clone(),
+            meta,
+        };
+        active.write_mark(&mark).map_err(SnapshotError::place(&id))?;
+        let object = ObjectId::Snapshot(id.clone());
+        let claim = active
+            .lease
+            .claim_exclusive(&object)
+            .map_err(SnapshotError::lease(&id))?;
+        let committed = active.place(mark);
+        drop(claim);
+        committed
+    }
+}
+
+/// Puts snapshots into their places, after one sync for all of them.
+pub(crate) fn place_all(layout: &Layout, all: Vec<Complete>) -> Result<(), SnapshotError> {
+    for complete in &all {
+        let finished = complete.active.finish();
+        finished.map_err(SnapshotError::finish(&complete.id))?;
+    }
+    if let Some(last) = all.last() {
+        sync(layout, &last.active.fs).map_err(SnapshotError::finish(&last.id))?;
+    }
+    for complete in all {
+        drop(complete.place()?);
+    }
+    Ok(())
+}
+
 /// A file system that nobody changes any more.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -314,6 +402,49 @@ pub struct Snapshot {
     pub fs: Root,
     /// What is known of it.
     pub meta: SnapshotMeta,
+}
+
+impl Snapshot {
+    /// Returns another handle on it.
+    fn try_clone(&self) -> Result<Self, SnapshotError> {
+        let fs = self.fs.try_clone();
+        Ok(Self {
+            id: self.id.clone(),
+            fs: fs.map_err(|source| SnapshotError::Open {
+                path: self.fs.shown().to_owned(),
+                source,
+            })?,
+            meta: self.meta.clone(),
+        })
+    }
+}
+
+/// The snapshots that were opened through a lease: they are there as long as it is.
+///
+/// A step's file system has all layers below it, and a stage of a hundred steps would open its first layer a hundred
+/// times.
+#[derive(Debug, Default)]
+pub(crate) struct Opened {
+    by_id: BTreeMap<SnapshotId, Snapshot>,
+}
+
+/// How many snapshots are kept open: as many layers as an overlay may have, and few enough for the usual limit on open
+/// files.
+const OPENED_LIMIT: usize = 500;
+
+impl Opened {
+    fn get(&self, id: &SnapshotId) -> Option<&Snapshot> {
+        self.by_id.get(id)
+    }
+
+    /// Keeps a snapshot open; `false` if there are enough.
+    fn add(&mut self, snapshot: Snapshot) -> bool {
+        let has_room = self.by_id.len() < OPENED_LIMIT;
+        if has_room {
+            self.by_id.insert(snapshot.id.clone(), snapshot);
+        }
+        has_room
+    }
 }
 
 /// Reads a committed snapshot; `None` where there is none with an intact mark. The claim on the id is

@@ -227,3 +227,17 @@ fn the_mark_is_json_that_says_what_it_is() {
         )
     );
 }
+
+#[test]
+fn what_was_opened_through_a_lease_is_not_read_again() {
+    let fixture = Fixture::new();
+    let lease = fixture.store.lease().unwrap();
+    let snapshots = fixture.store.snapshots();
+    let active = snapshots.prepare(&lease).unwrap();
+    drop(active.commit(&id("kept"), meta()).unwrap());
+    assert!(snapshots.open(&lease, &id("kept")).unwrap().is_some());
+    fs::remove_file(fixture.path("snapshots/multi/kept/snapshot.json")).unwrap();
+    assert!(snapshots.open(&lease, &id("kept")).unwrap().is_some());
+    let other = fixture.store.lease().unwrap();
+    assert!(snapshots.open(&other, &id("kept")).unwrap().is_none());
+}

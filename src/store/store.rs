@@ -7,10 +7,11 @@ use std::sync::Arc;
 use oci::Digest;
 
 use crate::cache_mount::Caches;
-use crate::claim::Claims;
+use crate::claim::{Claim, Claims};
 use crate::content::ContentStore;
 use crate::file::FileError;
 use crate::gc::{self, RemoveError, Removed};
+use crate::later::{Later, LaterError};
 use crate::layout::Layout;
 use crate::lease::{Lease, LeaseError};
 use crate::list::ListStore;
@@ -31,6 +32,7 @@ pub struct Store {
     records: RecordStore,
     claims: Claims,
     caches: Caches,
+    later: Later,
 }
 
 impl Store {
@@ -48,14 +50,21 @@ impl Store {
                 path: path.to_owned(),
                 source,
             })?;
+        let later = Later::new(Arc::clone(&layout));
         Ok(Self {
             content,
-            snapshots: Snapshotter::new(Arc::clone(&layout)),
-            records: RecordStore::new(Arc::clone(&layout)),
+            snapshots: Snapshotter::new(Arc::clone(&layout), later.clone()),
+            records: RecordStore::new(Arc::clone(&layout), later.clone()),
             claims: Claims::new(Arc::clone(&layout)),
             caches: Caches::new(Arc::clone(&layout)),
+            later,
             layout,
         })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn layout(&self) -> Arc<Layout> {
+        Arc::clone(&self.layout)
     }
 
     /// Returns where the store is.
@@ -91,6 +100,22 @@ impl Store {
     /// Returns what makes claims.
     pub fn claims(&self) -> &Claims {
         &self.claims
+    }
+
+    /// Gives a claim back, when everything that was made under it can be found: at once, unless snapshots that were
+    /// committed in this process still wait for the disk.
+    pub fn give_back(&self, claim: Claim) {
+        self.later.give_back(claim);
+    }
+
+    /// Waits until everything that was committed later in this process is on disk and can be found.
+    ///
+    /// # Errors
+    ///
+    /// Fails when something could not be kept. Then it is not there, and neither is what was committed or recorded
+    /// after it.
+    pub fn finish(&self) -> Result<(), LaterError> {
+        self.later.finish()
     }
 
     /// Returns the caches of commands.

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use oci::Digest;
 use tempfile::TempDir;
 
+use crate::layout::Layout;
 use crate::{
     IdMapName, OpenError, OpenOptions, SnapshotId, SnapshotKind, SnapshotMeta, Store, SyncPolicy,
 };
@@ -26,6 +28,10 @@ impl Fixture {
     /// Opens the same store once more, as another process would.
     pub(crate) fn again(&self) -> Store {
         open(self.store.path()).unwrap()
+    }
+
+    pub(crate) fn layout(&self) -> Arc<Layout> {
+        self.store.layout()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -135,14 +135,14 @@ pub(crate) fn of_base(
                 let note = "`--pull=never` forbids to ask a registry for it";
                 report.notes.push(note.to_owned());
             }
-            report.help = Some(match &request.similar_stage {
+            report.help = Some(match request.similar_stage() {
                 Some(stage) => similar_stage(stage),
                 None => format!("`careen pull {name}` puts it there"),
             });
         }
         BaseError::Unknown { .. } | BaseError::Registry { .. } => {
             label.push_str("the registry does not give it");
-            report.help = request.similar_stage.as_ref().map(similar_stage);
+            report.help = request.similar_stage().map(similar_stage);
         }
         BaseError::NoPlatform { available, .. } => {
             label = ["asked for ", &request.platform.to_string()].concat();
@@ -168,7 +168,7 @@ pub(super) fn it_has(available: &[Platform]) -> String {
     format!("it has {}", names.join(", "))
 }
 
-fn similar_stage(stage: &String) -> String {
+fn similar_stage(stage: &str) -> String {
     format!("a stage with a similar name exists: `{stage}`")
 }
 
@@ -196,6 +196,7 @@ pub(crate) fn of_solve(
 ) -> Box<Report> {
     let (vertex, error) = match error {
         SolveError::Step { vertex, error } => (vertex, error),
+        SolveError::Keep(_) => return Box::new(Report::new(Kind::Host, &error)),
         SolveError::Stalled { .. } | SolveError::NoResult { .. } => {
             let mut report = Report::new(Kind::Internal, &error);
             report.help = Some("this is a bug in careen; please report it".to_owned());

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use oci::{Platform, Reference};
 
@@ -17,7 +18,7 @@ use crate::diagnostic::Diagnostic;
 use crate::stage::environment::Environment;
 use crate::stage::expand::expand;
 use crate::stage::options::PlanOptions;
-use crate::stage::request::BaseRequest;
+use crate::stage::request::{BaseRequest, StagesAbove};
 use crate::stage::{BareContext, CopyFrom, Stage, StageBase, StageId, StandsFor};
 use crate::stage::{arguments, context, from};
 use crate::suggest;
@@ -96,19 +97,21 @@ pub(super) fn resolve_triggers(
     }
 }
 
-/// Returns the names of all stages of the file with the number of the first stage of each.
-fn all_names(ast: &Ast) -> BTreeMap<String, usize> {
-    let stages = ast
-        .instructions
-        .iter()
-        .filter_map(|instruction| match &instruction.kind {
-            InstructionKind::From(from) => Some(from),
-            _ => None,
-        });
+/// Returns the names of all stages of the file, by their numbers.
+fn all_names(ast: &Ast) -> Arc<[Option<String>]> {
+    let name = |instruction: &Instruction| match &instruction.kind {
+        InstructionKind::From(from) => Some(from.alias.as_ref().map(StageAlias::lower_name)),
+        _ => None,
+    };
+    ast.instructions.iter().filter_map(name).collect()
+}
+
+/// Returns the number of the first stage of each name.
+fn first_of_each(stages: &[Option<String>]) -> BTreeMap<String, usize> {
     let mut names = BTreeMap::new();
-    for (number, from) in stages.enumerate() {
-        if let Some(alias) = &from.alias {
-            names.entry(alias.lower_name()).or_insert(number);
+    for (number, name) in stages.iter().enumerate() {
+        if let Some(name) = name {
+            names.entry(name.clone()).or_insert(number);
         }
     }
     names
@@ -118,8 +121,12 @@ struct Resolver<'a> {
     scope: Scope<'a>,
     /// The stages above the current line by name; of two with one name the later.
     earlier: BTreeMap<String, StageId>,
-    /// All names of the file, for messages.
+    /// The names of all stages of the file, by their numbers.
+    stages: Arc<[Option<String>]>,
+    /// All names of the file with the first stage of each, for messages.
     names: BTreeMap<String, usize>,
+    /// How many stages stand above the current one.
+    above: usize,
     /// The arguments that are declared before the first `FROM`, with or without a value.
     declared: BTreeSet<&'a str>,
     /// The instruction that is looked at.
@@ -131,10 +138,13 @@ struct Resolver<'a> {
 
 impl<'a> Resolver<'a> {
     fn new(scope: Scope<'a>) -> Self {
+        let stages = all_names(scope.ast);
         Self {
             scope,
             earlier: BTreeMap::new(),
-            names: all_names(scope.ast),
+            names: first_of_each(&stages),
+            stages,
+            above: 0,
             declared: arguments::declared(scope.ast),
             index: 0,
             used: BTreeSet::new(),
@@ -198,6 +208,7 @@ impl<'a> Resolver<'a> {
 
     /// Makes the stage above known by its name: a stage does not know itself.
     fn name_previous(&mut self) {
+        self.above = self.resolved.stages.len();
         if let Some(stage) = self.resolved.stages.last()
             && let Some(name) = &stage.name
         {
@@ -439,10 +450,12 @@ impl<'a> Resolver<'a> {
     }
 
     fn request(&self, word: &Word, name: String, platform: &Platform) -> BaseRequest {
-        let names = self.earlier.keys().map(String::as_str);
         BaseRequest {
             context: self.context(&name, platform),
-            similar_stage: suggest::nearest(&name, names).map(str::to_owned),
+            above: StagesAbove {
+                names: Arc::clone(&self.stages),
+                count: self.above,
+            },
             name,
             platform: platform.clone(),
             span: word.span,

@@ -46,7 +46,10 @@ impl StagePlan {
     /// Fails with what is wrong in the triggers of a base.
     pub(super) fn add_triggers(&mut self) -> Result<(), Vec<Diagnostic>> {
         for platform in 0..self.platforms.len() {
-            while let Some((stage, triggers)) = self.next_triggers(platform) {
+            let mut first = StageId(0);
+            while let Some((stage, triggers)) = self.next_triggers(platform, first) {
+                // What triggers name stands above their stage, and may be needed only now.
+                first = StageId(if triggers.is_empty() { stage.0 + 1 } else { 0 });
                 self.add_triggers_of(platform, stage, triggers)?;
             }
         }
@@ -68,10 +71,11 @@ impl StagePlan {
         self.trigger_texts.contains_key(&index)
     }
 
-    /// Returns the triggers of the first needed stage that has none yet and whose base is known.
-    fn next_triggers(&self, platform: usize) -> Option<(StageId, Vec<Trigger>)> {
+    /// Returns the triggers of the first needed stage from `first` on that has none yet and whose base is known.
+    fn next_triggers(&self, platform: usize, first: StageId) -> Option<(StageId, Vec<Trigger>)> {
         let plan = self.platforms.get(platform)?;
-        let mut stages = plan.needed.iter().filter_map(|id| plan.stages.get(id.0));
+        let needed = plan.needed.range(first..);
+        let mut stages = needed.filter_map(|id| plan.stages.get(id.0));
         stages.find_map(|stage| {
             let triggers = stage
                 .triggers
@@ -131,6 +135,13 @@ impl StagePlan {
             settings: &self.settings,
         };
         let triggers = first..self.ast.instructions.len();
+        if triggers.is_empty() {
+            // Most stages have none: nothing that was resolved changes.
+            if let Some(stage) = plan.stages.get_mut(stage.0) {
+                stage.triggers = Some(triggers);
+            }
+            return Ok(());
+        }
         let resolved = resolve_triggers(scope, &mut plan.stages, stage, triggers);
         plan.needed = target::wanted(&plan.stages, plan.target, &self.options);
         resolved.map_err(|faults| {

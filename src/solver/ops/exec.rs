@@ -20,7 +20,7 @@ use std::sync::Arc;
 use graph::{CacheKey, ExecOp, NetworkMode};
 use rootfs::{Mode, ResolvedUser, Root, RootPath};
 use runtime::{OverlayOptions, SandboxSpec, SandboxUser, Stream, Upper};
-use store::{ActiveSnapshot, Claim, ClaimName, SnapshotId, SnapshotKind, SnapshotMeta};
+use store::{ActiveSnapshot, Claim, ClaimName, SnapshotId, SnapshotKind, SnapshotMeta, Store};
 
 use crate::cache;
 use crate::emulation::Emulator;
@@ -56,7 +56,7 @@ pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: Making) -> Result<Output
     );
     let claims = step.workshop.store.claims();
     let claim = claims.exclusive_or(ClaimName::Key(key.digest()), &|| waiting.is_over())?;
-    let _claim: Claim = claim.ok_or(StepError::Cancelled)?;
+    let _claim = KeyClaim::of(step, claim.ok_or(StepError::Cancelled)?);
     let is_renewed = step.job.definition.is_renewed(step.id);
     let may_reuse = step.job.options.reuse == Reuse::Yes && !is_renewed;
     if may_reuse && let Some(layer) = cache::find(step, &key)? {
@@ -75,6 +75,29 @@ pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: Making) -> Result<Output
         cache::remember_alias(step.workshop, definition, &key, &layer)?;
     }
     Ok(Output::Files(below.with(Arc::new(layer))))
+}
+
+/// The right to carry out a step, until its result can be found by whoever waits for it.
+struct KeyClaim<'a> {
+    store: &'a Store,
+    claim: Option<Claim>,
+}
+
+impl<'a> KeyClaim<'a> {
+    fn of(step: &Step<'a>, claim: Claim) -> Self {
+        Self {
+            store: &step.workshop.store,
+            claim: Some(claim),
+        }
+    }
+}
+
+impl Drop for KeyClaim<'_> {
+    fn drop(&mut self) {
+        if let Some(claim) = self.claim.take() {
+            self.store.give_back(claim);
+        }
+    }
 }
 
 /// A wait for somebody else, which is told once.
@@ -153,7 +176,7 @@ fn commit(key: &CacheKey, active: ActiveSnapshot) -> Result<SnapshotId, StepErro
         owner: Some(key.digest().clone()),
         ..SnapshotMeta::of(SnapshotKind::Upper)
     };
-    active.commit(&id, meta)?;
+    active.commit_later(&id, meta)?;
     Ok(id)
 }
 
