@@ -15,17 +15,22 @@
 //! Layers of one image are applied side by side, so nothing here looks at another layer.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 
-use rootfs::{Device, File, FsError, IdStorage, OwnerTable, PathError, Root, RootPath};
+use rootfs::{Device, FsError, IdStorage, OwnerTable, PathError, Root, RootPath};
 
 use crate::change::Attributes;
+use crate::disk::Disk;
 use crate::limits::Limits;
 use crate::placer::{Linked, Placer, forget_below};
 use crate::settle::{DeferredLink, Unsettled};
+use crate::sink::{FillError, Sink};
 use crate::tarread::{EntryKind, TarEntry, TarError, TarReader};
 use crate::whiteout::{self, Meaning};
 use crate::xattr;
+
+/// How much of a tar is read at once, in bytes.
+const BUFFER_BYTES: usize = 256 * 1024;
 
 /// How a layer is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,9 +138,30 @@ pub fn apply(
     target: &Root,
     options: &ApplyOptions,
 ) -> Result<Applied, ApplyError> {
+    apply_buffered(BufReader::with_capacity(BUFFER_BYTES, tar), target, options)
+}
+
+/// As [`apply`], of a stream that comes in large pieces.
+pub(crate) fn apply_buffered<B: BufRead>(
+    tar: B,
+    target: &Root,
+    options: &ApplyOptions,
+) -> Result<Applied, ApplyError> {
+    let reader = TarReader::buffered(tar, options.limits);
+    std::thread::scope(|scope| {
+        let disk = Disk::new(Placer::new(target, options.ids), scope);
+        read_into(reader, disk)
+    })
+}
+
+/// Gives all entries of a layer tar to whatever takes them. The stream is read to its end.
+pub(crate) fn read_into<B: BufRead, S: Sink>(
+    reader: TarReader<B>,
+    sink: S,
+) -> Result<Applied, ApplyError> {
     let mut state = State {
-        reader: TarReader::new(tar, options.limits),
-        placer: Placer::new(target, options.ids),
+        reader,
+        sink,
         links: BTreeMap::new(),
         next_link: 0,
     };
@@ -145,33 +171,15 @@ pub fn apply(
     state.finish()
 }
 
-struct State<'a, 't> {
-    reader: TarReader<&'a mut dyn Read>,
-    placer: Placer<'t>,
+struct State<B, S> {
+    reader: TarReader<B>,
+    sink: S,
     /// Hard links to what this layer does not have: where, in which order, and to what.
     links: BTreeMap<RootPath, (u64, RootPath)>,
     next_link: u64,
 }
 
-/// Why the data of an entry did not get into its file.
-enum FillError {
-    Archive(TarError),
-    Write(FsError),
-}
-
-impl From<FsError> for FillError {
-    fn from(error: FsError) -> Self {
-        Self::Write(error)
-    }
-}
-
-impl From<TarError> for FillError {
-    fn from(error: TarError) -> Self {
-        Self::Archive(error)
-    }
-}
-
-impl State<'_, '_> {
+impl<B: BufRead, S: Sink> State<B, S> {
     fn next_entry(&mut self) -> Result<Option<TarEntry>, ApplyError> {
         let found = self.reader.next_entry();
         found.map_err(|source| self.archive_error(source))
@@ -195,7 +203,7 @@ impl State<'_, '_> {
             _ if entry.kind != EntryKind::File => Err(malformed()),
             Meaning::Opaque { parent } => {
                 let path = path_of(entry, parent)?;
-                self.placer
+                self.sink
                     .opaque(&path)
                     .map_err(|source| ApplyError::Write { path, source })
             }
@@ -225,7 +233,7 @@ impl State<'_, '_> {
         self.forget_links(&path, entry.kind)?;
         let attributes = attributes_of(entry);
         match entry.kind {
-            EntryKind::File => self.file(entry, path, &attributes),
+            EntryKind::File => self.file(entry, &path, attributes),
             EntryKind::HardLink => self.hard_link(entry, path),
             EntryKind::Symlink if entry.link.is_empty() => Err(ApplyError::EmptyLink { path }),
             _ => {
@@ -242,16 +250,16 @@ impl State<'_, '_> {
         path: &RootPath,
         attributes: &Attributes,
     ) -> Result<(), FsError> {
-        let placer = &mut self.placer;
+        let sink = &mut self.sink;
         match entry.kind {
-            EntryKind::Directory => placer.directory(path, attributes, false),
-            EntryKind::Symlink => placer.symlink(path, attributes, &entry.link),
-            EntryKind::Fifo => placer.fifo(path, attributes),
+            EntryKind::Directory => sink.directory(path, attributes),
+            EntryKind::Symlink => sink.symlink(path, attributes, &entry.link),
+            EntryKind::Fifo => sink.fifo(path, attributes),
             EntryKind::CharDevice { major, minor } => {
-                placer.device(path, attributes, Device::Char { major, minor })
+                sink.device(path, attributes, Device::Char { major, minor })
             }
             EntryKind::BlockDevice { major, minor } => {
-                placer.device(path, attributes, Device::Block { major, minor })
+                sink.device(path, attributes, Device::Block { major, minor })
             }
             EntryKind::File | EntryKind::HardLink => Ok(()),
         }
@@ -260,17 +268,18 @@ impl State<'_, '_> {
     fn file(
         &mut self,
         entry: &TarEntry,
-        path: RootPath,
-        attributes: &Attributes,
+        path: &RootPath,
+        attributes: Attributes,
     ) -> Result<(), ApplyError> {
-        let reader = &mut self.reader;
-        let filled = self
-            .placer
-            .file(&path, attributes, |file| fill(reader, entry, file));
-        filled.map_err(|error| match error {
+        let filled = self.sink.file(path, attributes, entry, &mut self.reader);
+        filled.map_err(|error| self.fill_error(error))
+    }
+
+    fn fill_error(&self, error: FillError) -> ApplyError {
+        match error {
             FillError::Archive(source) => self.archive_error(source),
-            FillError::Write(source) => ApplyError::Write { path, source },
-        })
+            FillError::Write { path, source } => ApplyError::Write { path, source },
+        }
     }
 
     fn hard_link(&mut self, entry: &TarEntry, path: RootPath) -> Result<(), ApplyError> {
@@ -282,7 +291,7 @@ impl State<'_, '_> {
         if target.is_root() {
             return Err(ApplyError::EmptyLink { path });
         }
-        match self.placer.hard_link(&path, &target) {
+        match self.sink.hard_link(&path, &target) {
             Err(source) => Err(ApplyError::Write { path, source }),
             Ok(Linked::Here) => Ok(()),
             Ok(Linked::TargetHidden) => Err(ApplyError::HiddenLinkTarget { path, target }),
@@ -299,7 +308,7 @@ impl State<'_, '_> {
         if !self.links.is_empty() && self.links.contains_key(&self.real_name(&path)?) {
             return Ok(());
         }
-        self.placer
+        self.sink
             .delete(&path)
             .map_err(|source| ApplyError::Write { path, source })
     }
@@ -319,7 +328,7 @@ impl State<'_, '_> {
     }
 
     fn real_name(&self, path: &RootPath) -> Result<RootPath, ApplyError> {
-        let real = self.placer.real_name(path);
+        let real = self.sink.real_name(path);
         real.map_err(|source| ApplyError::Write {
             path: path.clone(),
             source,
@@ -327,19 +336,23 @@ impl State<'_, '_> {
     }
 
     fn finish(self) -> Result<Applied, ApplyError> {
-        let failed = |source| ApplyError::Write {
-            path: RootPath::root(),
-            source,
-        };
-        let placed = self.placer.finish().map_err(failed)?;
+        let (entries, unpacked_bytes) = (self.reader.entries(), self.reader.unpacked_bytes());
+        let offset_bytes = self.reader.offset();
+        let placed = self.sink.finish().map_err(|error| match error {
+            FillError::Archive(source) => ApplyError::Archive {
+                offset_bytes,
+                source,
+            },
+            FillError::Write { path, source } => ApplyError::Write { path, source },
+        })?;
         let mut links: Vec<_> = self.links.into_iter().collect();
         links.sort_by_key(|(_, (order, _))| *order);
         let links = links
             .into_iter()
             .map(|(path, (_, target))| DeferredLink { path, target });
         Ok(Applied {
-            entries: self.reader.entries(),
-            unpacked_bytes: self.reader.unpacked_bytes(),
+            entries,
+            unpacked_bytes,
             unsettled: Unsettled {
                 implied: placed.implied,
                 links: links.collect(),
@@ -370,36 +383,4 @@ fn attributes_of(entry: &TarEntry) -> Attributes {
         mtime: entry.mtime,
         xattrs: entry.xattrs.clone(),
     }
-}
-
-/// Writes the data of an entry into its file, leaving its holes.
-fn fill(
-    reader: &mut TarReader<&mut dyn Read>,
-    entry: &TarEntry,
-    file: &File,
-) -> Result<(), FillError> {
-    let mut end = 0;
-    for region in &entry.regions {
-        if region.offset != end {
-            rootfs::seek(file, region.offset)?;
-        }
-        end = region.offset + region.length;
-        let mut left = region.length;
-        while left > 0 {
-            let chunk = reader.data(left)?;
-            rootfs::write_all(file, chunk)?;
-            let count = chunk.len();
-            reader.consume(count)?;
-            left -= count as u64;
-        }
-    }
-    if end < entry.size
-        || entry
-            .regions
-            .last()
-            .is_some_and(|region| region.length == 0)
-    {
-        rootfs::set_length(file, entry.size)?;
-    }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 //! Nothing is written: names and bytes are handed to the caller. Links, devices and files with holes mean
 //! nothing in such an archive and are passed over.
 
-use std::io::{self, Read, Seek as _};
+use std::io::{self, BufReader, Read, Seek as _};
 
 use rootfs::File;
 
@@ -15,7 +15,7 @@ use crate::tarread::{EntryKind, TarError, TarReader};
 /// A tar that is read file by file.
 #[derive(Debug)]
 pub struct ArchiveReader<R> {
-    reader: TarReader<R>,
+    reader: TarReader<BufReader<R>>,
 }
 
 /// Tells whether a file begins as a tar does, compressed or not: by its content, whatever its name.
@@ -67,7 +67,7 @@ pub struct ArchiveFile<'a, R> {
     pub name: Vec<u8>,
     /// Its size.
     pub size_bytes: u64,
-    reader: &'a mut TarReader<R>,
+    reader: &'a mut TarReader<BufReader<R>>,
     left_bytes: u64,
 }
 

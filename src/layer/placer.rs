@@ -149,6 +149,11 @@ impl<'t> Placer<'t> {
         Ok(found.is_some_and(|metadata| metadata.is_whiteout()))
     }
 
+    /// Returns how owners are held.
+    pub(crate) fn storage(&self) -> IdStorage {
+        self.owners.storage()
+    }
+
     /// Puts a regular file, whose bytes `fill` writes.
     pub(crate) fn file<E: From<FsError>>(
         &mut self,
@@ -156,11 +161,27 @@ impl<'t> Placer<'t> {
         attributes: &Attributes,
         fill: impl FnOnce(&File) -> Result<(), E>,
     ) -> Result<(), E> {
-        let spot = self.spot(path)?;
-        let file = self.create(&spot, Root::create_file)?;
+        let (file, real) = self.create_file(path)?;
         fill(&file)?;
         let inode = Inode::from_file(file);
-        Ok(self.finish_object(&inode, &spot.real, FileKind::File.into(), attributes)?)
+        Ok(self.finish_object(&inode, &real, FileKind::File.into(), attributes)?)
+    }
+
+    /// Makes an empty regular file, whose bytes and attributes come later, and returns its path without symlinks.
+    pub(crate) fn create_file(&mut self, path: &RootPath) -> Result<(File, RootPath), FsError> {
+        let spot = self.spot(path)?;
+        let file = self.create(&spot, Root::create_file)?;
+        Ok((file, spot.real))
+    }
+
+    /// Gives a regular file of its own attributes.
+    pub(crate) fn finish_file(
+        &mut self,
+        file: File,
+        real: &RootPath,
+        attributes: &Attributes,
+    ) -> Result<(), FsError> {
+        finish_file(&mut self.owners, file, real, attributes)
     }
 
     /// Puts the record of a device node.
@@ -418,10 +439,7 @@ impl<'t> Placer<'t> {
             Made::Device(device) => (FileKind::File, Some(device)),
         };
         if matches!(kind, FileKind::File | FileKind::Directory) {
-            let kept = xattrs.iter().filter(|(name, _)| xattr::is_kept(name));
-            for (name, value) in kept.filter(|(name, _)| *name != xattr::CAPABILITY) {
-                inode.set_xattr(name, value)?;
-            }
+            set_plain_xattrs(inode, attributes)?;
         }
         let record = OwnerRecord {
             uid: *uid,
@@ -433,7 +451,7 @@ impl<'t> Placer<'t> {
         if kind == FileKind::File
             && let Some(value) = xattrs.get(xattr::CAPABILITY)
         {
-            self.set_capability(inode, value)?;
+            set_capability(inode, value, self.owners.storage())?;
         }
         if kind == FileKind::Directory {
             let directory = Directory {
@@ -451,20 +469,49 @@ impl<'t> Placer<'t> {
             directory.is_implied = is_implied;
         }
     }
+}
 
-    fn set_capability(&self, inode: &Inode, value: &[u8]) -> Result<(), FsError> {
-        let value = xattr::portable_capability(value.to_vec());
-        match inode.set_xattr(xattr::CAPABILITY, &value) {
-            // Without a user namespace of ours nobody may give capabilities; the record keeps them.
-            Err(error) if error.is_not_permitted() && self.records_owners() => {
-                inode.set_xattr(xattr::CAPABILITY_RECORD, &value)
-            }
-            done => done,
-        }
+/// Gives a regular file that is written its attributes, by whichever thread: nothing else is touched, and `owners` gets
+/// no record of it, since a file holds its own.
+pub(crate) fn finish_file(
+    owners: &mut Owners,
+    file: File,
+    real: &RootPath,
+    attributes: &Attributes,
+) -> Result<(), FsError> {
+    let inode = Inode::from_file(file);
+    set_plain_xattrs(&inode, attributes)?;
+    let record = OwnerRecord {
+        uid: attributes.uid,
+        gid: attributes.gid,
+        mode: attributes.mode,
+        device: None,
+    };
+    owners.set(&inode, real, FileKind::File, &record)?;
+    if let Some(value) = attributes.xattrs.get(xattr::CAPABILITY) {
+        set_capability(&inode, value, owners.storage())?;
     }
+    inode.set_mtime(attributes.mtime)
+}
 
-    fn records_owners(&self) -> bool {
-        self.owners.storage() == IdStorage::Recorded
+/// Sets the extended attributes that belong to an image, without capabilities.
+fn set_plain_xattrs(inode: &Inode, attributes: &Attributes) -> Result<(), FsError> {
+    let xattrs = attributes.xattrs.iter();
+    let kept = xattrs.filter(|(name, _)| xattr::is_kept(name));
+    for (name, value) in kept.filter(|(name, _)| *name != xattr::CAPABILITY) {
+        inode.set_xattr(name, value)?;
+    }
+    Ok(())
+}
+
+fn set_capability(inode: &Inode, value: &[u8], ids: IdStorage) -> Result<(), FsError> {
+    let value = xattr::portable_capability(value.to_vec());
+    match inode.set_xattr(xattr::CAPABILITY, &value) {
+        // Without a user namespace of ours nobody may give capabilities; the record keeps them.
+        Err(error) if error.is_not_permitted() && ids == IdStorage::Recorded => {
+            inode.set_xattr(xattr::CAPABILITY_RECORD, &value)
+        }
+        done => done,
     }
 }
 

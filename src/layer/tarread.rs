@@ -8,7 +8,7 @@
 mod error;
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead as _, BufReader, Read, Seek};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 
 use rootfs::{FileTime, Mode};
 
@@ -78,8 +78,8 @@ impl Pending {
 
 /// Reads a tar.
 #[derive(Debug)]
-pub(crate) struct TarReader<R> {
-    input: BufReader<R>,
+pub(crate) struct TarReader<B> {
+    input: B,
     limits: Limits,
     read_bytes: u64,
     unpacked_bytes: u64,
@@ -90,10 +90,17 @@ pub(crate) struct TarReader<R> {
     padding: u64,
 }
 
-impl<R: Read> TarReader<R> {
+impl<R: Read> TarReader<BufReader<R>> {
     pub(crate) fn new(input: R, limits: Limits) -> Self {
+        Self::buffered(BufReader::with_capacity(BUFFER_BYTES, input), limits)
+    }
+}
+
+impl<B: BufRead> TarReader<B> {
+    /// Reads a stream that comes in large pieces anyway.
+    pub(crate) fn buffered(input: B, limits: Limits) -> Self {
         Self {
-            input: BufReader::with_capacity(BUFFER_BYTES, input),
+            input,
             limits,
             read_bytes: 0,
             unpacked_bytes: 0,
@@ -351,7 +358,7 @@ impl<R: Read> TarReader<R> {
     }
 }
 
-impl<R: Read + Seek> TarReader<R> {
+impl<R: Read + Seek> TarReader<BufReader<R>> {
     /// Passes over the data of the current entry without reading it. Whether it is there is not known then.
     pub(crate) fn seek_past_data(&mut self) -> Result<(), TarError> {
         let step = self.data.saturating_add(self.padding);
@@ -455,7 +462,7 @@ fn one_of(pax: Option<Vec<u8>>, gnu: Option<Vec<u8>>) -> Result<Option<Vec<u8>>,
 }
 
 /// Returns what the buffer holds, reading on where it is empty; nothing at the end of the stream.
-fn fill<R: Read>(input: &mut BufReader<R>) -> Result<&[u8], TarError> {
+fn fill<B: BufRead>(input: &mut B) -> Result<&[u8], TarError> {
     loop {
         match input.fill_buf() {
             Ok(_) => break,
@@ -463,5 +470,5 @@ fn fill<R: Read>(input: &mut BufReader<R>) -> Result<&[u8], TarError> {
             Err(error) => return Err(TarError::Read(error)),
         }
     }
-    Ok(input.buffer())
+    input.fill_buf().map_err(TarError::Read)
 }

@@ -146,17 +146,29 @@ fn kind_of(mode: u32) -> FileKind {
 #[derive(Debug)]
 pub struct Inode {
     fd: OwnedFd,
+    access: Access,
+}
+
+/// What the descriptor of an object can be used for.
+#[derive(Debug, Clone, Copy)]
+enum Access {
+    /// It names the object (`O_PATH`), or may do no more than that.
+    Name,
+    /// The object is open, so that calls on descriptors take it and no name is looked up.
+    Open,
 }
 
 impl Inode {
     pub(crate) fn from_fd(fd: OwnedFd) -> Self {
-        Self { fd }
+        let access = Access::Name;
+        Self { fd, access }
     }
 
     /// Holds what a file that was open is, closing it for reading and writing through it.
     pub fn from_file(file: File) -> Self {
         Self {
             fd: OwnedFd::from(file),
+            access: Access::Open,
         }
     }
 
@@ -168,6 +180,7 @@ impl Inode {
     pub fn of<F: AsFd>(file: &F) -> Result<Self, FsError> {
         Ok(Self {
             fd: call::duplicate(file.as_fd())?,
+            access: Access::Name,
         })
     }
 
@@ -196,7 +209,10 @@ impl Inode {
     ///
     /// Fails on an object of somebody else, and on a symlink, which has none.
     pub fn set_mode(&self, mode: Mode) -> Result<(), FsError> {
-        call::chmod(self.fd.as_fd(), mode)
+        match self.access {
+            Access::Name => call::chmod(self.fd.as_fd(), mode),
+            Access::Open => call::fchmod(self.fd.as_fd(), mode),
+        }
     }
 
     /// Sets the times of last access and modification.

@@ -233,6 +233,12 @@ pub(crate) fn chmod(fd: BorrowedFd<'_>, mode: Mode) -> Result<(), FsError> {
         .map_err(|errno| FsError::call(errno, format_args!("chmod({}, {mode})", Shown(fd))))
 }
 
+/// Sets the mode of an open file.
+pub(crate) fn fchmod(fd: BorrowedFd<'_>, mode: Mode) -> Result<(), FsError> {
+    stat::fchmod(fd, NixMode::from_bits_truncate(mode.bits()))
+        .map_err(|errno| FsError::call(errno, format_args!("fchmod({}, {mode})", Shown(fd))))
+}
+
 /// Sets both times of the inode that a descriptor stands for.
 pub(crate) fn utimens(fd: BorrowedFd<'_>, time: FileTime) -> Result<(), FsError> {
     let spec = Timespec {
