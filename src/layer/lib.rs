@@ -43,6 +43,7 @@ mod placer;
 mod settle;
 mod sink;
 mod sparse;
+mod stash;
 mod tarread;
 #[cfg(test)]
 mod tests;
@@ -66,6 +67,11 @@ pub use node::{directory_attributes, local_node, stored_node};
 pub use pack::{PackError, PackOptions, Packed, RepackError, pack, repack};
 pub use place::{FillError, PlaceError, fill, place};
 pub use settle::{DeferredLink, SettleError, Unsettled, settle};
+pub use stash::{
+    PACKS_MAX, StashEntry, StashFillError, StashFiller, StashIndex, StashIndexError, StashNote,
+    StashObject, StashPackError, StashPlan, StashScan, StashScanError, plan as plan_stash,
+    scan as scan_stash,
+};
 pub use tarread::TarError;
 pub use unpack::{UnpackError, unpack};
 pub use write::{TarOptions, TimePrecision, Times, WriteError, write_tar};

@@ -27,6 +27,18 @@ pub const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 /// The most memory that decoding xz may take, in bytes: what `xz -9` asks for, and half as much.
 pub const XZ_MEMORY_MAX_BYTES: u64 = 96 * 1024 * 1024;
 
+/// The most files and directories of one stash: what a cache mount holds, as blobs. The index of one is in memory.
+pub const STASH_ENTRIES_MAX: u64 = 1_000_000;
+
+/// The most bytes of all files of one stash, with their holes.
+pub const STASH_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
+
+/// The most bytes of the index of a stash, uncompressed.
+pub const STASH_INDEX_MAX_BYTES: u64 = 512 * 1024 * 1024;
+
+/// The longest line of the index of a stash, in bytes: a path, escaped, and extended attributes as digits.
+pub const STASH_LINE_MAX_BYTES: u64 = 1024 * 1024;
+
 /// The bounds that whoever applies a layer chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

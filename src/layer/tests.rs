@@ -8,4 +8,5 @@ mod pack;
 mod recipe;
 mod roundtrip;
 mod settle;
+mod stash;
 mod support;

@@ -84,6 +84,8 @@ pub struct Metadata {
     pub size: u64,
     /// The time of the last modification.
     pub mtime: FileTime,
+    /// The time of the last change of the inode, which nobody can set back.
+    pub ctime: FileTime,
     /// The device that the inode is on.
     pub dev: u64,
     /// The number of the inode there.
@@ -114,6 +116,10 @@ impl Metadata {
             mtime: FileTime {
                 seconds: stat.st_mtime,
                 nanos: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
+            },
+            ctime: FileTime {
+                seconds: stat.st_ctime,
+                nanos: u32::try_from(stat.st_ctime_nsec).unwrap_or(0),
             },
             dev: stat.st_dev,
             ino: stat.st_ino,
