@@ -72,10 +72,7 @@ fn a_record_is_found_here_at_once_and_by_others_after_what_it_may_name() {
     stopped.commit("one");
     stopped.records.put(&key, &"one").unwrap();
     let others = || stopped.fixture.again().records().get::<String>(&key);
-    assert_eq!(
-        stopped.records.get(&key).unwrap(),
-        Some("one".to_owned())
-    );
+    assert_eq!(stopped.records.get(&key).unwrap(), Some("one".to_owned()));
     assert_eq!(others().unwrap(), None);
     stopped.later.keep_all();
     assert_eq!(others().unwrap(), Some("one".to_owned()));

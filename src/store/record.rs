@@ -191,11 +191,7 @@ impl RecordStore {
 }
 
 /// Writes the document of a record to its place.
-pub(crate) fn write(
-    layout: &Arc<Layout>,
-    path: &Path,
-    document: &[u8],
-) -> Result<(), FileError> {
+pub(crate) fn write(layout: &Arc<Layout>, path: &Path, document: &[u8]) -> Result<(), FileError> {
     let mut scratch = Scratch::file(layout)?;
     scratch
         .handle()

@@ -272,11 +272,7 @@ impl ActiveSnapshot {
     /// # Errors
     ///
     /// Fails when the snapshot cannot be opened again, or no thread can be had that waits for the disk.
-    pub fn commit_later(
-        self,
-        id: &SnapshotId,
-        meta: SnapshotMeta,
-    ) -> Result<Snapshot, LaterError> {
+    pub fn commit_later(self, id: &SnapshotId, meta: SnapshotMeta) -> Result<Snapshot, LaterError> {
         let snapshot = Snapshot {
             id: id.clone(),
             fs: open_root(&self.scratch.path().join(FS))?,
@@ -366,7 +362,9 @@ impl Complete {
             id: id.clone(),
             meta,
         };
-        active.write_mark(&mark).map_err(SnapshotError::place(&id))?;
+        active
+            .write_mark(&mark)
+            .map_err(SnapshotError::place(&id))?;
         let object = ObjectId::Snapshot(id.clone());
         let claim = active
             .lease

@@ -4,7 +4,7 @@
 //! what a pack has counts only if it hashes to its name.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{BufReader, Read};
 
 use oci::{Digest, Hasher};
 use rootfs::{File, FsError, IdStorage, Root, RootPath};
@@ -157,7 +157,7 @@ impl<'a> StashFiller<'a> {
     /// Writes all files of one content: the first one from the pack, the others from the first one.
     fn files(
         &mut self,
-        reader: &mut TarReader<&mut dyn Read>,
+        reader: &mut TarReader<BufReader<&mut dyn Read>>,
         entry: &TarEntry,
         (digest, paths): (&Digest, &[&RootPath]),
     ) -> Result<(), StashFillError> {
@@ -255,7 +255,7 @@ fn is_plain(entry: &TarEntry) -> bool {
 
 /// Writes the data of an entry into a file, and compares it with its name.
 fn extract(
-    reader: &mut TarReader<&mut dyn Read>,
+    reader: &mut TarReader<BufReader<&mut dyn Read>>,
     entry: &TarEntry,
     (digest, path): (&Digest, &RootPath),
     file: &File,
