@@ -22,11 +22,7 @@ pub(crate) type Sent = io::Result<Block>;
 
 /// Reads to the end, and gives each block to whoever digests it and to whoever reads it. Ends early when the reader is
 /// gone.
-pub(crate) fn pump<R: Read>(
-    mut from: R,
-    digester: &SyncSender<Block>,
-    reader: &SyncSender<Sent>,
-) {
+pub(crate) fn pump<R: Read>(mut from: R, digester: &SyncSender<Block>, reader: &SyncSender<Sent>) {
     let mut blocks = Blocks::default();
     loop {
         match blocks.fill(&mut from) {
