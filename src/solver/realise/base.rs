@@ -4,14 +4,14 @@
 //! is settled from the bottom up, when all are there. A layer that says nothing about what is below is
 //! kept by its diff id and shared by every base that has it; one that does is kept by its chain id.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::io::Read;
 use std::sync::Arc;
 use std::thread::{ScopedJoinHandle, available_parallelism};
 
 use layer::Applied;
 use rootfs::Root;
-use store::{ActiveSnapshot, Claim, NameError, Snapshot, SnapshotId, SnapshotKind, SnapshotMeta};
+use store::{ActiveSnapshot, NameError, Snapshot, SnapshotId, SnapshotKind, SnapshotMeta};
 
 use super::Maker;
 use super::error::RealiseError;
@@ -46,14 +46,7 @@ impl Maker<'_> {
         {
             return Ok(roots);
         }
-        // In one order everywhere, so that two processes never wait for each other.
-        let names: BTreeSet<_> = bases
-            .iter()
-            .map(|(_, base)| base.diff_id.digest())
-            .collect();
-        let claims: Result<Vec<Claim>, _> =
-            names.into_iter().map(|name| self.claim(name)).collect();
-        let _claims = claims?;
+        let _claims = self.claims(bases.iter().map(|(_, base)| *base))?;
         let unpacked = self.unpack_all(&bases)?;
         self.settle_all(&bases, unpacked)
     }
@@ -235,6 +228,6 @@ fn base_of<'a>(layer: &'a &Arc<StackLayer>) -> Option<(&'a SnapshotId, &'a BaseL
 }
 
 /// Names the directory of a layer that depends on nothing below it.
-fn independent(base: &BaseLayer) -> Result<SnapshotId, NameError> {
+pub(super) fn independent(base: &BaseLayer) -> Result<SnapshotId, NameError> {
     SnapshotId::from_digest("layer", base.diff_id.digest())
 }
