@@ -3,6 +3,7 @@
 mod archive;
 mod gnu;
 mod hostile;
+mod index;
 mod objects;
 mod pack;
 mod recipe;

@@ -60,6 +60,37 @@ impl Repository {
     ///
     /// Fails when the registry does not have it or cannot be asked, and when it has another size there.
     pub fn blob(&self, descriptor: &Descriptor, from: u64) -> Result<BlobStream, RegistryError> {
+        let (reader, digest) = self.resuming(descriptor, from)?;
+        let inner = if from == 0 {
+            Stream::Whole(Box::new(VerifiedReader::new(
+                reader,
+                &digest,
+                descriptor.size(),
+            )))
+        } else {
+            Stream::Rest(Box::new(reader))
+        };
+        Ok(BlobStream { inner })
+    }
+
+    /// Opens a blob whose bytes nobody verifies, for whoever does it. A connection that breaks is made again, where
+    /// it broke. There are never more bytes than the descriptor says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::blob`].
+    pub fn unverified_blob(&self, descriptor: &Descriptor) -> Result<BlobStream, RegistryError> {
+        let (reader, _) = self.resuming(descriptor, 0)?;
+        let inner = Stream::Rest(Box::new(reader));
+        Ok(BlobStream { inner })
+    }
+
+    /// Asks for a blob from an offset on.
+    fn resuming(
+        &self,
+        descriptor: &Descriptor,
+        from: u64,
+    ) -> Result<(Resuming, Digest), RegistryError> {
         let asked = format!("read the blob `{}`", descriptor.digest());
         let digest = digest_of(descriptor).map_err(|error| RegistryError {
             asked: asked.clone(),
@@ -78,16 +109,7 @@ impl Repository {
             patience: Patience::new(descriptor.size()),
         };
         reader.open()?;
-        let inner = if from == 0 {
-            Stream::Whole(Box::new(VerifiedReader::new(
-                reader,
-                &digest,
-                descriptor.size(),
-            )))
-        } else {
-            Stream::Rest(Box::new(reader))
-        };
-        Ok(BlobStream { inner })
+        Ok((reader, digest))
     }
 
     /// Removes a blob.

@@ -48,6 +48,7 @@ pub use owner::{
 pub use path::{COMPONENT_LIMIT_BYTES, PATH_LIMIT_BYTES, PathError, RootPath};
 pub use root::Root;
 pub use users::{
-    ResolvedUser, TABLE_LIMIT_BYTES, UserError, resolve_user, resolve_user_without_tables,
+    GROUP, PASSWD, ResolvedUser, TABLE_LIMIT_BYTES, UserError, UserTables, resolve_user,
+    resolve_user_in, resolve_user_without_tables,
 };
 pub use walk::{Entry, Walk};

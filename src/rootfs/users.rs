@@ -86,6 +86,24 @@ enum Written<'a> {
     Name(&'a str),
 }
 
+/// The tables of an image; one that is not there is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserTables {
+    /// The bytes of [`PASSWD`].
+    pub passwd: Vec<u8>,
+    /// The bytes of [`GROUP`].
+    pub group: Vec<u8>,
+}
+
+/// What reads a table by its path.
+type ReadTable<'a> = &'a dyn Fn(&'static str) -> Result<Vec<u8>, UserError>;
+
+/// Where an image has its users.
+pub const PASSWD: &str = "etc/passwd";
+
+/// Where an image has its groups.
+pub const GROUP: &str = "etc/group";
+
 /// The name that is known without a table, as in an image from scratch.
 const ROOT: &str = "root";
 
@@ -98,7 +116,7 @@ const ROOT: &str = "root";
 /// Fails where a name is unknown, a number is out of range, or a table is there and is no regular
 /// file of at most [`TABLE_LIMIT_BYTES`].
 pub fn resolve_user(root: &Root, user: &str) -> Result<ResolvedUser, UserError> {
-    resolve(Some(root), user)
+    resolve(&|path| read_table(root, path), user)
 }
 
 /// As [`resolve_user`], in an image that has no files: only numbers and `root` are known.
@@ -107,15 +125,28 @@ pub fn resolve_user(root: &Root, user: &str) -> Result<ResolvedUser, UserError> 
 ///
 /// As [`resolve_user`].
 pub fn resolve_user_without_tables(user: &str) -> Result<ResolvedUser, UserError> {
-    resolve(None, user)
+    resolve(&|_| Ok(Vec::new()), user)
 }
 
-fn resolve(root: Option<&Root>, user: &str) -> Result<ResolvedUser, UserError> {
+/// As [`resolve_user`], in tables that were read before.
+///
+/// # Errors
+///
+/// As [`resolve_user`].
+pub fn resolve_user_in(tables: &UserTables, user: &str) -> Result<ResolvedUser, UserError> {
+    let table = |path| match path {
+        PASSWD => tables.passwd.clone(),
+        _ => tables.group.clone(),
+    };
+    resolve(&|path| Ok(table(path)), user)
+}
+
+fn resolve(read: ReadTable<'_>, user: &str) -> Result<ResolvedUser, UserError> {
     let (user, group) = match user.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (user, None),
     };
-    let passwd = read_table(root, "etc/passwd")?;
+    let passwd = read(PASSWD)?;
     let wanted = if user.is_empty() {
         Written::Id(0)
     } else {
@@ -136,12 +167,9 @@ fn resolve(root: Option<&Root>, user: &str) -> Result<ResolvedUser, UserError> {
         }
     };
     let (gid, groups) = match group.filter(|group| !group.is_empty()) {
-        Some(group) => (resolve_group(root, group)?, Vec::new()),
+        Some(group) => (resolve_group(read, group)?, Vec::new()),
         None => match &entry {
-            Some(entry) => (
-                entry.gid,
-                groups_of(&read_table(root, "etc/group")?, entry.name),
-            ),
+            Some(entry) => (entry.gid, groups_of(&read(GROUP)?, entry.name)),
             None => (0, Vec::new()),
         },
     };
@@ -157,12 +185,12 @@ fn resolve(root: Option<&Root>, user: &str) -> Result<ResolvedUser, UserError> {
 }
 
 /// Finds out which group is meant.
-fn resolve_group(root: Option<&Root>, group: &str) -> Result<u32, UserError> {
+fn resolve_group(read: ReadTable<'_>, group: &str) -> Result<u32, UserError> {
     let name = match written(group)? {
         Written::Id(id) => return Ok(id),
         Written::Name(name) => name,
     };
-    let table = read_table(root, "etc/group")?;
+    let table = read(GROUP)?;
     let mut found = groups(&table).filter(|(other, ..)| *other == name.as_bytes());
     match found.next() {
         Some((_, gid, _)) => Ok(gid),
@@ -196,10 +224,7 @@ fn with_own(gid: u32, groups: Vec<u32>) -> Vec<u32> {
 }
 
 /// Reads a table; one that is not there is empty.
-fn read_table(root: Option<&Root>, path: &'static str) -> Result<Vec<u8>, UserError> {
-    let Some(root) = root else {
-        return Ok(Vec::new());
-    };
+fn read_table(root: &Root, path: &'static str) -> Result<Vec<u8>, UserError> {
     let read = RootPath::strict(path)
         .map_err(FsError::from)
         .and_then(|path| root.read_to_end_limited(&path, TABLE_LIMIT_BYTES));

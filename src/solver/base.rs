@@ -15,6 +15,7 @@ use store::{BlobError, BlobSource, ForeignLayout, LayoutLocation, Store};
 use crate::job::Workshop;
 use crate::result::BaseLayer;
 
+mod arriving;
 mod error;
 mod fetch;
 mod lookup;
@@ -22,8 +23,9 @@ mod named;
 mod reader;
 mod remote;
 
+pub(crate) use arriving::ArrivingBlob;
 pub use error::BaseError;
-pub(crate) use fetch::fetch_all;
+pub(crate) use fetch::{Awaited, fetch_all};
 pub use fetch::{FetchLayerError, bring, bring_all};
 use lookup::stored;
 pub use lookup::{platforms_of_layout, platforms_of_stored};

@@ -12,7 +12,7 @@ use crate::host_files::HostFilesError;
 use crate::ops::copy::CopyError;
 use crate::ops::exec::{CommandFailure, MountError};
 use crate::pack::PackLayerError;
-use crate::realise::RealiseError;
+use crate::realise::{LookupError, RealiseError};
 use crate::remote::RemoteError;
 
 /// Why a job ends without a result.
@@ -87,6 +87,9 @@ pub enum StepError {
     /// A layer could not be made a directory.
     #[error(transparent)]
     Realise(#[from] RealiseError),
+    /// Something could not be looked up in the layers.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
     /// A layer could not be packed.
     #[error(transparent)]
     Pack(#[from] PackLayerError),

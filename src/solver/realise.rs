@@ -5,6 +5,7 @@
 
 mod base;
 mod error;
+mod lookup;
 mod unpack;
 mod view;
 
@@ -22,6 +23,8 @@ use store::{
 };
 
 pub use error::RealiseError;
+pub use lookup::LookupError;
+pub(crate) use lookup::{Afterwards, Lookup};
 pub(crate) use view::View;
 
 use self::unpack::unpack;

@@ -1,8 +1,9 @@
 //! Carries out one action and reports what came of it. Shares no state with the scheduler.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use graph::{CacheKey, CacheMap, FileAction, KeyInput, Op, SourceOp, Vertex};
+use graph::{CacheKey, CacheMap, FileAction, Input, KeyInput, Op, SourceOp, Vertex};
 
 use crate::cache;
 use crate::context::{ContextError, LocalDirectory};
@@ -10,6 +11,7 @@ use crate::error::StepError;
 use crate::event::StepId;
 use crate::job::{Job, Workshop};
 use crate::ops::{copy, directory, exec, git, http, image};
+use crate::realise::{Afterwards, Lookup};
 use crate::result::{Output, Stack, StackLayer};
 use crate::state::Action;
 
@@ -85,6 +87,47 @@ impl Step<'_> {
             Some(Some(Output::Files(stack))) => Ok(stack),
             _ => Err(StepError::MissingInput { index: 0 }),
         }
+    }
+
+    /// Returns what the step changes as something that names are looked up in.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the layers cannot be read.
+    pub(crate) fn look_below(&self) -> Result<Lookup<'_>, StepError> {
+        let afterwards = if self.is_seen_by_command() {
+            Afterwards::Command
+        } else {
+            Afterwards::Nothing
+        };
+        let below = self.below()?;
+        Ok(Lookup::open(
+            self.workshop,
+            self.step_id(),
+            below,
+            afterwards,
+        )?)
+    }
+
+    /// Tells whether a command, or a copy from this stage, will see the files of this step, be it under those of others.
+    fn is_seen_by_command(&self) -> bool {
+        let definition = &self.job.definition;
+        let mut on_this = BTreeSet::from([self.id]);
+        for id in definition.ids() {
+            let Vertex { op, inputs, .. } = definition.vertex(id);
+            let is_on_this = |input: &Input| match input {
+                Input::Vertex(input) => on_this.contains(input),
+                Input::Scratch => false,
+            };
+            let is_copied_from = inputs.iter().skip(1).any(is_on_this);
+            if is_copied_from || matches!(op, Op::Exec(_)) && inputs.iter().any(is_on_this) {
+                return true;
+            }
+            if inputs.first().is_some_and(is_on_this) {
+                on_this.insert(id);
+            }
+        }
+        false
     }
 }
 

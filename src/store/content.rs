@@ -22,7 +22,7 @@ use rootfs::{FsError, Root};
 use crate::blob::{BlobDirectory, BlobError, BlobReader, BlobSource};
 use crate::claim::{ClaimError, ClaimName, Claims};
 use crate::file::{self, FileError, SyncPolicy};
-use crate::ingest::{Ingest, IngestError};
+use crate::ingest::{Ingest, IngestError, expect_end};
 use crate::layout::Layout;
 use crate::lease::Lease;
 use crate::name::ObjectId;
@@ -205,8 +205,25 @@ impl ContentStore {
         (digest, size_bytes): (&Digest, u64),
         reader: R,
     ) -> Result<(), IngestError> {
+        self.copy_in_watched(lease, (digest, size_bytes), reader, |_, _| ())
+    }
+
+    /// As [`Self::copy_in`]. `came` is told, whenever more was written, into which file and how many bytes it has by
+    /// then: they can be read at once, and are not verified before this returns.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::copy_in`].
+    pub fn copy_in_watched<R: Read>(
+        &self,
+        lease: &Lease,
+        (digest, size_bytes): (&Digest, u64),
+        mut reader: R,
+        came: impl FnMut(&File, u64),
+    ) -> Result<(), IngestError> {
         let mut ingest = self.ingest(lease)?;
-        ingest.copy_from(VerifiedReader::new(reader, digest, size_bytes), digest)?;
+        ingest.copy_from(reader.by_ref().take(size_bytes), digest, came)?;
+        expect_end(digest, size_bytes, reader)?;
         ingest.commit(Some((digest, size_bytes))).map(drop)
     }
 

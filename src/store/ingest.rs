@@ -91,12 +91,16 @@ impl Ingest {
         &mut self,
         mut reader: R,
         digest: &Digest,
+        mut came: impl FnMut(&File, u64),
     ) -> Result<(), IngestError> {
         let mut buffer = vec![0; COPY_BYTES];
         loop {
             match reader.read(&mut buffer) {
                 Ok(0) => return Ok(()),
-                Ok(count) => self.write_bytes(buffer.get(..count).unwrap_or_default())?,
+                Ok(count) => {
+                    self.write_bytes(buffer.get(..count).unwrap_or_default())?;
+                    came(self.scratch.handle(), self.written_bytes);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(from_read(digest, error)),
             }
@@ -201,6 +205,23 @@ impl Write for Ingest {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Makes sure that a reader of a blob, which gave as many bytes as it has, gives no more.
+pub(crate) fn expect_end<R: Read>(
+    digest: &Digest,
+    size_bytes: u64,
+    mut reader: R,
+) -> Result<(), IngestError> {
+    let more = io::copy(&mut reader.by_ref().take(1), &mut io::sink());
+    match more.map_err(|error| from_read(digest, error))? {
+        0 => Ok(()),
+        _ => Err(VerifyError::Long {
+            digest: digest.clone(),
+            size_bytes,
+        }
+        .into()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Layers of a registry's images → the store, each verified, and none that is there.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +15,7 @@ use registry::{Access, RegistryError};
 use store::{ClaimError, ClaimName, IngestError, LeaseError, ObjectId, Presence};
 
 use super::BaseError;
+use super::arriving::{Arrival, ArrivingBlob, End, Ending};
 use crate::cancel::Cancellable;
 use crate::event::{Event, StepId};
 use crate::job::Workshop;
@@ -60,6 +62,16 @@ pub fn bring(
     layer: &BaseLayer,
     step: Option<&StepId>,
 ) -> Result<(), BaseError> {
+    bring_watched(workshop, layer, step, &Arrival::default())
+}
+
+/// As [`bring`], with somebody who may read the layer meanwhile.
+fn bring_watched(
+    workshop: &Workshop,
+    layer: &BaseLayer,
+    step: Option<&StepId>,
+    arrival: &Arrival,
+) -> Result<(), BaseError> {
     let ImageOrigin::Registry { repository } = &layer.image.origin else {
         return Ok(());
     };
@@ -67,6 +79,7 @@ pub fn bring(
         workshop,
         layer,
         step,
+        arrival,
     };
     let brought = match fetching.bring(repository) {
         Err(Failed::Client(error)) => return Err(BaseError::Client(error)),
@@ -117,6 +130,20 @@ impl Awaited {
             Some(Err(_)) | None => Ok(()),
         }
     }
+
+    /// Waits until one of the layers begins to arrive, and returns a reader of it; `None` where there is nothing to
+    /// wait for any more, or never was.
+    pub(crate) fn begun(&self, place: usize) -> Option<ArrivingBlob> {
+        let is_awaited = !self.brought.is_empty();
+        let awaited = self.work.layers.get(place).filter(|_| is_awaited);
+        awaited.and_then(|awaited| awaited.arrival.begun())
+    }
+
+    /// Tells whether fetching one of the layers failed.
+    pub(crate) fn has_failed(&self, place: usize) -> bool {
+        let awaited = self.work.layers.get(place);
+        awaited.is_some_and(|awaited| awaited.arrival.has_failed())
+    }
 }
 
 impl Drop for Awaited {
@@ -129,10 +156,19 @@ impl Drop for Awaited {
 struct Work {
     workshop: Workshop,
     step: StepId,
-    /// The layers, with who waits for each.
-    layers: Vec<(Option<BaseLayer>, Sender<Brought>)>,
+    layers: Vec<AwaitedLayer>,
     /// The first one that nobody has begun.
     next: AtomicUsize,
+}
+
+/// A layer with who waits for it.
+struct AwaitedLayer {
+    /// The layer; none where nothing is needed.
+    layer: Option<BaseLayer>,
+    /// Who wants to know what came of it.
+    sender: Sender<Brought>,
+    /// Who reads it meanwhile.
+    arrival: Arc<Arrival>,
 }
 
 /// Fetches layers side by side, the first ones first, on threads of a scope. Places without a layer need nothing.
@@ -148,7 +184,12 @@ pub(crate) fn fetch_all<'scope>(
         .into_iter()
         .map(|layer| {
             let (sender, receiver) = channel();
-            ((layer, sender), receiver)
+            let awaited = AwaitedLayer {
+                layer,
+                sender,
+                arrival: Arc::default(),
+            };
+            (awaited, receiver)
         })
         .unzip();
     let work = Arc::new(Work {
@@ -173,14 +214,19 @@ pub(crate) fn fetch_all<'scope>(
 
 impl Work {
     fn run(&self) {
-        while let Some((layer, sender)) = self.layers.get(self.next.fetch_add(1, Ordering::Relaxed))
-        {
-            let brought = match layer {
-                Some(layer) => bring(&self.workshop, layer, Some(&self.step)),
+        while let Some(awaited) = self.layers.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            let _ending = Ending(&awaited.arrival);
+            let brought = match &awaited.layer {
+                Some(layer) => {
+                    bring_watched(&self.workshop, layer, Some(&self.step), &awaited.arrival)
+                }
                 None => Ok(()),
             };
+            if brought.is_ok() {
+                awaited.arrival.end(End::There);
+            }
             // Who waited may have given up.
-            drop(sender.send(brought));
+            drop(awaited.sender.send(brought));
         }
     }
 }
@@ -206,6 +252,7 @@ struct Fetching<'a> {
     workshop: &'a Workshop,
     layer: &'a BaseLayer,
     step: Option<&'a StepId>,
+    arrival: &'a Arrival,
 }
 
 impl Fetching<'_> {
@@ -244,7 +291,9 @@ impl Fetching<'_> {
         } = self.layer;
         let registry = workshop.registries.usual().map_err(Failed::Client)?;
         let repository = registry.repository(repository, Access::Pull)?;
-        let blob = repository.blob(&descriptor::descriptor(media_type, digest, *size_bytes), 0)?;
+        // The store verifies what it takes.
+        let descriptor = descriptor::descriptor(media_type, digest, *size_bytes);
+        let blob = repository.unverified_blob(&descriptor)?;
         let told = Told {
             inner: Cancellable::new(blob, &workshop.cancel),
             fetching: self,
@@ -252,7 +301,8 @@ impl Fetching<'_> {
             last: Instant::now(),
         };
         let content = workshop.store.content();
-        content.copy_in(&workshop.lease, (digest, *size_bytes), told)?;
+        let came = |file: &File, bytes| self.arrival.came(file, bytes);
+        content.copy_in_watched(&workshop.lease, (digest, *size_bytes), told, came)?;
         self.tell(*size_bytes, true);
         Ok(())
     }

@@ -47,7 +47,7 @@ pub(crate) use tree::tree_at;
 use crate::cache;
 use crate::error::StepError;
 use crate::job::Workshop;
-use crate::realise;
+use crate::realise::{self, Lookup};
 use crate::result::{Held, Output, Stack, StackLayer};
 use crate::worker::{Making, Step};
 
@@ -91,7 +91,7 @@ pub(crate) fn run(
     let layer = if action.link {
         linked(step, action, &collected)?
     } else {
-        let view = realise::view(step.workshop, step.step_id(), below)?;
+        let view = step.look_below()?;
         let changes = plan::plan(&view, action, &collected, &step.workshop.clock)?;
         recipe(step, "copy", &key, changes)?
     };
@@ -111,6 +111,7 @@ fn linked(
     collected: &Collected,
 ) -> Result<StackLayer, StepError> {
     let nothing = realise::view(step.workshop, step.step_id(), &Stack::scratch())?;
+    let nothing = Lookup::of_view(nothing);
     let changes = plan::plan(&nothing, action, collected, &step.workshop.clock)?;
     let map = CacheMap::of(step.vertex).ok_or(StepError::MissingInput { index: 0 })?;
     let content = KeyInput::Content(collected.digest.clone());

@@ -10,7 +10,7 @@ use rootfs::{Mode, RootPath};
 use super::copy::{self, CopyError};
 use crate::cache;
 use crate::error::StepError;
-use crate::realise;
+use crate::realise::Lookup;
 use crate::result::Output;
 use crate::worker::{Making, Step};
 
@@ -21,7 +21,7 @@ pub(crate) fn run(
     making: Making,
 ) -> Result<Output, StepError> {
     let below = step.below()?;
-    let view = realise::view(step.workshop, step.step_id(), below)?;
+    let view = step.look_below()?;
     let changes = plan(step, &view, action)?;
     let key = making.key.ok_or(StepError::MissingInput { index: 0 })?;
     let layer = copy::recipe(step, "dir", &key, changes)?;
@@ -31,7 +31,7 @@ pub(crate) fn run(
 
 fn plan(
     step: &Step<'_>,
-    view: &realise::View,
+    view: &Lookup<'_>,
     action: &MakeDirectory,
 ) -> Result<ChangeSet, StepError> {
     let wanted = RootPath::lexical(&action.path).map_err(|source| CopyError::Path {
@@ -40,7 +40,7 @@ fn plan(
     })?;
     let target = view.resolve(&wanted)?;
     let there = |path: &RootPath| view.directory(path).map_err(CopyError::from);
-    if there(&target)?.is_some() || target.is_root() {
+    if target.is_root() || there(&target)?.is_some() {
         return Ok(ChangeSet::default());
     }
     let owner = match action.owner.as_deref() {
@@ -60,7 +60,7 @@ fn plan(
     let mut changes = Vec::new();
     for path in copy::with_ancestors(&target) {
         let found = there(&path)?;
-        if found.is_none() && view.metadata(&path)?.is_some() {
+        if found.is_none() && view.kind(&path)?.is_some() {
             return Err(CopyError::NotADirectory {
                 path: path.to_string(),
             }

@@ -4,18 +4,19 @@
 //! is settled from the bottom up, when all are there. A layer that says nothing about what is below is
 //! kept by its diff id and shared by every base that has it; one that does is kept by its chain id.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
+use std::io::Read;
 use std::sync::Arc;
 use std::thread::{ScopedJoinHandle, available_parallelism};
 
 use layer::Applied;
 use rootfs::Root;
-use store::{ActiveSnapshot, Claim, NameError, Snapshot, SnapshotId, SnapshotKind, SnapshotMeta};
+use store::{ActiveSnapshot, NameError, Snapshot, SnapshotId, SnapshotKind, SnapshotMeta};
 
 use super::Maker;
 use super::error::RealiseError;
 use super::unpack::unpack;
-use crate::base;
+use crate::base::{self, ArrivingBlob, Awaited};
 use crate::event::Event;
 use crate::owners;
 use crate::result::{BaseLayer, Held, StackLayer};
@@ -45,14 +46,7 @@ impl Maker<'_> {
         {
             return Ok(roots);
         }
-        // In one order everywhere, so that two processes never wait for each other.
-        let names: BTreeSet<_> = bases
-            .iter()
-            .map(|(_, base)| base.diff_id.digest())
-            .collect();
-        let claims: Result<Vec<Claim>, _> =
-            names.into_iter().map(|name| self.claim(name)).collect();
-        let _claims = claims?;
+        let _claims = self.claims(bases.iter().map(|(_, base)| *base))?;
         let unpacked = self.unpack_all(&bases)?;
         self.settle_all(&bases, unpacked)
     }
@@ -69,16 +63,21 @@ impl Maker<'_> {
         std::thread::scope(|scope| {
             // They are fetched in the order in which they are unpacked, and some are ahead.
             let coming = base::fetch_all(scope, self.workshop, &self.step, wanted);
+            let ended = |unpacking| ended(&coming, unpacking);
             let mut running = VecDeque::new();
             for (place, (id, base)) in bases.iter().copied().enumerate() {
-                coming.wait(place)?;
-                if running.len() >= threads {
-                    directories.extend(running.pop_front().map(joined).transpose()?);
+                let arriving = coming.begun(place);
+                if arriving.is_none() {
+                    coming.wait(place)?;
                 }
-                running.push_back(scope.spawn(move || self.unpack_base(id, base)));
+                if running.len() >= threads {
+                    directories.extend(running.pop_front().map(ended).transpose()?);
+                }
+                let unpack = move || self.unpack_base(place, (id, base), arriving);
+                running.push_back((place, scope.spawn(unpack)));
             }
-            for thread in running {
-                directories.push(joined(thread)?);
+            for unpacking in running {
+                directories.push(ended(unpacking)?);
             }
             Ok(directories)
         })
@@ -94,10 +93,12 @@ impl Maker<'_> {
         Ok(found.is_none().then(|| base.clone()))
     }
 
+    /// Unpacks a layer, from what arrives if it does.
     fn unpack_base(
         &self,
-        id: &SnapshotId,
-        base: &BaseLayer,
+        place: usize,
+        (id, base): (&SnapshotId, &BaseLayer),
+        arriving: Option<ArrivingBlob>,
     ) -> Result<BaseDirectory, RealiseError> {
         if let Some(snapshot) = self.open_base(id, base)? {
             return Ok(BaseDirectory::There(snapshot));
@@ -107,15 +108,22 @@ impl Maker<'_> {
             .store
             .snapshots()
             .prepare(&self.workshop.lease)?;
-        let reader = base::open_layer(self.workshop, base)?;
+        let reader: Box<dyn Read + Send> = match arriving {
+            Some(blob) => Box::new(blob),
+            None => base::open_layer(self.workshop, base)?,
+        };
         let name = base.digest.to_string();
         self.tell(&format!("extracting {name}"), false);
         let applied = unpack(self.workshop, &name, reader, (&base.diff_id, active.fs()))?;
         self.tell(&format!("extracting {name}"), true);
-        Ok(BaseDirectory::Unpacked(Box::new(Unpacked {
-            active,
-            applied,
-        })))
+        let unpacked = Unpacked { active, applied };
+        if unpacked.applied.unsettled.is_empty() && (place == 0 || !unpacked.applied.root_is_opaque)
+        {
+            // Nothing below matters, so that the disk is busy with this one while others are unpacked.
+            let complete = self.complete(id, base, unpacked, &[])?;
+            return Ok(BaseDirectory::There(complete));
+        }
+        Ok(BaseDirectory::Unpacked(Box::new(unpacked)))
     }
 
     /// Settles what layers say about those below them, from the bottom up, and completes them.
@@ -129,7 +137,8 @@ impl Maker<'_> {
             let root = match directory {
                 BaseDirectory::There(snapshot) => Arc::new(snapshot.fs),
                 BaseDirectory::Unpacked(unpacked) => {
-                    self.complete(chain, base, *unpacked, &roots)?
+                    let complete = self.complete(chain, base, *unpacked, &roots)?;
+                    Arc::new(complete.fs)
                 }
             };
             roots.push(root);
@@ -143,7 +152,7 @@ impl Maker<'_> {
         base: &BaseLayer,
         unpacked: Unpacked,
         below: &[Arc<Root>],
-    ) -> Result<Arc<Root>, RealiseError> {
+    ) -> Result<Snapshot, RealiseError> {
         let Unpacked { active, applied } = unpacked;
         let Applied {
             unsettled,
@@ -169,7 +178,7 @@ impl Maker<'_> {
             chain.clone()
         };
         owners::remember(self.workshop, &id, &owners)?;
-        Ok(Arc::new(active.commit(&id, meta)?.fs))
+        Ok(active.commit(&id, meta)?)
     }
 
     fn open_base(
@@ -193,14 +202,22 @@ impl Maker<'_> {
     }
 }
 
-/// Waits for a thread.
-fn joined(
-    thread: ScopedJoinHandle<'_, Result<BaseDirectory, RealiseError>>,
-) -> Result<BaseDirectory, RealiseError> {
-    match thread.join() {
+/// A layer that a thread unpacks, with its place.
+type Unpacking<'scope> = (
+    usize,
+    ScopedJoinHandle<'scope, Result<BaseDirectory, RealiseError>>,
+);
+
+/// Waits for a thread. What did not arrive could not be unpacked, and why it did not is what is told.
+fn ended(coming: &Awaited, (place, thread): Unpacking<'_>) -> Result<BaseDirectory, RealiseError> {
+    let made = match thread.join() {
         Ok(made) => made,
         Err(panic) => std::panic::resume_unwind(panic),
+    };
+    if made.is_err() && coming.has_failed(place) {
+        coming.wait(place)?;
     }
+    made
 }
 
 fn base_of<'a>(layer: &'a &Arc<StackLayer>) -> Option<(&'a SnapshotId, &'a BaseLayer)> {
@@ -211,6 +228,6 @@ fn base_of<'a>(layer: &'a &Arc<StackLayer>) -> Option<(&'a SnapshotId, &'a BaseL
 }
 
 /// Names the directory of a layer that depends on nothing below it.
-fn independent(base: &BaseLayer) -> Result<SnapshotId, NameError> {
+pub(super) fn independent(base: &BaseLayer) -> Result<SnapshotId, NameError> {
     SnapshotId::from_digest("layer", base.diff_id.digest())
 }

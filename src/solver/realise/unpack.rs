@@ -1,9 +1,9 @@
 //! A blob → a directory.
 
-use std::io::{self, Read};
+use std::io::Read;
 
-use layer::{Applied, ApplyOptions, Limits};
-use oci::{DiffId, Hasher};
+use layer::{Applied, ApplyOptions, Limits, UnpackError};
+use oci::DiffId;
 use rootfs::Root;
 
 use super::error::RealiseError;
@@ -17,33 +17,13 @@ pub(super) fn unpack(
     blob: Box<dyn Read + Send>,
     (diff_id, target): (&DiffId, &Root),
 ) -> Result<Applied, RealiseError> {
-    let cancel = &workshop.cancel;
-    let read_error = |source| {
-        if cancel.is_cancelled() {
-            return RealiseError::Cancelled;
-        }
-        let layer = name.to_owned();
-        RealiseError::Read { layer, source }
-    };
-    let tar = layer::decompressor(Cancellable::new(blob, cancel)).map_err(read_error)?;
-    let mut tar = Hashing {
-        inner: tar,
-        hasher: Hasher::new(),
-    };
     let options = ApplyOptions {
         ids: workshop.ids,
         limits: Limits::default(),
     };
-    let applied = layer::apply(&mut tar, target, &options).map_err(|source| {
-        if cancel.is_cancelled() {
-            return RealiseError::Cancelled;
-        }
-        let layer = name.to_owned();
-        RealiseError::Unpack { layer, source }
-    })?;
-    // What stands behind the end of the archive is part of the digest.
-    io::copy(&mut tar, &mut io::sink()).map_err(read_error)?;
-    let found = DiffId::new(tar.hasher.finish());
+    let blob = Cancellable::new(blob, &workshop.cancel);
+    let unpacked = layer::unpack(blob, target, &options);
+    let (applied, found) = unpacked.map_err(|error| failed(workshop, name, error))?;
     if found != *diff_id {
         return Err(RealiseError::WrongDiffId {
             expected: diff_id.clone(),
@@ -53,16 +33,13 @@ pub(super) fn unpack(
     Ok(applied)
 }
 
-/// A reader that digests what passes.
-struct Hashing<R> {
-    inner: R,
-    hasher: Hasher,
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        Ok(count)
+fn failed(workshop: &Workshop, name: &str, error: UnpackError) -> RealiseError {
+    if workshop.cancel.is_cancelled() {
+        return RealiseError::Cancelled;
+    }
+    let layer = name.to_owned();
+    match error {
+        UnpackError::Read(source) => RealiseError::Read { layer, source },
+        UnpackError::Apply(source) => RealiseError::Unpack { layer, source },
     }
 }

@@ -5,6 +5,7 @@ use layer::{ApplyError, ChecksumError, DiffError};
 use rootfs::{FsError, PathError, UserError};
 
 use crate::owners::OwnersError;
+use crate::realise::LookupError;
 
 /// Why files cannot be copied.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +111,9 @@ pub enum CopyError {
     /// A file could not be read.
     #[error("cannot read what is copied")]
     Read(#[from] FsError),
+    /// The destination could not be looked at.
+    #[error(transparent)]
+    Destination(#[from] LookupError),
     /// An entry could not be read.
     #[error("cannot read what is copied")]
     Entry(#[from] DiffError),

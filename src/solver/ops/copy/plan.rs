@@ -11,11 +11,11 @@ use super::collect::{Collected, Found, FoundEntry};
 use super::error::CopyError;
 use super::file_time;
 use super::mode::ModeChange;
-use crate::realise::View;
+use crate::realise::{Lookup, LookupError};
 
 /// Makes the change set that a copy is.
 pub(crate) fn plan(
-    view: &View,
+    view: &Lookup<'_>,
     action: &CopyAction,
     collected: &Collected,
     clock: &Clock,
@@ -47,10 +47,13 @@ pub(crate) struct Owner {
 }
 
 /// Looks an owner up in the image. Of a bare number the group is the same number.
-pub(crate) fn owner_of(view: &View, owner: &str) -> Result<Owner, CopyError> {
-    let refuse = |source| CopyError::Owner {
-        owner: owner.to_owned(),
-        source,
+pub(crate) fn owner_of(view: &Lookup<'_>, owner: &str) -> Result<Owner, CopyError> {
+    let refuse = |error| match error {
+        LookupError::User(source) => CopyError::Owner {
+            owner: owner.to_owned(),
+            source,
+        },
+        error => error.into(),
     };
     let resolved = view.resolve_user(owner).map_err(refuse)?;
     Ok(Owner {
@@ -70,7 +73,7 @@ pub(crate) fn group_of(owner: &str, resolved: &ResolvedUser) -> u32 {
 }
 
 struct Plan<'a> {
-    view: &'a View,
+    view: &'a Lookup<'a>,
     mode: Option<ModeChange>,
     owner: Option<Owner>,
     now: FileTime,
@@ -204,7 +207,7 @@ impl Plan<'_> {
             }
             let node = match self.view.directory(&directory)? {
                 Some(attributes) => directory_node(attributes),
-                None if self.view.metadata(&directory)?.is_some() => {
+                None if self.view.kind(&directory)?.is_some() => {
                     return Err(CopyError::NotADirectory {
                         path: directory.to_string(),
                     });
@@ -240,7 +243,7 @@ impl Plan<'_> {
         if let Some(node) = self.changes.get(path) {
             return Ok(Some(kind_of(node)));
         }
-        Ok(self.view.metadata(path)?.map(|metadata| metadata.kind))
+        Ok(self.view.kind(path)?)
     }
 
     fn finish(self) -> ChangeSet {

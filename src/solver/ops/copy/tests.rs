@@ -14,7 +14,7 @@ use super::error::CopyError;
 use super::plan::plan;
 use super::source::SourceTree;
 use crate::context::LocalDirectory;
-use crate::realise::View;
+use crate::realise::{Lookup, View};
 
 mod parents;
 
@@ -92,15 +92,19 @@ fn listed(changes: &ChangeSet) -> Vec<String> {
     changes.stream().map(line).collect()
 }
 
-fn scratch() -> View {
-    View::new(None, owners())
+fn scratch() -> Lookup<'static> {
+    Lookup::of_view(View::new(None, owners()))
 }
 
 fn owners() -> Owners {
     Owners::new(IdStorage::Recorded, OwnerTable::default())
 }
 
-fn planned(view: &View, tree: &SourceTree, action: &CopyAction) -> Result<ChangeSet, CopyError> {
+fn planned(
+    view: &Lookup<'_>,
+    tree: &SourceTree,
+    action: &CopyAction,
+) -> Result<ChangeSet, CopyError> {
     plan(view, action, &collect(tree, action)?, &clock())
 }
 
@@ -305,7 +309,7 @@ fn a_file_and_a_directory_do_not_replace_each_other() {
     write(image.path(), &["name", "full/file/inner"]);
     let tree = context(context_dir.path(), &[]);
     let root = Arc::new(Root::open(image.path()).unwrap());
-    let view = View::of_directory(root, owners());
+    let view = Lookup::of_view(View::of_directory(root, owners()));
     let onto_file = planned(&view, &tree, &copy(&["tree"], "/")).unwrap_err();
     assert_eq!(
         onto_file.to_string(),

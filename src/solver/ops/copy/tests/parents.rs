@@ -98,7 +98,7 @@ fn a_directory_on_the_way_has_the_attributes_of_the_source_unless_it_is_there() 
     )
     .unwrap();
     let root = Arc::new(Root::open(image.path()).unwrap());
-    let view = View::of_directory(root, owners());
+    let view = Lookup::of_view(View::of_directory(root, owners()));
     let mut action = parents(&["there/new/file"], "/");
     action.owner = Some("7:8".to_owned());
     let changes = planned(&view, &context(dir.path(), &[]), &action).unwrap();
