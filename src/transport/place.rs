@@ -122,6 +122,25 @@ pub trait Target: fmt::Debug + Send + Sync {
         true
     }
 
+    /// Tells whether all the names lead to a manifest or an index already. A place that cannot tell says no.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the place cannot be asked.
+    fn is_named(&self, _root: &Document) -> Result<bool, PlaceError> {
+        Ok(false)
+    }
+
+    /// Tells whether a manifest or an index is there, and with it, as no place takes one without, all that it names. A
+    /// place that cannot tell says no.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the place cannot be asked.
+    fn has_document(&self, _document: &Document) -> Result<bool, PlaceError> {
+        Ok(false)
+    }
+
     /// Makes sure that a blob is there; reads it from the source only if it must. Several threads may do so at
     /// once.
     ///
