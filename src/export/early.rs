@@ -4,23 +4,29 @@
 //! scheduler ──layer──► packing (2 threads) ──blob──► pushing (2 threads) ──► registries
 //! ```
 //!
+//! Nothing is pushed early until a layer was packed that was not before: an image without one is most likely where it is
+//! pushed to, and then the registry is asked for its name alone.
+//!
 //! What is done early is remembered in the store, and found there by the exporter, as the registry has what was pushed.
 //! What fails is left to the exporter, which does it again and says why it cannot be done: nothing here is an error.
 
+mod held_back;
 mod pool;
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
+use oci::Digest;
 use runtime::{CancelReason, CancelToken};
 use solver::event::StepId;
 use solver::result::StackLayer;
-use solver::{Events, LayerBlob, PackPlan, Workshop, pack_layer};
+use solver::{Events, PackPlan, Workshop, pack_early};
 use transport::{RegistryTarget, Target as _};
 
 use crate::image::LayerFile;
 use crate::output::{OutputSpec, Squash};
 use crate::publish::{self, BuiltLayer};
+use held_back::HeldBack;
 use pool::Pool;
 
 /// How many layers are packed at the same time. Packing one uses several processors, and most of them are for the
@@ -41,8 +47,8 @@ struct Wanted {
 /// A layer on its way to the repositories of one of those who want it.
 #[derive(Debug)]
 struct Packed {
-    layer: Arc<StackLayer>,
-    blob: LayerBlob,
+    digest: Digest,
+    file: LayerFile,
     wanted: usize,
 }
 
@@ -76,7 +82,7 @@ impl EarlyLayers {
         let packer = Packer {
             workshop,
             wanted,
-            pushing: pushing.sender(),
+            pushing: HeldBack::new(pushing.sender()),
         };
         let packing = Pool::start(PACKING_THREADS, move |layer| packer.pack(&layer));
         Some(Self {
@@ -149,7 +155,7 @@ fn silent(workshop: &Workshop, cancel: &CancelToken) -> Workshop {
 struct Packer {
     workshop: Workshop,
     wanted: Arc<[Wanted]>,
-    pushing: Sender<Packed>,
+    pushing: HeldBack,
 }
 
 impl Packer {
@@ -159,13 +165,15 @@ impl Packer {
             if self.workshop.cancel.is_cancelled() {
                 return;
             }
-            match pack_layer(&self.workshop, &step, layer, &wanted.plan) {
-                // Nobody takes them when there are no threads to push.
-                Ok(blob) => drop(self.pushing.send(Packed {
-                    layer: Arc::clone(layer),
-                    blob,
-                    wanted: place,
-                })),
+            match pack_early(&self.workshop, &step, layer, &wanted.plan) {
+                Ok((blob, when)) => {
+                    let packed = Packed {
+                        file: LayerFile::of(layer, &blob),
+                        digest: blob.digest,
+                        wanted: place,
+                    };
+                    self.pushing.pass(packed, when);
+                }
                 Err(error) => tracing::debug!(layer = %layer.id, %error, "not packed early"),
             }
         }
@@ -182,20 +190,19 @@ struct Pusher {
 impl Pusher {
     fn push(&self, packed: &Packed) {
         let Packed {
-            layer,
-            blob,
+            digest,
+            file,
             wanted,
         } = packed;
         let targets = self.wanted.get(*wanted).map(|wanted| &wanted.targets);
-        let file = LayerFile::of(layer, blob);
-        let source = BuiltLayer::new(&file, &self.workshop);
+        let source = BuiltLayer::new(file, &self.workshop);
         for target in targets.into_iter().flatten() {
             if self.workshop.cancel.is_cancelled() {
                 return;
             }
-            match target.put_blob(&file.descriptor(&blob.digest), &source) {
-                Ok(how) => tracing::debug!(digest = %blob.digest, ?how, "pushed early"),
-                Err(error) => tracing::debug!(digest = %blob.digest, %error, "not pushed early"),
+            match target.put_blob(&file.descriptor(digest), &source) {
+                Ok(how) => tracing::debug!(%digest, ?how, "pushed early"),
+                Err(error) => tracing::debug!(%digest, %error, "not pushed early"),
             }
         }
     }

@@ -43,6 +43,7 @@ mod pack;
 mod pax;
 mod place;
 mod placer;
+mod read_ahead;
 mod settle;
 mod sink;
 mod sparse;

@@ -2,6 +2,7 @@
 //! bounded memory.
 //!
 //! ```text
+//!  reading thread:   changes of a large layer, ahead of
 //!  caller's thread:  tar ──1 MiB blocks──► compressor ──► out
 //!                     │                       ▲  │
 //!  hashing threads:   └──► diff id            │  └──► digest of the blob
@@ -22,6 +23,7 @@ use oci::{DiffId, Digest, Hasher, MediaType};
 
 use crate::change::Changes;
 use crate::compress::{BLOCK_BYTES, Block, BlockCompressor, Compression};
+use crate::read_ahead::ReadAhead;
 use crate::write::{TarOptions, WriteError, write_tar};
 
 /// How many blocks wait to be hashed. Each is 1 MiB or what one became.
@@ -81,15 +83,18 @@ pub enum RepackError {
 /// # Errors
 ///
 /// Fails where the tar cannot be made or the output takes no more; what was written then is of no use.
-pub fn pack<C: Changes>(
+pub fn pack<C: Changes + Send>(
     changes: C,
     options: &PackOptions,
     out: &mut dyn Write,
 ) -> Result<Packed, PackError> {
-    let fill = |mut tar: &mut dyn Write| {
-        write_tar(changes, &options.tar, &mut tar).map_err(PackError::Tar)
-    };
-    pack_with(fill, options.compression, out)
+    thread::scope(|scope| {
+        let changes = ReadAhead::start(scope, changes);
+        let fill = |mut tar: &mut dyn Write| {
+            write_tar(changes, &options.tar, &mut tar).map_err(PackError::Tar)
+        };
+        pack_with(fill, options.compression, out)
+    })
 }
 
 /// Packs a tar that is there, byte for byte, into a blob of another compression.

@@ -63,6 +63,20 @@ impl Repository {
         }
     }
 
+    /// Finds out the same of the host that this repository is written to; `None` also when the registry does not
+    /// answer such questions.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Repository::resolve`] does.
+    pub fn find_written(&self, selector: &Selector) -> Result<Option<Descriptor>, RegistryError> {
+        let asked = format!("find the manifest `{selector}`");
+        match self.writing(&asked, |session| self.head(session, selector)) {
+            Err(error) if error.is_missing() => Ok(None),
+            found => found,
+        }
+    }
+
     /// Reads a manifest or an index.
     ///
     /// # Errors

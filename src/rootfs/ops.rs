@@ -78,8 +78,22 @@ impl Root {
     ///
     /// Fails where nothing, or a directory, is at `from`, or something is at `to`.
     pub fn hard_link(&self, from: &RootPath, to: &RootPath) -> Result<(), FsError> {
+        self.hard_link_into(from, self, to)
+    }
+
+    /// Gives what is at `from` a second name in another root on the same file system.
+    ///
+    /// # Errors
+    ///
+    /// Fails where nothing, or a directory, is at `from`, something is at `to`, or the file systems differ.
+    pub fn hard_link_into(
+        &self,
+        from: &RootPath,
+        other: &Self,
+        to: &RootPath,
+    ) -> Result<(), FsError> {
         let (from_dir, from_name) = self.parent(from)?;
-        let (to_dir, to_name) = self.parent(to)?;
+        let (to_dir, to_name) = other.parent(to)?;
         call::linkat((from_dir.as_fd(), from_name), (to_dir.as_fd(), to_name))
     }
 

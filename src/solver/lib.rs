@@ -47,7 +47,7 @@ pub use event::{Event, Events, TimedEvent};
 pub use job::{Job, JobOptions, Workshop};
 pub use launch::{Launch, launch};
 pub use ops::image::stack as stack_of;
-pub use pack::{BaseLayers, LayerBlob, PackPlan, pack_layer};
+pub use pack::{BaseLayers, LayerBlob, PackPlan, PackedWhen, pack_early, pack_layer};
 pub use registries::{Protection, Pulling, Registries};
 pub use result::{BuildResult, HistoryStep, PlatformResult, Stack};
 pub use scheduler::solve;

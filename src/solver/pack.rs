@@ -5,7 +5,8 @@ mod base;
 use std::sync::Arc;
 
 use layer::{
-    Compression, DiffError, PackError, PackOptions, RepackError, TarOptions, Times, UpperDiff,
+    Changes, Compression, DiffError, PackError, PackOptions, RepackError, TarOptions, Times,
+    UpperDiff,
 };
 use oci::{DiffId, Digest};
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,15 @@ pub struct LayerBlob {
     pub size_bytes: u64,
     /// The media type of the blob.
     pub media_type: String,
+}
+
+/// When a layer came to be a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PackedWhen {
+    /// It was one of a base, or of an earlier build.
+    Before,
+    /// This build packed it.
+    Now,
 }
 
 /// Why a layer cannot be packed.
@@ -128,19 +138,41 @@ pub fn pack_layer(
     layer: &Arc<StackLayer>,
     plan: &PackPlan,
 ) -> Result<LayerBlob, PackLayerError> {
+    pack_early(workshop, step, layer, plan).map(|(blob, _)| blob)
+}
+
+/// Does the same, and tells whether it was done before.
+///
+/// # Errors
+///
+/// Fails as [`pack_layer`] does.
+pub fn pack_early(
+    workshop: &Workshop,
+    step: &StepId,
+    layer: &Arc<StackLayer>,
+    plan: &PackPlan,
+) -> Result<(LayerBlob, PackedWhen), PackLayerError> {
     if let Held::Base(base) = &layer.held {
-        return base::pack(workshop, step, base, plan);
+        let blob = base::pack(workshop, step, base, plan)?;
+        return Ok((blob, PackedWhen::Before));
     }
     if let Some(blob) = find_packed(workshop, &layer.id, plan)? {
-        return Ok(blob);
+        return Ok((blob, PackedWhen::Before));
     }
     let packed = || pack_now(workshop, layer, plan);
     let blob = telling(workshop, step, &format!("packing {}", layer.id), packed)?;
-    workshop
-        .store
-        .records()
-        .put(&record_key(&layer.id, plan), &blob)?;
-    Ok(blob)
+    remember(workshop, &layer.id, plan, &blob)?;
+    Ok((blob, PackedWhen::Now))
+}
+
+fn remember(
+    workshop: &Workshop,
+    layer: &SnapshotId,
+    plan: &PackPlan,
+    blob: &LayerBlob,
+) -> Result<(), PackLayerError> {
+    let records = workshop.store.records();
+    Ok(records.put(&record_key(layer, plan), blob)?)
 }
 
 /// Tells the display that something is done, and when it is over.
@@ -210,7 +242,22 @@ fn pack_now(
     layer: &StackLayer,
     plan: &PackPlan,
 ) -> Result<LayerBlob, PackLayerError> {
-    let mut ingest = workshop.store.content().ingest(&workshop.lease)?;
+    match &layer.held {
+        Held::Recipe(changes) => pack_changes(workshop, &layer.id, plan, changes.stream()),
+        Held::Stored | Held::Base(_) => {
+            let changes = stored_changes(workshop, layer)?;
+            pack_changes(workshop, &layer.id, plan, changes)
+        }
+    }
+}
+
+fn pack_changes<C: Changes + Send>(
+    workshop: &Workshop,
+    layer: &SnapshotId,
+    plan: &PackPlan,
+    changes: C,
+) -> Result<LayerBlob, PackLayerError> {
+    let mut ingest = workshop.store.content().ingest_hashed(&workshop.lease)?;
     let mut out = Cancellable::new(&mut ingest, &workshop.cancel);
     let options = PackOptions {
         tar: TarOptions {
@@ -219,14 +266,9 @@ fn pack_now(
         },
         compression: plan.compression,
     };
-    let packed = match &layer.held {
-        Held::Recipe(changes) => layer::pack(changes.stream(), &options, &mut out),
-        Held::Stored | Held::Base(_) => {
-            layer::pack(stored_changes(workshop, layer)?, &options, &mut out)
-        }
-    };
+    let packed = layer::pack(changes, &options, &mut out);
     let packed = packed.map_err(|source| PackLayerError::Pack {
-        layer: layer.id.clone(),
+        layer: layer.clone(),
         source,
     })?;
     ingest.commit(Some((&packed.digest, packed.size_bytes)))?;

@@ -150,6 +150,15 @@ impl BlobDirectory {
         Ok((file, metadata.len()))
     }
 
+    /// Gives the file of a blob a second name, where there is nothing of it.
+    pub(crate) fn link(
+        &self,
+        digest: &Digest,
+        (other, path): (&Root, &RootPath),
+    ) -> Result<(), FsError> {
+        self.root.hard_link_into(&blob_path(digest), other, path)
+    }
+
     fn not_open(&self, digest: &Digest, error: FsError) -> BlobError {
         match error.raw_os_error() {
             _ if error.is_not_found() => BlobError::Absent {

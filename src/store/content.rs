@@ -8,8 +8,9 @@
 //! synced; so a name in `blobs/` never stands for fewer bytes. It is verified on every reading all the
 //! same, since disks and people change files.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::fs::{File, Metadata};
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,20 +18,24 @@ use oci::limits::LAYOUT_MAX_BYTES;
 use oci::{Digest, OciLayout, VerifiedReader};
 use ocidir::OciDir;
 use ocidir::cap_std::{ambient_authority, fs::Dir};
-use rootfs::{FsError, Root};
+use rootfs::{FsError, Root, RootPath};
 
-use crate::blob::{BlobDirectory, BlobError, BlobReader, BlobSource};
+use crate::blob::{BlobDirectory, BlobError, BlobReader, BlobSource, check_size};
 use crate::claim::{ClaimError, ClaimName, Claims};
 use crate::file::{self, FileError, SyncPolicy};
-use crate::ingest::{Ingest, IngestError, expect_end};
+use crate::ingest::{Hashing, Ingest, IngestError, expect_end};
 use crate::layout::Layout;
 use crate::lease::Lease;
 use crate::name::ObjectId;
 use crate::tags::EMPTY_INDEX;
 use crate::trash;
+use crate::whole::WholeBlobs;
 
 /// The version of the image layout; image-spec `image-layout.md`, "oci-layout file".
 pub(crate) const LAYOUT_VERSION: &str = "1.0.0";
+
+/// How many bytes of a blob are read at once.
+const READ_BYTES: usize = 256 * 1024;
 
 /// The file that says so.
 pub(crate) const OCI_LAYOUT: &str = "oci-layout";
@@ -126,6 +131,16 @@ pub(crate) fn is_layout(bytes: &[u8]) -> bool {
 pub struct ContentStore {
     pub(crate) layout: Arc<Layout>,
     blobs: Arc<BlobDirectory>,
+    whole: WholeBlobs,
+}
+
+/// Whether a blob got a second name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lent {
+    /// It did.
+    Yes,
+    /// It cannot have one there: the place is on another file system, or its file system has none.
+    No,
 }
 
 impl ContentStore {
@@ -146,6 +161,7 @@ impl ContentStore {
         Ok(Self {
             layout,
             blobs: Arc::new(BlobDirectory::new(root)),
+            whole: WholeBlobs::default(),
         })
     }
 
@@ -179,7 +195,70 @@ impl ContentStore {
     ///
     /// Fails when no file can be made.
     pub fn ingest(&self, lease: &Lease) -> Result<Ingest, IngestError> {
-        Ingest::create(&self.layout, lease)
+        Ingest::create(&self.layout, lease, (Hashing::Here, &self.whole))
+    }
+
+    /// Starts a blob whose digest the writer makes of the bytes that it gives: they are not hashed once more, and
+    /// [`Ingest::commit`] takes its word.
+    ///
+    /// # Errors
+    ///
+    /// Fails when no file can be made.
+    pub fn ingest_hashed(&self, lease: &Lease) -> Result<Ingest, IngestError> {
+        Ingest::create(&self.layout, lease, (Hashing::ByTheWriter, &self.whole))
+    }
+
+    /// Gives a blob a second name, at a path that has none. Its bytes are verified, unless this process wrote them:
+    /// damage is not passed on.
+    ///
+    /// The blob stays read-only. Who writes to it all the same damages it here too, which the next reader finds; what
+    /// is found here is discarded.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the blob is not there, has another size, is damaged or cannot be read.
+    pub fn lend(
+        &self,
+        (digest, size_bytes): (&Digest, u64),
+        (other, path): (&Root, &RootPath),
+    ) -> Result<Lent, BlobError> {
+        let (file, found_bytes) = self.blobs.open_file(digest)?;
+        check_size(digest, size_bytes, found_bytes)?;
+        // Asked before there is a second name, which changes the times.
+        let metadata = file.metadata();
+        let metadata = metadata.map_err(|source| BlobError::from_read(digest, source))?;
+        let is_known = self.whole.knows(digest, &metadata);
+        if self.blobs.link(digest, (other, path)).is_err() {
+            // Whatever the reason, a copy can be tried, and says what is wrong.
+            return Ok(Lent::No);
+        }
+        let verified = if is_same(&metadata, (other, path)) {
+            self.verify(&file, digest, is_known)
+        } else {
+            Ok(Lent::No)
+        };
+        if !matches!(verified, Ok(Lent::Yes)) {
+            // Nobody knows the name yet. What cannot be removed, the next writer of the name replaces.
+            drop(other.remove_file(path));
+        }
+        if matches!(verified, Err(BlobError::Damaged(_))) {
+            // So that it is made again the next time. The damage is the error to report.
+            drop(self.discard_damaged(digest));
+        }
+        verified
+    }
+
+    /// Makes sure that a blob is whole: reads it unless it is known.
+    fn verify(&self, file: &File, digest: &Digest, is_known: bool) -> Result<Lent, BlobError> {
+        let unreadable = |source| BlobError::from_read(digest, source);
+        let metadata = file.metadata().map_err(unreadable)?;
+        if !is_known {
+            let reader = BufReader::with_capacity(READ_BYTES, file);
+            let reader = VerifiedReader::new(reader, digest, metadata.len());
+            reader.finish().map_err(unreadable)?;
+        }
+        self.whole.note(digest, &metadata);
+        Ok(Lent::Yes)
     }
 
     /// Stores bytes, and returns their digest.
@@ -275,6 +354,13 @@ impl BlobSource for ContentStore {
     fn read_blob(&self, digest: &Digest, limit_bytes: u64) -> Result<Vec<u8>, BlobError> {
         self.blobs.read_blob(digest, limit_bytes)
     }
+}
+
+/// Tells whether a path leads to a file. Another process may have put its own into the place of the blob since it was
+/// opened.
+fn is_same(file: &Metadata, (root, path): (&Root, &RootPath)) -> bool {
+    let found = root.metadata(path).ok().flatten();
+    found.is_some_and(|found| (found.dev, found.ino) == (file.dev(), file.ino()))
 }
 
 /// A damaged blob cannot be discarded.

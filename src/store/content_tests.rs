@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
 use nix::sys::stat::Mode;
@@ -10,9 +10,10 @@ use nix::unistd::mkfifo;
 use oci::{Digest, VerifyError};
 use ocidir::cap_std::{ambient_authority, fs::Dir};
 use ocidir::{OciDir, OciRead as _};
+use rootfs::{Root, RootPath};
 
 use crate::testing::{Fixture, Kind, chain, open};
-use crate::{BlobError, BlobSource as _, OpenError};
+use crate::{BlobError, BlobSource as _, Lent, OpenError};
 
 const BYTES: &[u8] = b"some bytes of a blob";
 
@@ -218,4 +219,100 @@ fn content_of_another_layout_version_is_refused() {
         );
         assert!(matches!(error, OpenError::Content { .. }));
     }
+}
+
+/// A directory beside a store, on the same file system.
+struct Beside {
+    root: Root,
+    name: RootPath,
+}
+
+impl Beside {
+    fn of(fixture: &Fixture) -> Self {
+        let path = fixture.dir.path().join("beside");
+        fs::create_dir_all(&path).unwrap();
+        Self {
+            root: Root::open(&path).unwrap(),
+            name: RootPath::strict("lent").unwrap(),
+        }
+    }
+
+    fn lend(&self, fixture: &Fixture, blob: (&Digest, u64)) -> Result<Lent, BlobError> {
+        let content = fixture.store.content();
+        content.lend(blob, (&self.root, &self.name))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.root.names().unwrap().is_empty()
+    }
+}
+
+#[test]
+fn a_lent_blob_is_the_file_of_the_store_and_read_only() {
+    let (fixture, digest) = with_blob();
+    let beside = Beside::of(&fixture);
+    let lent = beside.lend(&fixture, (&digest, BYTES.len() as u64));
+    assert_eq!(lent.unwrap(), Lent::Yes);
+    let metadata = beside.root.metadata(&beside.name).unwrap().unwrap();
+    let ours = fs::metadata(fixture.blob_path(&digest)).unwrap();
+    assert_eq!((metadata.dev, metadata.ino), (ours.dev(), ours.ino()));
+    assert_eq!(metadata.mode.bits(), 0o444);
+    // Where something has the name, nothing is lent, and it stays.
+    let again = beside.lend(&fixture, (&digest, BYTES.len() as u64));
+    assert_eq!(again.unwrap(), Lent::No);
+    assert!(!beside.is_empty());
+}
+
+#[test]
+fn a_damaged_blob_is_not_lent_and_is_discarded() {
+    let (fixture, digest) = with_blob();
+    let beside = Beside::of(&fixture);
+    let mut file = open_for_damage(&fixture.blob_path(&digest));
+    file.write_all(b"S").unwrap();
+    let lent = beside.lend(&fixture, (&digest, BYTES.len() as u64));
+    assert!(matches!(
+        lent,
+        Err(BlobError::Damaged(VerifyError::WrongDigest { .. }))
+    ));
+    assert!(beside.is_empty());
+    assert_eq!(fixture.store.content().has(&digest).unwrap(), None);
+}
+
+#[test]
+fn a_blob_that_another_process_wrote_is_read_before_it_is_lent() {
+    let (fixture, digest) = with_blob();
+    let beside = Beside::of(&fixture);
+    let metadata = fs::metadata(fixture.blob_path(&digest)).unwrap();
+    // Damage that no time of the file tells: only reading finds it.
+    let mut file = open_for_damage(&fixture.blob_path(&digest));
+    file.write_all(b"S").unwrap();
+    file.set_modified(metadata.modified().unwrap()).unwrap();
+    drop(file);
+    let other = fixture.again();
+    let content = other.content();
+    let size_bytes = BYTES.len() as u64;
+    let lent = content.lend((&digest, size_bytes), (&beside.root, &beside.name));
+    assert!(matches!(lent, Err(BlobError::Damaged(_))));
+    let missing = beside.lend(&fixture, (&digest, size_bytes));
+    assert!(matches!(missing, Err(BlobError::Absent { .. })));
+}
+
+#[test]
+fn a_writer_that_makes_the_digest_is_believed_and_its_size_checked() {
+    let fixture = Fixture::new();
+    let lease = fixture.store.lease().unwrap();
+    let content = fixture.store.content();
+    let (digest, size_bytes) = (Digest::of(BYTES), BYTES.len() as u64);
+    let begin = || {
+        let mut ingest = content.ingest_hashed(&lease).unwrap();
+        ingest.write_all(BYTES).unwrap();
+        ingest
+    };
+    assert!(begin().commit(Some((&digest, size_bytes + 1))).is_err());
+    assert_eq!(content.has(&digest).unwrap(), None);
+    let committed = begin().commit(Some((&digest, size_bytes))).unwrap();
+    assert_eq!(committed, (digest.clone(), size_bytes));
+    assert_eq!(content.read_blob(&digest, size_bytes).unwrap(), BYTES);
+    // One that does not say it gets it made.
+    assert_eq!(begin().commit(None).unwrap(), (digest, size_bytes));
 }

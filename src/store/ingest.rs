@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use oci::digest::Algorithm;
-use oci::{Digest, Hasher, VerifiedReader, VerifyError};
+use oci::{Digest, DigestWriter, Hasher, VerifiedReader, VerifyError};
 use tracing::debug;
 
 use crate::blob::{BlobError, check_size};
@@ -15,6 +15,7 @@ use crate::layout::{Layout, parent};
 use crate::lease::{Lease, LeaseError};
 use crate::name::ObjectId;
 use crate::scratch::Scratch;
+use crate::whole::WholeBlobs;
 
 /// The mode of a blob: nobody writes to it again.
 const BLOB_MODE: u32 = 0o444;
@@ -54,6 +55,15 @@ pub enum IngestError {
     },
 }
 
+/// Who makes the digest of a blob that is being written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hashing {
+    /// [`Ingest`] does, of the bytes that it is given.
+    Here,
+    /// The writer does, of the bytes that it gives: its word is taken.
+    ByTheWriter,
+}
+
 /// A blob that is being written. Its digest is made meanwhile. Dropped before it is committed, it
 /// leaves nothing; nor does a process that dies.
 ///
@@ -63,19 +73,26 @@ pub struct Ingest {
     layout: Arc<Layout>,
     lease: Lease,
     scratch: Scratch,
-    hasher: Hasher,
+    /// None where the writer makes the digest.
+    hasher: Option<Hasher>,
     written_bytes: u64,
+    whole: WholeBlobs,
 }
 
 impl Ingest {
-    pub(crate) fn create(layout: &Arc<Layout>, lease: &Lease) -> Result<Self, IngestError> {
+    pub(crate) fn create(
+        layout: &Arc<Layout>,
+        lease: &Lease,
+        (hashing, whole): (Hashing, &WholeBlobs),
+    ) -> Result<Self, IngestError> {
         let scratch = Scratch::file(layout).map_err(IngestError::Write)?;
         Ok(Self {
             layout: Arc::clone(layout),
             lease: lease.clone(),
             scratch,
-            hasher: Hasher::new(),
+            hasher: (hashing == Hashing::Here).then(Hasher::new),
             written_bytes: 0,
+            whole: whole.clone(),
         })
     }
 
@@ -111,7 +128,8 @@ impl Ingest {
     /// anybody can see it. A blob of the same digest that is there already is replaced, which
     /// changes nothing, or heals it.
     ///
-    /// With `expected`, the blob has to have that digest and size.
+    /// With `expected`, the blob has to have that digest and size; a writer that makes the digest itself has to say
+    /// it.
     ///
     /// # Errors
     ///
@@ -136,6 +154,10 @@ impl Ingest {
             digest: digest.clone(),
             source,
         })?;
+        // Under the claim nobody replaces it. Without the note it is read once more, so a failure costs no more.
+        if let Ok(metadata) = self.scratch.handle().metadata() {
+            self.whole.note(&digest, &metadata);
+        }
         drop(claim);
         debug!(%digest, size_bytes, "blob committed");
         Ok((digest, size_bytes))
@@ -143,11 +165,14 @@ impl Ingest {
 
     /// Returns the digest, if it is the expected one.
     fn verify(&mut self, expected: Option<(&Digest, u64)>) -> Result<Digest, IngestError> {
-        let found = std::mem::take(&mut self.hasher).finish();
+        let found = self.hasher.take().map(Hasher::finish);
         let Some((digest, size_bytes)) = expected else {
-            return Ok(found);
+            return found.map_or_else(|| self.hash_again(), Ok);
         };
         check_size(digest, size_bytes, self.written_bytes)?;
+        let Some(found) = found else {
+            return Ok(digest.clone());
+        };
         if digest.algorithm() != Algorithm::Sha256 {
             // Rare enough to read it a second time.
             self.read_again(digest, size_bytes)?;
@@ -163,6 +188,17 @@ impl Ingest {
             .into());
         }
         Ok(found)
+    }
+
+    /// Makes the digest that the writer did not say.
+    fn hash_again(&self) -> Result<Digest, IngestError> {
+        let mut file = self.scratch.handle();
+        let mut hashed = DigestWriter::new(io::sink());
+        file.rewind()
+            .and_then(|()| io::copy(&mut file, &mut hashed))
+            .map_err(FileError::of("read", self.scratch.path()))
+            .map_err(IngestError::Write)?;
+        Ok(hashed.finish().1)
     }
 
     fn read_again(&self, digest: &Digest, size_bytes: u64) -> Result<(), IngestError> {
@@ -198,7 +234,9 @@ impl Ingest {
 impl Write for Ingest {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.scratch.handle().write(bytes)?;
-        self.hasher.update(bytes.get(..count).unwrap_or(bytes));
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(bytes.get(..count).unwrap_or(bytes));
+        }
         self.written_bytes += count as u64;
         Ok(count)
     }

@@ -13,6 +13,7 @@
 //! | `image` | what the index names is an image, with its names |
 //! | `content`, `ingest`, `tags` | blobs by digest in an OCI image layout, whole or absent |
 //! | `blob`, `foreign` | blobs are read verified, from the store or from a user's layout |
+//! | `whole` | what this process has hashed need not be read again to be lent out |
 //! | `snapshot` | file systems, visible when complete |
 //! | `cache_mount` | directories that commands keep between builds |
 //! | `record`, `sealed` | what a key led to; a damaged record is a miss |
@@ -54,11 +55,12 @@ mod tags;
 mod testing;
 mod trash;
 mod wanted;
+mod whole;
 
 pub use blob::{BlobError, BlobReader, BlobSource};
 pub use cache_mount::{CacheDirectory, CacheError, CacheId, CacheMeta, Caches, NewCache};
 pub use claim::{Claim, ClaimError, ClaimName, Claims};
-pub use content::{ContentError, ContentStore, DiscardError};
+pub use content::{ContentError, ContentStore, DiscardError, Lent};
 pub use file::{FileError, SyncPolicy};
 pub use foreign::{ForeignError, ForeignLayout, LayoutIndex, LayoutLocation, LayoutSelector};
 pub use gc::{RemoveError, Removed};

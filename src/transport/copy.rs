@@ -7,12 +7,15 @@
 //! root      with its names                                                               finish
 //! ```
 //!
+//! A target that has the names and the documents already has everything: nothing more is asked of it then.
+//!
 //! Bytes are never changed: nothing is compressed again, and documents are written anew only where one platform of
 //! several is meant, or media types of the other flavour.
 
 mod convert;
 mod parallel;
 mod plan;
+mod present;
 mod select;
 #[cfg(test)]
 mod tests;
@@ -355,6 +358,9 @@ fn carry_out(
         target,
         options,
     };
+    if copier.is_all_there(plan) {
+        return Ok(report(plan, &copier.leave(plan)));
+    }
     let copied = parallel::map(&plan.blobs, jobs, |blob| copier.blob(blob))?;
     for level in &plan.levels {
         parallel::map(level, jobs, |document| copier.document(document))?;
@@ -411,8 +417,7 @@ impl Copier<'_> {
     fn blob(&self, blob: &Descriptor) -> Result<Option<Transferred>, CopyError> {
         self.check_stopped()?;
         let is_restricted = is_restricted(blob);
-        let from_registry = self.source.repository().is_some();
-        if is_restricted && (from_registry || !self.target.takes_restricted_layers()) {
+        if self.is_passed_over(blob) {
             return Ok(self.pass_over(blob));
         }
         self.options.progress.started(blob);
@@ -430,6 +435,12 @@ impl Copier<'_> {
                 source,
             }),
         }
+    }
+
+    /// Tells whether a layer is passed over without a look: a registry has it not, or takes it not.
+    fn is_passed_over(&self, blob: &Descriptor) -> bool {
+        let from_registry = self.source.repository().is_some();
+        is_restricted(blob) && (from_registry || !self.target.takes_restricted_layers())
     }
 
     fn pass_over(&self, blob: &Descriptor) -> Option<Transferred> {

@@ -5,6 +5,8 @@ use std::io::Read;
 
 use oci::digest::DigestError;
 use oci::{Descriptor, Digest, Reference};
+use rootfs::{Root, RootPath};
+use store::Lent;
 
 /// A manifest or an index, with the bytes that it came as: its digest is over them.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +78,16 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// Fails when it is not there, or cannot be read.
     fn blob(&self, descriptor: &Descriptor, from: u64) -> Result<Box<dyn Read + Send>, PlaceError>;
 
+    /// Gives the file of a blob a second name, at a path that has none, so that its bytes need not be copied; tells
+    /// whether it did. What has the name then is verified, is read-only, and is kept by the source too.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the blob is not there, or cannot be read or trusted.
+    fn lend(&self, _blob: &Descriptor, _to: (&Root, &RootPath)) -> Result<Lent, PlaceError> {
+        Ok(Lent::No)
+    }
+
     /// Returns the repository of a registry that has the blobs, so that another repository may take them from
     /// there.
     fn repository(&self) -> Option<&Reference> {
@@ -108,6 +120,25 @@ pub trait Target: fmt::Debug + Send + Sync {
     /// Tells whether layers that registries do not hand out are kept there too.
     fn takes_restricted_layers(&self) -> bool {
         true
+    }
+
+    /// Tells whether all the names lead to a manifest or an index already. A place that cannot tell says no.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the place cannot be asked.
+    fn is_named(&self, _root: &Document) -> Result<bool, PlaceError> {
+        Ok(false)
+    }
+
+    /// Tells whether a manifest or an index is there, and with it, as no place takes one without, all that it names. A
+    /// place that cannot tell says no.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the place cannot be asked.
+    fn has_document(&self, _document: &Document) -> Result<bool, PlaceError> {
+        Ok(false)
     }
 
     /// Makes sure that a blob is there; reads it from the source only if it must. Several threads may do so at

@@ -79,6 +79,12 @@ impl RegistryTarget {
         &self.repository
     }
 
+    fn leads_to(&self, selector: &Selector, document: &Document) -> Result<bool, PlaceError> {
+        let found = self.repository.find_written(selector)?;
+        let expected = document.descriptor.digest();
+        Ok(found.is_some_and(|found| found.digest() == expected))
+    }
+
     fn put(
         &self,
         selector: &Selector,
@@ -136,6 +142,22 @@ impl Target for RegistryTarget {
 
     fn takes_restricted_layers(&self) -> bool {
         false
+    }
+
+    fn is_named(&self, root: &Document) -> Result<bool, PlaceError> {
+        let tags = self.tags.iter().cloned().map(Selector::Tag);
+        for selector in tags {
+            if !self.leads_to(&selector, root)? {
+                return Ok(false);
+            }
+        }
+        // Without a tag it has its digest alone.
+        Ok(!self.tags.is_empty() || self.has_document(root)?)
+    }
+
+    fn has_document(&self, document: &Document) -> Result<bool, PlaceError> {
+        let selector = Selector::Digest(digest_of(&document.descriptor)?);
+        self.leads_to(&selector, document)
     }
 
     fn put_blob(

@@ -10,9 +10,10 @@ use oci::descriptor::{self, ANNOTATION_REF_NAME};
 use oci::digest::DigestError;
 use oci::limits::MANIFEST_MAX_BYTES;
 use oci::{Descriptor, Digest, Reference};
+use rootfs::{Root, RootPath};
 use store::{
     ANNOTATION_IMAGE_NAME, BlobError, BlobSource as _, DiscardError, IngestError, Lease,
-    LeaseError, ObjectId, Presence, Store, TagError,
+    LeaseError, Lent, ObjectId, Presence, Store, TagError,
 };
 
 use crate::middle::{MiddleError, from_byte};
@@ -132,6 +133,12 @@ impl Source for StoreSource {
 
     fn blob(&self, descriptor: &Descriptor, from: u64) -> Result<Box<dyn Read + Send>, PlaceError> {
         Ok(self.open_blob(descriptor, from)?)
+    }
+
+    fn lend(&self, blob: &Descriptor, to: (&Root, &RootPath)) -> Result<Lent, PlaceError> {
+        let digest = descriptor::digest_of(blob)?;
+        self.lease.hold(&ObjectId::Blob(digest.clone()))?;
+        Ok(self.store.content().lend((&digest, blob.size()), to)?)
     }
 
     fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, PlaceError> {

@@ -11,6 +11,10 @@ use solver::{LayerBlob, PackPlan, PlatformResult, Stack, pack_layer, pack_squash
 use crate::exporter::{ExportError, ExportStep};
 use crate::output::Squash;
 
+/// How many layers are packed at the same time at most. A large one uses all processors by itself, and each takes memory
+/// for what they are at.
+const LAYERS_AT_ONCE: usize = 4;
+
 /// A layer of an image.
 #[derive(Debug, Clone)]
 pub(super) enum Part {
@@ -102,9 +106,9 @@ pub(super) fn pack_all<'p>(
 ) -> Result<Packed, ExportError> {
     let parts: BTreeMap<String, &Part> = parts.map(|part| (part.key(), part)).collect();
     let parts: Vec<_> = parts.into_iter().collect();
-    let threads = available_parallelism().map_or(2, usize::from);
+    let cores = available_parallelism().map_or(2, usize::from);
     let mut packed = BTreeMap::new();
-    for batch in parts.chunks(threads.max(1)) {
+    for batch in parts.chunks(cores.clamp(1, LAYERS_AT_ONCE)) {
         step.check_cancelled()?;
         packed.extend(pack_batch(batch, step, plan)?);
     }

@@ -6,7 +6,9 @@ use graph::ImageOrigin;
 use oci::assemble::Blob;
 use oci::digest::DigestError;
 use oci::{Descriptor, Digest, Reference, descriptor};
+use rootfs::{Root, RootPath};
 use solver::{Cancellable, Workshop, base};
+use store::Lent;
 use transport::{Document, PlaceError, Source};
 
 use crate::blob::open_blob;
@@ -86,6 +88,19 @@ impl Source for BuiltImage<'_> {
             Some(layer) => open_layer(self.workshop, &digest, layer, from),
             None => Ok(rest(&self.find(&digest)?.bytes, from)),
         }
+    }
+
+    fn lend(&self, blob: &Descriptor, to: (&Root, &RootPath)) -> Result<Lent, PlaceError> {
+        let digest = descriptor::digest_of(blob)?;
+        let is_ours = |layer: &&LayerFile| layer.layout().is_none();
+        let Some(layer) = self.set.layers.get(&digest).filter(is_ours) else {
+            return Ok(Lent::No);
+        };
+        if let LayerPlace::Base(base) = &layer.place {
+            base::bring(self.workshop, base, None)?;
+        }
+        let content = self.workshop.store.content();
+        Ok(content.lend((&digest, layer.size_bytes), to)?)
     }
 
     fn repository_of(&self, blob: &Descriptor) -> Option<&Reference> {

@@ -45,7 +45,7 @@ fn compress(
     plan: &PackPlan,
 ) -> Result<LayerBlob, PackLayerError> {
     let blob = Cancellable::new(open_layer(workshop, layer)?, &workshop.cancel);
-    let mut ingest = workshop.store.content().ingest(&workshop.lease)?;
+    let mut ingest = workshop.store.content().ingest_hashed(&workshop.lease)?;
     let packed = repack(blob, plan, &mut ingest);
     let packed = packed.map_err(|source| PackLayerError::Recompress {
         digest: layer.digest.clone(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Mutex;
 
 use oci::descriptor::ANNOTATION_REF_NAME;
@@ -128,6 +129,34 @@ fn each_blob_is_copied_once_and_not_again() {
             MANY
         );
     }
+}
+
+#[test]
+fn a_layout_on_the_file_system_of_the_store_shares_its_blobs() {
+    let fixture = Fixture::new();
+    fixture.copied("oci:images:many", "store:app:1", Selection::All);
+    let report = fixture.copied("store:app:1", "oci:new:1", Selection::All);
+    assert_eq!((report.copied, report.present), (9, 0));
+    let top = fixture.source("oci:new:1").root().unwrap();
+    let blobs = plan::make(
+        fixture.source("oci:new:1").as_ref(),
+        &options(Selection::All, &Silent),
+    );
+    for blob in blobs.unwrap().blobs {
+        let path = crate::layout::blob_path(&oci::descriptor::digest_of(&blob).unwrap());
+        let ours = fs::metadata(fixture.path("store/content").join(&path)).unwrap();
+        let theirs = fs::metadata(fixture.path("new").join(&path)).unwrap();
+        assert_eq!(
+            (ours.dev(), ours.ino()),
+            (theirs.dev(), theirs.ino()),
+            "{path}"
+        );
+    }
+    // What names the blobs is the layout's own.
+    let manifest = crate::layout::blob_path(&top.digest().unwrap());
+    let links = fs::metadata(fixture.path("new").join(manifest)).unwrap();
+    assert_eq!(links.nlink(), 1);
+    assert_eq!(check_all(fixture.source("oci:new:1").as_ref()), MANY);
 }
 
 #[test]

@@ -7,6 +7,8 @@ use std::io::{self, Cursor, Read};
 use oci::check;
 use oci::limits::CONFIG_MAX_BYTES;
 use oci::{Descriptor, Digest, ImageConfig, Platform, Reference};
+use rootfs::{Root, RootPath};
+use store::Lent;
 
 use super::CopyError;
 use crate::place::{Document, PlaceError, Source};
@@ -70,6 +72,14 @@ impl Source for Watched<'_> {
             Some(platform) if from == 0 => self.config(reader, platform),
             _ => Ok(reader),
         }
+    }
+
+    fn lend(&self, blob: &Descriptor, to: (&Root, &RootPath)) -> Result<Lent, PlaceError> {
+        // One that has to say a platform is read.
+        if self.promised.contains_key(blob.digest().as_ref()) {
+            return Ok(Lent::No);
+        }
+        self.source.lend(blob, to)
     }
 
     fn repository(&self) -> Option<&Reference> {

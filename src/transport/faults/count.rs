@@ -52,7 +52,11 @@ fn a_push_of_an_unchanged_image_sends_no_blob() {
         run(&image, &target(&client, "team/app:1"), Selection::All);
         // A layer that all have, three of their own, a statement, and four configurations.
         assert_eq!(sent(&server), (9, 5));
+        // It has its name there.
         run(&image, &target(&client, "team/app:1"), Selection::All);
+        assert_eq!(sent(&server), (0, 0));
+        // It gets another one.
+        run(&image, &target(&client, "team/app:2"), Selection::All);
         assert_eq!(sent(&server), (0, 5));
         assert_eq!(check_all(&source(&client, "team/app:1")).len(), 3);
     });

@@ -4,7 +4,7 @@
 //! writes has the directory locked, so that two that add to the same layout do not lose each other's names.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -16,7 +16,7 @@ use oci::digest::{Algorithm, DigestError};
 use oci::limits::MANIFEST_MAX_BYTES;
 use oci::{Descriptor, Digest, Reference, VerifiedReader};
 use rootfs::{FileKind, FsError, Mode, Root, RootPath};
-use store::{ANNOTATION_IMAGE_NAME, LayoutSelector};
+use store::{ANNOTATION_IMAGE_NAME, LayoutSelector, Lent};
 
 use super::name::{EntryName, OtherDigest};
 use super::{INDEX_FILE, VERSION_FILE, VERSION_TEXT, blob_path, index_json};
@@ -26,6 +26,9 @@ use crate::referrer;
 
 /// How long a waiting writer does not look whether the directory is free.
 const LOCK_POLL: Duration = Duration::from_millis(20);
+
+/// How many bytes of a blob are copied at once.
+const COPY_BYTES: usize = 256 * 1024;
 
 /// A layout cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -177,6 +180,13 @@ impl Target for LayoutTarget {
             return Ok(Transferred::Present);
         }
         self.layout.make_place(digest.algorithm())?;
+        if self
+            .layout
+            .borrow(&digest, &|to| source.lend(descriptor, to))?
+            == Lent::Yes
+        {
+            return Ok(Transferred::Copied);
+        }
         let reader = source.blob(descriptor, 0)?;
         let mut reader = VerifiedReader::new(reader, &digest, descriptor.size());
         self.layout.copy(&mut reader, &digest)?;
@@ -317,9 +327,35 @@ impl Locked {
             .map_err(|source| self.failed(source))
     }
 
+    /// Takes the file of a blob from whoever lends it, under a temporary name, and renames it.
+    fn borrow(
+        &self,
+        digest: &Digest,
+        lend: &dyn Fn((&Root, &RootPath)) -> Result<Lent, PlaceError>,
+    ) -> Result<Lent, PlaceError> {
+        let temporary = temporary(digest);
+        self.clear(&temporary)?;
+        if lend((&self.root, &temporary))? == Lent::No {
+            return Ok(Lent::No);
+        }
+        let renamed = self.root.rename(&temporary, &file(&blob_path(digest)));
+        renamed.map_err(|source| self.failed(source))?;
+        Ok(Lent::Yes)
+    }
+
+    /// Removes what a killed process left: the layout is locked.
+    fn clear(&self, temporary: &RootPath) -> Result<(), LayoutError> {
+        let found = self.root.metadata(temporary);
+        if found.map_err(|source| self.failed(source))?.is_some() {
+            let removed = self.root.remove_file(temporary);
+            removed.map_err(|source| self.failed(source))?;
+        }
+        Ok(())
+    }
+
     /// Copies a blob under a temporary name and renames it: a reader never sees half of it.
     fn copy(&self, blob: &mut dyn io::Read, digest: &Digest) -> Result<(), LayoutError> {
-        let temporary = file(&format!("{}{}", rootfs::TEMPORARY_PREFIX, digest.encoded()));
+        let temporary = temporary(digest);
         let target = file(&blob_path(digest));
         let copied = self.copy_as(blob, (&temporary, &target));
         if copied.is_err() {
@@ -335,13 +371,13 @@ impl Locked {
         (temporary, target): (&RootPath, &RootPath),
     ) -> Result<(), LayoutError> {
         let failed = |source| self.failed(source);
-        // What is there of that name a killed process left: the layout is locked.
-        if self.root.metadata(temporary).map_err(failed)?.is_some() {
-            self.root.remove_file(temporary).map_err(failed)?;
-        }
-        let mut out = self.root.create_file(temporary).map_err(failed)?;
+        self.clear(temporary)?;
+        let out = self.root.create_file(temporary).map_err(failed)?;
+        // The buffer makes the pieces large; nothing is copied through it once more.
+        let mut out = BufWriter::with_capacity(COPY_BYTES, out);
         io::copy(blob, &mut out)
-            .and_then(|_| out.sync_all())
+            .and_then(|_| out.flush())
+            .and_then(|()| out.get_ref().sync_all())
             .map_err(|source| LayoutError::Write {
                 path: self.path.clone(),
                 source,
@@ -385,6 +421,11 @@ fn lock(path: &Path, stop: &Stop) -> Result<File, LayoutError> {
         thread::park_timeout(LOCK_POLL);
     }
     Ok(directory)
+}
+
+/// Returns the name of a blob that is not whole yet.
+fn temporary(digest: &Digest) -> RootPath {
+    file(&format!("{}{}", rootfs::TEMPORARY_PREFIX, digest.encoded()))
 }
 
 /// Returns a path in a layout.

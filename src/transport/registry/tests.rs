@@ -119,6 +119,31 @@ fn an_image_that_is_there_is_not_pushed_again() {
 }
 
 #[test]
+fn an_image_that_has_its_name_there_costs_a_question_for_each_document() {
+    let fixture = Fixture::new();
+    let served = Served::start(&fixture);
+    let layout = open_source(&fixture.at("oci:images:many"), &fixture.context()).unwrap();
+    let target = || served.target("r.example/team/app:1").tag("latest");
+    let first = copied(layout.as_ref(), &target());
+    served.count("");
+    let again = copied(layout.as_ref(), &target());
+    let lines = std::mem::take(&mut *served.lines.lock().unwrap());
+    let is_question = |line: &&String| line.starts_with("HEAD /v2/team/app/manifests/");
+    assert!(lines.iter().all(|line| is_question(&line)), "{lines:?}");
+    // Two tags, three images and an attestation; the last answer may be there before its line is.
+    assert!((5..=6).contains(&lines.len()), "{lines:?}");
+    assert_eq!(again.present, first.copied + first.present);
+    assert_eq!((again.copied, again.copied_bytes), (0, 0));
+
+    // One of two names is another image's.
+    let one = open_source(&fixture.at("oci:images:one"), &fixture.context()).unwrap();
+    copied(one.as_ref(), &served.target("r.example/team/app:latest"));
+    copied(layout.as_ref(), &target());
+    let source = served.source("r.example/team/app:latest");
+    assert_eq!(source.root().unwrap(), layout.root().unwrap());
+}
+
+#[test]
 fn what_another_repository_has_is_not_sent() {
     let fixture = Fixture::new();
     let served = Served::start(&fixture);

@@ -1,6 +1,8 @@
 //! `type=oci`: archives and directories.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::PathBuf;
 
 use insta::assert_snapshot;
 use support::{Archive, Bench};
@@ -119,6 +121,33 @@ fn a_directory_is_a_layout_that_is_added_to() {
         self::names(&bench, "layout"),
         ["blobs", "index.json", "oci-layout"]
     );
+}
+
+#[test]
+fn what_is_written_into_a_blob_of_a_layout_stays_in_no_later_image() {
+    let bench = bench_on_base();
+    let output = |name: &str| format!("type=oci,dest={name},tar=false");
+    let build = |name: &str| bench.careen_build(&["-o", &output(name)]).run();
+    build("one").success();
+    let one = Archive::read_directory(&bench.path("one"));
+    // The base's layer is a plain tar.
+    let entries = fs::read_dir(bench.path("one/blobs/sha256")).unwrap();
+    let mut paths = entries.map(|entry| entry.unwrap().path());
+    let is_gzip = |path: &PathBuf| fs::read(path).unwrap().starts_with(&[0x1f, 0x8b]);
+    let blob = paths.find(is_gzip).unwrap();
+    // Blobs are read-only: nobody does this by accident.
+    assert_eq!(fs::metadata(&blob).unwrap().mode() & 0o777, 0o444);
+    let mut bytes = fs::read(&blob).unwrap();
+    bytes[20] ^= 1;
+    fs::set_permissions(&blob, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(&blob, &bytes).unwrap();
+
+    let error = build("two").error(1);
+    assert!(error.contains("is damaged"), "{error}");
+    build("three").success();
+    let three = Archive::read_directory(&bench.path("three"));
+    assert_eq!(three.images[0].text("file"), "content\n");
+    assert_eq!(three.top_digests(), one.top_digests());
 }
 
 fn names_of(archive: &Archive) -> Vec<&str> {
