@@ -1,19 +1,21 @@
 //! Layers as blobs, made only when something is exported, and never twice.
 
 mod base;
+mod remote;
 
 use std::sync::Arc;
 
 use layer::{
     Compression, DiffError, PackError, PackOptions, RepackError, TarOptions, Times, UpperDiff,
 };
-use oci::{DiffId, Digest};
+use oci::{DiffId, Digest, MediaType};
 use serde::{Deserialize, Serialize};
 use store::{IngestError, LeaseError, ObjectId, Presence, RecordError, SnapshotError, SnapshotId};
 
 use crate::base::BaseError;
 use crate::cancel::Cancellable;
 use crate::event::{Event, StepId};
+use crate::import::ImportError;
 use crate::job::Workshop;
 use crate::owners::{self, OwnersError};
 use crate::result::{Held, StackLayer};
@@ -31,6 +33,14 @@ pub struct PackPlan {
     pub times: Times,
     /// What happens to the layers of bases.
     pub base: BaseLayers,
+}
+
+impl PackPlan {
+    /// Tells whether a layer that is there as a blob is left as it is.
+    pub(crate) fn takes(&self, media_type: &str) -> bool {
+        let compression = MediaType::parse(media_type).layer_compression();
+        self.base == BaseLayers::AsTheyAre || compression == Some(self.compression.kind())
+    }
 }
 
 /// What happens to the layers of bases that are compressed in another way.
@@ -98,6 +108,9 @@ pub enum PackLayerError {
     /// A layer of a base cannot be read.
     #[error(transparent)]
     Base(#[from] BaseError),
+    /// A layer of a cache is of no use.
+    #[error("cannot pack a layer of a cache")]
+    Import(#[source] ImportError),
     /// A layer of a base cannot be compressed in another way.
     #[error("cannot compress the layer `{digest}` again")]
     Recompress {
@@ -131,15 +144,15 @@ pub fn pack_layer(
     if let Held::Base(base) = &layer.held {
         return base::pack(workshop, step, base, plan);
     }
+    if let Held::Remote(remote) = &layer.held {
+        return remote::pack(workshop, step, remote, plan);
+    }
     if let Some(blob) = find_packed(workshop, &layer.id, plan)? {
         return Ok(blob);
     }
     let packed = || pack_now(workshop, layer, plan);
     let blob = telling(workshop, step, &format!("packing {}", layer.id), packed)?;
-    workshop
-        .store
-        .records()
-        .put(&record_key(&layer.id, plan), &blob)?;
+    remember_packed(workshop, &layer.id, plan, &blob)?;
     Ok(blob)
 }
 
@@ -197,6 +210,16 @@ pub(crate) fn find_packed(
     find_blob(workshop, &record_key(layer, plan))
 }
 
+/// Remembers what a layer is as a blob that is packed in a way.
+pub(crate) fn remember_packed(
+    workshop: &Workshop,
+    layer: &SnapshotId,
+    plan: &PackPlan,
+    blob: &LayerBlob,
+) -> Result<(), RecordError> {
+    workshop.store.records().put(&record_key(layer, plan), blob)
+}
+
 /// Returns the blob that a record names, if it is there.
 fn find_blob(workshop: &Workshop, key: &Digest) -> Result<Option<LayerBlob>, PackLayerError> {
     let record = workshop.store.records().get::<LayerBlob>(key)?;
@@ -221,7 +244,7 @@ fn pack_now(
     };
     let packed = match &layer.held {
         Held::Recipe(changes) => layer::pack(changes.stream(), &options, &mut out),
-        Held::Stored | Held::Base(_) => {
+        Held::Stored | Held::Base(_) | Held::Remote(_) => {
             layer::pack(stored_changes(workshop, layer)?, &options, &mut out)
         }
     };

@@ -23,7 +23,8 @@ use oci::{Clock, ImageConfig, Platform};
 use solver::ops::exec::Secrets;
 use solver::state::Reuse;
 use solver::{
-    BuildResult, HistoryStep, Job, JobOptions, PlatformResult, SolveError, Stack, Workshop, solve,
+    BuildResult, HistoryStep, Imports, Job, JobOptions, KeyedLayers, PlatformResult, SolveError,
+    Stack, Workshop, solve,
 };
 
 use super::said::Said;
@@ -298,6 +299,8 @@ fn job_options(
         untracked_env: plan.untracked_env(),
         // What a step does not say has the machine's network: it is the one that needs no rights.
         network: runtime::NetworkMode::Host,
+        keyed: KeyedLayers::None,
+        imports: Imports::default(),
         layers: None,
     }
 }

@@ -183,7 +183,7 @@ impl Maker<'_> {
         }
     }
 
-    fn tell(&self, what: &str, done: bool) {
+    pub(super) fn tell(&self, what: &str, done: bool) {
         let step = self.step.clone();
         self.workshop.events.emit(Event::Progress {
             step,
@@ -206,7 +206,7 @@ fn joined(
 fn base_of<'a>(layer: &'a &Arc<StackLayer>) -> Option<(&'a SnapshotId, &'a BaseLayer)> {
     match &layer.held {
         Held::Base(base) => Some((&layer.id, base)),
-        Held::Stored | Held::Recipe(_) => None,
+        Held::Stored | Held::Recipe(_) | Held::Remote(_) => None,
     }
 }
 
