@@ -7,7 +7,7 @@
 //!
 //! * [`config`]: the document that says which key led to which layer;
 //! * [`place`]: what a place of caches has to do; [`image_place`]: registries and image layouts;
-//! * [`import`]: a place, as the solver asks it; [`export`](mod@export): what a build led to, written to a place;
+//! * [`import`]: a place, as the solver asks it; [`export`]: what a build led to, written to a place;
 //! * [`merge`]: what stays of earlier builds; [`inline`]: a cache inside an image;
 //! * [`limits`]: bounds on what is read.
 //!
@@ -24,7 +24,7 @@ pub mod merge;
 pub mod place;
 
 pub use config::{CacheAlias, CacheConfig, CacheLayer, CacheRecord, ConfigError};
-pub use export::{CacheExport, CacheTarget, ExportCacheError, Mode, export};
+pub use export::{CacheExport, CacheTarget, ExportCacheError, Mode};
 pub use image_place::{LocalCache, RegistryCache};
 pub use import::Importer;
 pub use place::{CacheEntry, ExportPlace, ExportSession, ImportPlace, ReadError};

@@ -8,8 +8,8 @@ use solver::Workshop;
 use store::{ForeignError, LayoutSelector};
 use transport::layout::LayoutSourceError;
 use transport::{
-    Additions, LayoutSource, LayoutTag, LayoutTarget, PlaceError, Source, Stop, Target as _,
-    Transferred, appended_to,
+    Additions, LayoutSource, LayoutTag, LayoutTarget, PlaceError, Source, Stop, Tag as _,
+    Target as _, Transferred, appended_to,
 };
 
 use super::documents;
@@ -117,10 +117,11 @@ struct LayoutSession<'w> {
 
 impl ExportSession for LayoutSession<'_> {
     fn read(&self, platform: &Platform) -> Result<Option<CacheConfig>, PlaceError> {
-        let Some(source) = self.cache.open_source()? else {
-            return Ok(None);
-        };
         let tag = LayoutTag::new(&self.cache.path, &self.cache.selector, &self.stop);
+        if tag.look()?.is_none() {
+            return Ok(None);
+        }
+        let source = LayoutSource::open(&self.cache.path, &self.cache.selector)?;
         read_earlier(&CacheTag(&tag), &source, platform)
     }
 
