@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod cache;
 mod files;
 mod image;
 mod index;
@@ -17,6 +18,7 @@ mod run;
 mod sandbox;
 mod transfer;
 
+pub use cache::{CacheArguments, KanikoCacheArguments};
 pub use files::{
     CheckBaseArguments, DiffArguments, DiffFormat, ExportArguments, RepackArguments,
     UnpackArguments,

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::env::Environment;
 
 mod allow;
+mod cache;
 mod call;
 pub mod context;
 mod flag_file;
@@ -37,6 +38,9 @@ pub(crate) mod transfer;
 pub mod volume;
 
 pub use allow::AllowError;
+pub use cache::{
+    CacheDestination, CacheFailure, CacheOptions, CachePlace, CacheTo, CacheUsageError,
+};
 pub use call::{AnswerFormat, Call, CallError, Question};
 pub use context::{ContextSource, ContextUsageError, DockerfileSource, NamedContext};
 pub use hosts::{HostError, Resolver};
@@ -103,6 +107,9 @@ pub enum UsageError {
     /// What is said about sources and earlier results is not understood.
     #[error(transparent)]
     Policy(#[from] PolicyUsageError),
+    /// What is said about caches is not understood.
+    #[error(transparent)]
+    Cache(#[from] CacheUsageError),
     /// `--secret` is not understood.
     #[error(transparent)]
     Secret(#[from] SecretUsageError),
@@ -181,6 +188,8 @@ pub struct BuildOptions {
     pub jobs: NonZeroUsize,
     /// Which sources and earlier results may be used.
     pub policy: PolicyOptions,
+    /// Where results are found and left, beside the store.
+    pub cache: CacheOptions,
     /// How registries are reached.
     pub registry: RegistryOptions,
     /// The working directory, which relative paths count from.
@@ -262,7 +271,9 @@ impl BuildOptions {
         let result = ResultOptions::new(&arguments.result, &around)?;
         let context = context::context(arguments, env)?;
         let contexts = context::named_contexts(arguments, env)?;
-        let named = plan::named_registries(&result, &contexts, arguments.first_base.as_deref());
+        let cache = CacheOptions::new(&arguments.policy.cache, &build_args, env)?;
+        let mut named = plan::named_registries(&result, &contexts, arguments.first_base.as_deref());
+        named.extend(cache.registries());
         Ok(Self {
             file: context::dockerfile(arguments)?,
             target: arguments.target.clone(),
@@ -288,6 +299,7 @@ impl BuildOptions {
             progress: progress(arguments, env, config)?,
             jobs: jobs(arguments, config),
             policy: PolicyOptions::new(&arguments.policy, env)?,
+            cache,
             registry: RegistryOptions::new(&arguments.registry, env, named)?,
             current_directory: env.current_directory.clone(),
             build_args,

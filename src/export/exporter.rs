@@ -12,7 +12,7 @@ use solver::base::BaseError;
 use solver::event::{Event, Origin, StepId};
 use solver::pack::PackLayerError;
 use solver::realise::RealiseError;
-use solver::{BuildResult, SquashError, Workshop};
+use solver::{BuildResult, ImportError, SquashError, Workshop};
 use store::{BlobError, ForeignError, RecordError, TagError};
 use transport::{CopyError, PlaceError};
 
@@ -217,6 +217,9 @@ pub enum ExportError {
     /// A layer of a base cannot be fetched.
     #[error(transparent)]
     Base(#[from] BaseError),
+    /// A layer of a cache cannot be fetched.
+    #[error("cannot fetch a layer of a cache")]
+    Import(#[source] ImportError),
     /// A digest of ours is malformed: our fault.
     #[error(transparent)]
     Digest(#[from] DigestError),

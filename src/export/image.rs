@@ -12,7 +12,7 @@ use oci::descriptor::{self, Descriptor};
 use oci::media_type::{Distribution, Flavour, LayerMediaType};
 use oci::{Clock, Digest, MediaType, Reference, Timestamp};
 use solver::result::{BaseLayer, Held, StackLayer};
-use solver::{BuildResult, LayerBlob, PlatformResult, base};
+use solver::{BuildResult, LayerBlob, PlatformResult, RemoteLayer, base};
 
 use crate::annotation::{self, AnnotationLevel};
 use crate::exporter::{ExportError, ExportStep, ExportedImage};
@@ -64,6 +64,8 @@ pub(crate) enum LayerPlace {
     Packed,
     /// In the store, or where the base is that it came with.
     Base(BaseLayer),
+    /// In the store, or in the cache that knows it.
+    Remote(RemoteLayer),
 }
 
 impl LayerFile {
@@ -71,7 +73,10 @@ impl LayerFile {
     pub(crate) fn of(layer: &StackLayer, blob: &LayerBlob) -> Self {
         let place = match &layer.held {
             Held::Base(base) if base.digest == blob.digest => LayerPlace::Base(base.clone()),
-            Held::Base(_) | Held::Stored | Held::Recipe(_) => LayerPlace::Packed,
+            Held::Remote(remote) if remote.blob().digest == blob.digest => {
+                LayerPlace::Remote(remote.clone())
+            }
+            Held::Base(_) | Held::Stored | Held::Recipe(_) | Held::Remote(_) => LayerPlace::Packed,
         };
         Self {
             size_bytes: blob.size_bytes,
@@ -100,7 +105,7 @@ impl LayerFile {
     /// was brought there.
     pub(crate) fn layout(&self) -> Option<&Path> {
         match &self.place {
-            LayerPlace::Packed => None,
+            LayerPlace::Packed | LayerPlace::Remote(_) => None,
             LayerPlace::Base(base) => match &base.image.origin {
                 ImageOrigin::Layout { path } => Some(path),
                 ImageOrigin::Store | ImageOrigin::Registry { .. } => None,
@@ -110,17 +115,20 @@ impl LayerFile {
 }
 
 impl ImageSet {
-    /// Makes sure that every layer is on this machine: those of a base that only a registry has are fetched.
+    /// Makes sure that every layer is on this machine: those that only a registry or a cache has are fetched.
     pub(crate) fn bring_in(&self, step: &ExportStep<'_>) -> Result<(), ExportError> {
         let of_bases = self.layers.values().filter_map(|layer| match &layer.place {
             LayerPlace::Base(base) => Some(base.clone()),
-            LayerPlace::Packed => None,
+            LayerPlace::Packed | LayerPlace::Remote(_) => None,
         });
-        Ok(base::bring_all(
-            step.workshop,
-            &step.id,
-            of_bases.collect(),
-        )?)
+        base::bring_all(step.workshop, &step.id, of_bases.collect())?;
+        for layer in self.layers.values() {
+            if let LayerPlace::Remote(remote) = &layer.place {
+                let brought = remote.bring(step.workshop, Some(&step.id));
+                brought.map_err(ExportError::Import)?;
+            }
+        }
+        Ok(())
     }
 
     /// Returns what is told of it when it is in an index that others have images in too, or alone where there is none.

@@ -2,7 +2,8 @@
 //!
 //! A record names the layer that a vertex puts onto its input. It counts only if that layer is still
 //! there, as a directory or packed the way this job would pack it; else it is a miss. So a copy, whose
-//! layer is a recipe until somebody needs it, is recorded as soon as its name is known.
+//! layer is a recipe until somebody needs it, is recorded as soon as its name is known. What the store does not know
+//! is asked for elsewhere ([`crate::import`]).
 
 use std::sync::Arc;
 
@@ -37,10 +38,27 @@ pub(crate) fn find(step: &Step<'_>, key: &CacheKey) -> Result<Option<Arc<StackLa
     let records = step.workshop.store.records();
     let record = records.get::<VertexRecord>(key.digest())?;
     let counts = |record: &VertexRecord| Some(record.made) >= step.job.options.oldest;
-    match record.filter(counts) {
-        Some(record) => available(step.workshop, record.layer, record.created),
-        None => Ok(None),
+    if let Some(record) = record.filter(counts)
+        && let Some(layer) = available(step.workshop, record.layer, record.created)?
+    {
+        return Ok(Some(layer));
     }
+    find_elsewhere(step, key)
+}
+
+/// Returns what a key led to in the builds of others, and records it: once its files are there, it is one of ours.
+fn find_elsewhere(step: &Step<'_>, key: &CacheKey) -> Result<Option<Arc<StackLayer>>, StepError> {
+    let options = &step.job.options;
+    let found = options.imports.find(step.workshop, key, options.oldest)?;
+    let Some((layer, made)) = found else {
+        return Ok(None);
+    };
+    let record = VertexRecord {
+        made,
+        ..record_of(step.workshop, &layer, None)
+    };
+    step.workshop.store.records().put(key.digest(), &record)?;
+    Ok(Some(Arc::new(layer)))
 }
 
 /// Returns the content key that a copy's definition led to and its layer, if that is there.
@@ -53,14 +71,26 @@ pub(crate) fn find_alias(
 ) -> Result<Option<(CacheKey, Arc<StackLayer>)>, StepError> {
     let records = step.workshop.store.records();
     let record = records.get::<VertexRecord>(definition.digest())?;
-    let Some(VertexRecord {
-        content: Some(content),
-        ..
-    }) = record
-    else {
-        return Ok(None);
-    };
-    Ok(find(step, &content)?.map(|layer| (content, layer)))
+    let known = record.and_then(|record| record.content);
+    if let Some(content) = known
+        && let Some(layer) = find(step, &content)?
+    {
+        return Ok(Some((content, layer)));
+    }
+    let imports = &step.job.options.imports;
+    for content in imports.find_aliases(step.workshop, definition) {
+        if let Some(layer) = find(step, &content)? {
+            remember_alias(step.workshop, definition, &content, &layer)?;
+            return Ok(Some((content, layer)));
+        }
+    }
+    Ok(None)
+}
+
+/// Returns when what a key led to was made, if that is recorded.
+pub(crate) fn made(workshop: &Workshop, key: &CacheKey) -> Result<Option<Timestamp>, RecordError> {
+    let record = workshop.store.records().get::<VertexRecord>(key.digest())?;
+    Ok(record.map(|record| record.made))
 }
 
 /// Records what a key led to.

@@ -15,6 +15,7 @@ use crate::context::DirectorySource;
 use crate::emulation::Emulation;
 use crate::event::Events;
 use crate::host_files::HostFiles;
+use crate::import::Imports;
 use crate::ops::exec::{Secrets, Volume};
 use crate::pack::PackPlan;
 use crate::registries::Registries;
@@ -55,8 +56,24 @@ pub struct JobOptions {
     pub volumes: Vec<Volume>,
     /// Which network a command gets whose step does not say.
     pub network: runtime::NetworkMode,
+    /// Of which vertices is told what their keys led to.
+    pub keyed: KeyedLayers,
+    /// Where results of other builds are looked for, after the store.
+    pub imports: Imports,
     /// Who gets each layer of the targets as soon as it is there, the lowest of each target first.
     pub layers: Option<Sender<Arc<StackLayer>>>,
+}
+
+/// Of which vertices is told what their keys led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum KeyedLayers {
+    /// Of none.
+    #[default]
+    None,
+    /// Of those whose layers the targets have.
+    OfResults,
+    /// Of all that the targets are made from, as far as they have a result.
+    All,
 }
 
 /// What a job is carried out with.

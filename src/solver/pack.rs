@@ -1,6 +1,7 @@
 //! Layers as blobs, made only when something is exported, and never twice.
 
 mod base;
+mod remote;
 
 use std::sync::Arc;
 
@@ -8,13 +9,14 @@ use layer::{
     Changes, Compression, DiffError, PackError, PackOptions, RepackError, TarOptions, Times,
     UpperDiff,
 };
-use oci::{DiffId, Digest};
+use oci::{DiffId, Digest, MediaType};
 use serde::{Deserialize, Serialize};
 use store::{IngestError, LeaseError, ObjectId, Presence, RecordError, SnapshotError, SnapshotId};
 
 use crate::base::BaseError;
 use crate::cancel::Cancellable;
 use crate::event::{Event, StepId};
+use crate::import::ImportError;
 use crate::job::Workshop;
 use crate::owners::{self, OwnersError};
 use crate::result::{Held, StackLayer};
@@ -32,6 +34,14 @@ pub struct PackPlan {
     pub times: Times,
     /// What happens to the layers of bases.
     pub base: BaseLayers,
+}
+
+impl PackPlan {
+    /// Tells whether a layer that is there as a blob is left as it is.
+    pub(crate) fn takes(&self, media_type: &str) -> bool {
+        let compression = MediaType::parse(media_type).layer_compression();
+        self.base == BaseLayers::AsTheyAre || compression == Some(self.compression.kind())
+    }
 }
 
 /// What happens to the layers of bases that are compressed in another way.
@@ -108,6 +118,9 @@ pub enum PackLayerError {
     /// A layer of a base cannot be read.
     #[error(transparent)]
     Base(#[from] BaseError),
+    /// A layer of a cache is of no use.
+    #[error("cannot pack a layer of a cache")]
+    Import(#[source] ImportError),
     /// A layer of a base cannot be compressed in another way.
     #[error("cannot compress the layer `{digest}` again")]
     Recompress {
@@ -156,23 +169,17 @@ pub fn pack_early(
         let blob = base::pack(workshop, step, base, plan)?;
         return Ok((blob, PackedWhen::Before));
     }
+    if let Held::Remote(remote) = &layer.held {
+        let blob = remote::pack(workshop, step, remote, plan)?;
+        return Ok((blob, PackedWhen::Before));
+    }
     if let Some(blob) = find_packed(workshop, &layer.id, plan)? {
         return Ok((blob, PackedWhen::Before));
     }
     let packed = || pack_now(workshop, layer, plan);
     let blob = telling(workshop, step, &format!("packing {}", layer.id), packed)?;
-    remember(workshop, &layer.id, plan, &blob)?;
+    remember_packed(workshop, &layer.id, plan, &blob)?;
     Ok((blob, PackedWhen::Now))
-}
-
-fn remember(
-    workshop: &Workshop,
-    layer: &SnapshotId,
-    plan: &PackPlan,
-    blob: &LayerBlob,
-) -> Result<(), PackLayerError> {
-    let records = workshop.store.records();
-    Ok(records.put(&record_key(layer, plan), blob)?)
 }
 
 /// Tells the display that something is done, and when it is over.
@@ -229,6 +236,16 @@ pub(crate) fn find_packed(
     find_blob(workshop, &record_key(layer, plan))
 }
 
+/// Remembers what a layer is as a blob that is packed in a way.
+pub(crate) fn remember_packed(
+    workshop: &Workshop,
+    layer: &SnapshotId,
+    plan: &PackPlan,
+    blob: &LayerBlob,
+) -> Result<(), RecordError> {
+    workshop.store.records().put(&record_key(layer, plan), blob)
+}
+
 /// Returns the blob that a record names, if it is there.
 fn find_blob(workshop: &Workshop, key: &Digest) -> Result<Option<LayerBlob>, PackLayerError> {
     let record = workshop.store.records().get::<LayerBlob>(key)?;
@@ -244,7 +261,7 @@ fn pack_now(
 ) -> Result<LayerBlob, PackLayerError> {
     match &layer.held {
         Held::Recipe(changes) => pack_changes(workshop, &layer.id, plan, changes.stream()),
-        Held::Stored | Held::Base(_) => {
+        Held::Stored | Held::Base(_) | Held::Remote(_) => {
             let changes = stored_changes(workshop, layer)?;
             pack_changes(workshop, &layer.id, plan, changes)
         }

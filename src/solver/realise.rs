@@ -6,15 +6,17 @@
 mod base;
 mod error;
 mod lookup;
+mod remote;
 mod unpack;
 mod view;
 
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use layer::{Applied, Changes, DeferredLink, DiffError, SettleError, Unsettled};
-use oci::Digest;
+use oci::{DiffId, Digest};
 use rootfs::{OwnerTable, Root, RootPath};
 use runtime::{KernelFeatures, OverlayOptions};
 use store::{
@@ -56,6 +58,7 @@ fn directories(
     let is_base = |layer: &&Arc<StackLayer>| matches!(layer.held, Held::Base(_));
     let base: Vec<_> = stack.layers().iter().take_while(is_base).collect();
     let maker = Maker { workshop, step };
+    maker.fetch_remote(&stack.layers()[base.len()..])?;
     let mut roots = maker.base(&base)?;
     for layer in &stack.layers()[base.len()..] {
         let root = maker.layer(layer, &roots)?;
@@ -200,6 +203,7 @@ impl Maker<'_> {
                 owners::remember(self.workshop, &layer.id, &owners)?;
                 owners::inherit_top(self.workshop, active.fs(), below.last())?;
             }
+            Held::Remote(remote) => self.unpack_remote((layer, remote), &active, below)?,
             Held::Stored | Held::Base(_) => self.unpack_stored(layer, &active, below)?,
         }
         let meta = SnapshotMeta::of(SnapshotKind::Files);
@@ -225,14 +229,24 @@ impl Maker<'_> {
                 layer: layer.id.clone(),
                 source,
             })?;
+        self.unpack_blob((layer, &blob.diff_id), Box::new(reader), (active, below))
+    }
+
+    /// Unpacks a blob as the directory of a layer.
+    fn unpack_blob(
+        &self,
+        (layer, diff_id): (&StackLayer, &DiffId),
+        reader: Box<dyn Read + Send>,
+        (active, below): (&ActiveSnapshot, &[Arc<Root>]),
+    ) -> Result<(), RealiseError> {
         let name = layer.id.as_str();
-        let target = (&blob.diff_id, active.fs());
+        let target = (diff_id, active.fs());
         let Applied {
             unsettled,
             mut owners,
             root_is_set,
             ..
-        } = unpack(self.workshop, name, Box::new(reader), target)?;
+        } = unpack(self.workshop, name, reader, target)?;
         if !unsettled.is_empty() {
             self.settle(name, active.fs(), (&unsettled, &mut owners), below)?;
         }

@@ -1,7 +1,7 @@
 //! What a build leads to: a stack of change sets for each platform.
 //!
 //! A result is not a snapshot and a layer is not an upper directory: a [`Stack`] is an ordered list of
-//! change sets, each *held* in one of three ways. A directory is made of one when a command or a look-up
+//! change sets, each *held* in one of four ways. A directory is made of one when a command or a look-up
 //! needs it ([`crate::realise`]), a blob when it is exported.
 
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use oci::{DiffId, Digest, Platform, Timestamp};
 use store::SnapshotId;
 
 use crate::context::LocalDirectory;
+use crate::import::RemoteLayer;
 use crate::remote::FetchedFile;
 
 /// A layer of a base image, as its manifest and configuration describe it.
@@ -37,6 +38,8 @@ pub enum Held {
     Base(BaseLayer),
     /// As what an earlier or this build left under the layer's name: a directory, or a packed blob.
     Stored,
+    /// As a blob of a cache elsewhere, maybe not fetched.
+    Remote(RemoteLayer),
     /// As the list of the files that a copy copies, in memory.
     Recipe(Arc<ChangeSet>),
 }

@@ -4,6 +4,8 @@
 //! and send back a report; they share no state with it. Commands have `--jobs` slots; everything else
 //! (look-ups, digests, copies) has its own bound, so that a slot never waits for a look-up.
 
+mod keyed;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -21,6 +23,8 @@ use crate::result::{Output, Stack, StackLayer};
 use crate::state::{Action, Machine, Phase, Verdict};
 use crate::worker::{self, Answer, Order};
 
+pub use keyed::{KeyedLayer, Solved};
+
 /// Carries out a job; returns the file systems of its targets, in order.
 ///
 /// # Errors
@@ -28,6 +32,15 @@ use crate::worker::{self, Answer, Order};
 /// Fails when a step fails or the job is cancelled: the first failure, with its vertex. Steps that
 /// were running are waited for, or end with the cancellation. Whatever comes of it, what was made is kept.
 pub fn solve(job: &Job, workshop: &Workshop) -> Result<Vec<Stack>, SolveError> {
+    solve_keyed(job, workshop).map(|solved| solved.stacks)
+}
+
+/// Carries out a job; returns the file systems of its targets, and what keys led to, as far as the job asks for that.
+///
+/// # Errors
+///
+/// As [`solve`].
+pub fn solve_keyed(job: &Job, workshop: &Workshop) -> Result<Solved, SolveError> {
     let (sender, inbox) = channel();
     let solved =
         std::thread::scope(|scope| Scheduler::new(job, workshop).run(scope, &sender, &inbox));
@@ -107,7 +120,7 @@ impl<'job> Scheduler<'job> {
         scope: &'scope Scope<'scope, 'job>,
         sender: &Sender<Report>,
         inbox: &Receiver<Report>,
-    ) -> Result<Vec<Stack>, SolveError> {
+    ) -> Result<Solved, SolveError> {
         let targets: Vec<_> = self
             .job
             .targets
@@ -311,7 +324,7 @@ impl<'job> Scheduler<'job> {
         Verdict::Failed
     }
 
-    fn finish(self) -> Result<Vec<Stack>, SolveError> {
+    fn finish(self) -> Result<Solved, SolveError> {
         if let Some(failure) = self.failure {
             return Err(failure);
         }
@@ -337,7 +350,10 @@ impl<'job> Scheduler<'job> {
                     }
                 },
             });
-        stacks.collect()
+        Ok(Solved {
+            stacks: stacks.collect::<Result<_, _>>()?,
+            keyed: self.keyed()?,
+        })
     }
 
     fn events(&self) -> &Events {

@@ -337,6 +337,16 @@ impl<'a> Machine<'a> {
         self.reuse == Reuse::Yes && !self.definition.is_renewed(id)
     }
 
+    /// Returns the key that the definition of a copy, or of a command with mounts, gives without the content that it
+    /// takes; none where there is no such key, or it is not known.
+    pub fn definition_of(&self, id: VertexId) -> Option<CacheKey> {
+        let map = CacheMap::of(self.definition.vertex(id))?;
+        let inputs = self.key_inputs(id);
+        let is_known = map.inputs.contains(&InputKey::KeyThenContent)
+            && inputs.len() == self.definition.vertex(id).inputs.len();
+        is_known.then(|| map.key(&inputs))
+    }
+
     /// Returns the keys that the inputs give, as far as they have them.
     pub fn key_inputs(&self, id: VertexId) -> Vec<KeyInput> {
         let inputs = self.definition.vertex(id).inputs.iter();

@@ -2,6 +2,7 @@
 //! [`LayoutTarget`].
 
 mod name;
+mod prune;
 mod write;
 
 use std::io::Read;

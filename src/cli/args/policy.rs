@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::CacheArguments;
+
 /// The arguments of `build` about sources and earlier results.
 #[derive(Debug, Clone, Default, Args)]
 pub struct PolicyArguments {
@@ -16,6 +18,9 @@ pub struct PolicyArguments {
     /// Rules about sources, as JSON [env: `EXPERIMENTAL_BUILDKIT_SOURCE_POLICY`]
     #[arg(long, value_name = "FILE")]
     pub source_policy_file: Option<PathBuf>,
+    /// Where results are found and left, beside the store.
+    #[command(flatten)]
+    pub cache: CacheArguments,
     /// What buildx takes, and what changes nothing here or is refused.
     #[command(flatten)]
     pub buildx: BuildxArguments,
@@ -36,12 +41,6 @@ pub struct BuildxArguments {
     /// Attestations; only disabled ones are supported
     #[arg(long, value_name = "VALUE", hide = true)]
     pub attest: Vec<String>,
-    /// Not supported yet
-    #[arg(long, value_name = "VALUE", hide = true)]
-    pub cache_from: Vec<String>,
-    /// Not supported yet
-    #[arg(long, value_name = "VALUE", hide = true)]
-    pub cache_to: Vec<String>,
     /// Not supported: `--source-policy-file` takes rules as JSON
     #[arg(long, value_name = "VALUE", hide = true)]
     pub policy: Vec<String>,

@@ -1,6 +1,7 @@
 //! `careen build`: Dockerfile → graph → file systems → output.
 
 mod bases;
+mod caches;
 mod limits;
 mod policy;
 mod result;
@@ -23,7 +24,8 @@ use oci::{Clock, ImageConfig, Platform};
 use solver::ops::exec::Secrets;
 use solver::state::Reuse;
 use solver::{
-    BuildResult, HistoryStep, Job, JobOptions, PlatformResult, SolveError, Stack, Workshop, solve,
+    BuildResult, HistoryStep, Imports, Job, JobOptions, KeyedLayers, PlatformResult, SolveError,
+    Solved, Stack, Workshop, solve_keyed,
 };
 
 use super::said::Said;
@@ -46,6 +48,7 @@ mod remote;
 mod source;
 
 pub(super) use bases::{resolve_bases, resolve_requests};
+use caches::{Caches, Failure};
 use context::Contexts;
 use epoch::EpochFailure;
 use source::Dockerfile;
@@ -93,17 +96,24 @@ pub(crate) fn run(
         (Err(_), Some(reason)) => Err(failure::interrupted(reason)),
         (Err(report), None) => Err(report),
         (Ok(Told::Answer(answer)), _) => answer.tell(),
-        (Ok(Told::Exported(exported)), _) => {
+        (Ok(Told::Exported(Built { exported, cache })), _) => {
             result::tell(&exported, &options.result)?;
-            Ok(exit::DONE)
+            cache.map(|()| exit::DONE)
         }
     }
 }
 
 /// What there is to tell when the display has ended.
 enum Told {
-    Exported(Vec<Exported>),
+    Exported(Built),
     Answer(call::Answer),
+}
+
+/// A build whose outputs are written.
+struct Built {
+    exported: Vec<Exported>,
+    /// What became of the caches that it was to leave.
+    cache: Result<(), Box<Report>>,
 }
 
 /// A Dockerfile with what it is planned with.
@@ -156,7 +166,7 @@ fn build(
     options: &BuildOptions,
     env: &Environment,
     workshop: &mut Workshop,
-) -> Result<Vec<Exported>, Box<Report>> {
+) -> Result<Built, Box<Report>> {
     let Prepared {
         source,
         parsed,
@@ -176,6 +186,8 @@ fn build(
             platforms::shared(known, &plan_options, workshop, (&source, &parsed))?;
     }
     let platforms = plan_options.target_platforms.clone();
+    let caches = Caches::new(&options.cache, &platforms, (&wanted, workshop));
+    caches.add_pack_plans(&mut workshop.pack);
     let mut said = Said::new(&source, options.progress);
     let plan = StagePlan::new(&parsed, plan_options);
     let mut plan = plan.map_err(|faults| said.refuse(&faults))?;
@@ -195,16 +207,64 @@ fn build(
     let mut job = Job {
         options: JobOptions {
             directories: contexts.directories(&definition, workshop)?,
+            imports: caches.imports.clone(),
+            keyed: caches.keyed(),
             ..job_options(options, &plan, (secrets, agents))
         },
         definition,
         targets: roots.chain(kept.roots()).collect(),
     };
-    let solved = solve_with_layers(&mut job, &wanted, workshop);
-    let mut stacks = solved.map_err(|error| failure::of_solve(error, &job, &source, options))?;
-    kept.export(stacks.split_off(targets.len()), workshop)?;
-    let result = result_of(targets, stacks);
-    result::export(&result, &wanted, workshop)
+    let attempt = Attempt {
+        wanted: &wanted,
+        caches: &caches,
+        targets: &targets,
+        kept: &kept,
+    };
+    loop {
+        let report = |error, job: &Job| failure::of_solve(error, job, &source, options);
+        match attempt.run(&mut job, workshop, &report) {
+            Ok(built) => return Ok(built),
+            Err(Failure::Build(report)) => return Err(report),
+            // It is not taken again, so that there is an end to it.
+            Err(Failure::Import(why)) => workshop.events.warn(format!("{why}; it is made again")),
+        }
+    }
+}
+
+/// What a job is carried out for.
+struct Attempt<'a> {
+    wanted: &'a ResultOptions,
+    caches: &'a Caches,
+    targets: &'a [Target],
+    kept: &'a KeptStages,
+}
+
+impl Attempt<'_> {
+    /// Carries the job out, and writes its result.
+    fn run(
+        &self,
+        job: &mut Job,
+        workshop: &Workshop,
+        report: &dyn Fn(SolveError, &Job) -> Box<Report>,
+    ) -> Result<Built, Failure> {
+        let solved = solve_with_layers(job, self.wanted, workshop);
+        let solved =
+            solved.map_err(|error| Failure::of(error, workshop, |error| report(error, job)));
+        let Solved { mut stacks, keyed } = solved?;
+        let kept = stacks.split_off(self.targets.len());
+        self.kept.export(kept, workshop)?;
+        let mut result = result_of(self.targets, stacks);
+        self.caches.put_inline(&mut result, &keyed);
+        let exported = result::export(&result, self.wanted, workshop)?;
+        let cache = match self.caches.export(&result, &keyed, workshop) {
+            Ok(()) => Ok(()),
+            Err(error) => match Failure::of(error, workshop, |error| failure::of_cache(&error)) {
+                Failure::Build(report) => Err(report),
+                import @ Failure::Import(_) => return Err(import),
+            },
+        };
+        Ok(Built { exported, cache })
+    }
 }
 
 /// Carries the job out, and packs the layers of its results meanwhile.
@@ -212,10 +272,10 @@ fn solve_with_layers(
     job: &mut Job,
     wanted: &ResultOptions,
     workshop: &Workshop,
-) -> Result<Vec<Stack>, SolveError> {
+) -> Result<Solved, SolveError> {
     let early = EarlyLayers::start(&wanted.outputs, workshop);
     job.options.layers = early.as_ref().map(EarlyLayers::sender);
-    let solved = solve(job, workshop);
+    let solved = solve_keyed(job, workshop);
     job.options.layers = None;
     match (early, &solved) {
         (Some(early), Ok(_)) => early.finish(),
@@ -298,13 +358,22 @@ fn job_options(
         untracked_env: plan.untracked_env(),
         // What a step does not say has the machine's network: it is the one that needs no rights.
         network: runtime::NetworkMode::Host,
+        keyed: KeyedLayers::None,
+        imports: Imports::default(),
         layers: None,
     }
 }
 
-fn result_of(targets: Vec<Target>, stacks: Vec<Stack>) -> BuildResult {
-    let platforms = targets.into_iter().zip(stacks).map(|(target, stack)| {
-        platform_result((target.platform, target.config, target.history), stack)
+fn result_of(targets: &[Target], stacks: Vec<Stack>) -> BuildResult {
+    let platforms = targets.iter().zip(stacks).map(|(target, stack)| {
+        let Target {
+            platform,
+            config,
+            history,
+            ..
+        } = target;
+        let known = (platform.clone(), config.clone(), history.clone());
+        platform_result(known, stack)
     });
     BuildResult {
         platforms: platforms.collect(),
@@ -312,9 +381,10 @@ fn result_of(targets: Vec<Target>, stacks: Vec<Stack>) -> BuildResult {
 }
 
 fn platform_result(
-    (platform, config, history): (Platform, ImageConfig, Vec<dockerfile::lower::HistoryStep>),
+    (platform, mut config, history): (Platform, ImageConfig, Vec<dockerfile::lower::HistoryStep>),
     stack: Stack,
 ) -> PlatformResult {
+    remotecache::inline::remove(&mut config);
     let step = |step: dockerfile::lower::HistoryStep| HistoryStep {
         created_by: step.created_by,
         comment: step.comment.to_owned(),

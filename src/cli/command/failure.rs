@@ -1,5 +1,6 @@
 //! What went wrong → what the user is told: kind, place, notes and help, which only the command knows.
 
+mod cache;
 mod mount;
 pub(crate) mod registry;
 pub(crate) mod remote;
@@ -20,6 +21,7 @@ use solver::{Job, SolveError, StepError};
 
 use crate::options::{BuildOptions, DockerfileSource};
 use crate::report::{Kind, Place, Report};
+pub(crate) use cache::{chain, of_cache};
 
 /// A file of the user's that cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -61,6 +61,8 @@ fn job(definition: Definition, target: VertexId) -> Job {
             volumes: Vec::new(),
             untracked_env: Vec::new(),
             network: runtime::NetworkMode::None,
+            keyed: solver::KeyedLayers::None,
+            imports: solver::Imports::default(),
             layers: None,
         },
     }

@@ -36,14 +36,6 @@ pub enum PolicyUsageError {
         /// The text.
         text: String,
     },
-    /// A cache elsewhere is asked for.
-    #[error("`{flag} {text}` is not supported yet: what was built before is found in the store")]
-    CacheElsewhere {
-        /// The flag.
-        flag: &'static str,
-        /// The text.
-        text: String,
-    },
     /// A policy in another language is given.
     #[error("`--policy {text}` is not supported: `--source-policy-file` takes rules as JSON")]
     Rego {
@@ -152,15 +144,6 @@ fn refuse_unsupported(buildx: &BuildxArguments) -> Result<(), PolicyUsageError> 
     }
     if let Some(text) = buildx.attest.iter().find(|text| !is_disabled(text)) {
         return Err(attestation("--attest", text));
-    }
-    let caches = [
-        ("--cache-from", &buildx.cache_from),
-        ("--cache-to", &buildx.cache_to),
-    ];
-    for (flag, texts) in caches {
-        if let Some(text) = texts.first().cloned() {
-            return Err(PolicyUsageError::CacheElsewhere { flag, text });
-        }
     }
     match buildx.policy.first().cloned() {
         Some(text) => Err(PolicyUsageError::Rego { text }),
@@ -283,12 +266,6 @@ mod tests {
 
     #[test]
     fn what_is_not_supported_is_refused_by_name() {
-        let refused = with(BuildxArguments {
-            cache_to: vec!["type=inline".to_owned()],
-            ..BuildxArguments::default()
-        });
-        let expected = "`--cache-to type=inline` is not supported yet: what was built before is found in the store";
-        assert_eq!(refused, Err(expected.to_owned()));
         let refused = with(BuildxArguments {
             policy: vec!["filename=x.rego".to_owned()],
             ..BuildxArguments::default()

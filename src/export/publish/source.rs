@@ -165,8 +165,10 @@ impl Source for BuiltLayer<'_> {
 
 /// Returns the repository that has a base's layer: another one of the same registry may take it from there.
 fn repository_of(place: &LayerPlace) -> Option<Reference> {
-    let LayerPlace::Base(base) = place else {
-        return None;
+    let base = match place {
+        LayerPlace::Packed => return None,
+        LayerPlace::Remote(remote) => return remote.repository(),
+        LayerPlace::Base(base) => base,
     };
     match &base.image.origin {
         ImageOrigin::Registry { repository } => Some(repository.clone()),
@@ -187,8 +189,10 @@ fn open_layer(
     layer: &LayerFile,
     from: u64,
 ) -> Result<Box<dyn Read + Send>, PlaceError> {
-    if let LayerPlace::Base(base) = &layer.place {
-        base::bring(workshop, base, None)?;
+    match &layer.place {
+        LayerPlace::Packed => {}
+        LayerPlace::Base(base) => base::bring(workshop, base, None)?,
+        LayerPlace::Remote(remote) => remote.bring(workshop, None)?,
     }
     let mut blob = open_blob(workshop, digest, layer)?;
     // What is passed over is read: the reader verifies the whole.

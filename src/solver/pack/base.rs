@@ -3,9 +3,9 @@
 use std::io::{Read, Write};
 
 use layer::Packed;
-use oci::{Digest, MediaType};
+use oci::Digest;
 
-use super::{BaseLayers, LayerBlob, PACK_FORMAT, PackLayerError, PackPlan, find_blob, telling};
+use super::{LayerBlob, PACK_FORMAT, PackLayerError, PackPlan, find_blob, telling};
 use crate::base::open_layer;
 use crate::cancel::Cancellable;
 use crate::event::StepId;
@@ -19,8 +19,7 @@ pub(super) fn pack(
     layer: &BaseLayer,
     plan: &PackPlan,
 ) -> Result<LayerBlob, PackLayerError> {
-    let compression = MediaType::parse(&layer.media_type).layer_compression();
-    if plan.base == BaseLayers::AsTheyAre || compression == Some(plan.compression.kind()) {
+    if plan.takes(&layer.media_type) {
         return Ok(LayerBlob {
             diff_id: layer.diff_id.clone(),
             digest: layer.digest.clone(),
@@ -66,7 +65,7 @@ fn compress(
     })
 }
 
-fn repack<R: Read + Send>(
+pub(super) fn repack<R: Read + Send>(
     blob: R,
     plan: &PackPlan,
     out: &mut dyn Write,

@@ -192,7 +192,7 @@ impl Maker<'_> {
         }
     }
 
-    fn tell(&self, what: &str, done: bool) {
+    pub(super) fn tell(&self, what: &str, done: bool) {
         let step = self.step.clone();
         self.workshop.events.emit(Event::Progress {
             step,
@@ -223,7 +223,7 @@ fn ended(coming: &Awaited, (place, thread): Unpacking<'_>) -> Result<BaseDirecto
 fn base_of<'a>(layer: &'a &Arc<StackLayer>) -> Option<(&'a SnapshotId, &'a BaseLayer)> {
     match &layer.held {
         Held::Base(base) => Some((&layer.id, base)),
-        Held::Stored | Held::Recipe(_) => None,
+        Held::Stored | Held::Recipe(_) | Held::Remote(_) => None,
     }
 }
 

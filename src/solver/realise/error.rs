@@ -6,9 +6,10 @@ use layer::{ApplyError, PlaceError, SettleError};
 use oci::DiffId;
 use rootfs::FsError;
 use runtime::OverlayError;
-use store::{BlobError, ClaimError, NameError, SnapshotError, SnapshotId};
+use store::{BlobError, ClaimError, NameError, RecordError, SnapshotError, SnapshotId};
 
 use crate::base::BaseError;
+use crate::import::ImportError;
 use crate::owners::OwnersError;
 use crate::pack::PackLayerError;
 
@@ -18,6 +19,9 @@ pub enum RealiseError {
     /// The job was cancelled.
     #[error("cancelled")]
     Cancelled,
+    /// A layer of a cache is of no use.
+    #[error("cannot unpack a layer of a cache")]
+    Import(#[source] ImportError),
     /// The base cannot be read.
     #[error(transparent)]
     Base(#[from] BaseError),
@@ -99,6 +103,9 @@ pub enum RealiseError {
     /// The store failed.
     #[error(transparent)]
     Owners(#[from] OwnersError),
+    /// The store failed.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// The store failed.
     #[error(transparent)]
     Packed(#[from] Box<PackLayerError>),

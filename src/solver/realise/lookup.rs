@@ -194,6 +194,8 @@ impl Indexing<'_> {
         if let Held::Base(base) = &layer.held {
             names.push(independent(base)?);
             diff_id = Some(base.diff_id.clone());
+        } else if let Held::Remote(remote) = &layer.held {
+            diff_id = Some(remote.blob().diff_id.clone());
         } else if let Some(blob) = pack::find_any(self.workshop, &layer.id).map_err(Box::new)? {
             diff_id = Some(blob.diff_id);
         }
@@ -257,6 +259,10 @@ impl Indexing<'_> {
                 let content = self.workshop.store.content();
                 let reader = content.open_blob(&blob.digest, blob.size_bytes).ok()?;
                 self.index(reader, &blob.diff_id)
+            }
+            Held::Remote(remote) => {
+                let reader = remote.open(self.workshop, Some(self.step)).ok()?;
+                self.index(reader, &remote.blob().diff_id)
             }
             Held::Recipe(_) => None,
         }

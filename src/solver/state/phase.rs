@@ -102,7 +102,7 @@ impl Phase {
     }
 
     /// Returns the key, as soon as it is known.
-    pub(super) fn key(&self) -> Option<&CacheKey> {
+    pub(crate) fn key(&self) -> Option<&CacheKey> {
         match self {
             Self::Keyed { key, .. } | Self::LookingUp { key, .. } | Self::Hit { key } => Some(key),
             Self::Missed { key, .. } | Self::Running { key } | Self::Done { key } => key.as_ref(),

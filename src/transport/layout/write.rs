@@ -139,6 +139,10 @@ impl LayoutTarget {
         })
     }
 
+    pub(super) fn locked(&self) -> &Locked {
+        &self.layout
+    }
+
     /// Makes sure that a document is there as a blob.
     fn keep(&self, document: &Document) -> Result<(), LayoutError> {
         let digest = descriptor::digest_of(&document.descriptor)?;
@@ -263,7 +267,7 @@ fn replaces(new: &Descriptor, old: &Descriptor) -> bool {
 
 /// A layout that is locked by this process.
 #[derive(Debug)]
-struct Locked {
+pub(super) struct Locked {
     root: Root,
     path: PathBuf,
     _lock: File,
@@ -283,7 +287,16 @@ impl Locked {
         })
     }
 
-    fn failed(&self, source: FsError) -> LayoutError {
+    pub(super) fn root(&self) -> &Root {
+        &self.root
+    }
+
+    pub(super) fn malformed(&self, source: DocumentError) -> LayoutError {
+        let path = self.path.clone();
+        LayoutError::Index { path, source }
+    }
+
+    pub(super) fn failed(&self, source: FsError) -> LayoutError {
         let path = self.path.clone();
         LayoutError::Fs { path, source }
     }
@@ -390,7 +403,7 @@ impl Locked {
     }
 
     /// Returns what the index names; nothing where there is none yet.
-    fn entries(&self) -> Result<Vec<Descriptor>, LayoutError> {
+    pub(super) fn entries(&self) -> Result<Vec<Descriptor>, LayoutError> {
         if !self.has_file(INDEX_FILE)? {
             return Ok(Vec::new());
         }
@@ -429,7 +442,7 @@ fn temporary(digest: &Digest) -> RootPath {
 }
 
 /// Returns a path in a layout.
-fn file(path: &str) -> RootPath {
+pub(super) fn file(path: &str) -> RootPath {
     RootPath::lexical(path).expect("names of an image layout are short and have no NUL")
 }
 

@@ -8,6 +8,7 @@ use oci::{Clock, Digest, Reference, descriptor};
 use serde_json::{Map, Value};
 use solver::{BuildResult, PackPlan, Workshop};
 
+use super::caches::Failure;
 use super::stages::KeptStages;
 use crate::command::failure;
 use crate::options::ResultOptions;
@@ -54,7 +55,7 @@ pub(super) fn export(
     result: &BuildResult,
     options: &ResultOptions,
     workshop: &Workshop,
-) -> Result<Vec<Exported>, Box<Report>> {
+) -> Result<Vec<Exported>, Failure> {
     if options.outputs.is_empty() {
         workshop.events.warn(
             "no output was asked for: the result stays in the cache. `--load` keeps it in the store as an \
@@ -67,7 +68,8 @@ pub(super) fn export(
                 .warn(format!("`{flag}` changes nothing: no output is an image"));
         }
     }
-    export_all(&options.outputs, result, workshop).map_err(|error| failure::of_export(&error))
+    export_all(&options.outputs, result, workshop)
+        .map_err(|error| Failure::of(error, workshop, |error| failure::of_export(&error)))
 }
 
 /// Tells what was written. Of several images the last one counts, as for buildx.

@@ -8,10 +8,10 @@ use oci::Clock;
 use solver::event::StepId;
 use solver::{BuildResult, PackPlan, Stack, Workshop};
 
+use super::caches::Failure;
 use super::platform_result;
 use crate::command::failure;
 use crate::options::ResultOptions;
-use crate::report::Report;
 
 /// A stage with its images, one for each platform that it is for.
 #[derive(Debug)]
@@ -72,19 +72,21 @@ impl KeptStages {
     }
 
     /// Puts them into the store; `stacks` are those of [`KeptStages::roots`].
-    pub(super) fn export(self, stacks: Vec<Stack>, workshop: &Workshop) -> Result<(), Box<Report>> {
+    pub(super) fn export(&self, stacks: Vec<Stack>, workshop: &Workshop) -> Result<(), Failure> {
         let mut stacks = stacks.into_iter();
-        for kept in self.stages {
-            let images = kept.images.into_iter().zip(stacks.by_ref());
+        for kept in &self.stages {
+            let images = kept.images.iter().zip(stacks.by_ref());
             let platforms = images.map(|(image, stack)| {
-                platform_result((image.platform, image.config, image.history), stack)
+                let known = (&image.platform, &image.config, &image.history);
+                platform_result((known.0.clone(), known.1.clone(), known.2.clone()), stack)
             });
             let result = BuildResult {
                 platforms: platforms.collect(),
             };
             let id = StepId(format!("export-stage-{}", kept.name));
-            export_as(id, &output(workshop), &result, workshop)
-                .map_err(|error| failure::of_export(&error))?;
+            export_as(id, &output(workshop), &result, workshop).map_err(|error| {
+                Failure::of(error, workshop, |error| failure::of_export(&error))
+            })?;
         }
         Ok(())
     }

@@ -1,0 +1,189 @@
+//! Caches beside the store: where a build looks for results, and where it leaves its own.
+
+use std::sync::Arc;
+
+use export::OutputSpec;
+use export::output::Squash;
+use layer::Times;
+use oci::Platform;
+use remotecache::export::export;
+use remotecache::{
+    CacheExport, CacheTarget, ExportCacheError, ExportPlace, ImportPlace, Importer, Mode, inline,
+};
+use solver::event::StepId;
+use solver::{
+    BaseLayers, BuildResult, CacheBackend, ImportError, Imports, KeyedLayer, KeyedLayers, PackPlan,
+    Workshop,
+};
+
+use crate::command::failure;
+use crate::options::{
+    CacheDestination, CacheFailure, CacheOptions, CachePlace, CacheTo, ResultOptions,
+};
+use crate::report::Report;
+
+/// The caches of a build.
+#[derive(Debug)]
+pub(super) struct Caches {
+    pub(super) imports: Imports,
+    exports: Vec<(CacheExport, CacheFailure)>,
+    /// What happens to the times of files, if a cache goes into the image.
+    inline: Option<Times>,
+}
+
+impl Caches {
+    /// Makes them, for a build for these platforms; nobody is asked yet.
+    pub(super) fn new(
+        options: &CacheOptions,
+        platforms: &[Platform],
+        (wanted, workshop): (&ResultOptions, &Workshop),
+    ) -> Self {
+        let from = options.from.iter().map(|place| {
+            let importer = Importer::new(import_place(place), platforms.to_vec());
+            Arc::new(importer) as Arc<dyn CacheBackend>
+        });
+        let image = wanted.outputs.iter().find_map(OutputSpec::pack_plan);
+        let exports = options.to.iter().filter_map(|to| match to {
+            CacheDestination::Place(to) => Some((cache_export(to, image), to.failure)),
+            CacheDestination::Inline => None,
+        });
+        let is_inline = options
+            .to
+            .iter()
+            .any(|to| matches!(to, CacheDestination::Inline));
+        Self {
+            imports: Imports::new(from.collect()),
+            exports: exports.collect(),
+            inline: is_inline.then(|| inline_times(wanted, workshop)).flatten(),
+        }
+    }
+
+    /// Returns of which vertices the solver is to tell what their keys led to.
+    pub(super) fn keyed(&self) -> KeyedLayers {
+        let modes = self.exports.iter().map(|(export, _)| match export.mode {
+            Mode::Min => KeyedLayers::OfResults,
+            Mode::Max => KeyedLayers::All,
+        });
+        let inline = self.inline.map(|_| KeyedLayers::OfResults);
+        modes.chain(inline).max().unwrap_or_default()
+    }
+
+    /// Adds the ways in which layers are packed for caches.
+    pub(super) fn add_pack_plans(&self, plans: &mut Vec<PackPlan>) {
+        for (export, _) in &self.exports {
+            if !plans.contains(&export.plan) {
+                plans.push(export.plan);
+            }
+        }
+    }
+
+    /// Puts what keys led to into the images, if that is asked for.
+    pub(super) fn put_inline(&self, result: &mut BuildResult, keyed: &[Vec<KeyedLayer>]) {
+        let Some(times) = self.inline else { return };
+        for (platform, keyed) in result.platforms.iter_mut().zip(keyed) {
+            inline::put(platform, keyed, times);
+        }
+    }
+
+    /// Writes what the build led to to the places that are asked for.
+    pub(super) fn export(
+        &self,
+        result: &BuildResult,
+        keyed: &[Vec<KeyedLayer>],
+        workshop: &Workshop,
+    ) -> Result<(), ExportCacheError> {
+        let targets = result.platforms.iter().zip(keyed);
+        let targets = targets.map(|(result, keyed)| CacheTarget {
+            platform: &result.platform,
+            stack: &result.stack,
+            keyed,
+        });
+        let targets: Vec<_> = targets.collect();
+        for (number, (cache, failure)) in self.exports.iter().enumerate() {
+            let step = StepId(format!("export-cache-{number}"));
+            let exported = export(cache, &targets, workshop, &step);
+            match (exported, failure) {
+                (Err(error), CacheFailure::IsIgnored) if ImportError::behind(&error).is_none() => {
+                    workshop.events.warn(failure::chain(&error));
+                }
+                (exported, _) => exported?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns how the files of the images with a cache in them are packed; none, with a warning, where they cannot have
+/// one.
+fn inline_times(wanted: &ResultOptions, workshop: &Workshop) -> Option<Times> {
+    let mut images = wanted.outputs.iter().filter_map(OutputSpec::image);
+    let Some(first) = images.next() else {
+        let text = "`--cache-to type=inline` changes nothing: no output is an image";
+        workshop.events.warn(text);
+        return None;
+    };
+    let plan = first.pack_plan();
+    if first.squash != Squash::None || images.any(|image| image.squash != Squash::None) {
+        let text = "`--cache-to type=inline` changes nothing: layers that became one are no step's";
+        workshop.events.warn(text);
+        return None;
+    }
+    Some(plan.times)
+}
+
+fn import_place(place: &CachePlace) -> Box<dyn ImportPlace> {
+    match place {
+        CachePlace::Registry(cache) => Box::new(cache.clone()),
+        CachePlace::Local(cache) => Box::new(cache.clone()),
+    }
+}
+
+fn export_place(place: &CachePlace) -> Box<dyn ExportPlace> {
+    match place {
+        CachePlace::Registry(cache) => Box::new(cache.clone()),
+        CachePlace::Local(cache) => Box::new(cache.clone()),
+    }
+}
+
+/// Makes an export. Layers are packed as the image's are, unless something else is asked for: then they are the same
+/// blobs.
+fn cache_export(to: &CacheTo, image: Option<PackPlan>) -> CacheExport {
+    let image = image.unwrap_or(PackPlan {
+        compression: layer::Compression::default(),
+        times: Times::Kept,
+        base: BaseLayers::AsTheyAre,
+    });
+    CacheExport {
+        place: export_place(&to.place),
+        mode: to.mode,
+        earlier: to.earlier,
+        plan: PackPlan {
+            compression: to.compression.unwrap_or(image.compression),
+            times: image.times,
+            base: to.compressed,
+        },
+    }
+}
+
+/// Why an attempt to build did not come to its end.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// A layer of a cache is of no use: the text says which and why. The next attempt does not take it.
+    Import(String),
+    /// Something else.
+    Build(Box<Report>),
+}
+
+impl Failure {
+    /// Tells which it is.
+    pub(super) fn of<E: std::error::Error + 'static>(
+        error: E,
+        workshop: &Workshop,
+        report: impl FnOnce(E) -> Box<Report>,
+    ) -> Self {
+        match ImportError::behind(&error) {
+            Some(import) if !workshop.cancel.is_cancelled() => Self::Import(failure::chain(import)),
+            _ => Self::Build(report(error)),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! A cache that cannot be written.
+
+use std::error::Error;
+
+use remotecache::ExportCacheError;
+
+use super::registry;
+use crate::report::{Kind, Report};
+
+/// Reports a cache that cannot be written. The outputs of the build are.
+pub(crate) fn of_cache(error: &ExportCacheError) -> Box<Report> {
+    let mut report = Report::new(Kind::User, error);
+    registry::explain(&mut report, error);
+    let note = "the outputs of the build are written; `ignore-error=true` makes this a warning";
+    report.notes.push(note.to_owned());
+    Box::new(report)
+}
+
+/// Returns an error with its causes, on one line.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let Report { title, causes, .. } = Report::new(Kind::User, error);
+    let all: Vec<_> = std::iter::once(title).chain(causes).collect();
+    all.join(": ")
+}

@@ -1,0 +1,148 @@
+//! Caches in OCI image layouts: `type=local`.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use oci::{Descriptor, Platform};
+use solver::Workshop;
+use store::{ForeignError, LayoutSelector};
+use transport::layout::LayoutSourceError;
+use transport::{
+    Additions, LayoutSource, LayoutTag, LayoutTarget, PlaceError, Source, Stop, Tag as _,
+    Target as _, Transferred, appended_to,
+};
+
+use super::documents;
+use super::ours::{CacheTag, read_earlier};
+use super::registry::stop_of;
+use crate::config::{CacheConfig, CacheLayer};
+use crate::place::{CacheEntry, ExportPlace, ExportSession, ImportPlace, ReadError};
+
+/// A name in a layout.
+#[derive(Debug, Clone)]
+pub struct LocalCache {
+    /// The directory.
+    pub path: PathBuf,
+    /// The name in it.
+    pub selector: LayoutSelector,
+    /// What becomes of blobs that no name leads to, when it is written.
+    pub unnamed: Unnamed,
+}
+
+/// What becomes of blobs that no name leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unnamed {
+    /// They stay.
+    #[default]
+    Kept,
+    /// They are removed.
+    Removed,
+}
+
+impl LocalCache {
+    fn open_source(&self) -> Result<Option<LayoutSource>, ReadError> {
+        match LayoutSource::open(&self.path, &self.selector) {
+            Ok(source) => Ok(Some(source)),
+            Err(LayoutSourceError::Layout(error)) if is_nothing(&error) => Ok(None),
+            Err(error) => Err(ReadError::Unreadable(error.into())),
+        }
+    }
+}
+
+fn is_nothing(error: &ForeignError) -> bool {
+    match error {
+        ForeignError::Open { source, .. } => source.is_not_found(),
+        ForeignError::NoSuchImage { .. } => true,
+        _ => false,
+    }
+}
+
+impl ImportPlace for LocalCache {
+    fn shown(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn read(
+        &self,
+        _workshop: &Workshop,
+        platforms: &[Platform],
+    ) -> Result<Option<Vec<CacheConfig>>, ReadError> {
+        let Some(source) = self.open_source()? else {
+            return Ok(None);
+        };
+        let root = source.root().map_err(ReadError::Unreadable)?;
+        documents::read(&source, &root, platforms).map(Some)
+    }
+
+    fn open(
+        &self,
+        _workshop: &Workshop,
+        layer: &CacheLayer,
+    ) -> Result<Box<dyn Read + Send>, PlaceError> {
+        let source = LayoutSource::open(&self.path, &self.selector)?;
+        source.blob(&layer.descriptor(), 0)
+    }
+}
+
+impl ExportPlace for LocalCache {
+    fn shown(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn kind(&self) -> &'static str {
+        "client directory"
+    }
+
+    fn begin<'w>(
+        &'w self,
+        workshop: &'w Workshop,
+    ) -> Result<Box<dyn ExportSession + 'w>, PlaceError> {
+        let stop = stop_of(workshop);
+        // The layout is locked from here on: what is read below is what is written over.
+        let target = LayoutTarget::open(&self.path, &self.selector, &stop)?;
+        Ok(Box::new(LayoutSession {
+            cache: self,
+            target,
+            stop,
+        }))
+    }
+}
+
+/// An export to a layout, which is locked as long as this is there.
+struct LayoutSession<'w> {
+    cache: &'w LocalCache,
+    target: LayoutTarget,
+    stop: Stop,
+}
+
+impl ExportSession for LayoutSession<'_> {
+    fn read(&self, platform: &Platform) -> Result<Option<CacheConfig>, PlaceError> {
+        let tag = LayoutTag::new(&self.cache.path, &self.cache.selector, &self.stop);
+        if tag.look()?.is_none() {
+            return Ok(None);
+        }
+        let source = LayoutSource::open(&self.cache.path, &self.cache.selector)?;
+        read_earlier(&CacheTag(&tag), &source, platform)
+    }
+
+    fn put(&self, blob: &Descriptor, source: &dyn Source) -> Result<Transferred, PlaceError> {
+        self.target.put_blob(blob, source)
+    }
+
+    fn write(&self, entries: &[CacheEntry]) -> Result<(), PlaceError> {
+        let put = entries
+            .iter()
+            .map(|entry| documents::put(entry, &self.target));
+        let additions = Additions {
+            entries: put.collect::<Result<_, _>>()?,
+            ..Additions::default()
+        };
+        let tag = LayoutTag::new(&self.cache.path, &self.cache.selector, &self.stop);
+        let index = appended_to(&CacheTag(&tag), &additions)?;
+        self.target.finish(&index)?;
+        match self.cache.unnamed {
+            Unnamed::Kept => Ok(()),
+            Unnamed::Removed => Ok(self.target.remove_unnamed().map(drop)?),
+        }
+    }
+}

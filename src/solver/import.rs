@@ -1,0 +1,390 @@
+//! Results of builds that were made elsewhere: asked for when the store has none, and fetched when they are needed.
+//!
+//! A [`CacheBackend`] is a place that knows results. [`Imports`] asks a job's places in their order, the first time
+//! when something is missing in the store: a build that finds everything there asks nobody. What is found is a layer
+//! that is held as a blob elsewhere ([`RemoteLayer`]); its bytes are fetched when a command or a look-up needs its
+//! files, or an output its bytes.
+//!
+//! Places are not trusted further than they have to be. Blobs are verified against their digests, and unpacked ones
+//! against their diff ids. A layer is named by the key that led to it and by its diff id, never by a name that a place
+//! gives, so that it cannot take the place of another result. What turns out to be damaged, or cannot be fetched, is
+//! taken no more ([`ImportError`]): whoever carries the job out begins again, and the step is run.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::fmt;
+use std::io::Read;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+
+use graph::CacheKey;
+use layer::Times;
+use oci::{Digest, MediaType, Reference, Timestamp};
+use store::{ClaimName, NameError, ObjectId, Presence, SnapshotId};
+
+use crate::cancel::Cancellable;
+use crate::error::StepError;
+use crate::event::{Event, StepId};
+use crate::job::Workshop;
+use crate::pack::{self, LayerBlob};
+use crate::result::{Held, StackLayer};
+
+/// How many layers of a place may be of no use before nothing more is taken from it.
+const FAILURES_MAX: usize = 3;
+
+/// How many layers are fetched at the same time.
+const PARALLEL: usize = 4;
+
+/// Why a place cannot give what it is asked for: its own error, whose text says what was tried and where.
+pub type BackendError = Box<dyn Error + Send + Sync>;
+
+/// A place that has results of other builds.
+pub trait CacheBackend: fmt::Debug + Send + Sync {
+    /// Returns the place as messages name it.
+    fn shown(&self) -> String;
+
+    /// Finds out what the place knows. It is called once, before the first question, maybe beside others. A place that
+    /// cannot be read, or has nothing, says so in an event, and knows nothing.
+    fn load(&self, workshop: &Workshop);
+
+    /// Returns what a key led to.
+    fn find(&self, key: &CacheKey) -> Option<ImportedLayer>;
+
+    /// Returns the content key that a definition led to.
+    fn find_alias(&self, definition: &CacheKey) -> Option<CacheKey>;
+
+    /// Opens a blob from its beginning. Who reads it verifies it.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the place does not give it.
+    fn open(
+        &self,
+        workshop: &Workshop,
+        blob: &LayerBlob,
+    ) -> Result<Box<dyn Read + Send>, BackendError>;
+
+    /// Returns the repository of a registry that has the blobs, if the place is one: another repository there can take
+    /// them from it.
+    fn repository(&self) -> Option<Reference> {
+        None
+    }
+}
+
+/// A layer that a place knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedLayer {
+    /// Its blob.
+    pub blob: LayerBlob,
+    /// What was done to the times of its files when it was packed.
+    pub times: Times,
+    /// When it was made, as images tell it.
+    pub created: Timestamp,
+    /// When it was made.
+    pub made: Timestamp,
+}
+
+/// A layer that is a blob elsewhere.
+#[derive(Debug, Clone)]
+pub struct RemoteLayer {
+    /// What it is.
+    pub layer: ImportedLayer,
+    place: Arc<Place>,
+}
+
+/// A layer of a cache is of no use.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use the layer `{digest}` of the cache `{shown}`")]
+pub struct ImportError {
+    /// The blob.
+    pub digest: Digest,
+    /// The place.
+    pub shown: String,
+    /// Why.
+    source: BackendError,
+}
+
+impl ImportError {
+    /// Returns the error of a layer of a cache that is behind another error.
+    pub fn behind<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            // What an input/output error carries is not its `source`, but what that has.
+            if let Some(carried) = error.downcast_ref().and_then(std::io::Error::get_ref) {
+                next = Some(carried);
+                continue;
+            }
+            next = error.source();
+        }
+        None
+    }
+}
+
+/// The places that a job imports from, in the order in which they are asked.
+#[derive(Debug, Clone, Default)]
+pub struct Imports {
+    places: Vec<Arc<Place>>,
+    loaded: Arc<OnceLock<()>>,
+}
+
+/// A place, with what of it turned out to be of no use.
+#[derive(Debug)]
+struct Place {
+    backend: Arc<dyn CacheBackend>,
+    /// Threads that fetch add to it while others look things up.
+    useless: Mutex<BTreeSet<Digest>>,
+}
+
+impl Place {
+    fn takes(&self, digest: &Digest) -> bool {
+        let useless = self.useless.lock().unwrap_or_else(PoisonError::into_inner);
+        useless.len() < FAILURES_MAX && !useless.contains(digest)
+    }
+
+    fn give_up(&self, digest: &Digest) {
+        let mut useless = self.useless.lock().unwrap_or_else(PoisonError::into_inner);
+        useless.insert(digest.clone());
+    }
+}
+
+impl Imports {
+    /// Makes it; nobody is asked yet.
+    pub fn new(backends: Vec<Arc<dyn CacheBackend>>) -> Self {
+        let place = |backend| {
+            Arc::new(Place {
+                backend,
+                useless: Mutex::default(),
+            })
+        };
+        Self {
+            places: backends.into_iter().map(place).collect(),
+            loaded: Arc::default(),
+        }
+    }
+
+    /// Tells whether there is nobody to ask.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Returns what a key led to elsewhere, made not before `oldest`.
+    pub(crate) fn find(
+        &self,
+        workshop: &Workshop,
+        key: &CacheKey,
+        oldest: Option<Timestamp>,
+    ) -> Result<Option<(StackLayer, Timestamp)>, StepError> {
+        let Some(times) = wanted_times(workshop).filter(|_| !self.is_empty()) else {
+            return Ok(None);
+        };
+        self.load(workshop);
+        let counts = |layer: &ImportedLayer| {
+            layer.times == times && Some(layer.made) >= oldest && is_readable(&layer.blob)
+        };
+        let found = self.places.iter().find_map(|place| {
+            let layer = place.backend.find(key).filter(counts)?;
+            let place = Arc::clone(place);
+            place
+                .takes(&layer.blob.digest)
+                .then_some(RemoteLayer { layer, place })
+        });
+        let Some(remote) = found else { return Ok(None) };
+        let blob = ObjectId::Blob(remote.layer.blob.digest.clone());
+        workshop.lease.add(&blob)?;
+        let made = remote.layer.made;
+        Ok(Some((remote.into_stack_layer(key)?, made)))
+    }
+
+    /// Returns the content keys that a definition led to elsewhere.
+    pub(crate) fn find_aliases(&self, workshop: &Workshop, definition: &CacheKey) -> Vec<CacheKey> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        self.load(workshop);
+        let found = |place: &Arc<Place>| place.backend.find_alias(definition);
+        self.places.iter().filter_map(found).collect()
+    }
+
+    /// Lets every place find out what it knows, side by side, once.
+    fn load(&self, workshop: &Workshop) {
+        self.loaded.get_or_init(|| {
+            thread::scope(|scope| {
+                for place in &self.places {
+                    scope.spawn(|| place.backend.load(workshop));
+                }
+            });
+        });
+    }
+}
+
+/// Returns what happens to the times of files in all outputs of a job; none if they differ, since a layer of a cache is
+/// what it is.
+fn wanted_times(workshop: &Workshop) -> Option<Times> {
+    let mut plans = workshop.pack.iter().map(|plan| plan.times);
+    let first = plans.next().unwrap_or_default();
+    plans.all(|times| times == first).then_some(first)
+}
+
+/// Tells whether it is compressed in a way that is understood.
+fn is_readable(blob: &LayerBlob) -> bool {
+    let media_type = MediaType::parse(&blob.media_type);
+    media_type.layer_compression().is_some()
+}
+
+impl RemoteLayer {
+    /// Names the layer by what led to it and what it is. Its files may depend on those below it, which are others for
+    /// another key.
+    fn into_stack_layer(self, key: &CacheKey) -> Result<StackLayer, NameError> {
+        let ImportedLayer { blob, created, .. } = &self.layer;
+        let name = Digest::of(format!("import\0{key}\0{}", blob.diff_id).as_bytes());
+        Ok(StackLayer {
+            id: SnapshotId::from_digest("import", &name)?,
+            created: Some(*created),
+            held: Held::Remote(self),
+        })
+    }
+
+    /// Returns the blob.
+    pub fn blob(&self) -> &LayerBlob {
+        &self.layer.blob
+    }
+
+    /// Returns the repository that has the blob.
+    pub fn repository(&self) -> Option<Reference> {
+        self.place.backend.repository()
+    }
+
+    /// Says that the layer is of no use, and takes it no more. The end of the job says nothing of it.
+    pub(crate) fn useless<E: Into<BackendError>>(
+        &self,
+        workshop: &Workshop,
+        error: E,
+    ) -> ImportError {
+        let digest = self.blob().digest.clone();
+        if !workshop.cancel.is_cancelled() {
+            self.place.give_up(&digest);
+        }
+        ImportError {
+            digest,
+            shown: self.place.backend.shown(),
+            source: error.into(),
+        }
+    }
+
+    /// Makes sure that the store has the blob. A display is told under the identity of the step, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be fetched, is another one, or cannot be kept.
+    pub fn bring(&self, workshop: &Workshop, step: Option<&StepId>) -> Result<(), ImportError> {
+        let brought = self.brought(workshop, step);
+        brought.map_err(|error| self.useless(workshop, error))
+    }
+
+    fn brought(&self, workshop: &Workshop, step: Option<&StepId>) -> Result<(), BackendError> {
+        if self.is_there(workshop)? {
+            return Ok(());
+        }
+        let LayerBlob {
+            digest, size_bytes, ..
+        } = self.blob();
+        // The name that a base's layer has while it is fetched: it may be the same one.
+        let key = Digest::of(format!("fetch\0{digest}").as_bytes());
+        let cancelled = || workshop.cancel.is_cancelled();
+        let claims = workshop.store.claims();
+        let claim = claims.exclusive_or(ClaimName::Key(&key), &cancelled)?;
+        let _claim = claim.ok_or(StepError::Cancelled)?;
+        if self.is_there(workshop)? {
+            return Ok(());
+        }
+        self.tell(workshop, step, false);
+        let blob = Cancellable::new(
+            self.place.backend.open(workshop, self.blob())?,
+            &workshop.cancel,
+        );
+        let content = workshop.store.content();
+        content.copy_in(&workshop.lease, (digest, *size_bytes), blob)?;
+        self.tell(workshop, step, true);
+        Ok(())
+    }
+
+    fn is_there(&self, workshop: &Workshop) -> Result<bool, BackendError> {
+        let blob = ObjectId::Blob(self.blob().digest.clone());
+        Ok(workshop.lease.hold(&blob)? == Presence::Present)
+    }
+
+    fn tell(&self, workshop: &Workshop, step: Option<&StepId>, done: bool) {
+        let Some(step) = step else { return };
+        workshop.events.emit(Event::Progress {
+            step: step.clone(),
+            what: format!("fetching {}", self.blob().digest),
+            done,
+        });
+    }
+
+    /// Opens the blob, which is fetched first; what is read is verified.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be fetched, is another one, or cannot be kept.
+    pub fn open(
+        &self,
+        workshop: &Workshop,
+        step: Option<&StepId>,
+    ) -> Result<Box<dyn Read + Send>, ImportError> {
+        self.bring(workshop, step)?;
+        let LayerBlob {
+            digest, size_bytes, ..
+        } = self.blob();
+        let content = workshop.store.content();
+        let opened = store::BlobSource::open_blob(content, digest, *size_bytes);
+        match opened {
+            Ok(blob) => Ok(Box::new(blob)),
+            Err(error) => Err(self.useless(workshop, error)),
+        }
+    }
+}
+
+/// Makes sure that the store has the blobs of layers, several at a time.
+pub(crate) fn bring_all(
+    workshop: &Workshop,
+    step: &StepId,
+    layers: &[&StackLayer],
+) -> Result<(), ImportError> {
+    for some in layers.chunks(PARALLEL) {
+        thread::scope(|scope| {
+            let fetch = |layer: &&StackLayer| match &layer.held {
+                Held::Remote(remote) => remote.bring(workshop, Some(step)),
+                Held::Base(_) | Held::Stored | Held::Recipe(_) => Ok(()),
+            };
+            let fetching: Vec<_> = some
+                .iter()
+                .map(|layer| scope.spawn(move || fetch(layer)))
+                .collect();
+            fetching
+                .into_iter()
+                .try_for_each(|thread| match thread.join() {
+                    Ok(brought) => brought,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                })
+        })?;
+    }
+    Ok(())
+}
+
+/// Remembers that a layer whose blob the store has is packed in those ways of the job that the blob has.
+pub(crate) fn remember_packed(
+    workshop: &Workshop,
+    id: &SnapshotId,
+    remote: &RemoteLayer,
+) -> Result<(), store::RecordError> {
+    for plan in &workshop.pack {
+        if remote.layer.times == plan.times && plan.takes(&remote.blob().media_type) {
+            pack::remember_packed(workshop, id, plan, remote.blob())?;
+        }
+    }
+    Ok(())
+}
