@@ -188,15 +188,28 @@ impl Client {
         let Some(pause) = attempts.next(policy, asked_for) else {
             return Ok(false);
         };
+        self.wait_for(pause, why)?;
+        Ok(true)
+    }
+
+    /// Waits for so long, and says why.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the job was cancelled.
+    pub fn wait_for(&self, pause: Duration, why: &dyn fmt::Display) -> Result<(), FetchError> {
         tracing::debug!(%why, ?pause, "trying again");
+        let policy = &self.shared.options.retry;
         if let Some(told) = &policy.told {
             told(why, pause);
         }
         match &policy.wait {
-            Some(wait) => wait(pause),
-            None => self.wait(pause)?,
+            Some(wait) => {
+                wait(pause);
+                Ok(())
+            }
+            None => self.wait(pause),
         }
-        Ok(true)
     }
 
     fn wait(&self, pause: Duration) -> Result<(), FetchError> {

@@ -230,6 +230,19 @@ impl FetchError {
         self
     }
 
+    /// Returns the error with nothing of its URLs but their origins: paths and queries of signed URLs let in whoever
+    /// knows them.
+    #[must_use]
+    pub fn at_origins(mut self) -> Self {
+        for url in self.urls_mut() {
+            *url = url.origin_url();
+        }
+        if let Self::Redirect { location, .. } = &mut self {
+            location.clear();
+        }
+        self
+    }
+
     fn urls_mut(&mut self) -> Vec<&mut Url> {
         match self {
             Self::Host { url }

@@ -15,6 +15,8 @@
 //! Nothing here reads the environment: proxies and certificates are handed in ([`ClientOptions`]).
 #![forbid(unsafe_code)]
 
+mod answer;
+mod base64;
 mod client;
 mod date;
 mod download;
@@ -34,6 +36,8 @@ mod url;
 #[cfg(test)]
 mod tests;
 
+pub use answer::shown;
+pub use base64::unbase64;
 pub use client::{Certificates, Client, ClientOptions};
 pub use date::parse_http_date;
 pub use download::{Downloaded, Sink};

@@ -226,6 +226,17 @@ impl Url {
         }
     }
 
+    /// Returns the URL of the root of its origin, without user and password.
+    #[must_use]
+    pub fn origin_url(&self) -> Self {
+        Self {
+            userinfo: None,
+            path: "/".to_owned(),
+            query: None,
+            ..self.clone()
+        }
+    }
+
     /// Returns the path, percent-encoded; it begins with `/`.
     pub fn path(&self) -> &str {
         &self.path

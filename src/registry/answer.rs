@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-use fetch::Response;
+use fetch::{FetchError, Response};
 use serde::Deserialize;
 
 use crate::error::{ErrorMessage, Failure, Refusal};
@@ -38,19 +38,12 @@ pub(crate) fn read_all(
     what: &'static str,
     limit_bytes: u64,
 ) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let read = response
-        .by_ref()
-        .take(limit_bytes + 1)
-        .read_to_end(&mut bytes);
-    if let Err(error) = read {
-        let failure = response.broken(bytes.len() as u64, error);
-        return Err(failure.without_queries().into());
-    }
-    if bytes.len() as u64 > limit_bytes {
-        return Err(Failure::TooLarge { what, limit_bytes });
-    }
-    Ok(bytes)
+    response
+        .read_whole(limit_bytes)
+        .map_err(|error| match error {
+            FetchError::TooLarge { limit_bytes, .. } => Failure::TooLarge { what, limit_bytes },
+            error => error.without_queries().into(),
+        })
 }
 
 /// Returns the error that an answer is.
@@ -80,10 +73,8 @@ pub(crate) fn refusal(response: &mut Response) -> Refusal {
 }
 
 /// Reads the rest of an answer of which only the head matters, so that its connection can be used again.
-pub(crate) fn discard(mut response: Response) {
-    let mut rest = response.by_ref().take(ERROR_MAX_BYTES);
-    // A connection that breaks here is one that is not used again.
-    drop(std::io::copy(&mut rest, &mut std::io::sink()));
+pub(crate) fn discard(response: Response) {
+    response.discard(ERROR_MAX_BYTES);
 }
 
 fn errors_in(body: &[u8]) -> Vec<ErrorMessage> {
@@ -115,12 +106,7 @@ fn errors_in(body: &[u8]) -> Vec<ErrorMessage> {
 
 /// Returns a text of a server's as a message shows it: in one line and not too long.
 pub(crate) fn shown(text: &str) -> String {
-    text.trim()
-        .escape_debug()
-        .take(MESSAGE_MAX_CHARS)
-        .collect::<String>()
-        .replace("\\\"", "\"")
-        .replace("\\'", "'")
+    fetch::shown(text, MESSAGE_MAX_CHARS)
 }
 
 /// Returns what the headers of Docker Hub and others say of the limit: `0 of 100`.

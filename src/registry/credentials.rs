@@ -28,7 +28,6 @@ use crate::config::file::{ConfigError, Owner, read};
 use crate::host::Login;
 
 mod auth_file;
-mod base64;
 mod key;
 mod server;
 mod settings;

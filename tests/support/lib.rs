@@ -7,6 +7,7 @@
 //!   the formats (`oci`), whose invariants are checked on the way.
 //! * [`HttpServer`] has files and [`GitRepository`] commits that a build fetches.
 //! * [`Registry`] is a registry that misbehaves as it is told to.
+//! * [`ActionsCache`] is the cache service that jobs of GitHub Actions have, with both of its protocols.
 //! * [`agent`] brings OpenSSH's client into a build, and runs its agent.
 //! * [`Gate`] stops a command of a build, so that no test has to wait for a time.
 //! * [`Terminal`] is one that a test types at.
@@ -19,6 +20,7 @@
     reason = "a test fails by a panic, so everything here may"
 )]
 
+pub mod actions;
 pub mod agent;
 pub mod archive;
 pub mod bench;
@@ -35,6 +37,7 @@ pub mod scan;
 pub mod tarball;
 pub mod terminal;
 
+pub use actions::ActionsCache;
 pub use archive::{Archive, Image};
 pub use bench::{Bench, Built};
 pub use gate::Gate;

@@ -7,8 +7,8 @@
 //! * [`Manners`] is how it behaves throughout: where uploads are, who may ask, whether parts of blobs are given.
 //! * `answer` is the protocol, `connection` the bytes on the wire.
 
-mod answer;
-mod connection;
+pub(crate) mod answer;
+pub(crate) mod connection;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +17,8 @@ use std::thread;
 
 use oci::Digest;
 
+use self::answer::Answer;
+use self::connection::Serve;
 use crate::http::{Asked, listen};
 
 /// What goes wrong with one request.
@@ -291,6 +293,38 @@ impl Registry {
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Serve for Registry {
+    fn fault(&self, asked: &Asked) -> Option<Fault> {
+        self.state().fault(asked)
+    }
+
+    fn answer(&self, asked: &Asked, body: Vec<u8>, fault: Option<&Fault>) -> Option<Answer> {
+        let mut state = self.state();
+        let received_bytes = body.len() as u64;
+        let answer = match fault {
+            Some(Fault::BreakRequest(_)) => {
+                answer::keep_part(&mut state, asked, &body);
+                None
+            }
+            Some(Fault::Answer(status, headers)) => Some(Answer::refusal(*status, headers)),
+            _ => {
+                if fault == Some(&Fault::ForgetUploads) {
+                    state.uploads.clear();
+                }
+                let ranges = fault != Some(&Fault::NoRange);
+                Some(answer::answer(&mut state, asked, body, ranges))
+            }
+        };
+        let answer = answer.filter(|_| fault != Some(&Fault::LoseAnswer));
+        state.seen.push(Seen {
+            asked: asked.clone(),
+            received_bytes,
+            status: answer.as_ref().map(|answer| answer.status),
+        });
+        answer
     }
 }
 

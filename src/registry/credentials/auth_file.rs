@@ -7,7 +7,6 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::TOKEN_USER;
-use super::base64::decoded;
 use super::key::{candidates, normal};
 use crate::config::file::{ConfigError, parse_json};
 use crate::host::Login;
@@ -162,7 +161,7 @@ impl Walk<'_> {
 }
 
 fn pair(auth: &str) -> Option<(String, String)> {
-    let text = String::from_utf8(decoded(auth)?).ok()?;
+    let text = String::from_utf8(fetch::unbase64(auth)?).ok()?;
     let (user, password) = text.split_once(':')?;
     // Docker fills up with NUL bytes.
     let password = password.trim_matches('\0');

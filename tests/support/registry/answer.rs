@@ -11,12 +11,12 @@ use crate::http::Asked;
 
 /// An answer.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Arc<[u8]>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Arc<[u8]>,
     /// The first byte of the body that is sent.
-    pub(super) from: usize,
+    pub(crate) from: usize,
 }
 
 /// A request, taken apart.
@@ -27,31 +27,31 @@ struct Ask<'a> {
 }
 
 impl Answer {
-    fn new(status: u16) -> Self {
+    pub(crate) fn new(status: u16) -> Self {
         Self {
             status,
             ..Self::default()
         }
     }
 
-    fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// Replaces a header.
-    pub(super) fn set_header(&mut self, name: &str, value: &str) {
+    pub(crate) fn set_header(&mut self, name: &str, value: &str) {
         self.headers
             .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         self.headers.push((name.to_owned(), value.to_owned()));
     }
 
-    fn json(status: u16, document: &Value) -> Self {
+    pub(crate) fn json(status: u16, document: &Value) -> Self {
         let answer = Self::new(status).header("Content-Type", "application/json");
         answer.with_body(document.to_string().into_bytes())
     }
 
-    fn with_body(mut self, body: Vec<u8>) -> Self {
+    pub(crate) fn with_body(mut self, body: Vec<u8>) -> Self {
         self.body = body.into();
         self
     }
@@ -65,7 +65,7 @@ impl Answer {
     }
 
     /// Makes the answer of a request that is not carried out.
-    pub(super) fn refusal(status: u16, headers: &[(String, String)]) -> Self {
+    pub(crate) fn refusal(status: u16, headers: &[(String, String)]) -> Self {
         let code = match status {
             429 => "TOOMANYREQUESTS",
             404 => "BLOB_UPLOAD_UNKNOWN",
@@ -222,9 +222,14 @@ fn give_token(state: &mut State, asked: &Asked) -> Answer {
 
 /// Returns the header of a name and a password (RFC 7617).
 pub(super) fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", base64(format!("{user}:{password}").as_bytes()))
+}
+
+/// Returns bytes as base64 with padding.
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::from("Basic ");
-    for three in format!("{user}:{password}").as_bytes().chunks(3) {
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
         let number = three
             .iter()
             .fold(0, |number, byte| number << 8 | usize::from(*byte));

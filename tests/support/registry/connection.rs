@@ -6,8 +6,8 @@ use std::io::{self, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 
-use super::answer::{self, Answer};
-use super::{Fault, Registry, Seen};
+use super::Fault;
+use super::answer::Answer;
 use crate::http::{Asked, read_head};
 
 /// How long an endless body is, in the end: a test that waits for it fails.
@@ -23,22 +23,31 @@ enum Next {
     Break,
 }
 
+/// What answers requests.
+pub(crate) trait Serve {
+    /// Decides what goes wrong with a request.
+    fn fault(&self, asked: &Asked) -> Option<Fault>;
+
+    /// Carries a request out, as far as its fault lets it; none where there is no answer.
+    fn answer(&self, asked: &Asked, body: Vec<u8>, fault: Option<&Fault>) -> Option<Answer>;
+}
+
 /// Answers the requests of a connection until one of the sides breaks it.
-pub(super) fn serve(stream: &TcpStream, registry: &Registry) -> io::Result<()> {
+pub(crate) fn serve<S: Serve>(stream: &TcpStream, server: &S) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
     while let Some(asked) = read_head(&mut reader)? {
-        let fault = registry.state().fault(&asked);
-        if serve_one(&mut reader, registry, &asked, fault.as_ref())? == Next::Break {
+        let fault = server.fault(&asked);
+        if serve_one(&mut reader, server, &asked, fault.as_ref())? == Next::Break {
             break;
         }
     }
     stream.shutdown(Shutdown::Both)
 }
 
-fn serve_one(
+fn serve_one<S: Serve>(
     reader: &mut BufReader<&TcpStream>,
-    registry: &Registry,
+    server: &S,
     asked: &Asked,
     fault: Option<&Fault>,
 ) -> io::Result<Next> {
@@ -51,30 +60,7 @@ fn serve_one(
     let mut body = Vec::new();
     (&mut *reader).take(most).read_to_end(&mut body)?;
     let stream: &TcpStream = reader.get_ref();
-    let mut state = registry.state();
-    let received_bytes = body.len() as u64;
-    let answer = match fault {
-        Some(Fault::BreakRequest(_)) => {
-            answer::keep_part(&mut state, asked, &body);
-            None
-        }
-        Some(Fault::Answer(status, headers)) => Some(Answer::refusal(*status, headers)),
-        _ => {
-            if fault == Some(&Fault::ForgetUploads) {
-                state.uploads.clear();
-            }
-            let ranges = fault != Some(&Fault::NoRange);
-            Some(answer::answer(&mut state, asked, body, ranges))
-        }
-    };
-    let answer = answer.filter(|_| fault != Some(&Fault::LoseAnswer));
-    state.seen.push(Seen {
-        asked: asked.clone(),
-        received_bytes,
-        status: answer.as_ref().map(|answer| answer.status),
-    });
-    drop(state);
-    match answer {
+    match server.answer(asked, body, fault) {
         Some(answer) => send(stream, answer, asked, fault),
         None => Ok(Next::Break),
     }

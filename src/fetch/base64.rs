@@ -1,7 +1,7 @@
-//! Base64 read back (RFC 4648, section 4), with or without its padding.
+//! Base64 (RFC 4648, section 4) read back, with or without its padding.
 
-/// Returns the bytes, or nothing if it is no base64.
-pub(super) fn decoded(text: &str) -> Option<Vec<u8>> {
+/// Returns the bytes that a text stands for; nothing if it is no base64.
+pub fn unbase64(text: &str) -> Option<Vec<u8>> {
     let digits = text.trim().trim_end_matches('=');
     let mut bytes = Vec::with_capacity(digits.len() / 4 * 3 + 2);
     for group in digits.as_bytes().chunks(4) {
@@ -46,15 +46,15 @@ mod tests {
             "foobar",
             "me:p\u{e4}ss\0\u{ff}",
         ] {
-            let encoded = fetch::base64(text.as_bytes());
-            assert_eq!(decoded(&encoded).unwrap(), text.as_bytes());
+            let encoded = crate::base64(text.as_bytes());
+            assert_eq!(unbase64(&encoded).unwrap(), text.as_bytes());
             assert_eq!(
-                decoded(encoded.trim_end_matches('=')).unwrap(),
+                unbase64(encoded.trim_end_matches('=')).unwrap(),
                 text.as_bytes()
             );
         }
         for text in ["a", "aGk*", "aGVsbG8gd", "a-b_"] {
-            assert_eq!(decoded(text), None, "{text}");
+            assert_eq!(unbase64(text), None, "{text}");
         }
     }
 }
