@@ -32,6 +32,7 @@ mod rlimit;
 mod role;
 mod seccomp;
 mod spec;
+mod starter;
 mod stubs;
 mod subtree;
 mod sys;
@@ -55,6 +56,7 @@ pub use overlay::{
 pub use protocol::{ExitStatus, InitFailure, SetupStep};
 pub use rlimit::{LimitedResource, ResourceLimit};
 pub use role::{BuilderRole, Role, SandboxRole, role};
+pub use starter::StarterError;
 pub use spec::{
     Access, Confinement, DEFAULT_HOSTNAME, DEFAULT_SHARED_MEMORY_BYTES, MountSource, MountSpec,
     NetworkMode, SandboxSpec, SandboxUser, SecretVariable, TargetKind, TerminalSize,
