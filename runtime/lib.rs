@@ -56,11 +56,11 @@ pub use overlay::{
 pub use protocol::{ExitStatus, InitFailure, SetupStep};
 pub use rlimit::{LimitedResource, ResourceLimit};
 pub use role::{BuilderRole, Role, SandboxRole, role};
-pub use starter::StarterError;
 pub use spec::{
     Access, Confinement, DEFAULT_HOSTNAME, DEFAULT_SHARED_MEMORY_BYTES, MountSource, MountSpec,
     NetworkMode, SandboxSpec, SandboxUser, SecretVariable, TargetKind, TerminalSize,
 };
+pub use starter::StarterError;
 pub use stubs::populate as populate_stubs;
 pub use subtree::{SubtreeError, subtree};
 pub use sys::CallError;

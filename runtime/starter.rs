@@ -29,7 +29,9 @@ use serde::{Deserialize, Serialize};
 use crate::channel::{Channel, ChannelError, Received};
 use crate::init;
 use crate::role::SandboxRole;
-use crate::sys::{CallError, Called as _, process, socket};
+use crate::seccomp;
+use crate::sys::security::Instruction;
+use crate::sys::{CallError, process, socket};
 use crate::userns::nested;
 
 /// What a new process is for.
@@ -83,8 +85,8 @@ pub(crate) struct Newborn<S, R> {
 impl Starter {
     /// Starts it.
     pub(crate) fn spawn() -> Result<Self, StarterError> {
-        let (channel, theirs) = Channel::pair()
-            .map_err(|error| StarterError::Talk(ChannelError::Call(error)))?;
+        let (channel, theirs) =
+            Channel::pair().map_err(|error| StarterError::Talk(ChannelError::Call(error)))?;
         let child = SandboxRole::Starter
             .command()
             .stdin(Stdio::from(theirs))
@@ -149,6 +151,8 @@ pub(crate) fn serve() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let channel = Channel::<(), NewRole>::over(socket);
+    // The same for all sandboxes: every copy has it.
+    let filter = seccomp::filter();
     loop {
         let (role, descriptors) = match channel.receive() {
             Ok(Received::Message(role, descriptors)) => (role, descriptors),
@@ -161,7 +165,10 @@ pub(crate) fn serve() -> ExitCode {
         match process::fork_for_parent() {
             Ok(ForkResult::Child) => {
                 drop(channel);
-                return be(role, control, [stdout, stderr]);
+                return match be_new(control, [stdout, stderr]) {
+                    Ok(()) => fill(role, filter),
+                    Err(_) => ExitCode::FAILURE,
+                };
             }
             Ok(ForkResult::Parent { .. }) => {}
             Err(error) => {
@@ -180,19 +187,19 @@ fn tell(control: &OwnedFd, birth: &Birth) {
 }
 
 /// Goes on as the new process: with its own standard streams, and in a group of its own.
-fn be(role: NewRole, control: OwnedFd, [stdout, stderr]: [OwnedFd; 2]) -> ExitCode {
-    let alone = setpgid(Pid::from_raw(0), Pid::from_raw(0));
-    let streams = dup2_stdin(&control)
-        .and_then(|()| dup2_stdout(&stdout))
-        .and_then(|()| dup2_stderr(&stderr));
+fn be_new(control: OwnedFd, [stdout, stderr]: [OwnedFd; 2]) -> nix::Result<()> {
+    dup2_stdin(&control)?;
+    dup2_stdout(&stdout)?;
+    dup2_stderr(&stderr)?;
+    setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
     let pid = getpid().as_raw();
     tell(&control, &Birth::Born { pid });
-    drop((control, stdout, stderr));
-    if alone.and(streams).called(String::new).is_err() {
-        return ExitCode::FAILURE;
-    }
+    Ok(())
+}
+
+fn fill(role: NewRole, filter: Option<Vec<Instruction>>) -> ExitCode {
     match role {
         NewRole::Userns => nested::serve(),
-        NewRole::Init => init::serve(),
+        NewRole::Init => init::serve(filter),
     }
 }
