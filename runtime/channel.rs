@@ -78,6 +78,14 @@ impl<S: Serialize, R: DeserializeOwned> Channel<S, R> {
         }
     }
 
+    /// Goes on over the same socket with other messages.
+    pub(crate) fn into_other<T, U>(self) -> Channel<T, U> {
+        Channel {
+            socket: self.socket,
+            messages: PhantomData,
+        }
+    }
+
     /// Sends a message with copies of these descriptors.
     pub(crate) fn send(
         &self,

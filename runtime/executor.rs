@@ -12,6 +12,7 @@ use crate::channel::ChannelError;
 use crate::conversation::Talk;
 use crate::protocol::{ExitStatus, InitFailure, SetupStep};
 use crate::spec::SandboxSpec;
+use crate::starter::StarterError;
 use crate::sys::CallError;
 use crate::userns::NamespaceError;
 
@@ -128,7 +129,10 @@ pub enum ExecError {
     /// There is no user namespace for commands.
     #[error("prepare the namespaces of commands")]
     Namespace(#[source] NamespaceError),
-    /// The sandbox's process could not be started or watched.
+    /// The sandbox's process could not be made.
+    #[error(transparent)]
+    Starter(StarterError),
+    /// The sandbox's output could not be read.
     #[error("start a sandbox")]
     Start(#[source] std::io::Error),
     /// The kernel refused a call to the sandbox's process.

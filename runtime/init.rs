@@ -61,6 +61,7 @@ use crate::channel::{Channel, Received};
 use crate::credentials;
 use crate::protocol::{FromInit, InitFailure, Setup, SetupStep, ToInit};
 use crate::spec::{Confinement, NetworkMode};
+use crate::sys::security::Instruction;
 use crate::sys::{CallError, process};
 
 /// The end of the conversation that is in the sandbox.
@@ -74,10 +75,12 @@ pub(crate) struct Handed {
     /// What the command reads.
     pub(crate) input: Option<OwnedFd>,
     pub(crate) mounts: Vec<OwnedFd>,
+    /// The filter of system calls, if there is one for this processor; it came with the process.
+    pub(crate) filter: Option<Vec<Instruction>>,
 }
 
 /// Fills the role.
-pub(crate) fn serve() -> ExitCode {
+pub(crate) fn serve(filter: Option<Vec<Instruction>>) -> ExitCode {
     let Ok(socket) = io::stdin().as_fd().try_clone_to_owned() else {
         return ExitCode::FAILURE;
     };
@@ -85,7 +88,7 @@ pub(crate) fn serve() -> ExitCode {
     let Ok(Received::Message(ToInit::Setup(setup), descriptors)) = channel.receive() else {
         return ExitCode::FAILURE;
     };
-    let Some(mut handed) = Handed::sort(&setup, descriptors) else {
+    let Some(mut handed) = Handed::sort(&setup, descriptors, filter) else {
         return ExitCode::FAILURE;
     };
     match isolate(&setup, &mut handed) {
@@ -101,7 +104,11 @@ pub(crate) fn serve() -> ExitCode {
 
 impl Handed {
     /// Sorts descriptors by what they are for; `None` if they are not as many as there should be.
-    fn sort(setup: &Setup, descriptors: Vec<OwnedFd>) -> Option<Self> {
+    fn sort(
+        setup: &Setup,
+        descriptors: Vec<OwnedFd>,
+        filter: Option<Vec<Instruction>>,
+    ) -> Option<Self> {
         let mut descriptors = descriptors.into_iter();
         let root = descriptors.next()?;
         let user_namespace = if setup.joins_user_namespace {
@@ -119,6 +126,7 @@ impl Handed {
             user_namespace,
             input,
             mounts: descriptors.collect(),
+            filter,
         })
     }
 }

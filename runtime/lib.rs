@@ -32,6 +32,7 @@ mod rlimit;
 mod role;
 mod seccomp;
 mod spec;
+mod starter;
 mod stubs;
 mod subtree;
 mod sys;
@@ -59,6 +60,7 @@ pub use spec::{
     Access, Confinement, DEFAULT_HOSTNAME, DEFAULT_SHARED_MEMORY_BYTES, MountSource, MountSpec,
     NetworkMode, SandboxSpec, SandboxUser, SecretVariable, TargetKind, TerminalSize,
 };
+pub use starter::StarterError;
 pub use stubs::populate as populate_stubs;
 pub use subtree::{SubtreeError, subtree};
 pub use sys::CallError;

@@ -14,8 +14,9 @@ use crate::features::KernelFeatures;
 use crate::parent::{Proceeded, Proceeding, Running, Spawned};
 use crate::protocol::{OpenFiles, Setup};
 use crate::spec::{Access, MountSource, NetworkMode, SandboxSpec};
+use crate::starter::Starter;
 use crate::sys::socket::DESCRIPTORS_LIMIT;
-use crate::userns::{Builder, BuilderId, CommandNamespace, IdMap, NamespaceError, SandboxId};
+use crate::userns::{Builder, BuilderId, CommandNamespace, IdMap, SandboxId};
 use crate::{seccomp, stubs};
 
 /// How many descriptors of a message are not for mounts: the root, the user namespace, and what is read.
@@ -29,7 +30,14 @@ pub struct Namespaces {
     protections: Protections,
     /// Made when the first command runs, because most builds run none. Guards that it is made once;
     /// steps start in several threads.
-    namespace: Mutex<Option<Arc<CommandNamespace>>>,
+    ground: Mutex<Option<Arc<Ground>>>,
+}
+
+/// What all sandboxes of a build have in common.
+#[derive(Debug)]
+struct Ground {
+    starter: Starter,
+    namespace: CommandNamespace,
 }
 
 impl Namespaces {
@@ -42,31 +50,32 @@ impl Namespaces {
                 seccomp: seccomp::is_supported(),
                 abstract_sockets: features.landlock_scopes,
             },
-            namespace: Mutex::new(None),
+            ground: Mutex::new(None),
         }
     }
 
-    fn namespace(&self) -> Result<Arc<CommandNamespace>, NamespaceError> {
+    fn ground(&self) -> Result<Arc<Ground>, ExecError> {
         // A thread that panicked here has left nothing half-made.
-        let mut namespace = self
-            .namespace
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(made) = namespace.as_ref() {
+        let mut ground = self.ground.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = ground.as_ref() {
             return Ok(Arc::clone(made));
         }
-        let made = Arc::new(CommandNamespace::create(self.ids)?);
-        *namespace = Some(Arc::clone(&made));
+        let starter = Starter::spawn().map_err(ExecError::Starter)?;
+        let namespace =
+            CommandNamespace::create(self.ids, &starter).map_err(ExecError::Namespace)?;
+        let made = Arc::new(Ground { starter, namespace });
+        *ground = Some(Arc::clone(&made));
         Ok(made)
     }
 
     /// Starts the sandbox and its command.
     fn start(&self, step: &Step<'_>) -> Result<Running, ExecError> {
         let owner = self.owner(step.spec)?;
-        let namespace = self.namespace().map_err(ExecError::Namespace)?;
+        let ground = self.ground()?;
+        let namespace = &ground.namespace;
         let reads = step.talk.as_ref().is_some_and(|talk| talk.input.is_some());
         let input = (reads && step.spec.terminal.is_none()).then_some(owner);
-        let (spawned, input) = Spawned::spawn(owner, input)?;
+        let (spawned, input) = Spawned::spawn(&ground.starter, owner, input)?;
         let descriptors: Vec<BorrowedFd<'_>> = [step.root]
             .into_iter()
             .chain(namespace.descriptor())

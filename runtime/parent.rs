@@ -11,7 +11,6 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::process::{Child, Stdio};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -25,8 +24,8 @@ use crate::conversation::{Conversation, SOURCES, Talk};
 use crate::executor::{ExecError, OutputSink, Stream};
 use crate::mountpoint::Stub;
 use crate::protocol::{ExitStatus, FromInit, InitFailure, Setup, ToInit};
-use crate::role::SandboxRole;
 use crate::spec::TerminalSize;
+use crate::starter::{NewRole, Newborn, Starter};
 use crate::stubs;
 use crate::sys::{CallError, Called as _, process};
 use crate::userns::BuilderId;
@@ -85,21 +84,16 @@ impl Spawned {
     /// Their owner matters to a command that opens `/dev/stdout`: that opens the pipe anew, with
     /// the permissions of a file. With an owner for it, the end of a pipe that the command reads is returned too.
     pub(crate) fn spawn(
+        starter: &Starter,
         owner: (BuilderId, BuilderId),
         input: Option<(BuilderId, BuilderId)>,
     ) -> Result<(Self, Option<OwnedFd>), ExecError> {
-        let (channel, control) = Channel::pair().map_err(ExecError::Watch)?;
         let [(stdout, stdout_writing), (stderr, stderr_writing)] =
             [output_pipe(owner)?, output_pipe(owner)?];
         let (reading, writing) = input.map(input_pipe).transpose()?.unzip();
-        let child = SandboxRole::Init
-            .command()
-            .stdin(Stdio::from(control))
-            .stdout(Stdio::from(stdout_writing))
-            .stderr(Stdio::from(stderr_writing))
-            .spawn()
-            .map_err(ExecError::Start)?;
-        let processes = Processes::watch(child, channel)?;
+        let outputs = [stdout_writing.as_fd(), stderr_writing.as_fd()];
+        let newborn = starter.start(NewRole::Init, outputs);
+        let processes = Processes::watch(newborn.map_err(ExecError::Starter)?)?;
         let spawned = Self {
             processes,
             streams: Streams {
@@ -254,7 +248,7 @@ fn wait_for_news(
 /// The processes of a sandbox. Dropping kills them, and waits until they are gone.
 #[derive(Debug)]
 struct Processes {
-    child: Child,
+    pid: Pid,
     reaped: bool,
     /// `init`, the child.
     init: OwnedFd,
@@ -265,10 +259,11 @@ struct Processes {
 }
 
 impl Processes {
-    fn watch(mut child: Child, channel: BuilderEnd) -> Result<Self, ExecError> {
-        match process::pidfd_open(Pid::from_raw(child.id().cast_signed())) {
+    fn watch(newborn: Newborn<ToInit, FromInit>) -> Result<Self, ExecError> {
+        let Newborn { pid, channel } = newborn;
+        match process::pidfd_open(pid) {
             Ok(init) => Ok(Self {
-                child,
+                pid,
                 reaped: false,
                 init,
                 first_in_namespace: None,
@@ -277,7 +272,7 @@ impl Processes {
             Err(error) => {
                 drop(channel);
                 // Its socket is closed: it ends by itself.
-                drop(child.wait());
+                drop(process::wait(pid));
                 Err(ExecError::Watch(error))
             }
         }
@@ -332,7 +327,7 @@ impl Processes {
             Some(status) => Some(status),
             None => self.hear_status()?,
         };
-        self.reap().map_err(ExecError::Start)?;
+        self.reap().map_err(ExecError::Watch)?;
         streams.drain(output)?;
         Ok(Exited {
             status: status.ok_or(ExecError::Lost)?,
@@ -349,14 +344,14 @@ impl Processes {
     }
 
     /// Waits until everything in the namespace is gone.
-    fn reap(&mut self) -> io::Result<()> {
+    fn reap(&mut self) -> Result<(), CallError> {
         self.reaped = true;
         self.channel = None;
         if let Some(first) = &self.first_in_namespace {
             let mut ended = [PollFd::new(first.as_fd(), PollFlags::POLLIN)];
-            wait_for_any(&mut ended).map_err(|error| error.errno())?;
+            wait_for_any(&mut ended)?;
         }
-        self.child.wait().map(drop)
+        process::wait(self.pid).map(drop)
     }
 }
 

@@ -10,9 +10,8 @@ use std::os::fd::RawFd;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
-use crate::init;
+use crate::starter;
 use crate::sys::process;
-use crate::userns::nested;
 
 /// What a role argument begins with.
 const PREFIX: &str = "--careen-role=";
@@ -28,7 +27,7 @@ pub(crate) const PROGRAM_NAME: &std::ffi::CStr = c"careen";
 pub enum Role {
     /// Does the work, as root of a user namespace.
     Builder(BuilderRole),
-    /// Serves one sandbox, or all of them.
+    /// Starts what sandboxes begin with.
     Sandbox(SandboxRole),
 }
 
@@ -44,10 +43,8 @@ pub struct BuilderRole {
 /// The roles that this crate fills itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SandboxRole {
-    /// Makes the user namespace of commands.
-    Userns,
-    /// Sets one sandbox up and is its PID 1.
-    Init,
+    /// Makes the processes that sandboxes begin with, by copying itself.
+    Starter,
 }
 
 /// Returns the role that `arguments` give, the name of the program being the first of them.
@@ -59,8 +56,7 @@ pub enum SandboxRole {
 pub fn role(arguments: &[OsString]) -> Option<Role> {
     let name = arguments.get(1)?.to_str()?.strip_prefix(PREFIX)?;
     match name {
-        "userns" => Some(Role::Sandbox(SandboxRole::Userns)),
-        "init" => Some(Role::Sandbox(SandboxRole::Init)),
+        "starter" => Some(Role::Sandbox(SandboxRole::Starter)),
         _ => {
             let control = name.strip_prefix("builder:")?.parse().ok()?;
             Some(Role::Builder(BuilderRole { control }))
@@ -84,8 +80,7 @@ impl SandboxRole {
             return ExitCode::FAILURE;
         }
         match self {
-            Self::Userns => nested::serve(),
-            Self::Init => init::serve(),
+            Self::Starter => starter::serve(),
         }
     }
 
@@ -93,8 +88,7 @@ impl SandboxRole {
     /// process group of its own: what the terminal sends to the foreground is not for it.
     pub(crate) fn command(self) -> Command {
         let name = match self {
-            Self::Userns => "userns",
-            Self::Init => "init",
+            Self::Starter => "starter",
         };
         #[expect(
             clippy::disallowed_methods,
@@ -120,15 +114,12 @@ mod tests {
         let cases: [(&[&str], Option<Role>); 9] = [
             (&[], None),
             (&["careen"], None),
-            (&["careen", "build", "--careen-role=init"], None),
+            (&["careen", "build", "--careen-role=starter"], None),
             (
-                &["careen", "--careen-role=init"],
-                Some(Role::Sandbox(SandboxRole::Init)),
+                &["careen", "--careen-role=starter"],
+                Some(Role::Sandbox(SandboxRole::Starter)),
             ),
-            (
-                &["careen", "--careen-role=userns"],
-                Some(Role::Sandbox(SandboxRole::Userns)),
-            ),
+            (&["careen", "--careen-role=init"], None),
             (&["careen", "--careen-role=builder:7", "build"], builder(7)),
             (&["careen", "--careen-role=builder"], None),
             (&["careen", "--careen-role=builder:x"], None),

@@ -26,7 +26,7 @@ use crate::sys::security::Instruction;
 use assembler::{Action, Check, Segment, SystemCalls, assemble};
 use vendor_shim::emulation::Architecture;
 
-/// The table. Parsed, it is a few kilobytes; an `init` does that once.
+/// The table. Parsed, it is a few kilobytes; the starter does that once a build.
 const PROFILE: &str = include_str!("seccomp/profile.tsv");
 
 /// `EPERM`.

@@ -15,13 +15,16 @@
 //! other ids.
 //!
 //! The **first process** ([`run_builder`]) keeps the caller's ids. It starts the **builder**
-//! ([`BuilderRole::enter`]), has its ids mapped, passes signals down and the exit status up.
+//! ([`BuilderRole::enter`]), has its ids mapped, passes signals down and the exit status up. When the first command is
+//! run, the builder starts the **starter**, which makes an **init** for each of them.
 //!
 //! | Who is killed | Who notices, by what | What happens |
 //! | --- | --- | --- |
 //! | first process | builder: its socket closes | cancels, and kills itself if that takes longer than [`ORPHAN_GRACE`] |
 //! | builder | first process: its child ends | returns the signal |
 //! | | each PID 1: its socket closes | ends, and the kernel kills its namespace |
+//! | | starter: its socket closes | ends |
+//! | starter | builder: its socket closes | no step starts any more; those that run go on |
 //! | `init` | builder: a pidfd | kills PID 1; the step has failed |
 //! | PID 1 | the kernel | kills its namespace; `init` ends; the step has failed |
 //! | command | PID 1: its child ends | reports the status |

@@ -12,14 +12,16 @@ use nix::unistd::{
 
 use crate::protocol::{InitFailure, Setup, SetupStep};
 use crate::spec::{Confinement, SecretVariable};
+use crate::sys::security::{self, Instruction};
 use crate::sys::{CallError, Called as _, file, process, quoted, signal, terminal};
-use crate::{credentials, landlock, rlimit, seccomp};
+use crate::{credentials, landlock, rlimit};
 
 /// What a step of the command's process works with.
 pub(crate) struct Launch<'l> {
     setup: &'l Setup,
     dev: BorrowedFd<'l>,
     streams: &'l Streams<'l>,
+    filter: Option<&'l [Instruction]>,
 }
 
 /// What the command reads from and writes to, beside the pipes that this process has.
@@ -52,11 +54,17 @@ pub(crate) const STEPS: &[(SetupStep, Prepare)] = &[
 ];
 
 /// Becomes the command. Returns only if that failed.
-pub(super) fn execute(setup: &Setup, dev: BorrowedFd<'_>, streams: &Streams<'_>) -> InitFailure {
+pub(super) fn execute(
+    setup: &Setup,
+    dev: BorrowedFd<'_>,
+    streams: &Streams<'_>,
+    filter: Option<&[Instruction]>,
+) -> InitFailure {
     let launch = Launch {
         setup,
         dev,
         streams,
+        filter,
     };
     for (step, prepare) in STEPS {
         if let Err(error) = prepare(&launch) {
@@ -111,8 +119,8 @@ fn filter_system_calls(launch: &Launch<'_>) -> Result<(), CallError> {
     if launch.setup.spec.confinement == Confinement::Namespace {
         return Ok(());
     }
-    match seccomp::filter() {
-        Some(program) => crate::sys::security::set_seccomp_filter(&program),
+    match launch.filter {
+        Some(program) => security::set_seccomp_filter(program),
         None => Ok(()),
     }
 }

@@ -55,6 +55,7 @@ fn start(channel: &InitEnd, setup: &Setup, mut handed: Handed) -> Result<Started
     let at = |step| move |error: CallError| InitFailure::new(step, &error);
     protect().map_err(at(SetupStep::Namespaces))?;
     let input = handed.input.take();
+    let filter = handed.filter.take();
     let scene = root::build(setup, handed)?;
     let dev = root::mounted(scene.dev.as_ref(), "/dev").map_err(at(SetupStep::Fork))?;
     let terminal = open_terminal(setup, dev).map_err(at(SetupStep::Fork))?;
@@ -70,7 +71,7 @@ fn start(channel: &InitEnd, setup: &Setup, mut handed: Handed) -> Result<Started
                 input: input.as_ref(),
                 terminal: inner.as_ref(),
             };
-            let failure = command::execute(setup, dev, &streams);
+            let failure = command::execute(setup, dev, &streams, filter.as_deref());
             // PID 1 waits for this pipe to close; nobody else can be told.
             drop(serde_json::to_writer(File::from(writing), &failure));
             Ok(Started::Command)

@@ -43,6 +43,27 @@ pub(crate) fn fork() -> Result<ForkResult, CallError> {
     unsafe { nix::unistd::fork() }.called(|| "fork()".to_owned())
 }
 
+/// Makes a copy of this process that is a child of this process's parent, which has to reap it.
+///
+/// Fails with `EINVAL` in a process that has a second thread, as [`fork`] does.
+pub(crate) fn fork_for_parent() -> Result<ForkResult, CallError> {
+    let alone = CloneFlags::CLONE_THREAD;
+    nix::sched::unshare(alone).called(|| "clone() in a process with threads".to_owned())?;
+    // What is told of the end is the signal that is told of this process's own (clone(2), "CLONE_PARENT").
+    let flags = libc::CLONE_PARENT | libc::SIGCHLD;
+    // SAFETY: no other thread exists, so no lock is held and no memory is in a state between two. Without a stack and
+    // without CLONE_VM the copy goes on on its own copy of this one; what the C library knows of the thread's id is
+    // that of the original, which nothing here asks for.
+    let result = unsafe { libc::syscall(libc::SYS_clone, flags, 0_u64, 0_u64, 0_u64, 0_u64) };
+    let pid = Errno::result(result).called(|| "clone(CLONE_PARENT)".to_owned())?;
+    Ok(match libc::pid_t::try_from(pid) {
+        Ok(pid @ 1..) => ForkResult::Parent {
+            child: Pid::from_raw(pid),
+        },
+        _ => ForkResult::Child,
+    })
+}
+
 /// Replaces this process by the program at `path`.
 pub(crate) fn execute(
     path: &CStr,

@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::{ExitCode, Stdio};
+use std::process::ExitCode;
 
 use nix::sched::CloneFlags;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use vendor_shim::idmap::{DirectIdMap, IdMapError, IdMapper as _, IdMapping};
 use super::IdMap;
 use crate::channel::{Channel, ChannelError, Received};
 use crate::executor::ExecutorMode;
-use crate::role::SandboxRole;
+use crate::starter::{NewRole, Starter, StarterError};
 use crate::sys::{CallError, process};
 
 /// What the role says when it has its namespace.
@@ -32,7 +32,7 @@ enum Answer {
 pub enum NamespaceError {
     /// The process that makes it could not be started.
     #[error("start a process for the user namespace of commands")]
-    Start(#[source] io::Error),
+    Start(#[from] StarterError),
     /// The two processes could not talk.
     #[error("talk to the process in the user namespace of commands")]
     Talk(#[source] ChannelError),
@@ -66,11 +66,11 @@ impl CommandNamespace {
     ///
     /// Fails when the kernel refuses the namespace or its maps. The builder must be root of its
     /// own.
-    pub fn create(ids: IdMap) -> Result<Self, NamespaceError> {
+    pub(crate) fn create(ids: IdMap, starter: &Starter) -> Result<Self, NamespaceError> {
         match ids.mode() {
             ExecutorMode::UsernsSingle => Ok(Self { namespace: None }),
             ExecutorMode::UsernsMulti => Ok(Self {
-                namespace: Some(create(ids)?),
+                namespace: Some(create(ids, starter)?),
             }),
         }
     }
@@ -81,20 +81,15 @@ impl CommandNamespace {
     }
 }
 
-fn create(ids: IdMap) -> Result<OwnedFd, NamespaceError> {
-    let (channel, theirs) = Channel::<(), Answer>::pair()
-        .map_err(|error| NamespaceError::Talk(ChannelError::Call(error)))?;
-    let mut child = SandboxRole::Userns
-        .command()
-        .stdin(Stdio::from(theirs))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(NamespaceError::Start)?;
-    let made = adopt(&channel, child.id(), ids);
+fn create(ids: IdMap, starter: &Starter) -> Result<OwnedFd, NamespaceError> {
+    let nothing = File::options().write(true).open("/dev/null");
+    let nothing = nothing.map_err(NamespaceError::Open)?;
+    let newborn = starter.start(NewRole::Userns, [nothing.as_fd(); 2])?;
+    let pid = newborn.pid;
+    let made = adopt(&newborn.channel, pid.as_raw().cast_unsigned(), ids);
     // The process waits for this.
-    drop(channel);
-    child.wait().map_err(NamespaceError::Start)?;
+    drop(newborn);
+    process::wait(pid).map_err(NamespaceError::Unshare)?;
     made
 }
 

@@ -27,6 +27,10 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial("a_cancelled_command_ends_at_once", cancelled),
         trial("killing_the_first_process_ends_everything", kill_first),
         trial("killing_the_builder_ends_everything", kill_builder),
+        trial(
+            "killing_the_starter_harms_no_command_that_runs",
+            kill_starter,
+        ),
         trial("killing_init_ends_the_sandbox", kill_init),
         trial("killing_pid_one_ends_the_sandbox", kill_pid_one),
         trial(
@@ -63,6 +67,8 @@ struct Build {
 struct Tree {
     first: Pid,
     builder: Pid,
+    /// What makes every `init`, and has no child itself.
+    starter: Pid,
     init: Pid,
     pid_one: Pid,
     command: Pid,
@@ -159,12 +165,24 @@ impl Tree {
                 .ok_or("not one child")
         };
         let builder = only_child(first)?;
-        let init = only_child(builder)?;
+        let (mut starters, mut inits) = (Vec::new(), Vec::new());
+        for child in children(builder) {
+            let kind = match children(child).is_empty() {
+                true => &mut starters,
+                false => &mut inits,
+            };
+            kind.push(child);
+        }
+        let ([starter], [init]) = (starters.as_slice(), inits.as_slice()) else {
+            return Err("not one starter and one init".into());
+        };
+        let (starter, init) = (*starter, *init);
         let pid_one = only_child(init)?;
         let command = only_child(pid_one)?;
         Ok(Self {
             first,
             builder,
+            starter,
             init,
             pid_one,
             command,
@@ -175,6 +193,7 @@ impl Tree {
         let mut pids = vec![
             self.first,
             self.builder,
+            self.starter,
             self.init,
             self.pid_one,
             self.command,
@@ -326,6 +345,20 @@ fn lost(result: Result<(i32, String), Failed>) -> Result<(), Failed> {
 
 fn kill_init() -> Result<(), Failed> {
     lost(kill_one(|tree| tree.init))
+}
+
+/// It has done what it is for: the command goes on, to be killed like any other.
+fn kill_starter() -> Result<(), Failed> {
+    let build = Build::start()?;
+    kill(build.tree.starter, Signal::SIGKILL)?;
+    let others = [build.tree.pid_one, build.tree.command];
+    assert_eq!(alive(&others), BTreeSet::from(others));
+    let since = Instant::now();
+    kill(build.tree.command, Signal::SIGKILL)?;
+    let (status, stdout) = build.end(since)?;
+    let report: Report = serde_json::from_str(&stdout)?;
+    assert_eq!((status, report.outcome), (0, Ok(ExitStatus::Signal(9))));
+    Ok(())
 }
 
 fn kill_pid_one() -> Result<(), Failed> {

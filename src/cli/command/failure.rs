@@ -303,6 +303,7 @@ fn of_exec(failure: &ExecError) -> Report {
         | ExecError::Talk(_)
         | ExecError::Cancelled => Report::new(Kind::User, failure),
         ExecError::Namespace(_)
+        | ExecError::Starter(_)
         | ExecError::Start(_)
         | ExecError::Watch(_)
         | ExecError::CleanUp(_)

@@ -1,0 +1,205 @@
+//! Role `starter`: makes the processes that sandboxes begin with, by copying itself.
+//!
+//! To execute this program takes longer than all namespaces and mounts of a sandbox together: it is loaded, bound and
+//! paged in. A process that did so once, has one thread and knows nothing yet can be copied in a tenth of that.
+//!
+//! ```text
+//! builder                       starter                    a new process
+//!   │ ─ role + descriptors ───────► │
+//!   │                               │ ─ clone(CLONE_PARENT) ─► │   a child of the builder
+//!   │ ◄──────────────────── Birth ──────────────────────────── │   with its control socket as standard input
+//!   │ ◄──────────────── as its role says ────────────────────► │
+//!   ✕ closed: it ends               ✕
+//! ```
+//!
+//! Descriptors of a request: the new process's control socket and where it writes its output and its errors. The
+//! answer comes over the control socket, and is the first that the new process says there: so many may be asked for at
+//! once. Only that there is none the starter says itself.
+
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::process::{Child, ExitCode, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use nix::errno::Errno;
+use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, getpid, setpgid};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::channel::{Channel, ChannelError, Received};
+use crate::init;
+use crate::role::SandboxRole;
+use crate::seccomp;
+use crate::sys::security::Instruction;
+use crate::sys::{CallError, process, socket};
+use crate::userns::nested;
+
+/// What a new process is for.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) enum NewRole {
+    /// Makes the user namespace of commands.
+    Userns,
+    /// Sets one sandbox up and is its PID 1.
+    Init,
+}
+
+/// What is said first of a new process.
+#[derive(Debug, Serialize, Deserialize)]
+enum Birth {
+    Born { pid: i32 },
+    Failed { call: String, errno: i32 },
+}
+
+/// Why there is no new process.
+#[derive(Debug, thiserror::Error)]
+pub enum StarterError {
+    /// The starter itself could not be started.
+    #[error("start a process that starts sandboxes")]
+    Spawn(#[source] io::Error),
+    /// The builder and the starter could not talk.
+    #[error("talk to the process that starts sandboxes")]
+    Talk(#[source] ChannelError),
+    /// It ended too soon.
+    #[error("start a sandbox: the process that does it ended")]
+    Ended,
+    /// The kernel refused a copy.
+    #[error("start a sandbox")]
+    Copy(#[source] CallError),
+}
+
+/// The builder's side: a starter at work. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Starter {
+    child: Child,
+    /// Steps start in several threads; guards that one message is sent at a time, and nothing is waited for.
+    channel: Mutex<Option<Channel<NewRole, ()>>>,
+}
+
+/// A process that was made for the builder, which has to reap it.
+#[derive(Debug)]
+pub(crate) struct Newborn<S, R> {
+    pub(crate) pid: Pid,
+    pub(crate) channel: Channel<S, R>,
+}
+
+impl Starter {
+    /// Starts it.
+    pub(crate) fn spawn() -> Result<Self, StarterError> {
+        let (channel, theirs) =
+            Channel::pair().map_err(|error| StarterError::Talk(ChannelError::Call(error)))?;
+        let child = SandboxRole::Starter
+            .command()
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(StarterError::Spawn)?;
+        Ok(Self {
+            child,
+            channel: Mutex::new(Some(channel)),
+        })
+    }
+
+    /// Has a process made, which writes to these two, and returns it with a conversation.
+    pub(crate) fn start<S: Serialize, R: DeserializeOwned>(
+        &self,
+        role: NewRole,
+        [stdout, stderr]: [BorrowedFd<'_>; 2],
+    ) -> Result<Newborn<S, R>, StarterError> {
+        let talk = |error| StarterError::Talk(ChannelError::Call(error));
+        let (ours, theirs) = socket::pair().map_err(talk)?;
+        self.ask(role, &[theirs.as_fd(), stdout, stderr])?;
+        drop(theirs);
+        let channel = Channel::<(), Birth>::over(ours);
+        match channel.receive().map_err(StarterError::Talk)? {
+            Received::Message(Birth::Born { pid }, _) => Ok(Newborn {
+                pid: Pid::from_raw(pid),
+                channel: channel.into_other(),
+            }),
+            Received::Message(Birth::Failed { call, errno }, _) => Err(StarterError::Copy(
+                CallError::new(call, Errno::from_raw(errno)),
+            )),
+            Received::Closed | Received::Cancelled => Err(StarterError::Ended),
+        }
+    }
+
+    fn ask(&self, role: NewRole, descriptors: &[BorrowedFd<'_>]) -> Result<(), StarterError> {
+        // A thread that panicked here has sent its message or not.
+        let channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
+        let channel = channel.as_ref().ok_or(StarterError::Ended)?;
+        match channel.send(&role, descriptors) {
+            Err(ChannelError::Call(error)) if error.errno() == Errno::EPIPE => {
+                Err(StarterError::Ended)
+            }
+            sent => sent.map_err(StarterError::Talk),
+        }
+    }
+}
+
+impl Drop for Starter {
+    fn drop(&mut self) {
+        let channel = self.channel.get_mut();
+        *channel.unwrap_or_else(PoisonError::into_inner) = None;
+        // It has nothing else to do, and there is nobody to tell.
+        drop(self.child.wait());
+    }
+}
+
+/// Fills the role, and in every copy the role of the copy.
+pub(crate) fn serve() -> ExitCode {
+    let Ok(socket) = io::stdin().as_fd().try_clone_to_owned() else {
+        return ExitCode::FAILURE;
+    };
+    let channel = Channel::<(), NewRole>::over(socket);
+    // The same for all sandboxes: every copy has it.
+    let filter = seccomp::filter();
+    loop {
+        let (role, descriptors) = match channel.receive() {
+            Ok(Received::Message(role, descriptors)) => (role, descriptors),
+            Ok(Received::Closed) => return ExitCode::SUCCESS,
+            Ok(Received::Cancelled) | Err(_) => return ExitCode::FAILURE,
+        };
+        let Ok([control, stdout, stderr]) = <[OwnedFd; 3]>::try_from(descriptors) else {
+            return ExitCode::FAILURE;
+        };
+        match process::fork_for_parent() {
+            Ok(ForkResult::Child) => {
+                drop(channel);
+                return match be_new(control, [stdout, stderr]) {
+                    Ok(()) => fill(role, filter),
+                    Err(_) => ExitCode::FAILURE,
+                };
+            }
+            Ok(ForkResult::Parent { .. }) => {}
+            Err(error) => {
+                let call = error.call().to_owned();
+                let errno = error.errno() as i32;
+                tell(&control, &Birth::Failed { call, errno });
+            }
+        }
+    }
+}
+
+fn tell(control: &OwnedFd, birth: &Birth) {
+    // A builder that is gone closes the other socket as well.
+    let copy = control.try_clone().map(Channel::<Birth, ()>::over);
+    drop(copy.map(|channel| channel.send(birth, &[])));
+}
+
+/// Goes on as the new process: with its own standard streams, and in a group of its own.
+fn be_new(control: OwnedFd, [stdout, stderr]: [OwnedFd; 2]) -> nix::Result<()> {
+    dup2_stdin(&control)?;
+    dup2_stdout(&stdout)?;
+    dup2_stderr(&stderr)?;
+    setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+    let pid = getpid().as_raw();
+    tell(&control, &Birth::Born { pid });
+    Ok(())
+}
+
+fn fill(role: NewRole, filter: Option<Vec<Instruction>>) -> ExitCode {
+    match role {
+        NewRole::Userns => nested::serve(),
+        NewRole::Init => init::serve(filter),
+    }
+}
