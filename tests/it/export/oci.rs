@@ -142,7 +142,8 @@ fn what_is_written_into_a_blob_of_a_layout_stays_in_no_later_image() {
     fs::set_permissions(&blob, fs::Permissions::from_mode(0o644)).unwrap();
     fs::write(&blob, &bytes).unwrap();
 
-    let error = build("two").error(1);
+    let again = build("two");
+    let error = again.error(1);
     assert!(error.contains("is damaged"), "{error}");
     build("three").success();
     let three = Archive::read_directory(&bench.path("three"));
