@@ -184,11 +184,7 @@ impl Target for LayoutTarget {
             return Ok(Transferred::Present);
         }
         self.layout.make_place(digest.algorithm())?;
-        if self
-            .layout
-            .borrow(&digest, &|to| source.lend(descriptor, to))?
-            == Lent::Yes
-        {
+        if self.layout.borrow(&digest, (descriptor, source))? == Lent::Yes {
             return Ok(Transferred::Copied);
         }
         let reader = source.blob(descriptor, 0)?;
@@ -344,11 +340,11 @@ impl Locked {
     fn borrow(
         &self,
         digest: &Digest,
-        lend: &dyn Fn((&Root, &RootPath)) -> Result<Lent, PlaceError>,
+        (blob, source): (&Descriptor, &dyn Source),
     ) -> Result<Lent, PlaceError> {
         let temporary = temporary(digest);
         self.clear(&temporary)?;
-        if lend((&self.root, &temporary))? == Lent::No {
+        if source.lend(blob, (&self.root, &temporary))? == Lent::No {
             return Ok(Lent::No);
         }
         let renamed = self.root.rename(&temporary, &file(&blob_path(digest)));
