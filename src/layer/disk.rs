@@ -13,7 +13,8 @@ use std::thread::{Scope, ScopedJoinHandle, available_parallelism};
 use rootfs::{Device, File, FsError, IdStorage, OwnerTable, Owners, RootPath};
 
 use crate::change::Attributes;
-use crate::placer::{Linked, Placed, Placer, finish_file};
+use crate::finish::finish_file;
+use crate::placer::{Linked, Placed, Placer};
 use crate::sink::{FillError, Sink};
 use crate::tarread::{TarEntry, TarReader};
 

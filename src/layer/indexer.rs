@@ -54,10 +54,10 @@ impl<'i> Indexer<'i> {
     }
 
     fn insert(&mut self, real: RootPath, indexed: Indexed) -> Result<(), FsError> {
-        self.entries().insert(real.clone(), indexed);
-        if self.index.entries.len() > ENTRIES_MAX {
+        if self.index.entries.len() >= ENTRIES_MAX {
             return Err(refused("index", &real, io::ErrorKind::StorageFull));
         }
+        self.entries().insert(real, indexed);
         Ok(())
     }
 
@@ -160,9 +160,10 @@ impl Sink for Indexer<'_> {
             .iter()
             .any(|table| table.as_bytes() == real.as_bytes());
         let is_kept = is_table && entry.is_dense() && entry.size <= KEPT_TABLE_BYTES;
-        let bytes = match is_kept {
-            true => Some(Arc::from(all_data(reader, entry.size)?)),
-            false => None,
+        let bytes = if is_kept {
+            Some(Arc::from(all_data(reader, entry.size)?))
+        } else {
+            None
         };
         self.put(path, Indexed::File(bytes)).map_err(at)
     }

@@ -33,6 +33,7 @@ mod content;
 mod decompress;
 mod diff;
 mod disk;
+mod finish;
 mod header;
 mod index;
 mod indexer;

@@ -294,7 +294,8 @@ fn said_by_directory(root: &Root, owners: &Owners, path: &RootPath) -> Result<Sa
     match metadata.kind {
         FileKind::Symlink => Ok(Said::Link(root.read_link(path).map_err(unreadable)?)),
         FileKind::Directory => {
-            let attributes = directory_attributes(root, path, owners).map_err(|_| Undecided)?;
+            let attributes = directory_attributes(root, path, owners);
+            let attributes = attributes.map_err(|_unreadable| Undecided)?;
             let inode = root.inode(path).map_err(unreadable)?;
             let opaque = inode.xattr(xattr::OPAQUE).map_err(unreadable)?;
             Ok(Said::Directory(Found {

@@ -293,12 +293,12 @@ impl ContentStore {
     /// # Errors
     ///
     /// As [`Self::copy_in`].
-    pub fn copy_in_watched<R: Read>(
+    pub fn copy_in_watched<R: Read, C: FnMut(&File, u64)>(
         &self,
         lease: &Lease,
         (digest, size_bytes): (&Digest, u64),
         mut reader: R,
-        came: impl FnMut(&File, u64),
+        came: C,
     ) -> Result<(), IngestError> {
         let mut ingest = self.ingest(lease)?;
         ingest.copy_from(reader.by_ref().take(size_bytes), digest, came)?;

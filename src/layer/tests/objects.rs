@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use super::support::{Place, Says, Tar, assert_archive_error, at, is_root, says, xattrs};
-use crate::ApplyError;
+use super::support::{Place, Says, Tar, assert_archive_error, at, ids, is_root, says, xattrs};
+use crate::{ApplyError, ApplyOptions, Limits};
 
 #[test]
 fn attributes_of_an_image_are_kept_and_others_left_out() {
@@ -203,4 +203,54 @@ fn modes_of_a_layer_do_not_depend_on_the_umask() {
         (mode("made"), mode("open"), mode("made/f")),
         (0o755, 0o777, 0o644)
     );
+}
+
+#[test]
+fn small_files_that_are_replaced_or_linked_while_they_are_written_are_the_last_ones() {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut put = |path: &str, text: &str| {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o640);
+        header.set_mtime(7);
+        tar.append_data(&mut header, path, text.as_bytes()).unwrap();
+    };
+    for number in 0..200 {
+        put("dir/same", &format!("{number}"));
+        put(&format!("dir/{number}"), &"x".repeat(number * 7));
+    }
+    for number in 0..200 {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(tar::EntryType::Link);
+        header.set_size(0);
+        let target = format!("dir/{number}");
+        tar.append_link(&mut header, format!("link/{number}"), target)
+            .unwrap();
+    }
+    let tar = tar.into_inner().unwrap();
+    let place = Place::new();
+    let options = ApplyOptions {
+        ids: ids(),
+        limits: Limits::default(),
+    };
+    let (applied, diff_id) = crate::unpack(tar.as_slice(), &place.root, &options).unwrap();
+    assert_eq!(applied.entries, 600);
+    assert_eq!(diff_id, oci::DiffId::new(oci::Digest::of(&tar)));
+    let read = |path: &str| {
+        place
+            .root
+            .read_to_end_limited(&at(path), 1 << 20)
+            .unwrap()
+            .unwrap()
+    };
+    assert_eq!(read("dir/same"), b"199");
+    for number in 0..200 {
+        let metadata = place
+            .root
+            .metadata(&at(&format!("link/{number}")))
+            .unwrap()
+            .unwrap();
+        assert_eq!((metadata.mtime.seconds, metadata.nlink), (7, 2), "{number}");
+        assert_eq!(read(&format!("dir/{number}")).len(), number * 7);
+    }
 }

@@ -3,10 +3,11 @@
 //! Whoever fetches never waits for whoever reads, and there may be none. The end of the blob is given out when its
 //! digest was found to be right, so who has read to the end has read the blob.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use rootfs::File;
 
 /// How far a blob is. Guarded by a mutex, since many may read and only numbers are told: a channel would have to keep
 /// the bytes for whoever comes later.

@@ -1,6 +1,5 @@
 //! Layers of a registry's images → the store, each verified, and none that is there.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +11,7 @@ use fetch::ClientError;
 use graph::ImageOrigin;
 use oci::{Digest, Reference, descriptor};
 use registry::{Access, RegistryError};
+use rootfs::File;
 use store::{ClaimError, ClaimName, IngestError, LeaseError, ObjectId, Presence};
 
 use super::BaseError;

@@ -190,14 +190,8 @@ impl Indexing<'_> {
             return Ok(Some(LookedInto::Changes(Arc::clone(changes))));
         }
         let mut names = vec![layer.id.clone()];
-        let mut diff_id = None;
         if let Held::Base(base) = &layer.held {
             names.push(independent(base)?);
-            diff_id = Some(base.diff_id.clone());
-        } else if let Held::Remote(remote) = &layer.held {
-            diff_id = Some(remote.blob().diff_id.clone());
-        } else if let Some(blob) = pack::find_any(self.workshop, &layer.id).map_err(Box::new)? {
-            diff_id = Some(blob.diff_id);
         }
         for name in names {
             if let Some(snapshot) = open(self.workshop, &name)? {
@@ -205,8 +199,17 @@ impl Indexing<'_> {
                 return Ok(Some(LookedInto::Directory(Arc::new(snapshot.fs), owners)));
             }
         }
-        let index = diff_id.and_then(|diff_id| self.remembered(&diff_id));
+        let index = self.tar_of(layer)?.and_then(|tar| self.remembered(&tar));
         Ok(index.map(|index| LookedInto::Index(Arc::new(index))))
+    }
+
+    /// Returns the digest of a layer's tar, if it is known.
+    fn tar_of(&self, layer: &StackLayer) -> Result<Option<DiffId>, RealiseError> {
+        if let Held::Base(base) = &layer.held {
+            return Ok(Some(base.diff_id.clone()));
+        }
+        let blob = pack::find_any(self.workshop, &layer.id).map_err(Box::new)?;
+        Ok(blob.map(|blob| blob.diff_id))
     }
 
     /// Makes the indexes that are missing; tells whether all are there then. What cannot be read here cannot be made a

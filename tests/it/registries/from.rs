@@ -51,6 +51,40 @@ fn only_the_layers_of_the_platform_are_fetched_and_a_second_build_asks_for_the_t
 }
 
 #[test]
+fn a_base_that_is_only_looked_into_is_read_once_and_never_unpacked() {
+    let (bench, served) = bench_with_base();
+    let address = served.address();
+    let from = served.name("lib/base:1");
+    bench.dockerfile(&format!(
+        "FROM {from}\nCOPY file /made/here/\nWORKDIR /made/there\n"
+    ));
+    let built = bench.build(&[]);
+    assert_eq!(built.image().text("made/here/file"), "new");
+    let asked = served.end();
+    assert_eq!(count(&asked, "GET", "/blobs/"), 2, "{asked:?}");
+    assert_eq!(snapshots(&bench), Vec::<String>::new());
+
+    // Another copy finds its place by what is known of the layers.
+    bench.file("file", "newer");
+    let served = Served::with(&bench, &address, &[]);
+    let built = bench.build(&[]);
+    assert_eq!(built.image().text("made/here/file"), "newer");
+    assert_eq!(count(&served.end(), "GET", "/v2/lib"), 0);
+    assert_eq!(snapshots(&bench), Vec::<String>::new());
+}
+
+/// Returns the names of the snapshots in the store.
+fn snapshots(bench: &support::Bench) -> Vec<String> {
+    let names = |path: &std::path::Path| -> Vec<_> {
+        let entries = fs::read_dir(path).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    };
+    let maps = names(&bench.path("home/.local/share/careen/snapshots"));
+    let snapshots = maps.iter().flat_map(|map| names(map));
+    snapshots.map(|path| path.display().to_string()).collect()
+}
+
+#[test]
 fn one_name_is_asked_for_once_whatever_it_is_wanted_for() {
     let (bench, served) = bench_with_base();
     let name = served.name("lib/base:1");
