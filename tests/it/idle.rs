@@ -55,7 +55,9 @@ fn what_a_failed_build_made_is_there_for_the_next_one() {
     bench.dockerfile(&format!("FROM base\n{steps}RUN wc -l < log\n"));
     let built = bench.build(&[]);
     let steps = built.log.steps();
-    let cached = steps.values().filter(|outcome| **outcome == Outcome::Cached);
+    let cached = steps
+        .values()
+        .filter(|outcome| **outcome == Outcome::Cached);
     assert_eq!(cached.count(), 20);
     assert_eq!(built.log.output(), ["20"]);
     let ingest = bench.path("home/.local/share/careen/ingest");
