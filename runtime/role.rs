@@ -22,6 +22,9 @@ pub(crate) const THIS_PROGRAM: &std::ffi::CStr = c"/proc/self/exe";
 /// What the kernel is told that it is called.
 pub(crate) const PROGRAM_NAME: &std::ffi::CStr = c"careen";
 
+/// What the kernel is told that a process is called that sets a sandbox up: its arguments are those of the starter.
+pub(crate) const INIT_NAME: &std::ffi::CStr = c"careen-init";
+
 /// A process of ours other than the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -55,13 +58,11 @@ pub enum SandboxRole {
 /// ```
 pub fn role(arguments: &[OsString]) -> Option<Role> {
     let name = arguments.get(1)?.to_str()?.strip_prefix(PREFIX)?;
-    match name {
-        "starter" => Some(Role::Sandbox(SandboxRole::Starter)),
-        _ => {
-            let control = name.strip_prefix("builder:")?.parse().ok()?;
-            Some(Role::Builder(BuilderRole { control }))
-        }
+    if name == "starter" {
+        return Some(Role::Sandbox(SandboxRole::Starter));
     }
+    let control = name.strip_prefix("builder:")?.parse().ok()?;
+    Some(Role::Builder(BuilderRole { control }))
 }
 
 impl BuilderRole {

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::channel::{Channel, ChannelError, Received};
 use crate::init;
-use crate::role::SandboxRole;
+use crate::role::{INIT_NAME, SandboxRole};
 use crate::seccomp;
 use crate::sys::security::Instruction;
 use crate::sys::{CallError, process, socket};
@@ -164,11 +164,9 @@ pub(crate) fn serve() -> ExitCode {
         };
         match process::fork_for_parent() {
             Ok(ForkResult::Child) => {
-                drop(channel);
-                return match be_new(control, [stdout, stderr]) {
-                    Ok(()) => fill(role, filter),
-                    Err(_) => ExitCode::FAILURE,
-                };
+                let is_new = be_new(&control, [&stdout, &stderr]);
+                drop((channel, control, stdout, stderr));
+                return is_new.map_or(ExitCode::FAILURE, |()| fill(role, filter));
             }
             Ok(ForkResult::Parent { .. }) => {}
             Err(error) => {
@@ -187,19 +185,22 @@ fn tell(control: &OwnedFd, birth: &Birth) {
 }
 
 /// Goes on as the new process: with its own standard streams, and in a group of its own.
-fn be_new(control: OwnedFd, [stdout, stderr]: [OwnedFd; 2]) -> nix::Result<()> {
-    dup2_stdin(&control)?;
-    dup2_stdout(&stdout)?;
-    dup2_stderr(&stderr)?;
+fn be_new(control: &OwnedFd, [stdout, stderr]: [&OwnedFd; 2]) -> nix::Result<()> {
+    dup2_stdin(control)?;
+    dup2_stdout(stdout)?;
+    dup2_stderr(stderr)?;
     setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
     let pid = getpid().as_raw();
-    tell(&control, &Birth::Born { pid });
+    tell(control, &Birth::Born { pid });
     Ok(())
 }
 
 fn fill(role: NewRole, filter: Option<Vec<Instruction>>) -> ExitCode {
     match role {
         NewRole::Userns => nested::serve(),
-        NewRole::Init => init::serve(filter),
+        NewRole::Init => match process::set_name(INIT_NAME) {
+            Ok(()) => init::serve(filter),
+            Err(_) => ExitCode::FAILURE,
+        },
     }
 }

@@ -4,8 +4,8 @@
 
 # tree PID: prints a process and all below it, each with its role (ARCHITECTURE.md, "Processes and privileges").
 tree() {
-  ps -e -o pid=,ppid=,args= | awk -v first="$1" '
-    { parent[$1] = $2; args[$1] = $0; pids[NR] = $1 }
+  ps -e -o pid=,ppid=,comm=,args= | awk -v first="$1" '
+    { parent[$1] = $2; comm[$1] = $3; args[$1] = $0; pids[NR] = $1 }
     # What stands nearer to the first process names what stands below it.
     function role(pid, above) {
       if (pid == first) return "first"
@@ -13,7 +13,7 @@ tree() {
       above = role(parent[pid])
       if (above == "") return ""
       if (above == "first") return args[pid] ~ /--careen-role=builder/ ? "builder" : "helper"
-      if (above == "builder") return "init"
+      if (above == "builder") return comm[pid] == "careen-init" ? "init" : "starter"
       if (above == "init") return "pid-one"
       return "command"
     }
@@ -94,7 +94,7 @@ build_undisturbed() {
 check_kill() {
   local role
   check "the drill's build runs undisturbed" build_undisturbed
-  for role in first builder init pid-one command group; do
+  for role in first builder starter init pid-one command group; do
     check "$moments times $role is killed, and the next build gives what an undisturbed one gives" drill "$role"
   done
 }

@@ -29,6 +29,7 @@ mod environment;
 mod epoch;
 mod expand;
 mod from;
+mod names;
 mod options;
 mod request;
 mod resolve;

@@ -1,4 +1,7 @@
-//! TLS with servers for which certificates were named: those, and who they sign for, are trusted.
+//! TLS with servers that have to show who they are: certificates that were named are trusted, or those of the machine.
+//!
+//! Those of the machine are read when a server shows a certificate, and not before: there are more than a hundred, and a
+//! registry of this machine that speaks no TLS, which every build with nothing to do asks, never shows one.
 //!
 //! A server may show one of the named certificates itself, even if it is an authority's: `openssl req -x509` makes such
 //! ones, and whoever named exactly this one meant it. The library of the platform refuses that, so the handshake is
@@ -6,11 +9,11 @@
 
 use std::fmt;
 use std::io::{Read as _, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
@@ -25,33 +28,65 @@ use ureq::unversioned::transport::{
 
 use crate::tls;
 
-/// Trusts the named certificates: as authorities, and as themselves.
+/// Trusts the certificates of the machine as authorities, or named ones: as authorities, and as themselves.
 #[derive(Debug)]
-struct Named {
-    signed: Arc<WebPkiServerVerifier>,
+struct Verifier {
+    provider: Arc<CryptoProvider>,
+    /// Made when it is needed; at once where certificates were named, so that it is known what is wrong with them.
+    signed: OnceLock<Arc<WebPkiServerVerifier>>,
     certificates: Vec<CertificateDer<'static>>,
 }
 
-impl Named {
-    fn new(
+impl Verifier {
+    fn named(
         certificates: &[Certificate<'static>],
-        provider: &Arc<CryptoProvider>,
+        provider: Arc<CryptoProvider>,
     ) -> Result<Self, rustls::Error> {
         let certificates: Vec<_> = certificates.iter().map(der).collect();
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(certificates.iter().cloned());
-        let signed =
-            WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(provider))
-                .build()
-                .map_err(|error| rustls::Error::General(error.to_string()))?;
+        let signed = signed_by(certificates.clone(), &provider)?;
         Ok(Self {
-            signed,
+            provider,
+            signed: OnceLock::from(signed),
             certificates,
         })
     }
+
+    fn of_system(provider: Arc<CryptoProvider>) -> Self {
+        Self {
+            provider,
+            signed: OnceLock::new(),
+            certificates: Vec::new(),
+        }
+    }
+
+    fn signed(&self) -> Result<&WebPkiServerVerifier, rustls::Error> {
+        if let Some(signed) = self.signed.get() {
+            return Ok(signed);
+        }
+        // A file among many that cannot be read is passed over, as by everybody else.
+        let certificates = rustls_native_certs::load_native_certs().certs;
+        if certificates.is_empty() {
+            let text = "the machine has no certificates of authorities".to_owned();
+            return Err(rustls::Error::General(text));
+        }
+        let made = signed_by(certificates, &self.provider)?;
+        // Of two threads that are here at once one did it for nothing.
+        Ok(self.signed.get_or_init(|| made))
+    }
 }
 
-impl ServerCertVerifier for Named {
+fn signed_by(
+    certificates: Vec<CertificateDer<'static>>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates);
+    WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(provider))
+        .build()
+        .map_err(|error| rustls::Error::General(error.to_string()))
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -60,7 +95,7 @@ impl ServerCertVerifier for Named {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let verified = self.signed.verify_server_cert(
+        let verified = self.signed()?.verify_server_cert(
             end_entity,
             intermediates,
             server_name,
@@ -86,8 +121,8 @@ impl ServerCertVerifier for Named {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.signed
-            .verify_tls12_signature(message, certificate, signed)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -96,12 +131,13 @@ impl ServerCertVerifier for Named {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.signed
-            .verify_tls13_signature(message, certificate, signed)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.signed.supported_verify_schemes()
+        let algorithms = &self.provider.signature_verification_algorithms;
+        algorithms.supported_schemes()
     }
 }
 
@@ -109,20 +145,23 @@ fn der(certificate: &Certificate<'static>) -> CertificateDer<'static> {
     CertificateDer::from(certificate.der().to_vec())
 }
 
-/// Makes the connections to servers for which certificates were named.
+/// Makes the connections to servers that have to show who they are.
 #[derive(Debug)]
 pub(crate) struct Handshake {
     config: Arc<ClientConfig>,
 }
 
 impl Handshake {
-    /// Trusts these certificates, and shows this one.
+    /// Trusts these certificates, or those of the machine, and shows this one.
     pub(crate) fn new(
-        certificates: &[Certificate<'static>],
+        certificates: Option<&[Certificate<'static>]>,
         identity: Option<&ClientCert>,
     ) -> Result<Self, rustls::Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = Named::new(certificates, &provider)?;
+        let verifier = match certificates {
+            Some(named) => Verifier::named(named, Arc::clone(&provider))?,
+            None => Verifier::of_system(Arc::clone(&provider)),
+        };
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .dangerous()
@@ -230,7 +269,7 @@ mod tests {
 
     fn verdict(named: &[u8], shown: &[u8], host: &str, since_1970: Duration) -> Result<(), String> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let named = Named::new(&[Certificate::from_pem(named).unwrap()], &provider).unwrap();
+        let named = Verifier::named(&[Certificate::from_pem(named).unwrap()], provider).unwrap();
         let shown = der(&Certificate::from_pem(shown).unwrap());
         let name = ServerName::try_from(host.to_owned()).unwrap();
         let now = UnixTime::since_unix_epoch(since_1970);
@@ -238,6 +277,19 @@ mod tests {
             .verify_server_cert(&shown, &[], &name, &[], now)
             .map(drop)
             .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_certificates_of_the_machine_are_not_read_to_begin_a_conversation() {
+        let handshake = Handshake::new(None, None).unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut hello = Vec::new();
+        let mut connection = ClientConnection::new(handshake.config, name).unwrap();
+        assert!(connection.write_tls(&mut hello).unwrap() > 0);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = Verifier::of_system(provider);
+        assert_ne!(verifier.supported_verify_schemes(), []);
+        assert!(verifier.signed.get().is_none());
     }
 
     #[test]

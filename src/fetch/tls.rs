@@ -83,14 +83,15 @@ pub(crate) fn tls_config(certificates: &Certificates, tls: &Tls) -> Result<TlsCo
         .build())
 }
 
-/// Returns what makes the connections in the place of the library, where certificates were named.
+/// Returns what makes the connections in the place of the library, where servers have to show who they are.
 pub(crate) fn handshake(config: &TlsConfig) -> Result<Option<Handshake>, ClientError> {
-    match config.root_certs() {
-        RootCerts::Specific(named) if !config.disable_verification() => {
-            Ok(Some(Handshake::new(named, config.client_cert())?))
-        }
-        _ => Ok(None),
-    }
+    let named = match config.root_certs() {
+        _ if config.disable_verification() => return Ok(None),
+        RootCerts::Specific(named) => Some(named.as_slice()),
+        RootCerts::PlatformVerifier => None,
+        _ => return Ok(None),
+    };
+    Ok(Some(Handshake::new(named, config.client_cert())?))
 }
 
 fn roots(certificates: &Certificates, authorities: &[PathBuf]) -> Result<RootCerts, ClientError> {

@@ -39,7 +39,7 @@ use crate::layout::Layout;
 use crate::limits::LEASE_LIMIT_BYTES;
 use crate::lock::{Sharing, lock_new, try_lock};
 use crate::name::ObjectId;
-use crate::snapshot::Opened;
+use crate::opened::Opened;
 
 /// A lease cannot be made or written.
 #[derive(Debug, thiserror::Error)]

@@ -42,6 +42,7 @@ mod list;
 mod lock;
 mod name;
 mod open;
+mod opened;
 mod record;
 mod repair;
 mod repository;

@@ -19,7 +19,6 @@
 //! Two processes may commit the same id. The first one wins; the other one's files are removed, and it
 //! gets the snapshot of the first.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -404,7 +403,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Returns another handle on it.
-    fn try_clone(&self) -> Result<Self, SnapshotError> {
+    pub(crate) fn try_clone(&self) -> Result<Self, SnapshotError> {
         let fs = self.fs.try_clone();
         Ok(Self {
             id: self.id.clone(),
@@ -414,34 +413,6 @@ impl Snapshot {
             })?,
             meta: self.meta.clone(),
         })
-    }
-}
-
-/// The snapshots that were opened through a lease: they are there as long as it is.
-///
-/// A step's file system has all layers below it, and a stage of a hundred steps would open its first layer a hundred
-/// times.
-#[derive(Debug, Default)]
-pub(crate) struct Opened {
-    by_id: BTreeMap<SnapshotId, Snapshot>,
-}
-
-/// How many snapshots are kept open: as many layers as an overlay may have, and few enough for the usual limit on open
-/// files.
-const OPENED_LIMIT: usize = 500;
-
-impl Opened {
-    fn get(&self, id: &SnapshotId) -> Option<&Snapshot> {
-        self.by_id.get(id)
-    }
-
-    /// Keeps a snapshot open; `false` if there are enough.
-    fn add(&mut self, snapshot: Snapshot) -> bool {
-        let has_room = self.by_id.len() < OPENED_LIMIT;
-        if has_room {
-            self.by_id.insert(snapshot.id.clone(), snapshot);
-        }
-        has_room
     }
 }
 

@@ -23,6 +23,8 @@ mod faults;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod idle;
+#[cfg(test)]
 mod indexes;
 #[cfg(test)]
 mod instruction;

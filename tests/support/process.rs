@@ -29,6 +29,8 @@ pub enum Role {
     First,
     /// The one that does the work.
     Builder,
+    /// Starts what sets a sandbox up.
+    Starter,
     /// Sets a sandbox up.
     Init,
     /// Is the first process in the sandbox.
@@ -106,6 +108,7 @@ impl Id {
         let role = String::from_utf8_lossy(&arguments)
             .split('\0')
             .find_map(|word| word.strip_prefix("--careen-role=").map(str::to_owned));
+        let name = fs::read_to_string(format!("/proc/{}/comm", self.number)).unwrap_or_default();
         let status =
             fs::read_to_string(format!("/proc/{}/status", self.number)).unwrap_or_default();
         let numbers = status
@@ -119,7 +122,8 @@ impl Id {
             (_, [_, .., "1"]) => Role::PidOne,
             (_, [_, _, ..]) => Role::Command,
             (Some(role), _) if role.starts_with("builder") => Role::Builder,
-            (Some(_), _) => Role::Init,
+            (Some(_), _) if name == "careen-init\n" => Role::Init,
+            (Some(_), _) => Role::Starter,
             (None, _) => Role::First,
         }
     }

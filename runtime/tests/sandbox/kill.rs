@@ -167,9 +167,10 @@ impl Tree {
         let builder = only_child(first)?;
         let (mut starters, mut inits) = (Vec::new(), Vec::new());
         for child in children(builder) {
-            let kind = match children(child).is_empty() {
-                true => &mut starters,
-                false => &mut inits,
+            let kind = if children(child).is_empty() {
+                &mut starters
+            } else {
+                &mut inits
             };
             kind.push(child);
         }

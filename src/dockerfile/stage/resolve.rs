@@ -20,7 +20,7 @@ use crate::stage::expand::expand;
 use crate::stage::options::PlanOptions;
 use crate::stage::request::{BaseRequest, StagesAbove};
 use crate::stage::{BareContext, CopyFrom, Stage, StageBase, StageId, StandsFor};
-use crate::stage::{arguments, context, from};
+use crate::stage::{arguments, context, from, names};
 use crate::suggest;
 use crate::words::Expanded;
 
@@ -97,26 +97,6 @@ pub(super) fn resolve_triggers(
     }
 }
 
-/// Returns the names of all stages of the file, by their numbers.
-fn all_names(ast: &Ast) -> Arc<[Option<String>]> {
-    let name = |instruction: &Instruction| match &instruction.kind {
-        InstructionKind::From(from) => Some(from.alias.as_ref().map(StageAlias::lower_name)),
-        _ => None,
-    };
-    ast.instructions.iter().filter_map(name).collect()
-}
-
-/// Returns the number of the first stage of each name.
-fn first_of_each(stages: &[Option<String>]) -> BTreeMap<String, usize> {
-    let mut names = BTreeMap::new();
-    for (number, name) in stages.iter().enumerate() {
-        if let Some(name) = name {
-            names.entry(name.clone()).or_insert(number);
-        }
-    }
-    names
-}
-
 struct Resolver<'a> {
     scope: Scope<'a>,
     /// The stages above the current line by name; of two with one name the later.
@@ -138,11 +118,11 @@ struct Resolver<'a> {
 
 impl<'a> Resolver<'a> {
     fn new(scope: Scope<'a>) -> Self {
-        let stages = all_names(scope.ast);
+        let stages = names::of_stages(scope.ast);
         Self {
             scope,
             earlier: BTreeMap::new(),
-            names: first_of_each(&stages),
+            names: names::first_of_each(&stages),
             stages,
             above: 0,
             declared: arguments::declared(scope.ast),
