@@ -90,16 +90,17 @@ impl Tag for RegistryTag {
         Ok(self.put(&self.tag, index, expect)?)
     }
 
-    /// Puts the index under its own digest once more, if that named something else: a registry that looks at what is
-    /// expected refuses, and others take what they have.
+    /// Puts the index under its own digest once more, if that named something else, and if it named nothing: a registry
+    /// that looks at what is expected refuses both, and others take what they have.
     fn is_exact(&self, index: &Document) -> bool {
         let Ok(digest) = index.digest() else {
             return false;
         };
         let other = Digest::of(b"something else");
-        let refused = self.put(&Selector::Digest(digest), index, Expect::Digest(&other));
+        let itself = Selector::Digest(digest);
         // Whatever else went wrong, nothing is known of the registry then.
-        matches!(refused, Ok(Written::Changed))
+        let is_refused = |expect| matches!(self.put(&itself, index, expect), Ok(Written::Changed));
+        is_refused(Expect::Digest(&other)) && is_refused(Expect::Nothing)
     }
 }
 

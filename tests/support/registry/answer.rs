@@ -297,7 +297,8 @@ fn put_manifest(
         .asked
         .header("if-match")
         .map(|tag| tag.trim_matches('"'));
-    if wanted.is_some_and(|wanted| current != Some(wanted)) {
+    let is_unwanted = ask.asked.header("if-none-match") == Some("*") && current.is_some();
+    if is_unwanted || wanted.is_some_and(|wanted| current != Some(wanted)) {
         return Answer::error(412, "DENIED");
     }
     let digest = digest_like(reference, &body).unwrap_or_else(|| Digest::of(&body).to_string());
