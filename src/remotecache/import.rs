@@ -1,7 +1,7 @@
 //! A place of a cache, as the solver asks it: [`Importer`].
 
 use std::collections::BTreeMap;
-use std::error::Error;
+use std::error::Error as _;
 use std::io::Read;
 use std::sync::OnceLock;
 

@@ -69,8 +69,10 @@ pub fn put(result: &mut PlatformResult, keyed: &[KeyedLayer], times: Times) {
         aliases: aliases_of(keyed, |key| records.iter().any(|record| record.key == *key)),
         records,
     };
-    let cache = serde_json::to_value(cache).expect("texts, numbers and lists are valid JSON");
-    result.config.extra.insert(FIELD.to_owned(), cache);
+    // Its keys are texts and its numbers finite: there is nothing that JSON could not hold.
+    if let Ok(cache) = serde_json::to_value(cache) {
+        result.config.extra.insert(FIELD.to_owned(), cache);
+    }
 }
 
 /// Returns the cache of an image; `None` if it has none.

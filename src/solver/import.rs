@@ -19,18 +19,21 @@ use std::thread;
 
 use graph::CacheKey;
 use layer::Times;
-use oci::{Digest, MediaType, Reference, Timestamp};
-use store::{ClaimName, NameError, ObjectId, Presence, SnapshotId};
+use oci::{DiffId, Digest, Hasher, MediaType, Reference, Timestamp};
+use store::{BlobSource as _, ClaimName, NameError, ObjectId, Presence, RecordError, SnapshotId};
 
 use crate::cancel::Cancellable;
 use crate::error::StepError;
 use crate::event::{Event, StepId};
 use crate::job::Workshop;
-use crate::pack::{self, LayerBlob};
+use crate::pack::{self, LayerBlob, PackLayerError};
 use crate::result::{Held, StackLayer};
 
 /// How many layers of a place may be of no use before nothing more is taken from it.
 const FAILURES_MAX: usize = 3;
+
+/// How much of a layer is read at once while it is verified.
+const BUFFER_BYTES: usize = 64 * 1024;
 
 /// How many layers are fetched at the same time.
 const PARALLEL: usize = 4;
@@ -89,6 +92,8 @@ pub struct ImportedLayer {
 pub struct RemoteLayer {
     /// What it is.
     pub layer: ImportedLayer,
+    /// The name of its directory.
+    id: SnapshotId,
     place: Arc<Place>,
 }
 
@@ -186,16 +191,18 @@ impl Imports {
         };
         let found = self.places.iter().find_map(|place| {
             let layer = place.backend.find(key).filter(counts)?;
-            let place = Arc::clone(place);
-            place
-                .takes(&layer.blob.digest)
-                .then_some(RemoteLayer { layer, place })
+            let is_taken = place.takes(&layer.blob.digest);
+            is_taken.then(|| (Arc::clone(place), layer))
         });
-        let Some(remote) = found else { return Ok(None) };
-        let blob = ObjectId::Blob(remote.layer.blob.digest.clone());
+        let Some((place, layer)) = found else {
+            return Ok(None);
+        };
+        let blob = ObjectId::Blob(layer.blob.digest.clone());
         workshop.lease.add(&blob)?;
-        let made = remote.layer.made;
-        Ok(Some((remote.into_stack_layer(key)?, made)))
+        let made = layer.made;
+        let id = directory_of(key, &layer.blob)?;
+        let remote = RemoteLayer { layer, id, place };
+        Ok(Some((remote.into_stack_layer(), made)))
     }
 
     /// Returns the content keys that a definition led to elsewhere.
@@ -234,17 +241,20 @@ fn is_readable(blob: &LayerBlob) -> bool {
     media_type.layer_compression().is_some()
 }
 
+/// Names a layer by what led to it and what it is. Its files may depend on those below it, which are others for another
+/// key.
+fn directory_of(key: &CacheKey, blob: &LayerBlob) -> Result<SnapshotId, NameError> {
+    let name = Digest::of(format!("import\0{key}\0{}", blob.diff_id).as_bytes());
+    SnapshotId::from_digest("import", &name)
+}
+
 impl RemoteLayer {
-    /// Names the layer by what led to it and what it is. Its files may depend on those below it, which are others for
-    /// another key.
-    fn into_stack_layer(self, key: &CacheKey) -> Result<StackLayer, NameError> {
-        let ImportedLayer { blob, created, .. } = &self.layer;
-        let name = Digest::of(format!("import\0{key}\0{}", blob.diff_id).as_bytes());
-        Ok(StackLayer {
-            id: SnapshotId::from_digest("import", &name)?,
-            created: Some(*created),
+    fn into_stack_layer(self) -> StackLayer {
+        StackLayer {
+            id: self.id.clone(),
+            created: Some(self.layer.created),
             held: Held::Remote(self),
-        })
+        }
     }
 
     /// Returns the blob.
@@ -274,17 +284,64 @@ impl RemoteLayer {
         }
     }
 
-    /// Makes sure that the store has the blob. A display is told under the identity of the step, if there is one.
+    /// Makes sure that the store has the blob, that it is the tar that it should be, and that the store knows it as this
+    /// layer. A display is told under the identity of the step, if there is one.
     ///
     /// # Errors
     ///
     /// Fails when it cannot be fetched, is another one, or cannot be kept.
     pub fn bring(&self, workshop: &Workshop, step: Option<&StepId>) -> Result<(), ImportError> {
-        let brought = self.brought(workshop, step);
-        brought.map_err(|error| self.useless(workshop, error))
+        self.fetch(workshop, step)?;
+        let known = || -> Result<(), BackendError> {
+            if pack::find_any(workshop, &self.id)?.is_none() {
+                self.verify(workshop)?;
+                self.remember_packed(workshop)?;
+            }
+            Ok(())
+        };
+        known().map_err(|error| self.useless(workshop, error))
     }
 
-    fn brought(&self, workshop: &Workshop, step: Option<&StepId>) -> Result<(), BackendError> {
+    /// Makes sure that the store has the blob. What it unpacks to is not looked at: who unpacks it does.
+    pub(crate) fn fetch(
+        &self,
+        workshop: &Workshop,
+        step: Option<&StepId>,
+    ) -> Result<(), ImportError> {
+        let fetched = self.fetched(workshop, step);
+        fetched.map_err(|error| self.useless(workshop, error))
+    }
+
+    fn verify(&self, workshop: &Workshop) -> Result<(), BackendError> {
+        let LayerBlob {
+            digest,
+            size_bytes,
+            diff_id,
+            ..
+        } = self.blob();
+        let blob = workshop.store.content().open_blob(digest, *size_bytes)?;
+        let mut tar = layer::decompressor(Cancellable::new(blob, &workshop.cancel))?;
+        let mut hasher = Hasher::new();
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            let count = tar.read(&mut buffer)?;
+            if count == 0 {
+                break;
+            }
+            hasher.update(&buffer[..count]);
+        }
+        let found = DiffId::new(hasher.finish());
+        if found != *diff_id {
+            return Err(PackLayerError::WrongDiffId {
+                expected: diff_id.clone(),
+                found,
+            }
+            .into());
+        }
+        Ok(())
+    }
+
+    fn fetched(&self, workshop: &Workshop, step: Option<&StepId>) -> Result<(), BackendError> {
         if self.is_there(workshop)? {
             return Ok(());
         }
@@ -311,6 +368,16 @@ impl RemoteLayer {
         Ok(())
     }
 
+    /// Remembers that the layer is packed in those ways of the job that the blob has. It must be verified.
+    pub(crate) fn remember_packed(&self, workshop: &Workshop) -> Result<(), RecordError> {
+        for plan in &workshop.pack {
+            if self.layer.times == plan.times && plan.takes(&self.blob().media_type) {
+                pack::remember_packed(workshop, &self.id, plan, self.blob())?;
+            }
+        }
+        Ok(())
+    }
+
     fn is_there(&self, workshop: &Workshop) -> Result<bool, BackendError> {
         let blob = ObjectId::Blob(self.blob().digest.clone());
         Ok(workshop.lease.hold(&blob)? == Presence::Present)
@@ -326,22 +393,16 @@ impl RemoteLayer {
     }
 
     /// Opens the blob, which is fetched first; what is read is verified.
-    ///
-    /// # Errors
-    ///
-    /// Fails when it cannot be fetched, is another one, or cannot be kept.
-    pub fn open(
+    pub(crate) fn open(
         &self,
         workshop: &Workshop,
         step: Option<&StepId>,
     ) -> Result<Box<dyn Read + Send>, ImportError> {
-        self.bring(workshop, step)?;
+        self.fetch(workshop, step)?;
         let LayerBlob {
             digest, size_bytes, ..
         } = self.blob();
-        let content = workshop.store.content();
-        let opened = store::BlobSource::open_blob(content, digest, *size_bytes);
-        match opened {
+        match workshop.store.content().open_blob(digest, *size_bytes) {
             Ok(blob) => Ok(Box::new(blob)),
             Err(error) => Err(self.useless(workshop, error)),
         }
@@ -357,7 +418,7 @@ pub(crate) fn bring_all(
     for some in layers.chunks(PARALLEL) {
         thread::scope(|scope| {
             let fetch = |layer: &&StackLayer| match &layer.held {
-                Held::Remote(remote) => remote.bring(workshop, Some(step)),
+                Held::Remote(remote) => remote.fetch(workshop, Some(step)),
                 Held::Base(_) | Held::Stored | Held::Recipe(_) => Ok(()),
             };
             let fetching: Vec<_> = some
@@ -371,20 +432,6 @@ pub(crate) fn bring_all(
                     Err(panic) => std::panic::resume_unwind(panic),
                 })
         })?;
-    }
-    Ok(())
-}
-
-/// Remembers that a layer whose blob the store has is packed in those ways of the job that the blob has.
-pub(crate) fn remember_packed(
-    workshop: &Workshop,
-    id: &SnapshotId,
-    remote: &RemoteLayer,
-) -> Result<(), store::RecordError> {
-    for plan in &workshop.pack {
-        if remote.layer.times == plan.times && plan.takes(&remote.blob().media_type) {
-            pack::remember_packed(workshop, id, plan, remote.blob())?;
-        }
     }
     Ok(())
 }

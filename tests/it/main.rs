@@ -9,6 +9,8 @@ mod bases;
 #[cfg(test)]
 mod cache;
 #[cfg(test)]
+mod caches;
+#[cfg(test)]
 mod checks;
 #[cfg(test)]
 mod command;

@@ -225,12 +225,10 @@ impl CacheOptions {
         env: &Environment,
     ) -> Result<Self, CacheUsageError> {
         refuse_kaniko(&arguments.kaniko)?;
-        let given = |texts: &'static str| texts;
         let from = arguments.cache_from.iter().filter(|text| !text.is_empty());
-        let from =
-            from.map(|text| from_text(&Attributes::parse(given("--cache-from"), text)?, env));
+        let from = from.map(|text| from_text(&Attributes::parse("--cache-from", text)?, env));
         let to = arguments.cache_to.iter().filter(|text| !text.is_empty());
-        let to = to.map(|text| to_text(&Attributes::parse(given("--cache-to"), text)?, env));
+        let to = to.map(|text| to_text(&Attributes::parse("--cache-to", text)?, env));
         let mut to: Vec<_> = to.collect::<Result<_, _>>()?;
         let inline = build_args.get(INLINE_ARGUMENT).map(String::as_str);
         if to.is_empty() && inline.and_then(go_bool) == Some(true) {
@@ -313,10 +311,9 @@ fn to_text(
         "local" => {
             attributes.check(&known(&["dest", "tag", "reset"]))?;
             let path = env.current_directory.join(attributes.required("dest")?);
-            let (earlier, unnamed) = match attributes.boolean("reset", false)? {
-                true => (Earlier::Dropped, Unnamed::Removed),
-                false => (Earlier::Kept, Unnamed::Kept),
-            };
+            let kept = (Earlier::Kept, Unnamed::Kept);
+            let dropped = (Earlier::Dropped, Unnamed::Removed);
+            let (earlier, unnamed) = attributes.switch("reset", kept, dropped)?;
             let cache = LocalCache {
                 path,
                 selector: tag(attributes),
@@ -357,14 +354,10 @@ fn written(
             return Err(CacheUsageError::Form { key, why });
         }
     }
-    let compressed = match attributes.boolean("force-compression", false)? {
-        true => BaseLayers::Recompressed,
-        false => BaseLayers::AsTheyAre,
-    };
-    let failure = match attributes.boolean("ignore-error", false)? {
-        true => CacheFailure::IsIgnored,
-        false => CacheFailure::Fails,
-    };
+    let (as_they_are, again) = (BaseLayers::AsTheyAre, BaseLayers::Recompressed);
+    let compressed = attributes.switch("force-compression", as_they_are, again)?;
+    let (fails, is_ignored) = (CacheFailure::Fails, CacheFailure::IsIgnored);
+    let failure = attributes.switch("ignore-error", fails, is_ignored)?;
     Ok(CacheDestination::Place(CacheTo {
         place,
         mode: attributes.mode()?,
@@ -383,10 +376,8 @@ fn registry(attributes: &Attributes<'_>) -> Result<RegistryCache, CacheUsageErro
         text: text.to_owned(),
         source,
     })?;
-    let protection = match attributes.boolean("registry.insecure", false)? {
-        true => Protection::None,
-        false => Protection::Configured,
-    };
+    let (configured, none) = (Protection::Configured, Protection::None);
+    let protection = attributes.switch("registry.insecure", configured, none)?;
     Ok(RegistryCache {
         reference,
         protection,

@@ -108,16 +108,14 @@ impl Source for CachedLayer<'_> {
     }
 
     fn blob(&self, descriptor: &Descriptor, from: u64) -> Result<Box<dyn Read + Send>, PlaceError> {
-        let mut blob: Box<dyn Read + Send> = match self.remote {
-            Some(remote) => remote.open(self.workshop, None)?,
-            None => {
-                let content = self.workshop.store.content();
-                Box::new(content.open_blob(&digest_of(descriptor)?, self.size_bytes)?)
-            }
-        };
+        if let Some(remote) = self.remote {
+            remote.bring(self.workshop, None)?;
+        }
+        let content = self.workshop.store.content();
+        let mut blob = content.open_blob(&digest_of(descriptor)?, self.size_bytes)?;
         // What is passed over is read: the reader verifies the whole.
         io::copy(&mut blob.by_ref().take(from), &mut io::sink())?;
-        Ok(blob)
+        Ok(Box::new(blob))
     }
 
     fn repository(&self) -> Option<&Reference> {

@@ -41,7 +41,7 @@ impl Maker<'_> {
             Err(error) => return Err(RealiseError::Import(remote.useless(self.workshop, error))),
         }
         self.tell(&what, true);
-        Ok(import::remember_packed(self.workshop, &layer.id, remote)?)
+        Ok(remote.remember_packed(self.workshop)?)
     }
 
     fn unless_cancelled(&self, error: import::ImportError) -> RealiseError {

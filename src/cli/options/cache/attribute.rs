@@ -105,6 +105,11 @@ impl<'a> Attributes<'a> {
         go_bool(text).ok_or_else(|| self.wrong(key, text, "`true` or `false`"))
     }
 
+    /// Returns one of two things: what a truth value means, the first without one.
+    pub(super) fn switch<T>(&self, key: &'static str, off: T, on: T) -> Result<T, CacheUsageError> {
+        Ok(if self.boolean(key, false)? { on } else { off })
+    }
+
     pub(super) fn mode(&self) -> Result<Mode, CacheUsageError> {
         match self.get("mode") {
             None | Some("min") => Ok(Mode::Min),

@@ -78,93 +78,84 @@ fn what_is_written_has_the_attributes_of_buildx() {
     assert_eq!(full.failure, CacheFailure::IsIgnored);
 }
 
+/// Checks what is said about texts that are refused.
+fn refused(flag: &str, cases: &[(&str, &str)]) {
+    for (text, expected) in cases {
+        let found = match flag {
+            "--cache-from" => options(&[text], &[]),
+            _ => options(&[], &[text]),
+        };
+        assert_eq!(found.map(drop), Err((*expected).to_owned()), "{text}");
+    }
+}
+
 #[test]
-fn what_is_not_understood_is_refused_by_name() {
-    for (from, text, expected) in [
+fn an_import_that_is_not_understood_is_refused_by_name() {
+    let cases = [
         (
-            true,
             "type=s3,bucket=b",
             "`--cache-from type=s3` is not supported: `registry`, `local` and `inline` are",
         ),
         (
-            false,
-            "type=azblob,name=b",
-            "`--cache-to type=azblob` is not supported: `registry`, `local` and `inline` are",
-        ),
-        (
-            true,
             "ref=a",
             "`--cache-from ref=a` does not say its `type`: `registry`, `local` and `inline` are known",
         ),
         (
-            true,
             "type=inline",
             "`--cache-from type=inline`: an image with a cache in it is `--cache-from type=registry,ref=IMAGE`",
         ),
+        ("type=registry", "`--cache-from type=registry` needs `ref=`"),
         (
-            true,
-            "type=registry",
-            "`--cache-from type=registry` needs `ref=`",
-        ),
-        (
-            true,
             "type=local,src=a,mode=max",
             "`--cache-from type=local` has no attribute `mode`: `src`, `tag`, `digest` are known",
         ),
         (
-            true,
             "type=local,src=a,digest=b",
             "`digest=b` in `--cache-from` is no digest",
         ),
         (
-            true,
             "type=local,src",
             "`--cache-from type=local,src`: `src` is no `key=value`",
         ),
-        (false, "type=local", "`--cache-to type=local` needs `dest=`"),
+    ];
+    refused("--cache-from", &cases);
+}
+
+#[test]
+fn an_export_that_is_not_understood_is_refused_by_name() {
+    let cases = [
         (
-            false,
+            "type=azblob,name=b",
+            "`--cache-to type=azblob` is not supported: `registry`, `local` and `inline` are",
+        ),
+        ("type=local", "`--cache-to type=local` needs `dest=`"),
+        (
             "type=registry,ref=a,mode=most",
             "`mode=most` in `--cache-to`: the value must be `min` or `max`",
         ),
         (
-            false,
             "type=inline,mode=max",
             "`mode=max` in `--cache-to`: the value must be `min`: an image has its own layers and no others",
         ),
         (
-            false,
             "type=registry,ref=a,oci-mediatypes=false",
             "`oci-mediatypes=false` in `--cache-to` is not supported: caches have OCI's media types",
         ),
         (
-            false,
             "type=registry,ref=a,image-manifest=false",
             "`image-manifest=false` in `--cache-to` is not supported: a cache is an index of manifests, one for each platform",
         ),
+        ("type=registry,ref=A", "`A` in `--cache-to` is no reference"),
         (
-            false,
-            "type=registry,ref=A",
-            "`A` in `--cache-to` is no reference",
-        ),
-        (
-            false,
             "type=registry,ref=a,compression-level=10",
             "`compression-level=10` in `--cache-to`: the value must be 1 to 9 for gzip, 1 to 22 for zstd",
         ),
         (
-            false,
             "type=registry,ref=a,ignore-error=maybe",
             "`ignore-error=maybe` in `--cache-to`: the value must be `true` or `false`",
         ),
-    ] {
-        let found = if from {
-            options(&[text], &[])
-        } else {
-            options(&[], &[text])
-        };
-        assert_eq!(found.map(drop), Err(expected.to_owned()), "{text}");
-    }
+    ];
+    refused("--cache-to", &cases);
 }
 
 #[test]
