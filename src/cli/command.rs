@@ -26,7 +26,7 @@ use runtime::SignalsAre;
 
 use crate::args::{Arguments, Command, ImageCommand};
 use crate::config::Config;
-use crate::env::Environment;
+use crate::env::{ACTIONS_TOKEN, Environment};
 use crate::options::registry::AUTH_VARIABLE;
 use crate::options::run::RunOptions;
 use crate::options::{BuildOptions, Places, RegistryOptions, secret, transfer as transfer_options};
@@ -38,7 +38,7 @@ pub(crate) fn secret_variables(parsed: &Arguments, env: &Environment) -> BTreeSe
         Command::Build(build) => secret::variables(&build.secrets, env),
         _ => BTreeSet::new(),
     };
-    variables.insert(AUTH_VARIABLE.to_owned());
+    variables.extend([AUTH_VARIABLE, ACTIONS_TOKEN].map(str::to_owned));
     variables
 }
 

@@ -14,6 +14,9 @@ use std::path::PathBuf;
 use runtime::SecretVariable;
 use solver::ops::exec::Secret;
 
+/// The token of a workflow's job: who has it can write the caches of a repository.
+pub(crate) const ACTIONS_TOKEN: &str = "ACTIONS_RUNTIME_TOKEN";
+
 /// The variables that are read here, which the builder needs too.
 const OWN: [&str; 15] = [
     "HOME",
@@ -74,6 +77,8 @@ pub struct Environment {
     pub no_proxy: Option<String>,
     /// `SSL_CERT_FILE`: the certificates that are trusted.
     pub certificates: Option<PathBuf>,
+    /// What a workflow of GitHub's says of its cache service (`ACTIONS_…`, `GITHUB_…`).
+    pub actions: gha::Surroundings,
     /// Whether standard output is a terminal.
     pub stdout_is_terminal: bool,
     /// All of it, for the builder, which is the same program.
@@ -108,6 +113,14 @@ impl Environment {
             https_proxy: text("HTTPS_PROXY").or_else(|| text("https_proxy")),
             no_proxy: text("NO_PROXY").or_else(|| text("no_proxy")),
             certificates: path("SSL_CERT_FILE"),
+            actions: gha::Surroundings {
+                runtime_token: text(ACTIONS_TOKEN),
+                results_url: text("ACTIONS_RESULTS_URL"),
+                cache_url: text("ACTIONS_CACHE_URL"),
+                service_v2: text("ACTIONS_CACHE_SERVICE_V2"),
+                repository: text("GITHUB_REPOSITORY"),
+                api_url: text("GITHUB_API_URL"),
+            },
             stdout_is_terminal: std::io::stdout().is_terminal(),
             all: std::env::vars_os().collect(),
             secrets: BTreeMap::new(),
@@ -125,6 +138,9 @@ impl Environment {
                 (name, Secret::new(secret.value().to_vec()))
             })
             .collect();
+        if self.secrets.contains_key(OsStr::new(ACTIONS_TOKEN)) {
+            self.actions.runtime_token = self.named(ACTIONS_TOKEN);
+        }
         self
     }
 

@@ -40,6 +40,7 @@ pub mod volume;
 pub use allow::AllowError;
 pub use cache::{
     CacheDestination, CacheFailure, CacheOptions, CachePlace, CacheTo, CacheUsageError,
+    GhaUsageError,
 };
 pub use call::{AnswerFormat, Call, CallError, Question};
 pub use context::{ContextSource, ContextUsageError, DockerfileSource, NamedContext};

@@ -148,6 +148,12 @@ fn write(session: &Session, prefix: &str, number: u64, bytes: &[u8]) -> Result<R
     let mut reader = bytes;
     let key = format!("{prefix}{number}");
     let size_bytes = bytes.len() as u64;
+    if size_bytes > DOCUMENT_MAX_BYTES {
+        return Err(Failure::TooLarge {
+            size_bytes,
+            limit_bytes: DOCUMENT_MAX_BYTES,
+        });
+    }
     match session.reserve(&key, size_bytes) {
         Ok(reserved) => {
             let reader = &mut reader;

@@ -70,6 +70,14 @@ pub enum Failure {
         #[source]
         source: Option<Box<dyn Error + Send + Sync>>,
     },
+    /// A document has become too large.
+    #[error("the index would have {size_bytes} bytes, more than {limit_bytes}")]
+    TooLarge {
+        /// How large it would be.
+        size_bytes: u64,
+        /// How large it may be.
+        limit_bytes: u64,
+    },
     /// What came has another size.
     #[error("the entry has {found_bytes} bytes where {expected_bytes} are expected")]
     WrongSize {

@@ -173,11 +173,29 @@ impl Service {
             joined.collect()
         });
         let read: Result<Vec<_>, _> = read.into_iter().collect();
-        let asked = || format!("read the index of the cache `{}`", session.settings.scope);
         match read {
             Ok(documents) => Ok(documents.into_iter().flatten().collect()),
-            Err(failure) => Err(session.error(asked(), failure)),
+            Err(failure) => Err(session.error(self.asked_for_index(), failure)),
         }
+    }
+
+    /// Reads the document of the scope in the job's own branch; `None` if there is none, or the job may not write.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a server refuses or cannot be asked, or the document is too large.
+    pub fn own_document(&self) -> Result<Option<Document>, GhaError> {
+        let session = &self.session;
+        let Some(branch) = session.settings.token.written() else {
+            return Ok(None);
+        };
+        document::read(session, branch)
+            .map_err(|failure| session.error(self.asked_for_index(), failure))
+    }
+
+    fn asked_for_index(&self) -> String {
+        let scope = self.session.settings.scope();
+        format!("read the index of the cache `{scope}`")
     }
 
     /// Changes the document of the scope in the job's own branch. The function sees the state that counts, or nothing

@@ -7,6 +7,7 @@
 //!
 //! * [`config`]: the document that says which key led to which layer;
 //! * [`place`]: what a place of caches has to do; [`image_place`]: registries and image layouts;
+//!   [`gha_place`]: the cache service of GitHub Actions;
 //! * [`import`]: a place, as the solver asks it; [`export`]: what a build led to, written to a place;
 //! * [`merge`]: what stays of earlier builds; [`inline`]: a cache inside an image;
 //! * [`limits`]: bounds on what is read.
@@ -16,6 +17,7 @@
 
 pub mod config;
 pub mod export;
+pub mod gha_place;
 pub mod image_place;
 pub mod import;
 pub mod inline;
@@ -25,6 +27,7 @@ pub mod place;
 
 pub use config::{CacheAlias, CacheConfig, CacheLayer, CacheRecord, ConfigError};
 pub use export::{CacheExport, CacheTarget, ExportCacheError, Mode};
+pub use gha_place::GhaCache;
 pub use image_place::{LocalCache, RegistryCache};
 pub use import::Importer;
 pub use place::{CacheEntry, ExportPlace, ExportSession, ImportPlace, ReadError};

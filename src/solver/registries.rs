@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use fetch::{ClientError, RetryPolicy};
+use fetch::{ClientError, ClientOptions, RetryPolicy};
 use oci::Reference;
 use registry::{Access, Host, HostSource, Login, LookupError, Registry, RegistryOptions};
 
@@ -67,6 +67,18 @@ impl Registries {
             ..self.options.clone()
         };
         Self::new(options, self.pulling)
+    }
+
+    /// Returns what a client of other servers is made of, so that it reaches them as registries are reached.
+    pub fn client_options(&self) -> ClientOptions {
+        let options = self.options.clone();
+        ClientOptions {
+            proxies: options.proxies,
+            certificates: options.certificates,
+            user_agent: options.user_agent,
+            retry: options.retry,
+            stop: options.stop,
+        }
     }
 
     /// Returns whether registries are asked for base images.

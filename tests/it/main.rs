@@ -5,6 +5,8 @@
 //! so that their helpers may panic too (clippy.toml).
 
 #[cfg(test)]
+mod actions_cache;
+#[cfg(test)]
 mod bases;
 #[cfg(test)]
 mod cache;

@@ -5,10 +5,10 @@ use clap::Args;
 /// The arguments of `build` about caches elsewhere.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CacheArguments {
-    /// Use results that are there: `REF`, or `type=registry,ref=REF`, `type=local,src=DIR`
+    /// Use results that are there: `REF`, or `type=registry,ref=REF`, `type=local,src=DIR`, `type=gha`
     #[arg(long, value_name = "CACHE")]
     pub cache_from: Vec<String>,
-    /// Leave results there: `REF`, or `type=registry,ref=REF[,mode=max]`, `type=local,dest=DIR`, `type=inline`
+    /// Leave results there: `REF`, or `type=registry,ref=REF[,mode=max]`, `type=local,dest=DIR`, `type=gha`, `type=inline`
     #[arg(long, value_name = "CACHE")]
     pub cache_to: Vec<String>,
     /// What kaniko takes, and what is refused.

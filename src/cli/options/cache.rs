@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! --cache-from  REF | type=registry,ref=REF[,registry.insecure=BOOL] | type=local,src=DIR[,tag=TAG][,digest=DIGEST]
+//!               | type=gha[,scope=NAME][,…]
 //! --cache-to    REF | type=registry,ref=REF[,registry.insecure=BOOL] | type=local,dest=DIR[,tag=TAG][,reset=BOOL]
-//!               | type=inline
+//!               | type=gha[,scope=NAME][,…] | type=inline
 //!               [,mode=min|max][,compression=KIND][,compression-level=N][,force-compression=BOOL][,ignore-error=BOOL]
 //! ```
 //!
@@ -19,7 +20,7 @@ use oci::reference::ReferenceError;
 use oci::{Digest, Reference};
 use remotecache::export::{Earlier, Mode};
 use remotecache::image_place::Unnamed;
-use remotecache::{LocalCache, RegistryCache};
+use remotecache::{GhaCache, LocalCache, RegistryCache};
 use solver::{BaseLayers, Protection};
 use store::LayoutSelector;
 
@@ -27,8 +28,10 @@ use super::policy::go_bool;
 use crate::args::{CacheArguments, KanikoCacheArguments};
 use crate::env::Environment;
 
+mod actions;
 mod attribute;
 
+pub use actions::GhaUsageError;
 use attribute::Attributes;
 
 /// The tag in a layout of a cache of which none is said.
@@ -38,7 +41,7 @@ const LOCAL_TAG: &str = "latest";
 const INLINE_ARGUMENT: &str = "BUILDKIT_INLINE_CACHE";
 
 /// The kinds of caches, as messages list them.
-const KINDS: &str = "`registry`, `local` and `inline`";
+const KINDS: &str = "`registry`, `local`, `gha` and `inline`";
 
 /// Why the arguments about caches cannot be understood.
 #[derive(Debug, thiserror::Error)]
@@ -150,6 +153,9 @@ pub enum CacheUsageError {
         /// Why not.
         why: &'static str,
     },
+    /// A cache of a workflow is not understood.
+    #[error(transparent)]
+    Gha(#[from] GhaUsageError),
     /// A flag of kaniko's.
     #[error("`{flag}` is not supported: {instead}")]
     Kaniko {
@@ -167,6 +173,8 @@ pub enum CachePlace {
     Registry(RegistryCache),
     /// In a layout.
     Local(LocalCache),
+    /// In the cache service of GitHub Actions.
+    Gha(Box<GhaCache>),
 }
 
 /// Where a cache goes.
@@ -248,7 +256,7 @@ impl CacheOptions {
         });
         let registries = self.from.iter().chain(to).filter_map(|place| match place {
             CachePlace::Registry(cache) => Some(cache.reference.domain().to_owned()),
-            CachePlace::Local(_) => None,
+            CachePlace::Local(_) | CachePlace::Gha(_) => None,
         });
         registries.collect()
     }
@@ -275,6 +283,10 @@ fn from_text(
                 selector,
                 unnamed: Unnamed::Kept,
             }))
+        }
+        "gha" => {
+            attributes.check(&actions::KEYS)?;
+            actions::place(attributes, env)
         }
         "inline" => Err(CacheUsageError::FromInline),
         _ => Err(attributes.unknown_kind()),
@@ -320,6 +332,10 @@ fn to_text(
                 unnamed,
             };
             written(attributes, CachePlace::Local(cache), earlier)
+        }
+        "gha" => {
+            attributes.check(&known(&actions::KEYS))?;
+            written(attributes, actions::place(attributes, env)?, Earlier::Kept)
         }
         "inline" => {
             attributes.check(&["mode"])?;

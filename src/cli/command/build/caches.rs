@@ -135,6 +135,7 @@ fn import_place(place: &CachePlace) -> Box<dyn ImportPlace> {
     match place {
         CachePlace::Registry(cache) => Box::new(cache.clone()),
         CachePlace::Local(cache) => Box::new(cache.clone()),
+        CachePlace::Gha(cache) => cache.clone(),
     }
 }
 
@@ -142,6 +143,7 @@ fn export_place(place: &CachePlace) -> Box<dyn ExportPlace> {
     match place {
         CachePlace::Registry(cache) => Box::new(cache.clone()),
         CachePlace::Local(cache) => Box::new(cache.clone()),
+        CachePlace::Gha(cache) => cache.clone(),
     }
 }
 

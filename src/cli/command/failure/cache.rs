@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use gha::GhaError;
 use remotecache::ExportCacheError;
 
 use super::registry;
@@ -11,9 +12,23 @@ use crate::report::{Kind, Report};
 pub(crate) fn of_cache(error: &ExportCacheError) -> Box<Report> {
     let mut report = Report::new(Kind::User, error);
     registry::explain(&mut report, error);
+    explain_service(&mut report, error);
     let note = "the outputs of the build are written; `ignore-error=true` makes this a warning";
     report.notes.push(note.to_owned());
     Box::new(report)
+}
+
+/// Makes a report one about the cache service of GitHub Actions, where it is.
+fn explain_service(report: &mut Report, error: &(dyn Error + 'static)) {
+    let Some(error) = GhaError::behind(error) else {
+        return;
+    };
+    report.kind = Kind::Remote;
+    if error.is_read_only() {
+        let help = "export where the job may write, as on a `push`: \
+                    pull requests from forks read the caches of their base alone";
+        report.help = Some(help.to_owned());
+    }
 }
 
 /// Returns an error with its causes, on one line.

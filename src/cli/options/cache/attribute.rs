@@ -15,7 +15,7 @@ impl<'a> Attributes<'a> {
     pub(super) fn parse(flag: &'static str, text: &'a str) -> Result<Self, CacheUsageError> {
         let fields = csv::fields(text).map_err(|source| CacheUsageError::List {
             flag,
-            text: text.to_owned(),
+            text: concealed(text),
             source,
         })?;
         let given = |pairs: &[(&str, &str)]| {
@@ -32,7 +32,7 @@ impl<'a> Attributes<'a> {
             let pair = field.value.split_once('=');
             let (key, value) = pair.ok_or_else(|| CacheUsageError::Field {
                 flag,
-                text: text.to_owned(),
+                text: concealed(text),
                 field: field.value.clone(),
             })?;
             Ok((key.trim().to_lowercase(), value.to_owned()))
@@ -43,7 +43,7 @@ impl<'a> Attributes<'a> {
             Some(_) => Ok(attributes),
             None => Err(CacheUsageError::NoKind {
                 flag,
-                text: attributes.text.to_owned(),
+                text: concealed(attributes.text),
             }),
         }
     }
@@ -155,4 +155,14 @@ impl<'a> Attributes<'a> {
             expected,
         }
     }
+}
+
+/// Returns a text as messages show it: without the values of tokens.
+fn concealed(text: &str) -> String {
+    let field = |field: &str| match field.split_once('=') {
+        Some((key, _)) if key.to_lowercase().contains("token") => format!("{key}=…"),
+        _ => field.to_owned(),
+    };
+    let fields: Vec<_> = text.split(',').map(field).collect();
+    fields.join(",")
 }

@@ -35,6 +35,7 @@ fn place(place: &CachePlace) -> String {
                 cache.unnamed
             )
         }
+        CachePlace::Gha(cache) => format!("{cache:?}"),
     }
 }
 
@@ -94,11 +95,11 @@ fn an_import_that_is_not_understood_is_refused_by_name() {
     let cases = [
         (
             "type=s3,bucket=b",
-            "`--cache-from type=s3` is not supported: `registry`, `local` and `inline` are",
+            "`--cache-from type=s3` is not supported: `registry`, `local`, `gha` and `inline` are",
         ),
         (
             "ref=a",
-            "`--cache-from ref=a` does not say its `type`: `registry`, `local` and `inline` are known",
+            "`--cache-from ref=a` does not say its `type`: `registry`, `local`, `gha` and `inline` are known",
         ),
         (
             "type=inline",
@@ -126,7 +127,7 @@ fn an_export_that_is_not_understood_is_refused_by_name() {
     let cases = [
         (
             "type=azblob,name=b",
-            "`--cache-to type=azblob` is not supported: `registry`, `local` and `inline` are",
+            "`--cache-to type=azblob` is not supported: `registry`, `local`, `gha` and `inline` are",
         ),
         ("type=local", "`--cache-to type=local` needs `dest=`"),
         (

@@ -1,0 +1,137 @@
+#!/usr/bin/env bash
+# scale.sh CAREEN BASE [KIND…]: time and memory of builds against the number of steps, the number of files and the size of a
+# layer, as Markdown tables. CAREEN is the program (a release build), BASE an OCI image layout with /bin/sh, seq, awk and dd
+# (busybox). The kinds are `steps`, `files` and `layers`; without one, all.
+#
+# SCALE_DIR is where the stores and contexts are, by default a new directory below TMPDIR: some 15 GiB and three million
+# files for all of it. SCALE_FILES and SCALE_GIB say where to end: the most files (1000000), the largest layer (4).
+# It runs as whoever calls it, and needs GNU time. What cannot be built is said on standard error and in the table. Each number is the least of three builds, but where the build
+# takes longer than twenty seconds: then it is that of one. Memory is the largest resident size of any one process.
+# shellcheck disable=SC2016 # Backticks of Markdown.
+set -euo pipefail
+shopt -s inherit_errexit
+
+careen=$(realpath "${1:?the program}")
+base=$(realpath "${2:?an image layout}")
+shift 2
+kinds=("${@:-all}")
+work=$(mktemp -d "${SCALE_DIR:-${TMPDIR:-/tmp}}/scale.XXXXXX")
+most_files=${SCALE_FILES:-1000000}
+most_gib=${SCALE_GIB:-4}
+runs=3
+long_seconds=20
+
+# Files of a store may have ids of the user's range: they can be removed where these are mapped.
+remove() {
+  rm -rf "$1" 2> /dev/null || unshare --user --map-root-user --map-auto rm -rf "$1"
+}
+trap 'remove "$work"' EXIT
+
+wanted() {
+  [[ " ${kinds[*]} " == *" $1 "* || " ${kinds[*]} " == *" all "* ]]
+}
+
+# once CONTEXT OUTPUT [ARGUMENT…]: builds, and prints seconds and KiB.
+once() {
+  local context=$1 output=$2
+  shift 2
+  CAREEN_STORE=$work/store command time -q -f '%e %M' -o "$work/time" \
+    "$careen" build --progress none --build-context "base=oci-layout://$base" --output "$output" "$@" "$context" >&2
+  cat "$work/time"
+}
+
+# best PREPARE CONTEXT OUTPUT [ARGUMENT…]: prints the least time of several builds and the memory of that one. PREPARE is
+# run before each of them.
+best() {
+  local prepare=$1 times=$work/times took
+  shift
+  : > "$times"
+  for _ in $(seq "$runs"); do
+    "$prepare"
+    if ! took=$(once "$@"); then
+      printf 'not built'
+      return
+    fi
+    echo "$took" >> "$times"
+    [[ ${took%%.*} -lt $long_seconds ]] || break
+  done
+  sort -n "$times" | awk 'NR == 1 { printf "%.3f s, %.0f MB", $1, $2 * 1024 / 1e6 }'
+}
+
+nothing() { :; }
+forget() { remove "$work/store"; }
+
+# row NAME CELL…: prints a row of a table.
+row() {
+  printf '|'
+  printf ' %s |' "$@"
+  printf '\n'
+}
+
+steps() {
+  printf '\n| Steps | `RUN :`, nothing reused | the same again, cached |\n| --- | --- | --- |\n'
+  local context=$work/steps count fresh
+  mkdir "$context"
+  for count in 10 100 1000; do
+    { echo 'FROM base'; seq "$count" | sed 's/.*/RUN : &/'; } > "$context/Dockerfile"
+    fresh=$(best forget "$context" type=cacheonly)
+    row "$count" "$fresh" "$(best nothing "$context" type=cacheonly)"
+  done
+  forget
+}
+
+# tree NUMBER: makes a context of that many files of a few bytes, a thousand in a directory.
+tree() {
+  local context=$work/tree-$1
+  mkdir "$context"
+  seq 0 "$((($1 - 1) / 1000))" | awk -v top="$context/files/d" '{ print top $1 }' | xargs mkdir -p
+  awk -v top="$context/files/d" -v count="$1" 'BEGIN {
+    for (file = 0; file < count; file++) {
+      name = top int(file / 1000) "/f" file
+      print file > name
+      close(name)
+    }
+  }'
+}
+
+files() {
+  printf '\n| Files | `COPY`, written to an archive | the same again, nothing changed | `RUN` makes them, written to an archive |\n'
+  printf '| --- | --- | --- | --- |\n'
+  local context=$work/made count copied again
+  mkdir "$context"
+  for ((count = 1000; count <= most_files; count *= 10)); do
+    tree "$count"
+    printf 'FROM scratch\nCOPY files /files\n' > "$work/tree-$count/Dockerfile"
+    copied=$(best forget "$work/tree-$count" "type=oci,dest=$work/out.tar")
+    again=$(best nothing "$work/tree-$count" "type=oci,dest=$work/out.tar")
+    remove "$work/tree-$count"
+    # Some thousand in a directory: one that has all of them is a measure of the file system.
+    cat > "$context/Dockerfile" << DOCKERFILE
+FROM base
+RUN mkdir /m && cd /m && for d in \$(seq 0 $(((count - 1) / 1000))); do mkdir \$d && (cd \$d && seq 1 1000 | xargs touch); done
+DOCKERFILE
+    row "$count" "$copied" "$again" "$(best forget "$context" "type=oci,dest=$work/out.tar")"
+  done
+  forget
+}
+
+layers() {
+  printf '\n| A layer of | `RUN` writes it, packed as gzip into an archive | the same again, cached |\n| --- | --- | --- |\n'
+  local context=$work/layer size fresh
+  mkdir "$context"
+  for size in 1 4 16 64 1024 2048 4096; do
+    ((size <= most_gib * 1024)) || break
+    # Half of it can be made smaller.
+    cat > "$context/Dockerfile" << DOCKERFILE
+FROM base
+RUN { dd if=/dev/urandom bs=1M count=$(((size + 1) / 2)); dd if=/dev/zero bs=1M count=$((size / 2)); } > /data 2> /dev/null
+DOCKERFILE
+    fresh=$(best forget "$context" "type=oci,dest=$work/out.tar")
+    row "$size MiB" "$fresh" "$(best nothing "$context" "type=oci,dest=$work/out.tar")"
+  done
+  forget
+}
+
+for kind in steps files layers; do
+  if wanted "$kind"; then "$kind"; fi
+done
