@@ -9,6 +9,7 @@
 //! * [`place`]: what a place of caches has to do; [`image_place`]: registries and image layouts;
 //! * [`import`]: a place, as the solver asks it; [`export`]: what a build led to, written to a place;
 //! * [`merge`]: what stays of earlier builds; [`inline`]: a cache inside an image;
+//! * [`mount`]: cache mounts in it;
 //! * [`limits`]: bounds on what is read.
 //!
 //! Keys are careen's own, so other builders' caches are of no use here, and careen's are of none there.
@@ -21,10 +22,12 @@ pub mod import;
 pub mod inline;
 pub mod limits;
 pub mod merge;
+pub mod mount;
 pub mod place;
 
 pub use config::{CacheAlias, CacheConfig, CacheLayer, CacheRecord, ConfigError};
 pub use export::{CacheExport, CacheTarget, ExportCacheError, Mode};
 pub use image_place::{LocalCache, RegistryCache};
 pub use import::Importer;
+pub use mount::{CachedMount, CachedPack, MountName};
 pub use place::{CacheEntry, ExportPlace, ExportSession, ImportPlace, ReadError};
