@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use solver::LayerBlob;
 
 use crate::limits::{CONFIG_MAX_BYTES, LAYER_MAX_BYTES, LAYERS_MAX, RECORDS_MAX};
+use crate::mount::CachedMount;
 
 /// The media type of a [`CacheConfig`].
 pub const CONFIG_MEDIA_TYPE: &str = "application/vnd.careen.cache.config.v1+json";
@@ -46,6 +47,9 @@ pub struct CacheConfig {
     /// What definitions of copies led to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<CacheAlias>,
+    /// What cache mounts held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<CachedMount>,
 }
 
 /// A layer of a cache.
@@ -186,6 +190,16 @@ pub enum ConfigError {
         /// How many there are.
         count: usize,
     },
+    /// A cache mount names no layer.
+    #[error("the cache mount `{id}` of the cache names the layer {layer}, and there are {count}")]
+    NoMountLayer {
+        /// The mount.
+        id: String,
+        /// The layer.
+        layer: usize,
+        /// How many there are.
+        count: usize,
+    },
     /// A layer is not one of the manifest's.
     #[error("the cache names the layer `{digest}`, which its manifest does not have")]
     NotInManifest {
@@ -210,6 +224,7 @@ impl CacheConfig {
             layers: Vec::new(),
             records: Vec::new(),
             aliases: Vec::new(),
+            mounts: Vec::new(),
         }
     }
 
@@ -241,6 +256,7 @@ impl CacheConfig {
         for layer in &self.layers {
             check("bytes in a layer", layer.size, LAYER_MAX_BYTES)?;
         }
+        self.check_mounts()?;
         let count = self.layers.len();
         match self.records.iter().find(|record| record.layer >= count) {
             None => Ok(()),
@@ -301,7 +317,7 @@ impl CacheConfig {
     }
 }
 
-fn check(what: &'static str, found: u64, limit: u64) -> Result<(), ConfigError> {
+pub(crate) fn check(what: &'static str, found: u64, limit: u64) -> Result<(), ConfigError> {
     if found > limit {
         return Err(ConfigError::TooMany { what, found, limit });
     }

@@ -1,6 +1,6 @@
 //! What a build led to, written to a place of caches: [`export`](export()).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::thread::{self, available_parallelism};
 
@@ -9,6 +9,7 @@ use oci::{Clock, Platform, Timestamp};
 use solver::event::{Event, Origin, StepId};
 use solver::pack::PackLayerError;
 use solver::result::StackLayer;
+use solver::stash::{MountId, MountSelection};
 use solver::{KeyedLayer, LayerBlob, PackPlan, Stack, Workshop, pack_layer};
 use store::SnapshotId;
 use transport::PlaceError;
@@ -18,6 +19,7 @@ use crate::merge::keep_earlier;
 use crate::place::{CacheEntry, ExportPlace, ExportSession};
 
 mod blobs;
+mod mounts;
 
 /// How many blobs are put at the same time.
 const PARALLEL: usize = 4;
@@ -57,6 +59,8 @@ pub struct CacheExport {
     pub earlier: Earlier,
     /// How layers are packed that are not packed yet.
     pub plan: PackPlan,
+    /// Which cache mounts are exported too.
+    pub mounts: MountSelection,
 }
 
 /// A result for one platform.
@@ -94,14 +98,14 @@ pub enum ExportCacheError {
     Cancelled,
 }
 
-/// Writes what a build led to.
+/// Writes what a build led to. `named` are the cache mounts that it names.
 ///
 /// # Errors
 ///
 /// Fails when a layer cannot be packed, or the place cannot be written. Earlier caches are there then as they were.
 pub fn export(
     cache: &CacheExport,
-    targets: &[CacheTarget<'_>],
+    (targets, named): (&[CacheTarget<'_>], &BTreeSet<MountId>),
     workshop: &Workshop,
     step: &StepId,
 ) -> Result<(), ExportCacheError> {
@@ -112,6 +116,7 @@ pub fn export(
     });
     let exporting = Exporting {
         cache,
+        named,
         workshop,
         step,
     };
@@ -126,6 +131,7 @@ pub fn export(
 
 struct Exporting<'a> {
     cache: &'a CacheExport,
+    named: &'a BTreeSet<MountId>,
     workshop: &'a Workshop,
     step: &'a StepId,
 }
@@ -247,10 +253,12 @@ impl Exporting<'_> {
         now: Timestamp,
     ) -> Result<Vec<CacheEntry>, ExportCacheError> {
         let mut whole = entries.to_vec();
+        let mut mounts = mounts::Mounts::find(self, session, day_of(now));
         for entry in &mut whole {
             let earlier = session
                 .read(&entry.platform)
                 .map_err(|source| self.failed(source))?;
+            mounts.add(&mut entry.config, earlier.as_ref())?;
             match (earlier, self.cache.earlier) {
                 (Some(earlier), Earlier::Kept) => keep_earlier(&mut entry.config, &earlier, now),
                 (Some(_), Earlier::Dropped) | (None, _) => {}

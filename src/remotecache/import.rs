@@ -9,6 +9,7 @@ use graph::CacheKey;
 use oci::{Digest, Platform, Reference};
 use solver::event::{Event, Origin, StepId};
 use solver::import::BackendError;
+use solver::stash::{MountSelection, Stash};
 use solver::{CacheBackend, ImportedLayer, LayerBlob, Workshop};
 
 use crate::config::{CacheConfig, CacheLayer};
@@ -19,6 +20,7 @@ use crate::place::{ImportPlace, ReadError};
 pub struct Importer {
     place: Box<dyn ImportPlace>,
     platforms: Vec<Platform>,
+    mounts: MountSelection,
     known: OnceLock<Known>,
 }
 
@@ -27,12 +29,21 @@ pub struct Importer {
 struct Known {
     layers: BTreeMap<CacheKey, ImportedLayer>,
     aliases: BTreeMap<CacheKey, CacheKey>,
+    /// What cache mounts held, by their names.
+    stashes: BTreeMap<Digest, Stash>,
     /// Each blob, as the place describes it.
     blobs: BTreeMap<Digest, CacheLayer>,
 }
 
 impl Known {
-    fn add(&mut self, config: CacheConfig) {
+    fn add(&mut self, config: CacheConfig, mounts: &MountSelection) {
+        for mount in &config.mounts {
+            if mounts.has(&mount.id)
+                && let Some(stash) = config.stash(&mount.name)
+            {
+                self.stashes.entry(mount.name.clone()).or_insert(stash);
+            }
+        }
         for record in config.records {
             let Some(layer) = config.layers.get(record.layer) else {
                 continue;
@@ -62,15 +73,24 @@ impl Importer {
         Self {
             place,
             platforms,
+            mounts: MountSelection::All,
             known: OnceLock::new(),
         }
+    }
+
+    /// Takes of cache mounts only these.
+    #[must_use]
+    pub fn with_mounts(self, mounts: MountSelection) -> Self {
+        Self { mounts, ..self }
     }
 
     fn read(&self, workshop: &Workshop, step: &StepId) -> Known {
         let mut known = Known::default();
         let shown = self.place.shown();
         match self.place.read(workshop, &self.platforms) {
-            Ok(Some(configs)) => configs.into_iter().for_each(|config| known.add(config)),
+            Ok(Some(configs)) => configs
+                .into_iter()
+                .for_each(|config| known.add(config, &self.mounts)),
             Ok(None) => workshop.events.emit(Event::Progress {
                 step: step.clone(),
                 what: format!("{shown} is not there yet"),
@@ -127,6 +147,10 @@ impl CacheBackend for Importer {
 
     fn find_alias(&self, definition: &CacheKey) -> Option<CacheKey> {
         self.known.get()?.aliases.get(definition).cloned()
+    }
+
+    fn find_stash(&self, name: &Digest) -> Option<Stash> {
+        self.known.get()?.stashes.get(name).cloned()
     }
 
     fn open(

@@ -10,6 +10,7 @@
 //!   [`gha_place`]: the cache service of GitHub Actions;
 //! * [`import`]: a place, as the solver asks it; [`export`]: what a build led to, written to a place;
 //! * [`merge`]: what stays of earlier builds; [`inline`]: a cache inside an image;
+//! * [`mount`]: cache mounts in it;
 //! * [`limits`]: bounds on what is read.
 //!
 //! Keys are careen's own, so other builders' caches are of no use here, and careen's are of none there.
@@ -23,6 +24,7 @@ pub mod import;
 pub mod inline;
 pub mod limits;
 pub mod merge;
+pub mod mount;
 pub mod place;
 
 pub use config::{CacheAlias, CacheConfig, CacheLayer, CacheRecord, ConfigError};
@@ -30,4 +32,5 @@ pub use export::{CacheExport, CacheTarget, ExportCacheError, Mode};
 pub use gha_place::GhaCache;
 pub use image_place::{LocalCache, RegistryCache};
 pub use import::Importer;
+pub use mount::{CachedMount, CachedPack, MountName};
 pub use place::{CacheEntry, ExportPlace, ExportSession, ImportPlace, ReadError};

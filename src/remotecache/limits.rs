@@ -22,3 +22,12 @@ pub const LAYERS_KEPT: usize = 200;
 
 /// How long a record stays that no build has used.
 pub const UNUSED_KEPT: Duration = Duration::from_hours(30 * 24);
+
+/// Most cache mounts of a configuration.
+pub const MOUNTS_MAX: usize = 1_000;
+
+/// Most packs of a cache mount that are read. Fewer are written.
+pub const PACKS_MAX: usize = 64;
+
+/// How many cache mounts of earlier builds stay when a cache is written again.
+pub const MOUNTS_KEPT: usize = 50;

@@ -39,6 +39,7 @@ pub fn keep_earlier(config: &mut CacheConfig, earlier: &CacheConfig, now: Timest
         });
     }
     keep_aliases(config, earlier);
+    config.keep_mounts(earlier, oldest);
 }
 
 /// Adds the aliases of an earlier configuration that lead to something.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::Read;
 
-use oci::{Descriptor, Platform, Reference};
+use oci::{Descriptor, Digest, Platform, Reference};
 use solver::Workshop;
 use transport::{PlaceError, Source, Transferred};
 
@@ -92,6 +92,13 @@ pub struct CacheEntry {
     pub config: CacheConfig,
 }
 
+/// A place is not read while it is written.
+#[derive(Debug, thiserror::Error)]
+#[error("`{digest}` cannot be read while the cache is written")]
+struct NotReadable {
+    digest: Digest,
+}
+
 /// One export to a place. What is put becomes visible with [`ExportSession::write`] alone.
 pub trait ExportSession: Send + Sync {
     /// Reads what earlier builds left for a platform, so that it is not lost; `None` where there is nothing that can be
@@ -101,6 +108,19 @@ pub trait ExportSession: Send + Sync {
     ///
     /// Fails when there is something that must not be written over, or the place cannot be read.
     fn read(&self, platform: &Platform) -> Result<Option<CacheConfig>, PlaceError>;
+
+    /// Opens a blob that earlier builds left, from its beginning. Who reads it verifies it.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it is not there, or cannot be read. A place that cannot be read while it is written says so, and what
+    /// cache mounts held is written to it as a whole.
+    fn open(&self, layer: &CacheLayer) -> Result<Box<dyn Read + Send>, PlaceError> {
+        Err(NotReadable {
+            digest: layer.digest.clone(),
+        }
+        .into())
+    }
 
     /// Makes sure that a blob is there; reads it from the source only if it must. Several threads may do so at once.
     ///

@@ -10,6 +10,8 @@
 //! gives, so that it cannot take the place of another result. What turns out to be damaged, or cannot be fetched, is
 //! taken no more ([`ImportError`]): whoever carries the job out begins again, and the step is run.
 
+mod stash;
+
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
@@ -28,6 +30,9 @@ use crate::event::{Event, StepId};
 use crate::job::Workshop;
 use crate::pack::{self, LayerBlob, PackLayerError};
 use crate::result::{Held, StackLayer};
+use crate::stash::Stash;
+
+pub(crate) use stash::RemoteStash;
 
 /// How many layers of a place may be of no use before nothing more is taken from it.
 const FAILURES_MAX: usize = 3;
@@ -55,6 +60,12 @@ pub trait CacheBackend: fmt::Debug + Send + Sync {
 
     /// Returns the content key that a definition led to.
     fn find_alias(&self, definition: &CacheKey) -> Option<CacheKey>;
+
+    /// Returns what the place has of a cache mount, whose `name` is the digest of all that tells it from others.
+    fn find_stash(&self, name: &Digest) -> Option<Stash> {
+        let _ = name;
+        None
+    }
 
     /// Opens a blob from its beginning. Who reads it verifies it.
     ///

@@ -9,6 +9,7 @@
 //! * [`ops`]: what each op does;
 //! * `cache`: what a key led to; [`import`]: what it led to elsewhere;
 //! * [`realise`]: change sets as directories; [`pack`]: change sets as blobs; [`squash`]: several as one;
+//! * [`stash`]: what cache mounts hold;
 //! * [`tree`]: what a stack looks like from inside;
 //! * [`cancel`]: streams that end with the job;
 //! * [`launch`](mod@launch): one command on an image, to try it;
@@ -38,6 +39,7 @@ pub mod remote;
 pub mod result;
 pub mod scheduler;
 pub mod squash;
+pub mod stash;
 pub mod state;
 pub mod tree;
 mod worker;

@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oci::Digest;
+use oci::digest::Algorithm;
 use rootfs::{FsError, Root, sync_file_system};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tracing::debug;
 
 use crate::file::{self, FileError, SyncPolicy};
@@ -38,6 +39,24 @@ impl CacheId {
     pub fn new(name: Digest, number: u32) -> Self {
         Self { name, number }
     }
+
+    /// Returns the digest of all that tells the cache from others.
+    pub fn name(&self) -> &Digest {
+        &self.name
+    }
+
+    /// Returns the number, from 0.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Reads the name of a cache's directory.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (name, number) = text.split_once('-')?;
+        let name = Digest::parse(&format!("{}:{name}", Algorithm::Sha256.as_str())).ok()?;
+        let id = Self::new(name, number.parse().ok()?);
+        (id.to_string() == text).then_some(id)
+    }
 }
 
 /// The name of its directory.
@@ -48,7 +67,7 @@ impl fmt::Display for CacheId {
 }
 
 /// What people may want to know of a cache.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct CacheMeta {
     /// What keeps equal ids apart.
     pub namespace: String,
@@ -82,6 +101,18 @@ pub enum CacheError {
         #[source]
         source: FsError,
     },
+    /// It cannot be found out which there are.
+    #[error("list the caches")]
+    List(#[source] FileError),
+    /// What is noted of it cannot be written.
+    #[error("note the files of the cache `{id}`")]
+    Note {
+        /// The cache.
+        id: CacheId,
+        /// What failed.
+        #[source]
+        source: FileError,
+    },
     /// A new one cannot be put into its place.
     #[error("keep the cache `{id}`")]
     Place {
@@ -96,7 +127,7 @@ pub enum CacheError {
 /// The caches of a store; a cheap handle.
 #[derive(Clone, Debug)]
 pub struct Caches {
-    layout: Arc<Layout>,
+    pub(crate) layout: Arc<Layout>,
 }
 
 /// A cache that is there.

@@ -98,6 +98,22 @@ impl Claims {
         })
     }
 
+    /// Waits until nobody has an exclusive claim on the name, and shares it; `None` when `cancelled` said yes first.
+    /// It is asked as by [`Self::exclusive_or`].
+    ///
+    /// # Errors
+    ///
+    /// Fails when the file of the claims cannot be opened or locked.
+    pub fn shared_or(
+        &self,
+        name: ClaimName<'_>,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Option<Claim>, ClaimError> {
+        self.claim(name, |byte| {
+            wait(|| byte.try_lock(Sharing::Shared), cancelled)
+        })
+    }
+
     /// Takes the name if nobody has a claim on it.
     ///
     /// # Errors

@@ -150,6 +150,27 @@ fn a_wait_can_be_cancelled() {
 }
 
 #[test]
+fn a_wait_to_share_can_be_cancelled() {
+    let fixture = Fixture::new();
+    let key = Digest::of(b"key");
+    let claims = fixture.store.claims();
+    let claim = try_key(&fixture.store, &key).unwrap();
+    assert!(
+        claims
+            .shared_or(ClaimName::Key(&key), &|| true)
+            .unwrap()
+            .is_none()
+    );
+    drop(claim);
+    let (one, other) = (
+        claims.shared_or(ClaimName::Key(&key), &|| true).unwrap(),
+        claims.shared_or(ClaimName::Key(&key), &|| true).unwrap(),
+    );
+    assert!(one.is_some() && other.is_some());
+    assert!(try_key(&fixture.store, &key).is_none());
+}
+
+#[test]
 fn nobody_is_ever_inside_with_somebody_else() {
     const ROUNDS: u32 = 300;
     let fixture = Fixture::new();

@@ -24,7 +24,8 @@
 //! │   └── <id map>/
 //! │       └── <name>-<number>/           a cache of RUN --mount=type=cache; made whole, never emptied
 //! │           ├── fs/                the files
-//! │           └── cache.json         whose it is: namespace, id, what it began with
+//! │           ├── cache.json         whose it is: namespace, id, what it began with
+//! │           └── note.json          what its files hashed to when it was exported last
 //! ├── repositories/
 //! │   └── <digits>/                  a git repository, of a remote's URL; only who has the claim looks
 //! ├── lists/
@@ -53,7 +54,7 @@
 //! | `content/` | `content`, `tags` |
 //! | `snapshots/` | `snapshot` |
 //! | `records/` | `record` |
-//! | `caches/` | `cache_mount` |
+//! | `caches/` | `cache_mount`, `cache_note` |
 //! | `repositories/` | `repository`, `git` |
 //! | `lists/` | `list` |
 //! | `leases/` | `lease` |
@@ -97,6 +98,8 @@ pub(crate) const FS: &str = "fs";
 pub(crate) const WORK: &str = "work";
 /// What is known of a cache, in its directory.
 pub(crate) const CACHE_MARK: &str = "cache.json";
+/// What is noted of a cache's files, in its directory.
+pub(crate) const CACHE_NOTE: &str = "note.json";
 /// The mark that makes a snapshot complete.
 pub(crate) const MARK: &str = "snapshot.json";
 

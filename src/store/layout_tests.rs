@@ -90,6 +90,7 @@ fn a_store_has_what_is_drawn_and_nothing_else() {
         .unwrap()
         .commit(&cache, &made)
         .unwrap();
+    store.caches().put_note(&cache, "nothing").unwrap();
     let claim = store.claims().shared(ClaimName::Key(&digest)).unwrap();
     fs::write(
         fixture.path("trash/0000000000000000"),

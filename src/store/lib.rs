@@ -27,6 +27,7 @@
 
 mod blob;
 mod cache_mount;
+mod cache_note;
 mod claim;
 mod content;
 mod file;

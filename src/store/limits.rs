@@ -23,3 +23,6 @@ pub const INDEX_LIMIT: usize = 1024;
 
 /// The largest list of manifests that is put together; none comes near it.
 pub const LIST_LIMIT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The largest note of a cache's files, in bytes: as many as an index of them may name.
+pub const NOTE_LIMIT_BYTES: u64 = 512 * 1024 * 1024;

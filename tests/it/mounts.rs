@@ -2,6 +2,7 @@
 
 mod bind;
 mod cache;
+mod exported;
 mod secret;
 mod tmpfs;
 mod volume;

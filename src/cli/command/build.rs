@@ -256,7 +256,10 @@ impl Attempt<'_> {
         let mut result = result_of(self.targets, stacks);
         self.caches.put_inline(&mut result, &keyed);
         let exported = result::export(&result, self.wanted, workshop)?;
-        let cache = match self.caches.export(&result, &keyed, workshop) {
+        let cache = match self
+            .caches
+            .export(&result, (&keyed, &job.definition), workshop)
+        {
             Ok(()) => Ok(()),
             Err(error) => match Failure::of(error, workshop, |error| failure::of_cache(&error)) {
                 Failure::Build(report) => Err(report),

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! --cache-from  REF | type=registry,ref=REF[,registry.insecure=BOOL] | type=local,src=DIR[,tag=TAG][,digest=DIGEST]
-//!               | type=gha[,scope=NAME][,…]
+//!               | type=gha[,scope=NAME][,…] [,mounts=all|none|ID…]
 //! --cache-to    REF | type=registry,ref=REF[,registry.insecure=BOOL] | type=local,dest=DIR[,tag=TAG][,reset=BOOL]
 //!               | type=gha[,scope=NAME][,…] | type=inline
 //!               [,mode=min|max][,compression=KIND][,compression-level=N][,force-compression=BOOL][,ignore-error=BOOL]
+//!               [,mounts=all|none|ID…]
 //! ```
 //!
 //! The words are buildx'. An attribute that is not known is an error: one that is mistyped would otherwise change
@@ -21,6 +22,7 @@ use oci::{Digest, Reference};
 use remotecache::export::{Earlier, Mode};
 use remotecache::image_place::Unnamed;
 use remotecache::{GhaCache, LocalCache, RegistryCache};
+use solver::stash::MountSelection;
 use solver::{BaseLayers, Protection};
 use store::LayoutSelector;
 
@@ -177,6 +179,15 @@ pub enum CachePlace {
     Gha(Box<GhaCache>),
 }
 
+/// A cache that is asked.
+#[derive(Debug, Clone)]
+pub struct CacheFrom {
+    /// Where.
+    pub place: CachePlace,
+    /// Which cache mounts are taken from it.
+    pub mounts: MountSelection,
+}
+
 /// Where a cache goes.
 #[derive(Debug, Clone)]
 pub enum CacheDestination {
@@ -201,6 +212,8 @@ pub struct CacheTo {
     pub compressed: BaseLayers,
     /// What becomes of the build when it cannot be written.
     pub failure: CacheFailure,
+    /// Which cache mounts are written too.
+    pub mounts: MountSelection,
 }
 
 /// What becomes of the build when a cache cannot be written.
@@ -216,7 +229,7 @@ pub enum CacheFailure {
 #[derive(Debug, Clone, Default)]
 pub struct CacheOptions {
     /// Those that are asked, in this order.
-    pub from: Vec<CachePlace>,
+    pub from: Vec<CacheFrom>,
     /// Those that are written.
     pub to: Vec<CacheDestination>,
 }
@@ -234,7 +247,7 @@ impl CacheOptions {
     ) -> Result<Self, CacheUsageError> {
         refuse_kaniko(&arguments.kaniko)?;
         let from = arguments.cache_from.iter().filter(|text| !text.is_empty());
-        let from = from.map(|text| from_text(&Attributes::parse("--cache-from", text)?, env));
+        let from = from.map(|text| from_cache(&Attributes::parse("--cache-from", text)?, env));
         let to = arguments.cache_to.iter().filter(|text| !text.is_empty());
         let to = to.map(|text| to_text(&Attributes::parse("--cache-to", text)?, env));
         let mut to: Vec<_> = to.collect::<Result<_, _>>()?;
@@ -254,12 +267,23 @@ impl CacheOptions {
             CacheDestination::Place(to) => Some(&to.place),
             CacheDestination::Inline => None,
         });
-        let registries = self.from.iter().chain(to).filter_map(|place| match place {
+        let places = self.from.iter().map(|from| &from.place).chain(to);
+        let registries = places.filter_map(|place| match place {
             CachePlace::Registry(cache) => Some(cache.reference.domain().to_owned()),
             CachePlace::Local(_) | CachePlace::Gha(_) => None,
         });
         registries.collect()
     }
+}
+
+fn from_cache(
+    attributes: &Attributes<'_>,
+    env: &Environment,
+) -> Result<CacheFrom, CacheUsageError> {
+    Ok(CacheFrom {
+        place: from_text(attributes, env)?,
+        mounts: attributes.mounts(MountSelection::All),
+    })
 }
 
 fn from_text(
@@ -268,11 +292,11 @@ fn from_text(
 ) -> Result<CachePlace, CacheUsageError> {
     match attributes.kind() {
         "registry" => {
-            attributes.check(&["ref", "registry.insecure"])?;
+            attributes.check(&["ref", "registry.insecure", "mounts"])?;
             Ok(CachePlace::Registry(registry(attributes)?))
         }
         "local" => {
-            attributes.check(&["src", "tag", "digest"])?;
+            attributes.check(&["src", "tag", "digest", "mounts"])?;
             let path = env.current_directory.join(attributes.required("src")?);
             let selector = match attributes.get("digest") {
                 Some(text) => LayoutSelector::Digest(digest(text)?),
@@ -294,7 +318,7 @@ fn from_text(
 }
 
 /// The attributes that every exported cache has.
-const COMMON: [&str; 7] = [
+const COMMON: [&str; 8] = [
     "mode",
     "compression",
     "compression-level",
@@ -302,6 +326,7 @@ const COMMON: [&str; 7] = [
     "oci-mediatypes",
     "image-manifest",
     "ignore-error",
+    "mounts",
 ];
 
 fn to_text(
@@ -381,6 +406,7 @@ fn written(
         compression: attributes.compression()?,
         compressed,
         failure,
+        mounts: attributes.mounts(MountSelection::None),
     }))
 }
 

@@ -114,6 +114,14 @@ impl StashIndex {
         self.entries.get(path)
     }
 
+    /// Takes an object out, with what is in it and what is a name of it.
+    pub fn leave_out(&mut self, path: &RootPath) {
+        self.entries.retain(|other, entry| {
+            let is_name = matches!(&entry.object, StashObject::HardLink { target } if target.starts_with(path));
+            !is_name && !other.starts_with(path)
+        });
+    }
+
     /// Returns its text, which is the same for the same objects.
     ///
     /// # Errors

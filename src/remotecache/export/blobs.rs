@@ -56,9 +56,32 @@ fn put(
     (layer, blob): (&StackLayer, &LayerBlob),
 ) -> Result<(), ExportCacheError> {
     let source = CachedLayer::new(exporting.workshop, layer, blob);
+    put_from(exporting, session, (blob, &source))
+}
+
+/// Puts a blob that the store has.
+pub(super) fn put_stored(
+    exporting: &Exporting<'_>,
+    session: &dyn ExportSession,
+    blob: &LayerBlob,
+) -> Result<(), ExportCacheError> {
+    let source = CachedLayer {
+        workshop: exporting.workshop,
+        size_bytes: blob.size_bytes,
+        remote: None,
+        repository: None,
+    };
+    put_from(exporting, session, (blob, &source))
+}
+
+fn put_from(
+    exporting: &Exporting<'_>,
+    session: &dyn ExportSession,
+    (blob, source): (&LayerBlob, &CachedLayer<'_>),
+) -> Result<(), ExportCacheError> {
     let wanted = descriptor(&blob.media_type, &blob.digest, blob.size_bytes);
     let how = session
-        .put(&wanted, &source)
+        .put(&wanted, source)
         .map_err(|error| exporting.failed(error))?;
     let word = match how {
         Transferred::Present => "is there",

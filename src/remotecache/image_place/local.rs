@@ -47,6 +47,11 @@ impl LocalCache {
             Err(error) => Err(ReadError::Unreadable(error.into())),
         }
     }
+
+    fn open_layer(&self, layer: &CacheLayer) -> Result<Box<dyn Read + Send>, PlaceError> {
+        let source = LayoutSource::open(&self.path, &self.selector)?;
+        source.blob(&layer.descriptor(), 0)
+    }
 }
 
 fn is_nothing(error: &ForeignError) -> bool {
@@ -79,8 +84,7 @@ impl ImportPlace for LocalCache {
         _workshop: &Workshop,
         layer: &CacheLayer,
     ) -> Result<Box<dyn Read + Send>, PlaceError> {
-        let source = LayoutSource::open(&self.path, &self.selector)?;
-        source.blob(&layer.descriptor(), 0)
+        self.open_layer(layer)
     }
 }
 
@@ -123,6 +127,10 @@ impl ExportSession for LayoutSession<'_> {
         }
         let source = LayoutSource::open(&self.cache.path, &self.cache.selector)?;
         read_earlier(&CacheTag(&tag), &source, platform)
+    }
+
+    fn open(&self, layer: &CacheLayer) -> Result<Box<dyn Read + Send>, PlaceError> {
+        self.cache.open_layer(layer)
     }
 
     fn put(&self, blob: &Descriptor, source: &dyn Source) -> Result<Transferred, PlaceError> {

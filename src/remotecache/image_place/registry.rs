@@ -106,6 +106,10 @@ impl ExportSession for RegistrySession<'_> {
         read_earlier(&CacheTag(&self.tag), &self.source, platform)
     }
 
+    fn open(&self, layer: &CacheLayer) -> Result<Box<dyn Read + Send>, PlaceError> {
+        self.source.blob(&layer.descriptor(), 0)
+    }
+
     fn put(&self, blob: &Descriptor, source: &dyn Source) -> Result<Transferred, PlaceError> {
         self.target.put_blob(blob, source)
     }

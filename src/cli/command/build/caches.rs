@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use export::OutputSpec;
 use export::output::Squash;
+use graph::Definition;
 use layer::Times;
 use oci::Platform;
 use remotecache::export::export;
@@ -11,6 +12,7 @@ use remotecache::{
     CacheExport, CacheTarget, ExportCacheError, ExportPlace, ImportPlace, Importer, Mode, inline,
 };
 use solver::event::StepId;
+use solver::stash::mounts_of;
 use solver::{
     BaseLayers, BuildResult, CacheBackend, ImportError, Imports, KeyedLayer, KeyedLayers, PackPlan,
     Workshop,
@@ -38,8 +40,9 @@ impl Caches {
         platforms: &[Platform],
         (wanted, workshop): (&ResultOptions, &Workshop),
     ) -> Self {
-        let from = options.from.iter().map(|place| {
-            let importer = Importer::new(import_place(place), platforms.to_vec());
+        let from = options.from.iter().map(|from| {
+            let importer = Importer::new(import_place(&from.place), platforms.to_vec())
+                .with_mounts(from.mounts.clone());
             Arc::new(importer) as Arc<dyn CacheBackend>
         });
         let image = wanted.outputs.iter().find_map(OutputSpec::pack_plan);
@@ -89,9 +92,10 @@ impl Caches {
     pub(super) fn export(
         &self,
         result: &BuildResult,
-        keyed: &[Vec<KeyedLayer>],
+        (keyed, definition): (&[Vec<KeyedLayer>], &Definition),
         workshop: &Workshop,
     ) -> Result<(), ExportCacheError> {
+        let named = mounts_of(definition);
         let targets = result.platforms.iter().zip(keyed);
         let targets = targets.map(|(result, keyed)| CacheTarget {
             platform: &result.platform,
@@ -101,7 +105,7 @@ impl Caches {
         let targets: Vec<_> = targets.collect();
         for (number, (cache, failure)) in self.exports.iter().enumerate() {
             let step = StepId(format!("export-cache-{number}"));
-            let exported = export(cache, &targets, workshop, &step);
+            let exported = export(cache, (&targets, &named), workshop, &step);
             match (exported, failure) {
                 (Err(error), CacheFailure::IsIgnored) if ImportError::behind(&error).is_none() => {
                     workshop.events.warn(failure::chain(&error));
@@ -159,6 +163,7 @@ fn cache_export(to: &CacheTo, image: Option<PackPlan>) -> CacheExport {
         place: export_place(&to.place),
         mode: to.mode,
         earlier: to.earlier,
+        mounts: to.mounts.clone(),
         plan: PackPlan {
             compression: to.compression.unwrap_or(image.compression),
             times: image.times,

@@ -1,5 +1,7 @@
 //! The attributes of one `--cache-from` or `--cache-to`.
 
+use solver::stash::MountSelection;
+
 use super::{CacheUsageError, Compression, Mode, csv, go_bool};
 
 /// The attributes, in the order in which they were given; of two with one key the later counts.
@@ -116,6 +118,16 @@ impl<'a> Attributes<'a> {
             Some("max") => Ok(Mode::Max),
             Some(text) => Err(self.wrong("mode", text, "`min` or `max`")),
         }
+    }
+
+    /// Returns the cache mounts that are meant. Several are one value with commas, or several values.
+    pub(super) fn mounts(&self, default: MountSelection) -> MountSelection {
+        let given = self.given.iter().filter(|(key, _)| key == "mounts");
+        let values: Vec<_> = given.map(|(_, value)| value.as_str()).collect();
+        if values.is_empty() {
+            return default;
+        }
+        MountSelection::parse(values)
     }
 
     /// Returns the compression that is asked for, if one is.

@@ -54,7 +54,7 @@ fn a_place_is_a_reference_or_a_directory() {
         ("type=local,src=dir", r#"/here/dir Tag("latest") Kept"#),
         ("type=local,src=/abs,tag=main", r#"/abs Tag("main") Kept"#),
     ] {
-        let found = options(&[text], &[]).map(|options| place(&options.from[0]));
+        let found = options(&[text], &[]).map(|options| place(&options.from[0].place));
         assert_eq!(found, Ok(expected.to_owned()), "{text}");
     }
 }
@@ -91,6 +91,22 @@ fn refused(flag: &str, cases: &[(&str, &str)]) {
 }
 
 #[test]
+fn cache_mounts_are_taken_unless_it_is_said_and_written_only_where_it_is() {
+    let from = |text: &str| options(&[text], &[]).unwrap().from[0].mounts.clone();
+    let ids = |ids: &[&str]| MountSelection::parse(ids.iter().copied());
+    assert_eq!(from("type=local,src=dir"), MountSelection::All);
+    assert_eq!(from("type=local,src=dir,mounts=none"), MountSelection::None);
+    assert_eq!(
+        from("type=local,src=dir,mounts=a,mounts=b"),
+        ids(&["a", "b"])
+    );
+    let to = |text: &str| to(text).unwrap().mounts;
+    assert_eq!(to("type=local,dest=dir"), MountSelection::None);
+    assert_eq!(to("type=local,dest=dir,mounts=all"), MountSelection::All);
+    assert_eq!(to("type=local,dest=dir,\"mounts=a,b\""), ids(&["a", "b"]));
+}
+
+#[test]
 fn an_import_that_is_not_understood_is_refused_by_name() {
     let cases = [
         (
@@ -108,7 +124,7 @@ fn an_import_that_is_not_understood_is_refused_by_name() {
         ("type=registry", "`--cache-from type=registry` needs `ref=`"),
         (
             "type=local,src=a,mode=max",
-            "`--cache-from type=local` has no attribute `mode`: `src`, `tag`, `digest` are known",
+            "`--cache-from type=local` has no attribute `mode`: `src`, `tag`, `digest`, `mounts` are known",
         ),
         (
             "type=local,src=a,digest=b",

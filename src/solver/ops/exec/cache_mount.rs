@@ -6,6 +6,8 @@
 //! | `private` | exclusive | the next number |
 //! | `locked` | exclusive | waited for |
 //!
+//! A new one begins with what a cache elsewhere has of it, if the job imports from one, and with its seed otherwise.
+//!
 //! A claim is held as long as the command runs, and is free when its process dies. All claims of one command are
 //! made in the order of their names: two commands that want the same two caches never wait for each other.
 
@@ -13,6 +15,7 @@ use std::collections::BTreeMap;
 use std::os::fd::AsFd as _;
 
 use graph::{CacheMount, CacheSeed, CacheSharing, ExecMount, MountOwner};
+use layer::StashNote;
 use oci::Digest;
 use rootfs::{FileKind, Root, RootPath};
 use runtime::{Submounts, TargetKind};
@@ -25,8 +28,10 @@ use super::check::as_mount;
 use super::error::MountError;
 use super::mounts::{Held, MountTable, Mounted, Owner, Source, access};
 use crate::error::StepError;
+use crate::import::RemoteStash;
 use crate::ops::copy;
 use crate::owners;
+use crate::stash;
 use crate::worker::Step;
 
 /// Where in a cache that began with something that is.
@@ -105,7 +110,10 @@ impl Wanted<'_> {
         let caches = self.step.workshop.store.caches();
         let directory = match caches.open(&id).map_err(|error| self.failed(error))? {
             Some(directory) => directory,
-            None => self.make(&id)?,
+            None => match self.import(&id)? {
+                Some(directory) => directory,
+                None => self.make(&id)?,
+            },
         };
         Ok((directory, claim))
     }
@@ -144,16 +152,79 @@ impl Wanted<'_> {
         Ok((id, claim.ok_or(StepError::Cancelled)?))
     }
 
+    /// Makes a new cache of what caches elsewhere have of it; none where there is nothing that can be used. Of several
+    /// steps that want it at once, one fetches it.
+    fn import(&self, id: &CacheId) -> Result<Option<CacheDirectory>, StepError> {
+        let Step { job, workshop, .. } = self.step;
+        let stashes = job.options.imports.find_stashes(workshop, &self.name);
+        if stashes.is_empty() {
+            return Ok(None);
+        }
+        let key = Digest::of(format!("fill a cache mount\0{id}").as_bytes());
+        let what = format!("waiting for another step that fills `{}`", self.mount.id);
+        let waiting = Waiting::new(self.step, what);
+        let claims = workshop.store.claims();
+        let claim = claims.exclusive_or(ClaimName::Key(&key), &|| waiting.is_over())?;
+        let _claim: Claim = claim.ok_or(StepError::Cancelled)?;
+        let found = workshop.store.caches().open(id);
+        if let Some(directory) = found.map_err(|error| self.failed(error))? {
+            return Ok(Some(directory));
+        }
+        for stash in &stashes {
+            if let Some(directory) = self.import_from(id, stash)? {
+                return Ok(Some(directory));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes a new cache of what one place has of it. What cannot be used is told, and is as if it were not there.
+    fn import_from(
+        &self,
+        id: &CacheId,
+        stash: &RemoteStash,
+    ) -> Result<Option<CacheDirectory>, StepError> {
+        let workshop = self.step.workshop;
+        let caches = workshop.store.caches();
+        let new = caches.prepare().map_err(|error| self.failed(error))?;
+        owners::inherit_top(workshop, new.fs(), None)?;
+        let index = match stash::fill(workshop, &self.step.step_id(), stash, new.fs()) {
+            Ok(index) => index,
+            Err(_) if workshop.cancel.is_cancelled() => return Err(StepError::Cancelled),
+            Err(error) => {
+                stash.give_up();
+                workshop.events.warn(format!(
+                    "the cache mount `{}` of `{}` is not used: {}",
+                    self.mount.id,
+                    stash.shown(),
+                    stash::chain(&error)
+                ));
+                return Ok(None);
+            }
+        };
+        let meta = self.meta(format!("what `{}` had", stash.shown()));
+        let directory = new.commit(id, &meta).map_err(|error| self.failed(error))?;
+        let note = StashNote::of_filled(&directory.fs, &index, stash::now());
+        if let Err(error) = caches.put_note(id, &note.to_string()) {
+            tracing::debug!(%error, "files of a cache mount not noted");
+        }
+        Ok(Some(directory))
+    }
+
+    fn meta(&self, seed: String) -> CacheMeta {
+        CacheMeta {
+            namespace: self.mount.namespace.clone(),
+            id: self.mount.id.clone(),
+            seed,
+        }
+    }
+
     fn make(&self, id: &CacheId) -> Result<CacheDirectory, StepError> {
         let workshop = self.step.workshop;
         let new = workshop.store.caches().prepare();
         let new = new.map_err(|error| self.failed(error))?;
         let seed = self.fill(new.fs())?;
-        let meta = CacheMeta {
-            namespace: self.mount.namespace.clone(),
-            id: self.mount.id.clone(),
-            seed,
-        };
+        let meta = self.meta(seed);
         Ok(new.commit(id, &meta).map_err(|error| self.failed(error))?)
     }
 
