@@ -29,6 +29,8 @@
 //! │   └── <digits>/                  a git repository, of a remote's URL; only who has the claim looks
 //! ├── lists/
 //! │   └── <digits>                  a list of manifests that is put together, of its name
+//! ├── hints/
+//! │   └── <name>                     what makes a build faster and is not needed
 //! ├── leases/
 //! │   └── <job>                      what a running build keeps, an object a line
 //! ├── ingest/
@@ -56,6 +58,7 @@
 //! | `caches/` | `cache_mount` |
 //! | `repositories/` | `repository`, `git` |
 //! | `lists/` | `list` |
+//! | `hints/` | `hint` |
 //! | `leases/` | `lease` |
 //! | `claims` | `claim` |
 //! | `ingest/` | `scratch` |
@@ -170,6 +173,10 @@ impl Layout {
 
     pub(crate) fn lists(&self) -> PathBuf {
         self.root.join("lists")
+    }
+
+    pub(crate) fn hints(&self) -> PathBuf {
+        self.root.join("hints")
     }
 
     pub(crate) fn leases(&self) -> PathBuf {
