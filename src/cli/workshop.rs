@@ -12,6 +12,7 @@ use runtime::{
     Builder, BuilderCommand, BuilderExit, BuilderRole, ExecutorMode, KernelFeatures, Namespaces,
     SecretVariable, SignalsAre,
 };
+use solver::context::DigestTrust;
 use solver::emulation::Emulation;
 use solver::host_files::HostFiles;
 use solver::remote::Remote;
@@ -98,6 +99,7 @@ pub(crate) fn open(
         )),
         ids,
         pack: Vec::new(),
+        digests: DigestTrust::default(),
         clock: Clock::System,
         cancel: builder.cancel().clone(),
         events,

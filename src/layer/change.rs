@@ -137,6 +137,14 @@ impl ChangeSet {
         &self.changes
     }
 
+    /// Returns what is said of a path.
+    pub fn get(&self, path: &RootPath) -> Option<&Change> {
+        let found = self
+            .changes
+            .binary_search_by(|change| change.path.cmp(path));
+        found.ok().map(|index| &self.changes[index])
+    }
+
     /// Returns the changes as a stream.
     pub fn stream(&self) -> impl Changes {
         self.changes.iter().cloned().map(Ok)

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use oci::{Digest, Hasher};
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
-use rootfs::{Root, RootPath};
+use rootfs::{FileTime, Metadata, Root, RootPath};
 
-use crate::change::{Attributes, Change, ChangeKind, Changes, Content, NodeKind};
+use crate::change::{Attributes, Change, ChangeKind, Changes, Content, Node, NodeKind};
 use crate::content::{self, ContentError};
 use crate::diff::DiffError;
 
@@ -42,10 +42,61 @@ pub enum ChecksumError {
 /// Fails where the changes or a file cannot be read.
 pub fn digest_changes<C: Changes>(changes: C) -> Result<Digest, ChecksumError> {
     let mut hasher = Hasher::new();
+    let mut bytes = Vec::new();
     for change in changes {
-        add_change(&mut hasher, &change.map_err(ChecksumError::Changes)?)?;
+        let Change { path, kind } = change.map_err(ChecksumError::Changes)?;
+        match &kind {
+            ChangeKind::Put(node) => add_node(&mut bytes, &path, node)?,
+            ChangeKind::Delete => {
+                add(&mut bytes, path.as_bytes());
+                add(&mut bytes, b"delete");
+            }
+        }
+        hasher.update(&bytes);
+        bytes.clear();
     }
     Ok(hasher.finish())
+}
+
+/// Returns the digest of changes that put these objects, as [`digest_changes`] does.
+///
+/// # Errors
+///
+/// Fails where a file cannot be read.
+pub fn digest_nodes<'n, N: IntoIterator<Item = (&'n RootPath, &'n Node)>>(
+    nodes: N,
+) -> Result<Digest, ChecksumError> {
+    let mut hasher = Hasher::new();
+    let mut bytes = Vec::new();
+    for (path, node) in nodes {
+        add_node(&mut bytes, path, node)?;
+        hasher.update(&bytes);
+        bytes.clear();
+    }
+    Ok(hasher.finish())
+}
+
+/// Returns a digest of all that a change which puts an object says, its time included; with an equal one the same is made.
+///
+/// # Errors
+///
+/// Fails where a file of which the digest is not given cannot be read.
+pub fn fingerprint(path: &RootPath, node: &Node) -> Result<Digest, ChecksumError> {
+    let mut bytes = Vec::new();
+    add_node(&mut bytes, path, node)?;
+    let FileTime { seconds, nanos } = node.attributes.mtime;
+    add(&mut bytes, &seconds.to_le_bytes());
+    add(&mut bytes, &nanos.to_le_bytes());
+    Ok(Digest::of(&bytes))
+}
+
+/// A regular file that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HashedFile {
+    /// The digest of its bytes.
+    pub digest: Digest,
+    /// What `stat` said before it was read and after it; none if that was not the same.
+    pub metadata: Option<Metadata>,
 }
 
 /// Returns the digests of many regular files, read side by side. The last component of a path is not
@@ -54,56 +105,57 @@ pub fn digest_changes<C: Changes>(changes: C) -> Result<Digest, ChecksumError> {
 /// # Errors
 ///
 /// Fails where a file cannot be read.
-pub fn hash_files(files: &[(Arc<Root>, RootPath)]) -> Result<Vec<Digest>, ChecksumError> {
+pub fn hash_files(files: &[(Arc<Root>, RootPath)]) -> Result<Vec<HashedFile>, ChecksumError> {
     files
         .par_iter()
         .map(|(root, path)| hash_file(root, path))
         .collect()
 }
 
-fn hash_file(root: &Root, path: &RootPath) -> Result<Digest, ChecksumError> {
-    let digest = content::open(root, path).and_then(|file| content::digest(&file));
-    digest.map_err(|source| ChecksumError::Content {
+fn hash_file(root: &Root, path: &RootPath) -> Result<HashedFile, ChecksumError> {
+    let hash = || {
+        let (file, before) = content::open_and_look(root, path)?;
+        let digest = content::digest(&file, before.size)?;
+        let after = Metadata::of(&file).map_err(ContentError::Open)?;
+        Ok(HashedFile {
+            digest,
+            metadata: (before == after).then_some(after),
+        })
+    };
+    hash().map_err(|source| ChecksumError::Content {
         path: path.clone(),
         source,
     })
 }
 
-fn add_change(hasher: &mut Hasher, change: &Change) -> Result<(), ChecksumError> {
-    add(hasher, change.path.as_bytes());
-    let node = match &change.kind {
-        ChangeKind::Delete => {
-            add(hasher, b"delete");
-            return Ok(());
-        }
-        ChangeKind::Put(node) => node,
-    };
-    add(hasher, kind_name(&node.kind));
-    add_attributes(hasher, &node.attributes);
+fn add_node(hashed: &mut Vec<u8>, path: &RootPath, node: &Node) -> Result<(), ChecksumError> {
+    add(hashed, path.as_bytes());
+    add(hashed, kind_name(&node.kind));
+    add_attributes(hashed, &node.attributes);
     match &node.kind {
-        NodeKind::Directory { opaque } => add(hasher, &[u8::from(*opaque)]),
+        NodeKind::Directory { opaque } => add(hashed, &[u8::from(*opaque)]),
         NodeKind::File { content, .. } => {
-            add(hasher, content_digest(content)?.as_str().as_bytes());
+            add(hashed, content_digest(content)?.as_str().as_bytes());
         }
-        NodeKind::Symlink { target } => add(hasher, target),
-        NodeKind::HardLink { target } => add(hasher, target.as_bytes()),
+        NodeKind::Symlink { target } => add(hashed, target),
+        NodeKind::HardLink { target } => add(hashed, target.as_bytes()),
         NodeKind::CharDevice { major, minor } | NodeKind::BlockDevice { major, minor } => {
-            add(hasher, &major.to_le_bytes());
-            add(hasher, &minor.to_le_bytes());
+            add(hashed, &major.to_le_bytes());
+            add(hashed, &minor.to_le_bytes());
         }
         NodeKind::Fifo => {}
     }
     Ok(())
 }
 
-fn add_attributes(hasher: &mut Hasher, attributes: &Attributes) {
+fn add_attributes(hashed: &mut Vec<u8>, attributes: &Attributes) {
     for number in [attributes.uid, attributes.gid, attributes.mode.bits()] {
-        add(hasher, &number.to_le_bytes());
+        add(hashed, &number.to_le_bytes());
     }
-    add(hasher, &(attributes.xattrs.len() as u64).to_le_bytes());
+    add(hashed, &(attributes.xattrs.len() as u64).to_le_bytes());
     for (name, value) in &attributes.xattrs {
-        add(hasher, name);
-        add(hasher, value);
+        add(hashed, name);
+        add(hashed, value);
     }
 }
 
@@ -118,7 +170,7 @@ fn content_digest(content: &Content) -> Result<Digest, ChecksumError> {
             root,
             path,
             expected: None,
-        } => hash_file(root, path),
+        } => Ok(hash_file(root, path)?.digest),
     }
 }
 
@@ -135,7 +187,7 @@ fn kind_name(kind: &NodeKind) -> &'static [u8] {
 }
 
 /// Adds bytes so that they cannot run into what comes before and after them.
-fn add(hasher: &mut Hasher, bytes: &[u8]) {
-    hasher.update(&(bytes.len() as u64).to_le_bytes());
-    hasher.update(bytes);
+fn add(hashed: &mut Vec<u8>, bytes: &[u8]) {
+    hashed.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+    hashed.extend_from_slice(bytes);
 }

@@ -42,9 +42,18 @@ pub enum ContentError {
 
 /// Opens a file, which must be a regular one.
 pub(crate) fn open(root: &rootfs::Root, path: &rootfs::RootPath) -> Result<File, ContentError> {
+    open_and_look(root, path).map(|(file, _)| file)
+}
+
+/// Opens a file, which must be a regular one, and returns what `stat` says of it too.
+pub(crate) fn open_and_look(
+    root: &rootfs::Root,
+    path: &rootfs::RootPath,
+) -> Result<(File, Metadata), ContentError> {
     let file = root.open_file_traceless(path).map_err(ContentError::Open)?;
-    match Metadata::of(&file).map_err(ContentError::Open)?.kind {
-        FileKind::File => Ok(file),
+    let metadata = Metadata::of(&file).map_err(ContentError::Open)?;
+    match metadata.kind {
+        FileKind::File => Ok((file, metadata)),
         _ => Err(ContentError::NotAFile),
     }
 }
@@ -85,10 +94,7 @@ pub(crate) fn read_file<E: From<ContentError>>(
     let mut found = 0;
     // One byte more than there should be shows a file that grew.
     let mut limited = file.take(size.saturating_add(1));
-    let length = usize::try_from(size.saturating_add(1))
-        .unwrap_or(usize::MAX)
-        .min(BUFFER_BYTES);
-    let mut buffer = vec![0; length];
+    let mut buffer = vec![0; buffer_length(size)];
     loop {
         let count = read_some(&mut limited, &mut buffer).map_err(ContentError::Read)?;
         if count == 0 {
@@ -126,10 +132,11 @@ pub(crate) fn verify(file: &File, size: u64, expected: &Digest) -> Result<(), Co
     read_file(file, size, Some(expected), |_| Ok(()))
 }
 
-/// Returns the digest of a file.
-pub(crate) fn digest(file: &File) -> Result<Digest, ContentError> {
+/// Returns the digest of a file that has about `size` bytes.
+pub(crate) fn digest(file: &File, size: u64) -> Result<Digest, ContentError> {
     let mut hasher = Hasher::new();
-    let mut buffer = vec![0; BUFFER_BYTES];
+    // Most files are small, and memory that is not needed has to be cleared all the same.
+    let mut buffer = vec![0; buffer_length(size)];
     let mut input = file;
     loop {
         match read_some(&mut input, &mut buffer).map_err(ContentError::Read)? {
@@ -137,6 +144,12 @@ pub(crate) fn digest(file: &File) -> Result<Digest, ContentError> {
             count => hasher.update(&buffer[..count]),
         }
     }
+}
+
+/// Returns how large a buffer is of which a file of `size` bytes does not fill the last byte, within a limit.
+fn buffer_length(size: u64) -> usize {
+    let wanted = usize::try_from(size.saturating_add(1));
+    wanted.unwrap_or(usize::MAX).min(BUFFER_BYTES)
 }
 
 fn hasher_for(digest: &Digest) -> Hasher {

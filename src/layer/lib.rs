@@ -55,6 +55,7 @@ mod tests;
 mod unpack;
 mod whiteout;
 mod write;
+mod writers;
 mod xattr;
 
 pub use apply::{Applied, ApplyError, ApplyOptions, apply};
@@ -62,7 +63,9 @@ pub use archive::{ArchiveError, ArchiveFile, ArchiveReader, begins_archive, is_a
 pub use archive_index::{ArchiveMember, MemberKind, index_archive};
 pub use archive_write::{ArchiveWriteError, ArchiveWriter};
 pub use change::{Attributes, Change, ChangeKind, ChangeSet, Changes, Content, Node, NodeKind};
-pub use checksum::{ChecksumError, digest_changes, hash_files};
+pub use checksum::{
+    ChecksumError, HashedFile, digest_changes, digest_nodes, fingerprint, hash_files,
+};
 pub use compress::Compression;
 pub use content::ContentError;
 pub use decompress::{ArchiveFormat, decompressor, sniff};
@@ -70,7 +73,7 @@ pub use diff::{DiffError, UpperDiff, diff_upper};
 pub use index::{LayerIndex, index};
 pub use limits::Limits;
 pub use look::{LookedInto, Lookups, Undecided};
-pub use node::{directory_attributes, local_node, stored_node};
+pub use node::{directory_attributes, known_file, local_node, stored_node};
 pub use pack::{PackError, PackOptions, Packed, RepackError, pack, repack};
 pub use place::{FillError, PlaceError, fill, place};
 pub use settle::{DeferredLink, SettleError, Unsettled, settle};

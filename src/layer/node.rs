@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use oci::Digest;
 use rootfs::{Device, Entry, FileKind, FsError, Metadata, OWNER_XATTR, Owners, Root, RootPath};
 
 use crate::change::{Attributes, Content, Node, NodeKind};
@@ -86,6 +87,29 @@ pub fn local_node(root: &Arc<Root>, entry: &Entry) -> Result<Option<Node>, DiffE
         },
         kind,
     }))
+}
+
+/// Returns a regular file of a tree of the user's of which everything is known: it has no extended attribute of an
+/// image, and its bytes have this digest.
+pub fn known_file(root: &Arc<Root>, entry: &Entry, digest: Digest) -> Node {
+    let Metadata {
+        mode, mtime, size, ..
+    } = entry.metadata;
+    Node {
+        attributes: Attributes {
+            mode,
+            mtime,
+            ..Attributes::default()
+        },
+        kind: NodeKind::File {
+            size,
+            content: Content::File {
+                root: Arc::clone(root),
+                path: entry.path.clone(),
+                expected: Some(digest),
+            },
+        },
+    }
 }
 
 /// Reads the attributes of a directory that careen wrote; `None` if there is none at the path.

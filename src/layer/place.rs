@@ -1,11 +1,15 @@
 //! Changes → a directory of their own in overlay form: how a `COPY` becomes a snapshot.
 
+use std::mem;
+use std::thread;
+
 use rootfs::{Device, File, FsError, IdStorage, OwnerTable, Root, RootPath};
 
 use crate::change::{Change, ChangeKind, Changes, Content, Node, NodeKind};
 use crate::content::{self, ContentError};
 use crate::diff::DiffError;
 use crate::placer::{Linked, Placer};
+use crate::writers::{NewFile, Writers};
 
 /// Changes that cannot be put into a directory.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +46,7 @@ pub enum PlaceError {
 }
 
 /// Puts changes into `target`, an empty directory of their own, and returns the owner records to be kept
-/// beside it (none but for [`IdStorage::Recorded`]).
+/// beside it (none but for [`IdStorage::Recorded`]). Regular files are written by several threads.
 ///
 /// # Errors
 ///
@@ -53,21 +57,93 @@ pub fn place<C: Changes>(
     target: &Root,
     ids: IdStorage,
 ) -> Result<OwnerTable, PlaceError> {
-    let mut placer = Placer::new(target, ids);
-    for change in changes {
-        let Change { path, kind } = change.map_err(PlaceError::Changes)?;
-        let done = match &kind {
-            ChangeKind::Delete => placer.delete(&path).map_err(PutError::from),
-            ChangeKind::Put(node) => put(&mut placer, &path, node),
+    thread::scope(|scope| {
+        let mut placing = Placing {
+            placer: Placer::new(target, ids),
+            writers: Some(Writers::new(scope, ids)),
+            links: Vec::new(),
         };
-        done.map_err(|error| error.at(path))?;
+        let placed = changes
+            .map(|change| change.map_err(PlaceError::Changes))
+            .try_for_each(|change| placing.change(change?));
+        // What failed on a thread comes before what it kept from being done.
+        placing.settle()?;
+        placed?;
+        let placed = placing.placer.finish();
+        let placed = placed.map_err(|source| PlaceError::Write {
+            path: RootPath::root(),
+            source,
+        })?;
+        Ok(placed.owners.into_table())
+    })
+}
+
+/// Changes on their way into a directory.
+struct Placing<'scope, 'env, 'target> {
+    placer: Placer<'target>,
+    /// Who writes files; nobody from the first object on to which a link leads, so that what comes later in the order
+    /// replaces what is in its way and not the other way round.
+    writers: Option<Writers<'scope, 'env>>,
+    /// Hard links, which wait for the files that they are names of.
+    links: Vec<Change>,
+}
+
+impl Placing<'_, '_, '_> {
+    fn change(&mut self, Change { path, kind }: Change) -> Result<(), PlaceError> {
+        match kind {
+            ChangeKind::Put(node) => self.put(path, node),
+            ChangeKind::Delete => {
+                let deleted = self.placer.delete(&path);
+                deleted.map_err(|source| PlaceError::Write { path, source })
+            }
+        }
     }
-    let placed = placer.finish();
-    let placed = placed.map_err(|source| PlaceError::Write {
-        path: RootPath::root(),
-        source,
-    })?;
-    Ok(placed.owners.into_table())
+
+    fn put(&mut self, path: RootPath, node: Node) -> Result<(), PlaceError> {
+        if self.writers.is_none() || path.is_root() {
+            return self.put_now(&path, &node);
+        }
+        let spot = match self.placer.direct_spot(&path) {
+            Ok(Some(spot)) => spot,
+            Ok(None) => {
+                self.settle()?;
+                return self.put_now(&path, &node);
+            }
+            Err(source) => return Err(PlaceError::Write { path, source }),
+        };
+        match (node.kind, self.writers.as_mut()) {
+            (NodeKind::File { size, content }, Some(writers)) => writers.give(NewFile {
+                spot,
+                path,
+                attributes: node.attributes,
+                size,
+                content,
+            }),
+            (kind @ NodeKind::HardLink { .. }, _) => {
+                let kind = ChangeKind::Put(Node { kind, ..node });
+                self.links.push(Change { path, kind });
+                Ok(())
+            }
+            (kind, _) => self.put_now(&path, &Node { kind, ..node }),
+        }
+    }
+
+    fn put_now(&mut self, path: &RootPath, node: &Node) -> Result<(), PlaceError> {
+        put(&mut self.placer, path, node).map_err(|error| error.at(path.clone()))
+    }
+
+    /// Waits for the files that are being written, and makes the links to them.
+    fn settle(&mut self) -> Result<(), PlaceError> {
+        if let Some(writers) = self.writers.take() {
+            writers.finish()?;
+        }
+        for Change { path, kind } in mem::take(&mut self.links) {
+            if let ChangeKind::Put(node) = kind {
+                self.put_now(&path, &node)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The bytes of a file that cannot be written.
@@ -82,7 +158,7 @@ pub enum FillError {
 }
 
 /// Why one object cannot be put.
-enum PutError {
+pub(crate) enum PutError {
     Write(FsError),
     Content(ContentError),
     LinkTarget(RootPath),
@@ -104,7 +180,7 @@ impl From<FsError> for PutError {
 }
 
 impl PutError {
-    fn at(self, path: RootPath) -> PlaceError {
+    pub(crate) fn at(self, path: RootPath) -> PlaceError {
         match self {
             Self::Write(source) => PlaceError::Write { path, source },
             Self::Content(source) => PlaceError::Content { path, source },

@@ -29,7 +29,7 @@ pub(crate) struct Parent {
 
 /// Where an object is put.
 #[derive(Debug, Clone)]
-struct Spot {
+pub(crate) struct Spot {
     parent: Arc<Parent>,
     /// The last component alone.
     name: RootPath,
@@ -183,6 +183,13 @@ impl<'t> Placer<'t> {
         attributes: &Attributes,
     ) -> Result<(), FsError> {
         finish_file(&mut self.owners, file, real, attributes)
+    }
+
+    /// Returns where a file goes, if no link leads there: then nothing else is at that place, and [`put_file`] may put
+    /// it there on another thread.
+    pub(crate) fn direct_spot(&mut self, path: &RootPath) -> Result<Option<Spot>, FsError> {
+        let spot = self.spot(path)?;
+        Ok((spot.real == *path).then_some(spot))
     }
 
     /// Puts the record of a device node.
@@ -470,6 +477,19 @@ impl<'t> Placer<'t> {
             directory.is_implied = is_implied;
         }
     }
+}
+
+/// Puts a regular file, whose bytes `fill` writes, where nothing is.
+pub(crate) fn put_file<E: From<FsError>>(
+    spot: &Spot,
+    attributes: &Attributes,
+    ids: IdStorage,
+    fill: impl FnOnce(&File) -> Result<(), E>,
+) -> Result<(), E> {
+    let file = spot.parent.dir.create_file(&spot.name)?;
+    fill(&file)?;
+    let mut owners = Owners::new(ids, rootfs::OwnerTable::default());
+    Ok(finish_file(&mut owners, file, &spot.real, attributes)?)
 }
 
 /// Forgets a path and everything below it, which in the order of paths comes right after it.

@@ -156,19 +156,41 @@ impl Digest {
         self.text.split_once(':').map_or("", |(_, encoded)| encoded)
     }
 
+    /// Returns the digest that these bytes are the SHA-256 of something.
+    pub fn from_sha256(hash: &[u8; 32]) -> Self {
+        Self::from_hash(Algorithm::Sha256, hash)
+    }
+
+    /// Returns the bytes of a SHA-256 digest; none of another one.
+    pub fn to_sha256(&self) -> Option<[u8; 32]> {
+        let digits = self.text.strip_prefix("sha256:")?.as_bytes();
+        let mut hash = [0; 32];
+        for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = hex_value(pair[0]) << 4 | hex_value(pair[1]);
+        }
+        Some(hash)
+    }
+
     fn from_hash(algorithm: Algorithm, hash: &[u8]) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = String::with_capacity(algorithm.as_str().len() + 1 + hash.len() * 2);
         text.push_str(algorithm.as_str());
         text.push(':');
         for byte in hash {
-            text.extend([byte >> 4, byte & 0xf].map(hex_digit));
+            for value in [byte >> 4, byte & 0xf] {
+                text.push(char::from(DIGITS[usize::from(value)]));
+            }
         }
         Self { text: text.into() }
     }
 }
 
-fn hex_digit(value: u8) -> char {
-    char::from_digit(u32::from(value), 16).expect("four bits are one hexadecimal digit")
+/// Returns the value of one of the digits `0` to `9` and `a` to `f`, which no digest has others of.
+fn hex_value(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        _ => digit.wrapping_sub(b'a').wrapping_add(10),
+    }
 }
 
 impl fmt::Display for Digest {

@@ -51,4 +51,4 @@ pub use users::{
     GROUP, PASSWD, ResolvedUser, TABLE_LIMIT_BYTES, UserError, UserTables, resolve_user,
     resolve_user_in, resolve_user_without_tables,
 };
-pub use walk::{Entry, Walk};
+pub use walk::{Entry, NamedEntry, Walk};

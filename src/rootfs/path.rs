@@ -195,9 +195,17 @@ impl RootPath {
                 path: name.to_vec(),
             });
         }
-        let mut path = self.clone();
+        let mut path = self.with_room_for(name);
         path.push(name)?;
         Ok(path)
+    }
+
+    /// Returns this path with just enough memory for more behind it: there may be millions.
+    fn with_room_for(&self, more: &[u8]) -> Self {
+        let length = (self.0.len() + 1 + more.len()).min(PATH_LIMIT_BYTES);
+        let mut bytes = Vec::with_capacity(length);
+        bytes.extend_from_slice(&self.0);
+        Self(bytes)
     }
 
     /// Returns `other` taken below this path.
@@ -206,7 +214,7 @@ impl RootPath {
     ///
     /// Fails where the result is longer than [`PATH_LIMIT_BYTES`].
     pub fn join(&self, other: &Self) -> Result<Self, PathError> {
-        let mut path = self.clone();
+        let mut path = self.with_room_for(&other.0);
         for component in other.components() {
             path.push(component)?;
         }
@@ -227,7 +235,10 @@ impl RootPath {
 
     /// Tells whether this path is `ancestor` or below it.
     pub fn starts_with(&self, ancestor: &Self) -> bool {
-        self.strip_prefix(ancestor).is_some()
+        match self.0.strip_prefix(ancestor.as_bytes()) {
+            Some(rest) => ancestor.is_root() || matches!(rest, [] | [b'/', ..]),
+            None => false,
+        }
     }
 
     /// Returns the paths of the directories above this one, from the first component downwards,

@@ -85,10 +85,10 @@ fn is_directory(dir: BorrowedFd<'_>, name: &CString) -> Result<bool, FsError> {
 /// Opens a directory and reads its names, giving us the right to where it is ours and shut.
 fn open_level(parent: BorrowedFd<'_>, name: &[u8]) -> Result<Level, FsError> {
     let handle = call::openat(parent, name, OFlag::O_PATH | OFlag::O_DIRECTORY)?;
-    let left = match sorted_names(handle.as_fd()) {
+    let left = match names(handle.as_fd()) {
         Err(error) if error.is_errno(Errno::EACCES) => {
             open_up(&handle)?;
-            sorted_names(handle.as_fd())?
+            names(handle.as_fd())?
         }
         found => found?,
     };
@@ -100,6 +100,12 @@ fn open_level(parent: BorrowedFd<'_>, name: &[u8]) -> Result<Level, FsError> {
         name: to_name(name),
         left,
     })
+}
+
+/// Reads the names in a directory.
+fn names(dir: BorrowedFd<'_>) -> Result<Vec<CString>, FsError> {
+    let names = sorted_names(dir)?.into_iter();
+    Ok(names.map(|name| name.text).collect())
 }
 
 /// Tells whether a directory's owner may change it.

@@ -358,7 +358,7 @@ impl Root {
         let names = crate::walk::sorted_names(self.as_fd())?;
         Ok(names
             .into_iter()
-            .map(std::ffi::CString::into_bytes)
+            .map(|name| name.text.into_bytes())
             .collect())
     }
 }

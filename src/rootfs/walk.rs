@@ -6,7 +6,7 @@ use std::fs::File;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use nix::dir::Dir;
+use nix::dir::{Dir, Type};
 use nix::fcntl::OFlag;
 
 use crate::attr::{FileKind, Inode, Metadata};
@@ -73,6 +73,52 @@ impl Entry {
     }
 }
 
+/// A name met by a [`Walk`], of which only a directory was looked at. It holds the directory that it is in open, so it
+/// is not to be kept.
+#[derive(Debug)]
+pub struct NamedEntry {
+    /// The path below the root of the walk.
+    pub path: RootPath,
+    metadata: Option<Metadata>,
+    dir: Arc<OwnedFd>,
+}
+
+impl NamedEntry {
+    /// Tells whether it is a directory, which is entered next.
+    pub fn is_directory(&self) -> bool {
+        self.metadata
+            .is_some_and(|metadata| metadata.kind == FileKind::Directory)
+    }
+
+    /// Looks at it; on whatever thread.
+    ///
+    /// # Errors
+    ///
+    /// Fails where it is gone, or became a directory since its name was read, which the walk did not enter.
+    pub fn look(self) -> Result<Entry, FsError> {
+        let Self {
+            path,
+            metadata,
+            dir,
+        } = self;
+        let found = metadata.map_or_else(|| stat_of(&dir, &path), Ok)?;
+        if metadata.is_none() && found.kind == FileKind::Directory {
+            return Err(FsError::Replaced { path });
+        }
+        let metadata = found;
+        Ok(Entry {
+            path,
+            metadata,
+            dir,
+        })
+    }
+}
+
+fn stat_of(dir: &Arc<OwnedFd>, path: &RootPath) -> Result<Metadata, FsError> {
+    let name = path.file_name().unwrap_or(b".");
+    Ok(Metadata::from_stat(&call::fstatat(dir.as_fd(), name)?))
+}
+
 /// A directory whose names are being handed out.
 #[derive(Debug)]
 struct Level {
@@ -81,7 +127,15 @@ struct Level {
     fd: Option<Arc<OwnedFd>>,
     id: (u64, u64),
     /// The names that are left, the next one last.
-    left: Vec<CString>,
+    left: Vec<Name>,
+}
+
+/// A name in a directory.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Name {
+    pub(crate) text: CString,
+    /// Whether the listing said that this is something else than a directory; some file systems never say.
+    is_no_directory: bool,
 }
 
 /// A walk over everything below a root, without the root itself: depth first, each directory before
@@ -182,8 +236,18 @@ impl Walk {
         self.enter(path, &metadata, Arc::new(fd))
     }
 
-    /// Returns the next entry, `None` at the end.
-    fn advance(&mut self) -> Result<Option<Entry>, FsError> {
+    /// Returns the next name, `None` at the end. What the listing of its directory says is no directory was not looked
+    /// at, which can then be done by several threads.
+    ///
+    /// # Errors
+    ///
+    /// As the walk itself; it goes on after an error in the same way.
+    pub fn next_name(&mut self) -> Result<Option<NamedEntry>, FsError> {
+        self.advance(Look::AtDirectories)
+    }
+
+    /// Returns the next name, `None` at the end.
+    fn advance(&mut self, look: Look) -> Result<Option<NamedEntry>, FsError> {
         self.enter_pending()?;
         loop {
             let Some(level) = self.levels.last_mut() else {
@@ -194,16 +258,18 @@ impl Walk {
                 continue;
             };
             let dir = open_again(&self.root, level)?;
-            let path = level.path.child(name.as_bytes())?;
-            let metadata = Metadata::from_stat(&call::fstatat(dir.as_fd(), name.as_bytes())?);
-            if metadata.kind == FileKind::Directory {
-                self.pending = Some((path.clone(), metadata, Arc::clone(&dir)));
-            }
-            return Ok(Some(Entry {
+            let path = level.path.child(name.text.as_bytes())?;
+            let is_later = look == Look::AtDirectories && name.is_no_directory;
+            let metadata = (!is_later).then(|| stat_of(&dir, &path)).transpose()?;
+            let entry = NamedEntry {
                 path,
                 metadata,
                 dir,
-            }));
+            };
+            if let (Some(metadata), true) = (metadata, entry.is_directory()) {
+                self.pending = Some((entry.path.clone(), metadata, Arc::clone(&entry.dir)));
+            }
+            return Ok(Some(entry));
         }
     }
 }
@@ -212,7 +278,8 @@ impl Iterator for Walk {
     type Item = Result<Entry, FsError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.advance().transpose()
+        let entry = self.advance(Look::AtAll).transpose()?;
+        Some(entry.and_then(NamedEntry::look))
     }
 }
 
@@ -238,15 +305,25 @@ fn check_same(fd: BorrowedFd<'_>, id: (u64, u64), path: &RootPath) -> Result<(),
     }
 }
 
+/// What a walk looks at by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    AtAll,
+    AtDirectories,
+}
+
 /// Reads the names in a directory, sorted by bytes, without `.` and `..`.
-pub(crate) fn sorted_names(dir: BorrowedFd<'_>) -> Result<Vec<CString>, FsError> {
+pub(crate) fn sorted_names(dir: BorrowedFd<'_>) -> Result<Vec<Name>, FsError> {
     let error = |errno| FsError::call(errno, format_args!("getdents64({})", Shown(dir)));
     let mut listing = Dir::from_fd(call::open_for_reading(dir)?).map_err(error)?;
     let mut names = Vec::new();
     for entry in listing.iter() {
         let entry = entry.map_err(error)?;
         if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            names.push(entry.file_name().to_owned());
+            names.push(Name {
+                text: entry.file_name().to_owned(),
+                is_no_directory: !matches!(entry.file_type(), None | Some(Type::Directory)),
+            });
         }
     }
     names.sort_unstable();

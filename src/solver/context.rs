@@ -4,6 +4,7 @@
 //! is *held* ([`HeldDirectory`]) and its files have the owners that the archive gives them.
 
 mod held;
+mod known;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,8 +12,10 @@ use std::sync::Arc;
 use graph::PatternSet;
 use graph::pattern::PatternError;
 use rootfs::{FsError, Owners, Root};
+use store::Store;
 
 pub use held::{HeldDirectory, UnpackError};
+pub use known::{DigestTrust, KnownDigests};
 
 /// Where a directory of the user's is.
 #[derive(Debug, Clone)]
@@ -34,6 +37,8 @@ pub struct LocalDirectory {
     pub ignore: PatternSet,
     /// The owners that its files have in an image; without them all are root's.
     pub owners: Option<Owners>,
+    /// What is known of the bytes of its files from earlier builds.
+    pub known: Option<KnownDigests>,
 }
 
 impl LocalDirectory {
@@ -54,22 +59,32 @@ impl LocalDirectory {
             shown,
             ignore,
             owners: None,
+            known: None,
         })
     }
 
-    /// Opens a directory, wherever it is.
+    /// Opens a directory, wherever it is. Of one on this machine the store knows what earlier builds read.
     ///
     /// # Errors
     ///
     /// As [`LocalDirectory::open`].
-    pub fn of(source: &DirectorySource, patterns: &[String]) -> Result<Self, ContextError> {
+    pub fn of(
+        source: &DirectorySource,
+        patterns: &[String],
+        (store, trust): (&Store, &DigestTrust),
+    ) -> Result<Self, ContextError> {
         match source {
-            DirectorySource::Path(path) => Self::open(path, patterns),
+            DirectorySource::Path(path) => {
+                let opened = Self::open(path, patterns)?;
+                let known = KnownDigests::of(store, trust, &opened.root);
+                Ok(Self { known, ..opened })
+            }
             DirectorySource::Held(held) => Ok(Self {
                 root: Arc::clone(held.root()),
                 shown: held.shown().to_owned(),
                 ignore: ignore(held.shown(), patterns)?,
                 owners: held.owners().cloned(),
+                known: None,
             }),
         }
     }

@@ -11,7 +11,7 @@ use runtime::{CancelToken, Executor, KernelFeatures};
 use store::{Lease, Store};
 use vendor_shim::agent::Agent;
 
-use crate::context::DirectorySource;
+use crate::context::{DigestTrust, DirectorySource};
 use crate::emulation::Emulation;
 use crate::event::Events;
 use crate::host_files::HostFiles;
@@ -100,6 +100,8 @@ pub struct Workshop {
     /// How layers will be packed, once for each output that packs them: a result that is packed in all
     /// these ways already counts as there.
     pub pack: Vec<PackPlan>,
+    /// Whether digests that earlier builds found out are believed.
+    pub digests: DigestTrust,
     /// What time it is.
     pub clock: Clock,
     /// Whether everything is to end.

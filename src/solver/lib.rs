@@ -53,7 +53,7 @@ pub use launch::{Launch, launch};
 pub use ops::image::stack as stack_of;
 pub use pack::{BaseLayers, LayerBlob, PackPlan, PackedWhen, pack_early, pack_layer};
 pub use registries::{Protection, Pulling, Registries};
-pub use result::{BuildResult, HistoryStep, PlatformResult, Stack};
+pub use result::{BuildResult, HistoryStep, PlatformResult, Recipe, Stack};
 pub use scheduler::{KeyedLayer, Solved, solve, solve_keyed};
 pub use squash::{SquashError, pack_squashed};
 pub use tree::Tree;

@@ -18,7 +18,7 @@ use crate::cancel::Cancellable;
 use crate::event::{Event, StepId};
 use crate::import::ImportError;
 use crate::job::Workshop;
-use crate::owners::{self, OwnersError};
+use crate::realise::{self, RealiseError, View};
 use crate::result::{Held, StackLayer};
 
 /// Raised when the bytes that a change set is packed to change, so that nothing of the older kind is
@@ -106,9 +106,9 @@ pub enum PackLayerError {
     /// Its directory cannot be opened.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// The owners of its links cannot be read.
+    /// Its directory cannot be put together.
     #[error(transparent)]
-    Owners(#[from] OwnersError),
+    Realise(#[from] Box<RealiseError>),
     /// What was packed cannot be recorded.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -284,9 +284,12 @@ fn pack_changes<C: Changes + Send>(
         compression: plan.compression,
     };
     let packed = layer::pack(changes, &options, &mut out);
-    let packed = packed.map_err(|source| PackLayerError::Pack {
-        layer: layer.clone(),
-        source,
+    let packed = packed.map_err(|source| {
+        workshop.digests.hear(&source, &workshop.store);
+        PackLayerError::Pack {
+            layer: layer.clone(),
+            source,
+        }
     })?;
     ingest.commit(Some((&packed.digest, packed.size_bytes)))?;
     Ok(LayerBlob {
@@ -299,13 +302,12 @@ fn pack_changes<C: Changes + Send>(
 
 /// Reads the directory of a layer of ours as changes.
 fn stored_changes(workshop: &Workshop, layer: &StackLayer) -> Result<UpperDiff, PackLayerError> {
-    let snapshots = workshop.store.snapshots();
-    let snapshot = snapshots.open(&workshop.lease, &layer.id)?;
-    let snapshot = snapshot.ok_or_else(|| PackLayerError::Gone {
+    let view = realise::stored(workshop, &layer.id).map_err(Box::new)?;
+    let gone = || PackLayerError::Gone {
         layer: layer.id.clone(),
-    })?;
-    let owners = owners::of_layer(workshop, &layer.id)?;
-    layer::diff_upper(Arc::new(snapshot.fs), owners).map_err(|source| PackLayerError::Diff {
+    };
+    let (root, owners) = view.and_then(View::into_parts).ok_or_else(gone)?;
+    layer::diff_upper(root, owners).map_err(|source| PackLayerError::Diff {
         layer: layer.id.clone(),
         source,
     })

@@ -4,6 +4,7 @@
 //! name, so that nobody makes the same beside it, and commits it when it is whole.
 
 mod base;
+mod delta;
 mod error;
 mod lookup;
 mod remote;
@@ -17,10 +18,10 @@ use std::sync::Arc;
 
 use layer::{Applied, Changes, DeferredLink, DiffError, SettleError, Unsettled};
 use oci::{DiffId, Digest};
-use rootfs::{OwnerTable, Root, RootPath};
+use rootfs::{IdStorage, OwnerTable, Root, RootPath};
 use runtime::{KernelFeatures, OverlayOptions};
 use store::{
-    ActiveSnapshot, BlobSource as _, Claim, ClaimName, Snapshot, SnapshotId, SnapshotKind,
+    ActiveSnapshot, BlobSource as _, Claim, ClaimName, Hints, Snapshot, SnapshotId, SnapshotKind,
     SnapshotMeta,
 };
 
@@ -29,12 +30,13 @@ pub use lookup::LookupError;
 pub(crate) use lookup::{Afterwards, Lookup};
 pub(crate) use view::View;
 
+use self::delta::Delta;
 use self::unpack::unpack;
 use crate::event::StepId;
 use crate::job::Workshop;
 use crate::owners;
 use crate::pack;
-use crate::result::{Held, Stack, StackLayer};
+use crate::result::{Held, Recipe, Stack, StackLayer};
 
 /// Returns the directories of a stack, the lowest first.
 ///
@@ -46,25 +48,27 @@ pub(crate) fn lowers(
     step: StepId,
     stack: &Stack,
 ) -> Result<Vec<Arc<Root>>, RealiseError> {
-    without_repeats(directories(workshop, step, stack)?)
+    without_repeats(directories(workshop, step, stack)?.concat())
 }
 
-/// Returns the directory of each layer of a stack.
+/// Returns the directories of each layer of a stack: one, or a whole copy and the delta over it.
 fn directories(
     workshop: &Workshop,
     step: StepId,
     stack: &Stack,
-) -> Result<Vec<Arc<Root>>, RealiseError> {
+) -> Result<Vec<Vec<Arc<Root>>>, RealiseError> {
     let is_base = |layer: &&Arc<StackLayer>| matches!(layer.held, Held::Base(_));
     let base: Vec<_> = stack.layers().iter().take_while(is_base).collect();
     let maker = Maker { workshop, step };
     maker.fetch_remote(&stack.layers()[base.len()..])?;
     let mut roots = maker.base(&base)?;
+    let mut directories: Vec<_> = roots.iter().map(|root| vec![Arc::clone(root)]).collect();
     for layer in &stack.layers()[base.len()..] {
-        let root = maker.layer(layer, &roots)?;
-        roots.push(root);
+        let own = maker.layer(layer, &roots)?;
+        roots.extend(own.iter().cloned());
+        directories.push(own);
     }
-    Ok(roots)
+    Ok(directories)
 }
 
 /// Returns a read-only view of a stack as one file system.
@@ -73,7 +77,11 @@ fn directories(
 ///
 /// As [`lowers`].
 pub(crate) fn view(workshop: &Workshop, step: StepId, stack: &Stack) -> Result<View, RealiseError> {
-    view_of(workshop, directories(workshop, step, stack)?, stack)
+    view_of(
+        workshop,
+        directories(workshop, step, stack)?.concat(),
+        stack,
+    )
 }
 
 /// Returns a read-only view of a stack whose layers have these directories.
@@ -114,15 +122,17 @@ pub(crate) fn halves(
     let mut below = directories(workshop, step, stack)?;
     let above = below.split_off(kept);
     let (lower, upper) = stack.layers().split_at(kept);
-    let parts = upper.iter().zip(&above).map(|(layer, root)| {
-        let owners = owners::of_layer(workshop, &layer.id)?;
-        Ok(View::of_directory(Arc::clone(root), owners))
+    let parts = upper.iter().zip(&above).flat_map(|(layer, own)| {
+        own.iter().map(|root| {
+            let owners = owners::of_layer(workshop, &layer.id)?;
+            Ok(View::of_directory(Arc::clone(root), owners))
+        })
     });
     let stack_of = |layers: &[Arc<StackLayer>]| layers.iter().cloned().collect::<Stack>();
     Ok(Halves {
         parts: parts.collect::<Result<_, RealiseError>>()?,
-        below: view_of(workshop, below, &stack_of(lower))?,
-        above: view_of(workshop, above, &stack_of(upper))?,
+        below: view_of(workshop, below.concat(), &stack_of(lower))?,
+        above: view_of(workshop, above.concat(), &stack_of(upper))?,
     })
 }
 
@@ -169,9 +179,53 @@ fn merged(roots: &[Arc<Root>], features: KernelFeatures) -> Result<Arc<Root>, Re
 /// Fails when the store cannot be read.
 pub(crate) fn open(workshop: &Workshop, id: &SnapshotId) -> Result<Option<Snapshot>, RealiseError> {
     let snapshots = workshop.store.snapshots();
-    match snapshots.open(&workshop.lease, id)? {
-        Some(snapshot) if owners::are_there(workshop, &snapshot)? => Ok(Some(snapshot)),
-        Some(_) | None => Ok(None),
+    let snapshot = match snapshots.open(&workshop.lease, id)? {
+        Some(snapshot) if owners::are_there(workshop, &snapshot)? => snapshot,
+        Some(_) | None => return Ok(None),
+    };
+    // That which a delta is over is kept with it.
+    if let Some(parent) = &snapshot.meta.parent
+        && snapshots.open(&workshop.lease, parent)?.is_none()
+    {
+        return Ok(None);
+    }
+    Ok(Some(snapshot))
+}
+
+/// Returns a layer of ours as it is in the store, seen alone; none if it is not there as a directory.
+///
+/// # Errors
+///
+/// Fails when the store cannot be read.
+pub(crate) fn stored(workshop: &Workshop, id: &SnapshotId) -> Result<Option<View>, RealiseError> {
+    let Some(snapshot) = open(workshop, id)? else {
+        return Ok(None);
+    };
+    let Some(roots) = roots_of(workshop, snapshot)? else {
+        return Ok(None);
+    };
+    let root = match roots.as_slice() {
+        [root] => Arc::clone(root),
+        _ => merged(&roots, workshop.features)?,
+    };
+    Ok(Some(View::of_directory(
+        root,
+        owners::of_layer(workshop, id)?,
+    )))
+}
+
+/// Returns the directories of a snapshot, the lowest first; none if that which it is a delta over went away just now.
+fn roots_of(
+    workshop: &Workshop,
+    snapshot: Snapshot,
+) -> Result<Option<Vec<Arc<Root>>>, RealiseError> {
+    let own = Arc::new(snapshot.fs);
+    match &snapshot.meta.parent {
+        None => Ok(Some(vec![own])),
+        Some(parent) => {
+            let below = open(workshop, parent)?;
+            Ok(below.map(|below| vec![Arc::new(below.fs), own]))
+        }
     }
 }
 
@@ -182,32 +236,94 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// Returns the directory of a layer that is not a base's.
-    fn layer(&self, layer: &StackLayer, below: &[Arc<Root>]) -> Result<Arc<Root>, RealiseError> {
-        if let Some(snapshot) = self.open(&layer.id)? {
-            return Ok(Arc::new(snapshot.fs));
+    /// Returns the directories of a layer that is not a base's.
+    fn layer(
+        &self,
+        layer: &StackLayer,
+        below: &[Arc<Root>],
+    ) -> Result<Vec<Arc<Root>>, RealiseError> {
+        if let Some(roots) = self.roots(&layer.id)? {
+            return Ok(roots);
         }
         let _claim = self.claim(&Digest::of(layer.id.as_str().as_bytes()))?;
-        if let Some(snapshot) = self.open(&layer.id)? {
-            return Ok(Arc::new(snapshot.fs));
+        if let Some(roots) = self.roots(&layer.id)? {
+            return Ok(roots);
         }
         let snapshots = self.workshop.store.snapshots();
         let active = snapshots.prepare(&self.workshop.lease)?;
         match &layer.held {
-            Held::Recipe(changes) => {
-                let placed = layer::place(changes.stream(), active.fs(), self.workshop.ids);
-                let owners = placed.map_err(|source| RealiseError::Place {
-                    layer: layer.id.clone(),
-                    source,
-                })?;
-                owners::remember(self.workshop, &layer.id, &owners)?;
-                owners::inherit_top(self.workshop, active.fs(), below.last())?;
-            }
+            Held::Recipe(recipe) => return self.copy((&layer.id, recipe), active, below),
             Held::Remote(remote) => self.unpack_remote((layer, remote), &active, below)?,
             Held::Stored | Held::Base(_) => self.unpack_stored(layer, &active, below)?,
         }
         let meta = SnapshotMeta::of(SnapshotKind::Files);
-        Ok(Arc::new(active.commit(&layer.id, meta)?.fs))
+        Ok(vec![Arc::new(active.commit(&layer.id, meta)?.fs)])
+    }
+
+    /// Carries a recipe out, over what an earlier copy left where little changed.
+    fn copy(
+        &self,
+        (id, recipe): (&SnapshotId, &Recipe),
+        active: ActiveSnapshot,
+        below: &[Arc<Root>],
+    ) -> Result<Vec<Arc<Root>>, RealiseError> {
+        let hints = self.workshop.store.hints();
+        let delta = self.delta(&hints, recipe, below)?;
+        let changes = delta
+            .as_ref()
+            .map_or(&**recipe, |(delta, _)| &delta.changes);
+        let placed = layer::place(changes.stream(), active.fs(), self.workshop.ids);
+        let owners = placed.map_err(|source| RealiseError::Place {
+            layer: id.clone(),
+            source,
+        })?;
+        owners::remember(self.workshop, id, &owners)?;
+        owners::inherit_top(self.workshop, active.fs(), below.last())?;
+        let meta = SnapshotMeta {
+            parent: delta.as_ref().map(|(delta, _)| delta.over.clone()),
+            ..SnapshotMeta::of(SnapshotKind::Files)
+        };
+        let snapshot = active.commit(id, meta)?;
+        if delta.is_none() {
+            delta::remember(&hints, id, recipe);
+        }
+        let own = Arc::new(snapshot.fs);
+        Ok(delta
+            .into_iter()
+            .map(|(_, root)| root)
+            .chain([own])
+            .collect())
+    }
+
+    /// Returns what is to be put over the directory of an earlier copy, and that directory.
+    fn delta(
+        &self,
+        hints: &Hints,
+        recipe: &Recipe,
+        below: &[Arc<Root>],
+    ) -> Result<Option<(Delta, Arc<Root>)>, RealiseError> {
+        // Owners that a directory cannot hold are kept for it as it is alone.
+        if self.workshop.ids == IdStorage::Recorded {
+            return Ok(None);
+        }
+        let Some(delta) = Delta::of(hints, recipe)? else {
+            return Ok(None);
+        };
+        let Some(snapshot) = self
+            .open(&delta.over)?
+            .filter(|found| found.meta.parent.is_none())
+        else {
+            return Ok(None);
+        };
+        let merged_below = || {
+            let roots = without_repeats(below.to_vec())?;
+            let is_some = !roots.is_empty();
+            is_some
+                .then(|| merged(&roots, self.workshop.features))
+                .transpose()
+        };
+        let fits = delta.fits(merged_below)?;
+        Ok(fits.then(|| (delta, Arc::new(snapshot.fs))))
     }
 
     /// Unpacks a layer of ours of which only the blob is left.
@@ -281,6 +397,12 @@ impl Maker<'_> {
 
     fn open(&self, id: &SnapshotId) -> Result<Option<Snapshot>, RealiseError> {
         open(self.workshop, id)
+    }
+
+    fn roots(&self, id: &SnapshotId) -> Result<Option<Vec<Arc<Root>>>, RealiseError> {
+        let snapshot = self.open(id)?;
+        let roots = snapshot.map(|snapshot| roots_of(self.workshop, snapshot));
+        Ok(roots.transpose()?.flatten())
     }
 
     /// Makes sure that nobody else, here or in another process, makes the same at the same time.

@@ -4,6 +4,7 @@
 //! change sets, each *held* in one of four ways. A directory is made of one when a command or a look-up
 //! needs it ([`crate::realise`]), a blob when it is exported.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use graph::ImageSource;
@@ -41,7 +42,47 @@ pub enum Held {
     /// As a blob of a cache elsewhere, maybe not fetched.
     Remote(RemoteLayer),
     /// As the list of the files that a copy copies, in memory.
-    Recipe(Arc<ChangeSet>),
+    Recipe(Arc<Recipe>),
+}
+
+/// A change set that is not on disk, or is there only because somebody needed it.
+#[derive(Debug)]
+pub struct Recipe {
+    changes: Arc<ChangeSet>,
+    /// What the change sets of one copy have in common, however often the files change: its name.
+    pub(crate) lineage: Option<SnapshotId>,
+}
+
+impl Recipe {
+    /// Makes a recipe of a copy that may have been carried out before with other files.
+    pub(crate) fn of_lineage(changes: ChangeSet, lineage: SnapshotId) -> Self {
+        Self {
+            changes: Arc::new(changes),
+            lineage: Some(lineage),
+        }
+    }
+
+    /// Returns the change set.
+    pub(crate) fn changes(&self) -> &Arc<ChangeSet> {
+        &self.changes
+    }
+}
+
+impl From<ChangeSet> for Recipe {
+    fn from(changes: ChangeSet) -> Self {
+        Self {
+            changes: Arc::new(changes),
+            lineage: None,
+        }
+    }
+}
+
+impl Deref for Recipe {
+    type Target = ChangeSet;
+
+    fn deref(&self) -> &ChangeSet {
+        &self.changes
+    }
 }
 
 /// One change set of a stack.

@@ -167,7 +167,7 @@ impl<'job> Scheduler<'job> {
 
     /// Gives an action to a thread that has no other. Whatever becomes of it there, a report comes of it: the inbox is
     /// all that the scheduler waits for.
-    fn hand_out(&self, action: Action, crew: &mut Crew<'_, 'job>, sender: &Sender<Report>) {
+    fn hand_out(&mut self, action: Action, crew: &mut Crew<'_, 'job>, sender: &Sender<Report>) {
         let vertex = action.vertex();
         let (job, workshop) = (self.job, self.workshop);
         let order = self.order(action);
@@ -204,7 +204,7 @@ impl<'job> Scheduler<'job> {
         }
     }
 
-    fn order(&self, action: Action) -> Order {
+    fn order(&mut self, action: Action) -> Order {
         let id = action.vertex();
         let inputs = self.job.definition.vertex(id).inputs.iter();
         let outputs = inputs.map(|input| match vertex_of(*input) {
@@ -214,9 +214,16 @@ impl<'job> Scheduler<'job> {
         Order {
             inputs: outputs.collect(),
             key_inputs: self.machine.key_inputs(id),
-            collected: self.slots[id.index()].collected.clone(),
+            collected: self.collected_for(&action),
             action,
         }
+    }
+
+    /// Gives away what a copy found, to whoever makes its result.
+    fn collected_for(&mut self, action: &Action) -> Option<Arc<Collected>> {
+        let is_run = matches!(action, Action::Run { .. });
+        let slot = &mut self.slots[action.vertex().index()];
+        is_run.then(|| slot.collected.take()).flatten()
     }
 
     /// Puts what the cache has onto the result of input 0.
@@ -310,6 +317,7 @@ impl<'job> Scheduler<'job> {
     }
 
     fn fail(&mut self, id: VertexId, error: StepError) -> Verdict {
+        self.workshop.digests.hear(&error, &self.workshop.store);
         if self.failure.is_none() {
             self.events().emit(Event::Failed {
                 step: self.step_id(id),
@@ -325,6 +333,7 @@ impl<'job> Scheduler<'job> {
     }
 
     fn finish(self) -> Result<Solved, SolveError> {
+        self.keep_digests();
         if let Some(failure) = self.failure {
             return Err(failure);
         }
@@ -354,6 +363,17 @@ impl<'job> Scheduler<'job> {
             stacks: stacks.collect::<Result<_, _>>()?,
             keyed: self.keyed()?,
         })
+    }
+
+    /// Keeps what was found out of files of the user's, however the job ended.
+    fn keep_digests(&self) {
+        for slot in &self.slots {
+            if let Some(Output::Local(directory)) = &slot.output
+                && let Some(known) = &directory.known
+            {
+                known.keep();
+            }
+        }
     }
 
     fn events(&self) -> &Events {

@@ -56,7 +56,7 @@ pub fn pack_squashed(
     let halves = realise::halves(workshop, step.clone(), stack, kept)?;
     let layer = Arc::new(StackLayer {
         id,
-        held: Held::Recipe(Arc::new(squash(&halves)?)),
+        held: Held::Recipe(Arc::new(squash(&halves)?.into())),
         created: None,
     });
     Ok(pack::pack_layer(workshop, step, &layer, plan)?)

@@ -197,6 +197,7 @@ fn run(step: &Step<'_>, making: Making) -> Result<Output, StepError> {
             Ok(Output::Local(Arc::new(LocalDirectory::of(
                 directory,
                 &source.ignore,
+                (&step.workshop.store, &step.workshop.digests),
             )?)))
         }
         Op::Source(SourceOp::Http(source)) => http::run(step, source),

@@ -30,6 +30,8 @@
 //! │   └── <digits>/                  a git repository, of a remote's URL; only who has the claim looks
 //! ├── lists/
 //! │   └── <digits>                  a list of manifests that is put together, of its name
+//! ├── hints/
+//! │   └── <name>                     what makes a build faster and is not needed
 //! ├── leases/
 //! │   └── <job>                      what a running build keeps, an object a line
 //! ├── ingest/
@@ -57,6 +59,7 @@
 //! | `caches/` | `cache_mount`, `cache_note` |
 //! | `repositories/` | `repository`, `git` |
 //! | `lists/` | `list` |
+//! | `hints/` | `hint` |
 //! | `leases/` | `lease` |
 //! | `claims` | `claim` |
 //! | `ingest/` | `scratch` |
@@ -173,6 +176,10 @@ impl Layout {
 
     pub(crate) fn lists(&self) -> PathBuf {
         self.root.join("lists")
+    }
+
+    pub(crate) fn hints(&self) -> PathBuf {
+        self.root.join("hints")
     }
 
     pub(crate) fn leases(&self) -> PathBuf {

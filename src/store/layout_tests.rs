@@ -57,6 +57,7 @@ fn a_store_has_what_is_drawn_and_nothing_else() {
     let store = &fixture.store;
     let lease = store.lease().unwrap();
     let digest = store.content().put(&lease, b"blob").unwrap();
+    store.hints().create(&id("hint")).unwrap().commit().unwrap();
     let image = descriptor(OCI_MANIFEST, &digest, 4);
     store
         .content()

@@ -17,6 +17,7 @@
 //! | `snapshot` | file systems, visible when complete |
 //! | `cache_mount` | directories that commands keep between builds |
 //! | `record`, `sealed` | what a key led to; a damaged record is a miss |
+//! | `hint` | what makes a build faster and is not needed; a damaged one is none |
 //! | `list` | lists of manifests that are being put together, each whole |
 //! | `repository` | git repositories that are kept, for one at a time |
 //! | `scratch`, `trash` | what is not there yet, and what is not there any more |
@@ -33,6 +34,7 @@ mod content;
 mod file;
 mod foreign;
 mod gc;
+mod hint;
 mod image;
 mod ingest;
 mod later;
@@ -66,6 +68,7 @@ pub use content::{ContentError, ContentStore, DiscardError, Lent};
 pub use file::{FileError, SyncPolicy};
 pub use foreign::{ForeignError, ForeignLayout, LayoutIndex, LayoutLocation, LayoutSelector};
 pub use gc::{RemoveError, Removed};
+pub use hint::{Hints, NewHint};
 pub use image::{FindError, FoundImage, StoredImage};
 pub use ingest::{Ingest, IngestError};
 pub use later::LaterError;

@@ -21,6 +21,12 @@ pub const INDEX_LIMIT_BYTES: u64 = oci::limits::MANIFEST_MAX_BYTES;
 /// How many indexes of a user's layout are read in search of one digest.
 pub const INDEX_LIMIT: usize = 1024;
 
+/// The largest hint, in bytes: what is known of a million files.
+pub const HINT_LIMIT_BYTES: u64 = 128 * 1024 * 1024;
+
+/// How many hints there are at most.
+pub const HINT_LIMIT: usize = 64;
+
 /// The largest list of manifests that is put together; none comes near it.
 pub const LIST_LIMIT_BYTES: u64 = 4 * 1024 * 1024;
 

@@ -59,7 +59,7 @@ pub enum SnapshotKind {
 pub struct SnapshotMeta {
     /// What its files are.
     pub kind: SnapshotKind,
-    /// What it says something about, where it means nothing alone: the snapshot below.
+    /// What it says something about, where it means nothing alone: the snapshot below. Without that one it is none.
     pub parent: Option<SnapshotId>,
     /// The key of what made it.
     pub owner: Option<Digest>,
@@ -426,6 +426,12 @@ fn read(layout: &Layout, id: &SnapshotId) -> Result<Option<Snapshot>, SnapshotEr
     let fs = directory.join(FS);
     if !fs::symlink_metadata(&fs).is_ok_and(|metadata| metadata.is_dir()) {
         debug!(%id, "snapshot without files");
+        return Ok(None);
+    }
+    if let Some(parent) = &mark.meta.parent
+        && read_mark(&layout.snapshot(parent), parent)?.is_none()
+    {
+        debug!(%id, %parent, "snapshot without the one below");
         return Ok(None);
     }
     Ok(Some(Snapshot {

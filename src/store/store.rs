@@ -11,6 +11,7 @@ use crate::claim::{Claim, Claims};
 use crate::content::ContentStore;
 use crate::file::FileError;
 use crate::gc::{self, RemoveError, Removed};
+use crate::hint::Hints;
 use crate::later::{Later, LaterError};
 use crate::layout::Layout;
 use crate::lease::{Lease, LeaseError};
@@ -95,6 +96,11 @@ impl Store {
     /// Returns the lists of manifests that are being put together.
     pub fn lists(&self) -> ListStore {
         ListStore::new(Arc::clone(&self.layout))
+    }
+
+    /// Returns what makes builds faster and is not needed.
+    pub fn hints(&self) -> Hints {
+        Hints::new(Arc::clone(&self.layout))
     }
 
     /// Returns what makes claims.

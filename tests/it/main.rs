@@ -19,6 +19,8 @@ mod command;
 #[cfg(test)]
 mod contexts;
 #[cfg(test)]
+mod copies;
+#[cfg(test)]
 mod emulation;
 #[cfg(test)]
 mod export;

@@ -34,7 +34,9 @@ use crate::args::{BuildArguments, NetworkArgument};
 use crate::config::Config;
 use crate::env::Environment;
 use crate::exit;
-use crate::options::{BuildOptions, NamedContext, Places, ResultOptions};
+use crate::options::{
+    BuildOptions, ContextSource, DockerfileSource, NamedContext, Places, ResultOptions,
+};
 use crate::progress;
 use crate::registries::registries;
 use crate::report::{Kind, Report};
@@ -84,7 +86,7 @@ pub(crate) fn run(
     });
     let built = match options.call {
         Some(call) => call::answer(call, &options, env, &mut workshop).map(Told::Answer),
-        None => build(&options, env, &mut workshop).map(Told::Exported),
+        None => build_believing(&options, env, &mut workshop).map(Told::Exported),
     };
     // The display ends when nobody can tell it anything any more.
     let cancelled = workshop.cancel.reason();
@@ -160,6 +162,26 @@ pub(super) fn prepare<'a>(
         agents,
         source_agent,
     })
+}
+
+/// Builds, and once more where a file was not what an earlier build had found it to be.
+fn build_believing(
+    options: &BuildOptions,
+    env: &Environment,
+    workshop: &mut Workshop,
+) -> Result<Built, Box<Report>> {
+    let built = build(options, env, workshop);
+    // What came by standard input comes once.
+    let is_from_stdin =
+        options.context == ContextSource::Stdin || options.file == DockerfileSource::Stdin;
+    let is_over = built.is_ok() || workshop.cancel.is_cancelled() || is_from_stdin;
+    if is_over || !workshop.digests.is_lost() {
+        return built;
+    }
+    workshop.events.warn(
+        "a file changed while it was used, or without a trace in its times: all files are read again",
+    );
+    build(options, env, workshop)
 }
 
 fn build(

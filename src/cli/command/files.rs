@@ -103,9 +103,9 @@ pub(crate) fn add_digests<'e>(
         .iter_mut()
         .filter_map(|entry| entry.content.take())
         .collect();
-    let digests = layer::hash_files(&contents)?;
-    for (entry, digest) in entries.into_iter().zip(digests) {
-        entry.record.digest = Some(digest.to_string());
+    let hashed = layer::hash_files(&contents)?;
+    for (entry, file) in entries.into_iter().zip(hashed) {
+        entry.record.digest = Some(file.digest.to_string());
     }
     Ok(())
 }

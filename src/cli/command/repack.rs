@@ -119,7 +119,7 @@ fn add_layer(
     let id = SnapshotId::random("repack").map_err(|error| user(&RepackError::from(error)))?;
     let layer = Arc::new(StackLayer {
         id,
-        held: Held::Recipe(Arc::new(changes)),
+        held: Held::Recipe(Arc::new(changes.into())),
         created: Some(time),
     });
     let plan = PackPlan {

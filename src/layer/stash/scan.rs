@@ -249,9 +249,8 @@ fn hash(
 /// Hashes a file that is the same before and after.
 fn hash_steady(root: &Root, path: &RootPath) -> Result<Kind, ContentError> {
     for _ in 0..TRIES {
-        let file = content::open(root, path)?;
-        let before = Metadata::of(&file).map_err(ContentError::Open)?;
-        let digest = content::digest(&file)?;
+        let (file, before) = content::open_and_look(root, path)?;
+        let digest = content::digest(&file, before.size)?;
         let metadata = Metadata::of(&file).map_err(ContentError::Open)?;
         if metadata == before {
             return Ok(Kind::Hashed(Hashed {

@@ -265,7 +265,13 @@ fn files_are_hashed_side_by_side() {
         .iter()
         .map(|text| Digest::of(text.as_bytes()))
         .collect();
-    assert_eq!(hash_files(&files).unwrap(), expected);
+    let found = hash_files(&files).unwrap();
+    let metadata = |number: usize| context.root.metadata(&at(&number.to_string())).unwrap();
+    for (number, file) in found.iter().enumerate() {
+        assert_eq!(file.metadata, metadata(number), "{number}");
+    }
+    let digests: Vec<_> = found.into_iter().map(|file| file.digest).collect();
+    assert_eq!(digests, expected);
     let error = hash_files(&[file(0), file(50)]).unwrap_err();
     let ChecksumError::Content {
         path,

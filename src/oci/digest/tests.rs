@@ -274,3 +274,13 @@ proptest! {
         prop_assert_eq!(found, content);
     }
 }
+
+#[test]
+fn the_bytes_of_a_digest_come_back() {
+    let digest = Digest::of(b"text");
+    let hash = digest.to_sha256().unwrap();
+    assert_eq!(hash[..2], [0x98, 0x2d]);
+    assert_eq!(Digest::from_sha256(&hash), digest);
+    let long = Digest::parse(&format!("sha512:{}", "a".repeat(128))).unwrap();
+    assert_eq!(long.to_sha256(), None);
+}

@@ -150,7 +150,7 @@ impl HeldDirectory {
     /// As [`HeldDirectory::unpack`].
     pub fn of_archive(
         workshop: &Workshop,
-        (root, path): (&Root, &RootPath),
+        (root, path): (&Arc<Root>, &RootPath),
         digest: &Digest,
         shown: &str,
     ) -> Result<Self, UnpackError> {

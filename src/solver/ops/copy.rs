@@ -16,6 +16,7 @@
 
 mod archive;
 mod collect;
+mod crew;
 mod error;
 mod filter;
 mod mode;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 
 use graph::{Archives, CacheMap, CopyAction, KeyInput};
 use layer::ChangeSet;
+use oci::Digest;
 use oci::time::Clock;
 use rootfs::FileTime;
 use store::SnapshotId;
@@ -48,7 +50,7 @@ use crate::cache;
 use crate::error::StepError;
 use crate::job::Workshop;
 use crate::realise::{self, Lookup};
-use crate::result::{Held, Output, Stack, StackLayer};
+use crate::result::{Held, Output, Recipe, Stack, StackLayer};
 use crate::worker::{Making, Step};
 
 /// Reads what a copy copies.
@@ -83,16 +85,17 @@ pub(crate) fn run(
     making: Making,
 ) -> Result<Output, StepError> {
     let collected = match making.collected {
-        Some(collected) => collected,
-        None => Arc::new(collect(step, action)?),
+        // Nobody else has it any more.
+        Some(collected) => Arc::unwrap_or_clone(collected),
+        None => collect(step, action)?,
     };
     let below = step.below()?;
     let key = making.key.ok_or(StepError::MissingInput { index: 0 })?;
     let layer = if action.link {
-        linked(step, action, &collected)?
+        linked(step, action, collected)?
     } else {
         let view = step.look_below()?;
-        let changes = plan::plan(&view, action, &collected, &step.workshop.clock)?;
+        let changes = plan::plan(&view, action, collected, &step.workshop.clock)?;
         recipe(step, "copy", &key, changes)?
     };
     // The definition's record names the content's, which is written first.
@@ -108,13 +111,13 @@ pub(crate) fn run(
 fn linked(
     step: &Step<'_>,
     action: &CopyAction,
-    collected: &Collected,
+    collected: Collected,
 ) -> Result<StackLayer, StepError> {
     let nothing = realise::view(step.workshop, step.step_id(), &Stack::scratch())?;
     let nothing = Lookup::of_view(nothing);
+    let content = KeyInput::Content(collected.digest.clone());
     let changes = plan::plan(&nothing, action, collected, &step.workshop.clock)?;
     let map = CacheMap::of(step.vertex).ok_or(StepError::MissingInput { index: 0 })?;
-    let content = KeyInput::Content(collected.digest.clone());
     recipe(
         step,
         "link",
@@ -132,9 +135,12 @@ pub(crate) fn recipe(
 ) -> Result<StackLayer, StepError> {
     let id = SnapshotId::from_digest(kind, key.digest())?;
     let created = Some(step.workshop.clock.now());
+    // Equal in every build of the same Dockerfile, and of no meaning beyond that: see `realise::delta`.
+    let vertex = step.job.definition.digest(step.id).to_string();
+    let lineage = SnapshotId::from_digest("copied", &Digest::of(vertex.as_bytes()))?;
     Ok(StackLayer {
         id,
-        held: Held::Recipe(Arc::new(changes)),
+        held: Held::Recipe(Arc::new(Recipe::of_lineage(changes, lineage))),
         created,
     })
 }

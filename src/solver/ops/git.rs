@@ -19,5 +19,6 @@ pub(crate) fn run(step: &Step<'_>, source: &GitSource) -> Result<Output, StepErr
         shown: source.remote.clone(),
         ignore: PatternSet::default(),
         owners: None,
+        known: None,
     })))
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use layer::{ApplyError, PlaceError, SettleError};
+use layer::{ApplyError, ChecksumError, PlaceError, SettleError};
 use oci::DiffId;
 use rootfs::FsError;
 use runtime::OverlayError;
@@ -33,6 +33,9 @@ pub enum RealiseError {
         /// Why.
         source: ApplyError,
     },
+    /// A copy cannot be compared with an earlier one.
+    #[error("cannot compare a copy with what an earlier one left")]
+    Compare(#[from] ChecksumError),
     /// A layer of a base cannot be read.
     #[error("cannot read the layer `{layer}`")]
     Read {

@@ -186,8 +186,8 @@ impl Indexing<'_> {
 
     /// Returns a layer that needs nothing to be read but what is there.
     fn there(&self, layer: &StackLayer) -> Result<Option<LookedInto>, RealiseError> {
-        if let Held::Recipe(changes) = &layer.held {
-            return Ok(Some(LookedInto::Changes(Arc::clone(changes))));
+        if let Held::Recipe(recipe) = &layer.held {
+            return Ok(Some(LookedInto::Changes(Arc::clone(recipe.changes()))));
         }
         let mut names = vec![layer.id.clone()];
         if let Held::Base(base) = &layer.held {
@@ -195,6 +195,10 @@ impl Indexing<'_> {
         }
         for name in names {
             if let Some(snapshot) = open(self.workshop, &name)? {
+                // A delta alone does not say what the layer has.
+                if snapshot.meta.parent.is_some() {
+                    return Ok(None);
+                }
                 let owners = owners::of_layer(self.workshop, &name)?;
                 return Ok(Some(LookedInto::Directory(Arc::new(snapshot.fs), owners)));
             }

@@ -22,6 +22,11 @@ impl View {
         Self::new(Some(root), owners)
     }
 
+    /// Returns the file system and how the ids of the image are held; none if it is empty.
+    pub(crate) fn into_parts(self) -> Option<(Arc<Root>, Owners)> {
+        self.root.map(|root| (root, self.owners))
+    }
+
     /// Returns the file system; none if it is empty.
     pub(crate) fn root(&self) -> Option<&Arc<Root>> {
         self.root.as_ref()

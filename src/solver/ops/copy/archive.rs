@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use graph::Archives;
-use layer::{ApplyOptions, Content, Limits, NodeKind};
+use layer::{ApplyOptions, ChecksumError, Content, ContentError, Limits, NodeKind};
 use oci::Digest;
 use rootfs::{Owners, Root, RootPath};
 use store::{ClaimName, Snapshot, SnapshotId, SnapshotKind, SnapshotMeta};
@@ -64,7 +64,7 @@ fn archive_of(found: &Found) -> Result<Option<(Arc<Root>, RootPath, Digest)>, Co
 
 fn unpacked(
     workshop: &Workshop,
-    root: &Root,
+    root: &Arc<Root>,
     path: &RootPath,
     digest: &Digest,
 ) -> Result<Found, StepError> {
@@ -76,14 +76,14 @@ fn unpacked(
 /// Returns the directory that the archive of a digest becomes, and the owners of its files.
 pub(crate) fn directory_of(
     workshop: &Workshop,
-    root: &Root,
+    root: &Arc<Root>,
     path: &RootPath,
     digest: &Digest,
 ) -> Result<(Arc<Root>, Owners), StepError> {
     let id = SnapshotId::from_digest("add", digest)?;
     let snapshot = match realise::open(workshop, &id)? {
         Some(snapshot) => snapshot,
-        None => unpack(workshop, root, path, &id)?,
+        None => unpack(workshop, (root, path, digest), &id)?,
     };
     let owners = owners::of_layer(workshop, &id).map_err(CopyError::Owners)?;
     Ok((Arc::new(snapshot.fs), owners))
@@ -91,8 +91,7 @@ pub(crate) fn directory_of(
 
 fn unpack(
     workshop: &Workshop,
-    root: &Root,
-    path: &RootPath,
+    (root, path, digest): (&Arc<Root>, &RootPath, &Digest),
     id: &SnapshotId,
 ) -> Result<Snapshot, StepError> {
     let cancelled = || workshop.cancel.is_cancelled();
@@ -105,6 +104,7 @@ fn unpack(
     if let Some(snapshot) = realise::open(workshop, id)? {
         return Ok(snapshot);
     }
+    check(root, path, digest)?;
     let unreadable = |source| CopyError::Archive {
         path: path.to_string(),
         source,
@@ -130,4 +130,19 @@ fn unpack(
     }
     owners::remember(workshop, id, &applied.owners).map_err(CopyError::Owners)?;
     Ok(active.commit(id, SnapshotMeta::of(SnapshotKind::Files))?)
+}
+
+/// Makes sure that an archive has the digest under which it is kept, which may be known from an earlier build alone.
+fn check(root: &Arc<Root>, path: &RootPath, expected: &Digest) -> Result<(), CopyError> {
+    let hashed = layer::hash_files(&[(Arc::clone(root), path.clone())])?;
+    match hashed.into_iter().find(|file| file.digest != *expected) {
+        None => Ok(()),
+        Some(file) => Err(CopyError::Digest(ChecksumError::Content {
+            path: path.clone(),
+            source: ContentError::Digest {
+                expected: expected.clone(),
+                found: file.digest,
+            },
+        })),
+    }
 }

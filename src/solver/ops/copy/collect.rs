@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use graph::pattern::{self, ParentState, PatternSet};
 use graph::{Archives, CopyAction, CopySource};
-use layer::{Attributes, Change, ChangeKind, Content, Node, NodeKind};
+use layer::{Attributes, Content, Node, NodeKind};
 use oci::{Clock, Digest, Hasher};
-use rootfs::{Entry, FileKind, Metadata, Mode, Root, RootPath};
+use rootfs::{Entry, FileKind, Metadata, Mode, NamedEntry, Root, RootPath, Walk};
 use runtime::CancelToken;
 
+use super::crew;
 use super::error::CopyError;
 use super::file_time;
 use super::filter::{Decision, Filter, text};
@@ -18,12 +19,16 @@ use super::remote::{Fetched, FetchedSource};
 use super::similar::similar;
 use super::source::SourceTree;
 use super::wildcard;
+use crate::context::KnownDigests;
 
 /// How many files are digested between two looks whether the job was cancelled.
 const HASH_BATCH: usize = 1024;
 
+/// How many threads look at what a walk found.
+const LOOKING_THREADS: usize = 2;
+
 /// What a copy copies.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Collected {
     /// The sources, in the order of the instruction; a wildcard gives any number.
     pub sources: Vec<Found>,
@@ -32,7 +37,7 @@ pub struct Collected {
 }
 
 /// One source, found.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Found {
     /// The last component of its path: its name in a destination that is a directory.
     pub name: Vec<u8>,
@@ -45,7 +50,7 @@ pub struct Found {
 }
 
 /// One file, directory or link of a source.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct FoundEntry {
     /// Its path below the source.
     pub tail: RootPath,
@@ -123,7 +128,7 @@ pub(crate) fn collect(
             }
         }
     }
-    hash_contents(&mut sources, cancel)?;
+    hash_contents(&mut sources, tree.known(), cancel)?;
     Collected::new(sources)
 }
 
@@ -142,7 +147,7 @@ pub(crate) fn literal(
         Some(root) => vec![reader.read_one(root, path, &root_path(path)?, None)?],
         None => reader.read_nothing(path)?,
     };
-    hash_contents(&mut sources, cancel)?;
+    hash_contents(&mut sources, tree.known(), cancel)?;
     Collected::new(sources)
 }
 
@@ -154,7 +159,7 @@ pub(crate) fn whole(tree: &SourceTree, cancel: &CancelToken) -> Result<Found, Co
         cancel,
     }
     .read("/")?;
-    hash_contents(&mut found, cancel)?;
+    hash_contents(&mut found, tree.known(), cancel)?;
     found.pop().ok_or_else(|| CopyError::NotFound {
         path: "/".to_owned(),
         place: tree.place(),
@@ -198,6 +203,9 @@ fn inline(name: &str, content: &str, clock: &Clock) -> Found {
         keeps_directories: false,
     }
 }
+
+/// Who takes the names that a walk hands out.
+type Take<'a> = dyn FnMut((NamedEntry, RootPath)) + 'a;
 
 pub(super) struct Reader<'a> {
     pub(super) tree: &'a SourceTree,
@@ -299,21 +307,34 @@ impl Reader<'_> {
     ) -> Result<(), CopyError> {
         let top = root.entry(real)?;
         entries.extend(self.entry(root, &top, RootPath::root())?);
-        let mut held_back: Vec<FoundEntry> = Vec::new();
         let mut walk = root.walk_below(real)?;
-        while let Some(entry) = walk.next() {
+        let walked = |take: &mut Take<'_>| self.walk(&mut walk, (real, &mut filter), take);
+        let look = |(named, tail): (NamedEntry, RootPath)| self.entry(root, &named.look()?, tail);
+        let found = crew::in_order(LOOKING_THREADS, walked, look)?;
+        entries.extend(found.into_iter().flatten());
+        Ok(())
+    }
+
+    /// Hands out the names that the filter takes below a directory, in order.
+    fn walk(
+        &self,
+        walk: &mut Walk,
+        (real, filter): (&RootPath, &mut Filter<'_>),
+        take: &mut Take<'_>,
+    ) -> Result<(), CopyError> {
+        let mut held_back: Vec<(NamedEntry, RootPath)> = Vec::new();
+        while let Some(named) = walk.next_name()? {
             check(self.cancel)?;
-            let entry = entry?;
-            let tail = entry.path.strip_prefix(real).unwrap_or_else(RootPath::root);
-            let is_directory = entry.metadata.kind == FileKind::Directory;
-            held_back.retain(|parent| tail.starts_with(&parent.tail));
-            match filter.decide(&entry.path, &tail, is_directory) {
+            let tail = named.path.strip_prefix(real).unwrap_or_else(RootPath::root);
+            let is_directory = named.is_directory();
+            held_back.retain(|(_, parent)| tail.starts_with(parent));
+            match filter.decide(&named.path, &tail, is_directory) {
                 Decision::Take => {
-                    entries.append(&mut held_back);
-                    entries.extend(self.entry(root, &entry, tail)?);
+                    held_back.drain(..).for_each(&mut *take);
+                    take((named, tail));
                 }
                 // A later pattern may bring back something below it, and then it is needed.
-                Decision::Maybe => held_back.extend(self.entry(root, &entry, tail)?),
+                Decision::Maybe => held_back.push((named, tail)),
                 Decision::Leave => {
                     if is_directory {
                         walk.skip_directory();
@@ -335,7 +356,10 @@ impl Reader<'_> {
             SourceTree::Stage(view) => layer::stored_node(root, entry, view.owners())?,
             SourceTree::Local(directory) => match &directory.owners {
                 Some(owners) => layer::stored_node(root, entry, owners)?,
-                None => layer::local_node(root, entry)?,
+                None => match self.known(entry) {
+                    Some(digest) => Some(layer::known_file(root, entry, digest)),
+                    None => layer::local_node(root, entry)?,
+                },
             },
             SourceTree::Empty => layer::local_node(root, entry)?,
         };
@@ -352,6 +376,11 @@ impl Reader<'_> {
             node,
             inode: has_names.then_some((dev, ino)),
         }))
+    }
+
+    /// Returns the digest of a file that an earlier build read, if it has not changed since.
+    fn known(&self, entry: &Entry) -> Option<Digest> {
+        self.tree.known()?.digest_of(&entry.metadata)
     }
 
     /// Tells whether the ignore file matches a path.
@@ -430,42 +459,61 @@ fn check(cancel: &CancelToken) -> Result<(), CopyError> {
 }
 
 /// Digests every file whose digest is not known, over all cores, so that what is read later can be held against it.
-fn hash_contents(sources: &mut [Found], cancel: &CancelToken) -> Result<(), CopyError> {
-    let entries = || sources.iter().flat_map(|found| &found.entries);
-    let files: Vec<_> = entries()
-        .filter_map(|entry| match &entry.node.kind {
-            NodeKind::File {
-                content:
-                    Content::File {
-                        root,
-                        path,
-                        expected: None,
-                    },
-                ..
-            } => Some((Arc::clone(root), path.clone())),
-            _ => None,
-        })
-        .collect();
-    let mut digests = Vec::with_capacity(files.len());
-    for batch in files.chunks(HASH_BATCH) {
+fn hash_contents(
+    sources: &mut [Found],
+    known: Option<&KnownDigests>,
+    cancel: &CancelToken,
+) -> Result<(), CopyError> {
+    let entries = sources.iter_mut().flat_map(|found| &mut found.entries);
+    let mut nodes = entries
+        .map(|entry| &mut entry.node)
+        .filter(|node| is_unread(node));
+    loop {
         check(cancel)?;
-        digests.extend(layer::hash_files(batch)?);
+        let mut batch: Vec<_> = nodes.by_ref().take(HASH_BATCH).collect();
+        if batch.is_empty() {
+            return Ok(());
+        }
+        hash_batch(&mut batch, known)?;
     }
-    let mut digests = digests.into_iter();
-    for entry in sources.iter_mut().flat_map(|found| &mut found.entries) {
-        if let NodeKind::File {
-            content:
-                Content::File {
-                    expected: expected @ None,
-                    ..
-                },
+}
+
+fn hash_batch(batch: &mut [&mut Node], known: Option<&KnownDigests>) -> Result<(), CopyError> {
+    let files = batch.iter().filter_map(|node| match &node.kind {
+        NodeKind::File {
+            content: Content::File { root, path, .. },
             ..
-        } = &mut entry.node.kind
+        } => Some((Arc::clone(root), path.clone())),
+        _ => None,
+    });
+    let hashed = layer::hash_files(&files.collect::<Vec<_>>())?;
+    for (node, file) in batch.iter_mut().zip(hashed) {
+        let Node { attributes, kind } = &mut **node;
+        if let (Some(known), Some(metadata)) = (known, &file.metadata)
+            && attributes.xattrs.is_empty()
         {
-            *expected = digests.next();
+            known.learn(metadata, &file.digest);
+        }
+        if let NodeKind::File {
+            content: Content::File { expected, .. },
+            ..
+        } = kind
+        {
+            *expected = Some(file.digest);
         }
     }
     Ok(())
+}
+
+/// Tells whether a node is a file on disk whose digest is not known.
+fn is_unread(node: &Node) -> bool {
+    matches!(
+        &node.kind,
+        NodeKind::File {
+            content: Content::File { expected: None, .. },
+            ..
+        }
+    )
 }
 
 fn digest(sources: &[Found]) -> Result<Digest, CopyError> {
@@ -473,14 +521,8 @@ fn digest(sources: &[Found]) -> Result<Digest, CopyError> {
     for found in sources {
         hasher.update(&(found.name.len() as u64).to_le_bytes());
         hasher.update(&found.name);
-        let changes = found.entries.iter().map(|entry| {
-            let kind = ChangeKind::Put(entry.node.clone());
-            Ok(Change {
-                path: entry.tail.clone(),
-                kind,
-            })
-        });
-        hasher.update(layer::digest_changes(changes)?.as_str().as_bytes());
+        let nodes = found.entries.iter().map(|entry| (&entry.tail, &entry.node));
+        hasher.update(layer::digest_nodes(nodes)?.as_str().as_bytes());
     }
     Ok(hasher.finish())
 }

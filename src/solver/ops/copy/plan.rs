@@ -17,7 +17,7 @@ use crate::realise::{Lookup, LookupError};
 pub(crate) fn plan(
     view: &Lookup<'_>,
     action: &CopyAction,
-    collected: &Collected,
+    collected: Collected,
     clock: &Clock,
 ) -> Result<ChangeSet, CopyError> {
     let mode = action.mode.as_deref().map(ModeChange::parse).transpose()?;
@@ -33,7 +33,7 @@ pub(crate) fn plan(
         now: file_time(clock),
         changes: BTreeMap::new(),
     };
-    for found in &collected.sources {
+    for found in collected.sources {
         plan.place(found, &action.destination)?;
     }
     Ok(plan.finish())
@@ -81,30 +81,32 @@ struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    fn place(&mut self, found: &Found, destination: &str) -> Result<(), CopyError> {
+    fn place(&mut self, found: Found, destination: &str) -> Result<(), CopyError> {
         let wanted = destination_path(destination)?;
         if found.is_directory() {
             let target = self.view.resolve(&wanted)?;
             self.make_directories(&target)?;
             return self.place_contents(found, &target);
         }
-        let target = self.file_target(found, &wanted, destination)?;
+        let target = self.file_target(&found, &wanted, destination)?;
         let mut names = BTreeMap::new();
-        for entry in &found.entries {
+        for entry in found.entries {
             self.put(entry, target.clone(), &mut names)?;
         }
         Ok(())
     }
 
     /// Puts what is below a directory; the directory itself gives no attributes.
-    fn place_contents(&mut self, found: &Found, target: &RootPath) -> Result<(), CopyError> {
+    fn place_contents(&mut self, found: Found, target: &RootPath) -> Result<(), CopyError> {
         let mut names = BTreeMap::new();
-        for entry in found.entries.iter().filter(|entry| !entry.tail.is_root()) {
+        let keeps_directories = found.keeps_directories;
+        let below = found.entries.into_iter();
+        for entry in below.filter(|entry| !entry.tail.is_root()) {
             let path = target.join(&entry.tail).map_err(|source| CopyError::Path {
                 path: entry.tail.to_string(),
                 source,
             })?;
-            if found.keeps_directories && self.keeps(entry, &path)? {
+            if keeps_directories && self.keeps(&entry, &path)? {
                 continue;
             }
             self.put(entry, path, &mut names)?;
@@ -124,7 +126,7 @@ impl Plan<'_> {
 
     fn put(
         &mut self,
-        entry: &FoundEntry,
+        entry: FoundEntry,
         path: RootPath,
         names: &mut BTreeMap<(u64, u64), RootPath>,
     ) -> Result<(), CopyError> {
@@ -142,7 +144,7 @@ impl Plan<'_> {
                 });
             }
         }
-        let mut node = self.changed(&entry.node);
+        let mut node = self.changed(entry.node);
         if let Some(inode) = entry.inode {
             let first = names.entry(inode).or_insert_with(|| path.clone());
             if *first != path {
@@ -156,8 +158,7 @@ impl Plan<'_> {
     }
 
     /// Applies `--chown` and `--chmod`.
-    fn changed(&self, node: &Node) -> Node {
-        let mut node = node.clone();
+    fn changed(&self, mut node: Node) -> Node {
         if let Some(owner) = self.owner {
             (node.attributes.uid, node.attributes.gid) = (owner.uid, owner.gid);
         }

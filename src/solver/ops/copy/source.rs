@@ -5,7 +5,7 @@ use std::sync::Arc;
 use graph::PatternSet;
 use rootfs::Root;
 
-use crate::context::LocalDirectory;
+use crate::context::{KnownDigests, LocalDirectory};
 use crate::error::StepError;
 use crate::realise::{self, View};
 use crate::result::Output;
@@ -35,6 +35,14 @@ impl SourceTree {
     pub(crate) fn ignore(&self) -> Option<&PatternSet> {
         match self {
             Self::Local(directory) => Some(&directory.ignore),
+            Self::Empty | Self::Stage(_) => None,
+        }
+    }
+
+    /// Returns what is known of the bytes of its files from earlier builds.
+    pub(crate) fn known(&self) -> Option<&KnownDigests> {
+        match self {
+            Self::Local(directory) => directory.known.as_ref(),
             Self::Empty | Self::Stage(_) => None,
         }
     }

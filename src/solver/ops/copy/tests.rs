@@ -105,7 +105,7 @@ fn planned(
     tree: &SourceTree,
     action: &CopyAction,
 ) -> Result<ChangeSet, CopyError> {
-    plan(view, action, &collect(tree, action)?, &clock())
+    plan(view, action, collect(tree, action)?, &clock())
 }
 
 #[test]

@@ -1,0 +1,473 @@
+//! Digests of the user's files that earlier builds read, by what `stat` says of them.
+//!
+//! A file counts as unchanged while its inode number, size, time of modification and time of change are the same. The
+//! time of change cannot be set by anybody, so that an edit shows which put the other time back. An edit within one tick of
+//! the file system's clock would not show: a file is learnt only if both of its times were older than that when the build
+//! began, as git does with its index. Only files on the device of the directory itself are learnt, of which all extended
+//! attributes are known too: that there is none that an image would have.
+//!
+//! One hint of the store has what is known of one directory, as records sorted by inode number:
+//!
+//! ```text
+//! inode · size · mtime: seconds, nanoseconds · ctime: seconds, nanoseconds · SHA-256       little-endian
+//!   8      8             8       4                    8       4                32 bytes
+//! ```
+//!
+//! What is read later, to be copied or packed, is held against its digest all the same. So a record that is wrong (a file
+//! written through a mapping, a clock that was set back) never makes a wrong image. The build that finds it out forgets
+//! all records and is begun once more ([`DigestTrust`]).
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use layer::ContentError;
+use oci::{Clock, Digest};
+use rootfs::{FileKind, FileTime, Metadata, Root, RootPath};
+use store::{FileError, Hints, SnapshotId, Store};
+use tracing::debug;
+
+/// How long ago a file must have changed to be learnt, in seconds: the coarsest clock of a file system (FAT) counts in
+/// steps of two.
+const SETTLED_SECONDS: i64 = 2;
+
+/// How many bytes of a record tell which file is meant.
+const STAT_BYTES: usize = 40;
+
+/// How many bytes a record has.
+const RECORD_BYTES: usize = STAT_BYTES + 32;
+
+/// How many records that a build did not use are kept for another that copies other parts of the directory.
+const SPARE_RECORDS: usize = 1 << 16;
+
+type Stat = [u8; STAT_BYTES];
+type Record = [u8; RECORD_BYTES];
+
+/// What every hint of this kind is called, before the directory's own name.
+const HINT_PREFIX: &str = "digests-";
+
+/// Whether digests of earlier builds are believed: until one of them turns out to be wrong.
+#[derive(Debug, Clone, Default)]
+pub struct DigestTrust {
+    was_used: Arc<AtomicBool>,
+    is_lost: Arc<AtomicBool>,
+}
+
+impl DigestTrust {
+    /// Tells whether a digest that was believed may have been wrong, so that the build failed and will not fail again.
+    pub fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Relaxed)
+    }
+
+    /// Takes in why something failed: if a file was not what it was taken for, nothing that is known counts any more.
+    pub(crate) fn hear(&self, error: &(dyn Error + 'static), store: &Store) {
+        if is_about_content(error) && self.was_used.load(Ordering::Relaxed) {
+            self.is_lost.store(true, Ordering::Relaxed);
+            if let Err(error) = store.hints().remove_all(HINT_PREFIX) {
+                debug!(%error, "digests not forgotten");
+            }
+        }
+    }
+}
+
+fn is_about_content(error: &(dyn Error + 'static)) -> bool {
+    error.is::<ContentError>() || error.source().is_some_and(is_about_content)
+}
+
+/// What is known of the bytes of the files in one directory.
+pub struct KnownDigests {
+    hints: Hints,
+    trust: DigestTrust,
+    name: SnapshotId,
+    device: u64,
+    /// When the directory was opened; what changed shortly before or after it is not learnt.
+    opened: FileTime,
+    /// Read when it is first asked for: most builds have no copy, or one that is found by other means.
+    known: OnceLock<Known>,
+    /// What was read now, by inode number. Several copies learn at the same time, each a batch at once, and nobody waits
+    /// for what is learnt: a channel would need somebody to empty it.
+    learnt: Mutex<BTreeMap<u64, Record>>,
+}
+
+/// The records of the hint, and which of them were of use.
+#[derive(Default)]
+struct Known {
+    records: Vec<u8>,
+    used: Vec<AtomicU64>,
+}
+
+impl fmt::Debug for KnownDigests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.name;
+        f.debug_struct("KnownDigests")
+            .field("name", name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl KnownDigests {
+    /// Returns what a store knows of a directory; none if the directory cannot be told from others.
+    pub(crate) fn of(store: &Store, trust: &DigestTrust, directory: &Root) -> Option<Self> {
+        let top = directory.metadata(&RootPath::root()).ok().flatten()?;
+        let now = Clock::System.now();
+        Some(Self {
+            hints: store.hints(),
+            trust: trust.clone(),
+            name: SnapshotId::new(&format!("{HINT_PREFIX}{:x}-{:x}", top.dev, top.ino)).ok()?,
+            device: top.dev,
+            opened: FileTime {
+                seconds: now.seconds(),
+                nanos: now.nanos(),
+            },
+            known: OnceLock::new(),
+            learnt: Mutex::new(BTreeMap::new()),
+        })
+    }
+
+    /// Returns the digest of a file that was read before and has not changed; it has no extended attribute then.
+    pub(crate) fn digest_of(&self, metadata: &Metadata) -> Option<Digest> {
+        if metadata.kind != FileKind::File || metadata.dev != self.device {
+            return None;
+        }
+        let known = self.known.get_or_init(|| {
+            let is_believed = !self.trust.is_lost();
+            let records = is_believed.then(|| self.hints.get(&self.name)).flatten();
+            Known::new(records.unwrap_or_default())
+        });
+        let found = known.find(&stat_of(metadata));
+        self.trust
+            .was_used
+            .fetch_or(found.is_some(), Ordering::Relaxed);
+        found
+    }
+
+    /// Learns the digest of a file that was just read and has no extended attribute of an image.
+    pub(crate) fn learn(&self, metadata: &Metadata, digest: &Digest) {
+        let Some(hash) = digest.to_sha256().filter(|_| self.is_settled(metadata)) else {
+            return;
+        };
+        let mut record = [0; RECORD_BYTES];
+        record[..STAT_BYTES].copy_from_slice(&stat_of(metadata));
+        record[STAT_BYTES..].copy_from_slice(&hash);
+        let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        learnt.insert(metadata.ino, record);
+    }
+
+    /// Keeps what was learnt for the next build. Whether that can be done matters to nobody.
+    pub(crate) fn keep(&self) {
+        let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        let learnt = std::mem::take(&mut *learnt);
+        if learnt.is_empty() {
+            return;
+        }
+        let nothing = Known::default();
+        let known = self.known.get().unwrap_or(&nothing);
+        if let Err(error) = self.write(known, &learnt) {
+            debug!(name = %self.name, %error, "digests not kept");
+        }
+    }
+
+    fn is_settled(&self, metadata: &Metadata) -> bool {
+        let newest = metadata.mtime.max(metadata.ctime);
+        metadata.dev == self.device && newest.seconds < self.opened.seconds - SETTLED_SECONDS
+    }
+
+    fn write(&self, known: &Known, learnt: &BTreeMap<u64, Record>) -> Result<(), FileError> {
+        let mut hint = self.hints.create(&self.name)?;
+        let kept = known.kept();
+        let mut kept = kept
+            .filter(|record| !learnt.contains_key(&inode_of(record)))
+            .peekable();
+        let mut bytes = Vec::new();
+        for (inode, record) in learnt {
+            while let Some(older) = kept.next_if(|older| inode_of(older) < *inode) {
+                bytes.extend_from_slice(older);
+            }
+            bytes.extend_from_slice(record);
+            if bytes.len() > 1 << 18 {
+                hint.write(&bytes)?;
+                bytes.clear();
+            }
+        }
+        kept.for_each(|older| bytes.extend_from_slice(older));
+        hint.write(&bytes)?;
+        hint.commit()
+    }
+}
+
+impl Known {
+    /// Takes the records of a hint; with a number of bytes that is none of records there is nothing.
+    fn new(records: Vec<u8>) -> Self {
+        if !records.len().is_multiple_of(RECORD_BYTES) {
+            return Self::default();
+        }
+        let words = (records.len() / RECORD_BYTES).div_ceil(64);
+        let used = (0..words).map(|_| AtomicU64::new(0)).collect();
+        Self { records, used }
+    }
+
+    fn len(&self) -> usize {
+        self.records.len() / RECORD_BYTES
+    }
+
+    fn record(&self, index: usize) -> &[u8] {
+        &self.records[index * RECORD_BYTES..][..RECORD_BYTES]
+    }
+
+    fn find(&self, stat: &Stat) -> Option<Digest> {
+        let index = self.position(inode_of(stat))?;
+        let hash = self.record(index).strip_prefix(stat)?;
+        self.used[index / 64].fetch_or(1 << (index % 64), Ordering::Relaxed);
+        Some(Digest::from_sha256(hash.try_into().ok()?))
+    }
+
+    /// Returns the index of the record of an inode.
+    fn position(&self, inode: u64) -> Option<usize> {
+        let (mut from, mut to) = (0, self.len());
+        while from < to {
+            let middle = usize::midpoint(from, to);
+            match inode_of(self.record(middle)).cmp(&inode) {
+                std::cmp::Ordering::Less => from = middle + 1,
+                std::cmp::Ordering::Equal => return Some(middle),
+                std::cmp::Ordering::Greater => to = middle,
+            }
+        }
+        None
+    }
+
+    /// Returns the records that are kept beside new ones: all, or those that were of use if too many were not.
+    fn kept(&self) -> impl Iterator<Item = &[u8]> {
+        let words = self.used.iter().map(|word| word.load(Ordering::Relaxed));
+        let used: usize = words.map(|word| word.count_ones() as usize).sum();
+        let keeps_all = self.len() - used <= used + SPARE_RECORDS;
+        let is_used = |index: &usize| {
+            let word = self.used[index / 64].load(Ordering::Relaxed);
+            word >> (index % 64) & 1 == 1
+        };
+        let indexes = (0..self.len()).filter(move |index| keeps_all || is_used(index));
+        indexes.map(|index| self.record(index))
+    }
+}
+
+/// Returns the number that a record, or what tells its file, begins with.
+fn inode_of(record: &[u8]) -> u64 {
+    let number = record.first_chunk::<8>();
+    number.map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+/// Returns what tells whether a file is the same, as a record begins.
+fn stat_of(metadata: &Metadata) -> Stat {
+    let Metadata {
+        ino,
+        size,
+        mtime,
+        ctime,
+        ..
+    } = metadata;
+    let mut stat = [0; STAT_BYTES];
+    let mut at = 0;
+    let mut add = |bytes: &[u8]| {
+        stat[at..at + bytes.len()].copy_from_slice(bytes);
+        at += bytes.len();
+    };
+    add(&ino.to_le_bytes());
+    add(&size.to_le_bytes());
+    for time in [mtime, ctime] {
+        add(&time.seconds.to_le_bytes());
+        add(&time.nanos.to_le_bytes());
+    }
+    stat
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use store::{IdMapName, OpenOptions, SyncPolicy};
+
+    struct Place {
+        dir: tempfile::TempDir,
+        store: Store,
+        trust: DigestTrust,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::create_dir(dir.path().join("context")).unwrap();
+            let options = OpenOptions {
+                id_map: IdMapName::new("multi").unwrap(),
+                sync: SyncPolicy::None,
+            };
+            let store = Store::open(&dir.path().join("store"), options).unwrap();
+            let trust = DigestTrust::default();
+            Self { dir, store, trust }
+        }
+
+        fn context(&self) -> std::path::PathBuf {
+            self.dir.path().join("context")
+        }
+
+        fn known(&self) -> KnownDigests {
+            let root = Root::open(&self.context()).unwrap();
+            KnownDigests::of(&self.store, &self.trust, &root).unwrap()
+        }
+
+        /// As it is in a build that begins when everything is old.
+        fn later(&self) -> KnownDigests {
+            let mut known = self.known();
+            known.opened.seconds += 10;
+            known
+        }
+
+        fn metadata(&self, name: &str) -> Metadata {
+            let root = Root::open(&self.context()).unwrap();
+            let path = RootPath::strict(name).unwrap();
+            root.metadata(&path).unwrap().unwrap()
+        }
+
+        fn write(&self, name: &str, text: &str) -> Metadata {
+            std::fs::write(self.context().join(name), text).unwrap();
+            self.metadata(name)
+        }
+    }
+
+    fn set_mtime(path: &Path, seconds: u64) {
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        let times = std::fs::FileTimes::new().set_modified(time);
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.set_times(times).unwrap();
+    }
+
+    #[test]
+    fn what_a_build_learnt_another_one_knows() {
+        let place = Place::new();
+        let files: Vec<_> = (0..200)
+            .map(|number| place.write(&number.to_string(), &"x".repeat(number)))
+            .collect();
+        let digest = |file: &Metadata| {
+            Digest::of("x".repeat(usize::try_from(file.size).unwrap()).as_bytes())
+        };
+        let first = place.later();
+        files
+            .iter()
+            .for_each(|file| first.learn(file, &digest(file)));
+        first.keep();
+        let second = place.known();
+        for file in &files {
+            assert_eq!(second.digest_of(file), Some(digest(file)), "{}", file.size);
+        }
+    }
+
+    #[test]
+    fn what_changed_lately_is_not_learnt() {
+        let place = Place::new();
+        let file = place.write("f", "text");
+        let now = place.known();
+        now.learn(&file, &Digest::of(b"text"));
+        now.keep();
+        assert_eq!(place.known().digest_of(&file), None);
+    }
+
+    #[test]
+    fn an_edit_that_puts_the_time_back_shows() {
+        let place = Place::new();
+        place.write("f", "one");
+        set_mtime(&place.context().join("f"), 1000);
+        let before = place.metadata("f");
+        let first = place.later();
+        first.learn(&before, &Digest::of(b"one"));
+        first.keep();
+        place.write("f", "two");
+        set_mtime(&place.context().join("f"), 1000);
+        let after = place.metadata("f");
+        assert_eq!(
+            (after.ino, after.size, after.mtime),
+            (before.ino, before.size, before.mtime)
+        );
+        assert_eq!(place.known().digest_of(&after), None);
+        assert_eq!(place.known().digest_of(&before), Some(Digest::of(b"one")));
+    }
+
+    #[test]
+    fn what_is_learnt_later_takes_the_place_of_what_was_known_of_the_file() {
+        let place = Place::new();
+        let [one, two, three] = ["a", "b", "c"].map(|name| place.write(name, "old"));
+        let first = place.later();
+        for file in [&one, &three] {
+            first.learn(file, &Digest::of(b"old"));
+        }
+        first.keep();
+        let changed = Metadata { size: 9, ..three };
+        let second = place.later();
+        assert_eq!(second.digest_of(&changed), None);
+        for file in [&two, &changed] {
+            second.learn(file, &Digest::of(b"new"));
+        }
+        second.keep();
+        let third = place.known();
+        assert_eq!(third.digest_of(&one), Some(Digest::of(b"old")));
+        assert_eq!(third.digest_of(&two), Some(Digest::of(b"new")));
+        assert_eq!(third.digest_of(&three), None);
+        assert_eq!(third.digest_of(&changed), Some(Digest::of(b"new")));
+    }
+
+    #[test]
+    fn one_digest_that_was_believed_and_is_wrong_ends_the_trust() {
+        let place = Place::new();
+        let file = place.write("f", "text");
+        let first = place.later();
+        first.learn(&file, &Digest::of(b"text"));
+        first.keep();
+        let changed = layer::PlaceError::Content {
+            path: RootPath::root(),
+            source: ContentError::NotAFile,
+        };
+        place.trust.hear(&changed, &place.store);
+        assert!(!place.trust.is_lost(), "nothing was believed");
+        assert!(place.known().digest_of(&file).is_some());
+        place.trust.hear(&fmt::Error, &place.store);
+        assert!(!place.trust.is_lost(), "it is about something else");
+        place.trust.hear(&changed, &place.store);
+        assert!(place.trust.is_lost());
+        assert_eq!(place.known().digest_of(&file), None);
+        let other_build = Place {
+            trust: DigestTrust::default(),
+            ..place
+        };
+        assert_eq!(other_build.known().digest_of(&file), None);
+    }
+
+    #[test]
+    fn a_hint_that_is_none_of_records_says_nothing() {
+        let place = Place::new();
+        let file = place.write("f", "text");
+        let known = place.later();
+        let mut hint = place.store.hints().create(&known.name).unwrap();
+        hint.write(&[0; RECORD_BYTES + 1]).unwrap();
+        hint.commit().unwrap();
+        assert_eq!(known.digest_of(&file), None);
+    }
+
+    #[test]
+    fn of_many_records_those_that_were_of_no_use_go() {
+        let mut records = Vec::new();
+        let record = |inode: u64| {
+            let mut record = [0; RECORD_BYTES];
+            record[..8].copy_from_slice(&inode.to_le_bytes());
+            record
+        };
+        let count = SPARE_RECORDS as u64 + 100;
+        (0..count).for_each(|inode| records.extend(record(inode)));
+        let known = Known::new(records);
+        for inode in [0, 70, count - 1] {
+            let stat = record(inode).first_chunk::<STAT_BYTES>().copied().unwrap();
+            assert!(known.find(&stat).is_some(), "{inode}");
+        }
+        let kept: Vec<_> = known.kept().map(inode_of).collect();
+        assert_eq!(kept, [0, 70, count - 1]);
+    }
+}
