@@ -86,7 +86,7 @@ mod tests {
         let (release, released) = channel::<()>();
         std::thread::scope(|scope| {
             let mut crew = Crew::new(scope);
-            let mut tell = |crew: &mut Crew<'_, '_>| {
+            let tell = |crew: &mut Crew<'_, '_>| {
                 let told = told.clone();
                 let work = Box::new(move |member| told.send(member).unwrap());
                 crew.hand_out(work).unwrap();

@@ -15,6 +15,8 @@ mod command;
 #[cfg(test)]
 mod contexts;
 #[cfg(test)]
+mod earlier;
+#[cfg(test)]
 mod emulation;
 #[cfg(test)]
 mod export;
