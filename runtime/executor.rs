@@ -109,6 +109,8 @@ pub struct StepOutcome {
     pub status: ExitStatus,
     /// How long it took, its sandbox included.
     pub duration: Duration,
+    /// The resident size of the largest of its processes, in bytes; 0 if that is not known.
+    pub peak_bytes: u64,
 }
 
 /// Optional protections, and whether they are in force.

@@ -165,6 +165,7 @@ impl Executor for Namespaces {
         let outcome = StepOutcome {
             status: exited.status,
             duration: started.elapsed(),
+            peak_bytes: exited.peak_bytes,
         };
         debug!(status = %outcome.status, duration = ?outcome.duration, "command ended");
         Ok(outcome)

@@ -23,7 +23,7 @@ use crate::channel::{Channel, ChannelError, Received, wait_for_any};
 use crate::conversation::{Conversation, SOURCES, Talk};
 use crate::executor::{ExecError, OutputSink, Stream};
 use crate::mountpoint::Stub;
-use crate::protocol::{ExitStatus, FromInit, InitFailure, Setup, ToInit};
+use crate::protocol::{Exit, ExitStatus, FromInit, InitFailure, Setup, ToInit};
 use crate::spec::TerminalSize;
 use crate::starter::{NewRole, Newborn, Starter};
 use crate::stubs;
@@ -67,6 +67,8 @@ pub(crate) struct Running {
 #[derive(Debug)]
 pub(crate) struct Exited {
     pub(crate) status: ExitStatus,
+    /// The resident size of the largest of its processes, in bytes.
+    pub(crate) peak_bytes: u64,
     /// What it leaves in its root that is no part of the result.
     pub(crate) stubs: Vec<Stub>,
 }
@@ -177,10 +179,10 @@ impl Running {
             .map(|terminal| streams.join(terminal))
             .transpose()?;
         let mut conversation = Conversation::new(talk, streams.input.take(), terminal);
-        let mut status = None;
+        let mut exit = None;
         loop {
             let sources = (&processes, &streams, &conversation);
-            let ready = wait_for_news(sources, cancel, status.is_some())?;
+            let ready = wait_for_news(sources, cancel, exit.is_some())?;
             if ready.cancelled {
                 return Err(ExecError::Cancelled);
             }
@@ -190,10 +192,10 @@ impl Running {
                 drop(processes.tell(&ToInit::Signal(signal), &[]));
             }
             if ready.told {
-                status = processes.hear_status()?;
+                exit = processes.hear_exit()?;
             }
-            if ready.ended || (ready.told && status.is_none()) {
-                return processes.finish(status, streams, output, stubs);
+            if ready.ended || (ready.told && exit.is_none()) {
+                return processes.finish(exit, streams, output, stubs);
             }
         }
     }
@@ -301,13 +303,13 @@ impl Processes {
         }
     }
 
-    /// Returns the command's status; `None` if PID 1 ended without telling it.
-    fn hear_status(&self) -> Result<Option<ExitStatus>, ExecError> {
+    /// Returns how the command ended; `None` if PID 1 ended without telling it.
+    fn hear_exit(&self) -> Result<Option<Exit>, ExecError> {
         let Some(channel) = &self.channel else {
             return Ok(None);
         };
         match channel.receive().map_err(ExecError::Talk)? {
-            Received::Message(FromInit::Exited(status), _) => Ok(Some(status)),
+            Received::Message(FromInit::Exited(exit), _) => Ok(Some(exit)),
             Received::Closed | Received::Cancelled => Ok(None),
             Received::Message(..) => Err(out_of_order()),
         }
@@ -316,21 +318,23 @@ impl Processes {
     /// Kills what is left of a sandbox whose end has begun, and returns what it leaves.
     fn finish(
         mut self,
-        status: Option<ExitStatus>,
+        exit: Option<Exit>,
         mut streams: Streams,
         output: &mut dyn OutputSink,
         stubs: Vec<Stub>,
     ) -> Result<Exited, ExecError> {
         // If `init` alone was killed, PID 1 is still there and would not end for that.
         self.kill();
-        let status = match status {
-            Some(status) => Some(status),
-            None => self.hear_status()?,
+        let exit = match exit {
+            Some(exit) => Some(exit),
+            None => self.hear_exit()?,
         };
         self.reap().map_err(ExecError::Watch)?;
         streams.drain(output)?;
+        let exit = exit.ok_or(ExecError::Lost)?;
         Ok(Exited {
-            status: status.ok_or(ExecError::Lost)?,
+            status: exit.status,
+            peak_bytes: exit.peak_bytes,
             stubs,
         })
     }

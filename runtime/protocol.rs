@@ -87,7 +87,15 @@ pub(crate) enum FromInit {
     Isolated,
     Started { stubs: Vec<StubRecord> },
     Failed(InitFailure),
-    Exited(ExitStatus),
+    Exited(Exit),
+}
+
+/// How a command ended, and what it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Exit {
+    pub(crate) status: ExitStatus,
+    /// The resident size of the largest of its processes, in bytes.
+    pub(crate) peak_bytes: u64,
 }
 
 /// A file or directory that was made for something to be mounted on.

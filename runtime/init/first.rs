@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::prctl;
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{ForkResult, Gid, Pid, Uid, fchown, pipe2, setsid};
@@ -17,7 +18,7 @@ use nix::unistd::{ForkResult, Gid, Pid, Uid, fchown, pipe2, setsid};
 use super::{Handed, InitEnd, command, fail, root};
 use crate::channel::{Received, wait_for_any};
 use crate::mountpoint::Stub;
-use crate::protocol::{ExitStatus, FromInit, InitFailure, Setup, SetupStep, ToInit};
+use crate::protocol::{Exit, ExitStatus, FromInit, InitFailure, Setup, SetupStep, ToInit};
 use crate::spec::SandboxUser;
 use crate::sys::process::Ending;
 use crate::sys::{CallError, Called as _, process, terminal};
@@ -159,7 +160,9 @@ fn watch(channel: &InitEnd, command: Pid, endings: &SignalFd) -> ExitCode {
             Ok(None) => {}
             Ok(Some(status)) => {
                 // If the builder is gone, there is nobody to tell.
-                drop(channel.send(&FromInit::Exited(status), &[]));
+                let peak_bytes = peak_bytes();
+                let exit = Exit { status, peak_bytes };
+                drop(channel.send(&FromInit::Exited(exit), &[]));
                 return ExitCode::SUCCESS;
             }
             Err(_) => return ExitCode::FAILURE,
@@ -178,6 +181,13 @@ fn watch(channel: &InitEnd, command: Pid, endings: &SignalFd) -> ExitCode {
             endings.read_signal().unwrap_or_default();
         }
     }
+}
+
+/// Returns the resident size of the largest process that was reaped, by us or by those that we reaped (getrusage(2)).
+fn peak_bytes() -> u64 {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN);
+    let kilobytes = usage.map_or(0, |usage| usage.max_rss());
+    u64::try_from(kilobytes).unwrap_or(0).saturating_mul(1024)
 }
 
 /// Passes the signal that the builder sends on to the command; says whether the builder is still there.

@@ -201,6 +201,9 @@ pub struct BuildArguments {
     /// How many RUN commands run at the same time [default: the number of processors]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
+    /// How much memory the commands that run at the same time may be expected to need: `4g` [default: not limited]
+    #[arg(long, value_name = "SIZE")]
+    pub memory_budget: Option<String>,
     /// Which sources and earlier results may be used.
     #[command(flatten)]
     pub policy: PolicyArguments,

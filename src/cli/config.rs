@@ -21,6 +21,8 @@ pub struct Config {
     pub store: Option<PathBuf>,
     /// How many commands run at the same time.
     pub jobs: Option<NonZeroUsize>,
+    /// How much memory the commands that run at the same time may be expected to need: `4g`.
+    pub memory_budget: Option<String>,
     /// How progress is shown: `auto`, `plain`, `quiet`, `none`.
     pub progress: Option<String>,
     /// Directories in which QEMU's user emulators are looked for, before the usual ones.
@@ -101,6 +103,7 @@ mod tests {
         let expected = Config {
             store: Some(PathBuf::from("/s")),
             jobs: NonZeroUsize::new(3),
+            memory_budget: None,
             progress: Some("plain".to_owned()),
             emulators: Some(vec![PathBuf::from("/e")]),
         };
@@ -113,7 +116,7 @@ mod tests {
         let message = error.message();
         assert_eq!(
             message,
-            "unknown field `job`, expected one of `store`, `jobs`, `progress`, `emulators`"
+            "unknown field `job`, expected one of `store`, `jobs`, `memory-budget`, `progress`, `emulators`"
         );
     }
 

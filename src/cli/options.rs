@@ -187,6 +187,8 @@ pub struct BuildOptions {
     pub progress: ProgressArgument,
     /// How many commands run at the same time.
     pub jobs: NonZeroUsize,
+    /// How much memory those may be expected to need together, in bytes.
+    pub memory_budget_bytes: Option<u64>,
     /// Which sources and earlier results may be used.
     pub policy: PolicyOptions,
     /// Where results are found and left, beside the store.
@@ -299,6 +301,10 @@ impl BuildOptions {
             call: Call::read(arguments)?,
             progress: progress(arguments, env, config)?,
             jobs: jobs(arguments, config),
+            memory_budget_bytes: limits::memory_budget_bytes(
+                arguments.memory_budget.as_deref(),
+                config.memory_budget.as_deref(),
+            )?,
             policy: PolicyOptions::new(&arguments.policy, env)?,
             cache,
             registry: RegistryOptions::new(&arguments.registry, env, named)?,

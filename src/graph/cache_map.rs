@@ -113,6 +113,11 @@ impl CacheMap {
         })
     }
 
+    /// Returns the digest of what is done and on which platform, without the inputs.
+    pub fn op(&self) -> &Digest {
+        &self.op
+    }
+
     /// Returns the key that these inputs give.
     pub fn key(&self, inputs: &[KeyInput]) -> CacheKey {
         CacheKey(digest_of(&(&self.op, inputs)))

@@ -45,6 +45,7 @@ mod pax;
 mod place;
 mod placer;
 mod read_ahead;
+mod same;
 mod settle;
 mod sink;
 mod sparse;
@@ -76,6 +77,7 @@ pub use look::{LookedInto, Lookups, Undecided};
 pub use node::{directory_attributes, known_file, local_node, stored_node};
 pub use pack::{PackError, PackOptions, Packed, RepackError, pack, repack};
 pub use place::{FillError, PlaceError, fill, place};
+pub use same::{CompareError, Made, Span, made_the_same};
 pub use settle::{DeferredLink, SettleError, Unsettled, settle};
 pub use stash::{
     PACKS_MAX, StashEntry, StashFillError, StashFiller, StashIndex, StashIndexError, StashNote,

@@ -43,6 +43,8 @@ pub struct JobOptions {
     pub oldest: Option<Timestamp>,
     /// How many commands run at the same time.
     pub jobs: NonZeroUsize,
+    /// How much memory the commands that run at the same time may be expected to need, in bytes.
+    pub memory_budget_bytes: Option<u64>,
     /// The directories of the user's, by the name that the graph knows them by.
     pub directories: BTreeMap<String, DirectorySource>,
     /// Variables that commands see and that enter neither keys nor history (`http_proxy`, …), as

@@ -18,14 +18,17 @@
 //! * [`emulation`], [`host_files`]: what this machine gives to commands.
 #![forbid(unsafe_code)]
 
+mod admission;
 pub mod base;
 mod cache;
 pub mod cancel;
 pub mod context;
 mod crew;
+mod earlier;
 pub mod emulation;
 pub mod error;
 pub mod event;
+mod experience;
 pub mod host_files;
 pub mod import;
 pub mod job;

@@ -4,8 +4,9 @@
 //! change sets, each *held* in one of four ways. A directory is made of one when a command or a look-up
 //! needs it ([`crate::realise`]), a blob when it is exported.
 
+use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use graph::ImageSource;
 use layer::ChangeSet;
@@ -97,9 +98,36 @@ pub struct StackLayer {
 }
 
 /// The ordered change sets that make a file system; the lowest first.
-#[derive(Debug, Clone, Default)]
+///
+/// A stack shares what is below with the stack that it was put onto, so that one of ten thousand layers does not hold
+/// ten thousand lists.
+#[derive(Clone, Default)]
 pub struct Stack {
-    layers: Vec<Arc<StackLayer>>,
+    top: Option<Arc<Level>>,
+}
+
+/// A change set and all below it.
+struct Level {
+    layer: Arc<StackLayer>,
+    below: Option<Arc<Self>>,
+    /// All of them, the lowest first, if somebody asked.
+    list: OnceLock<Box<[Arc<StackLayer>]>>,
+}
+
+impl Drop for Level {
+    /// Goes down in a loop: what is left of a deep stack must not end ours.
+    fn drop(&mut self) {
+        let mut below = self.below.take();
+        while let Some(level) = below {
+            below = Arc::into_inner(level).and_then(|mut level| level.below.take());
+        }
+    }
+}
+
+impl fmt::Debug for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.layers()).finish()
+    }
 }
 
 impl Stack {
@@ -111,22 +139,37 @@ impl Stack {
     /// Returns this stack with one change set more.
     #[must_use]
     pub fn with(&self, layer: Arc<StackLayer>) -> Self {
-        let mut layers = self.layers.clone();
-        layers.push(layer);
-        Self { layers }
+        let level = Level {
+            layer,
+            below: self.top.clone(),
+            list: OnceLock::new(),
+        };
+        Self {
+            top: Some(Arc::new(level)),
+        }
+    }
+
+    /// Returns the uppermost change set.
+    pub fn top(&self) -> Option<&Arc<StackLayer>> {
+        self.top.as_ref().map(|level| &level.layer)
     }
 
     /// Returns the change sets, the lowest first.
     pub fn layers(&self) -> &[Arc<StackLayer>] {
-        &self.layers
+        let Some(top) = &self.top else { return &[] };
+        top.list.get_or_init(|| {
+            let levels = std::iter::successors(Some(top), |level| level.below.as_ref());
+            let mut layers: Vec<_> = levels.map(|level| Arc::clone(&level.layer)).collect();
+            layers.reverse();
+            layers.into_boxed_slice()
+        })
     }
 }
 
 impl FromIterator<Arc<StackLayer>> for Stack {
     fn from_iter<I: IntoIterator<Item = Arc<StackLayer>>>(layers: I) -> Self {
-        Self {
-            layers: layers.into_iter().collect(),
-        }
+        let layers = layers.into_iter();
+        layers.fold(Self::scratch(), |stack, layer| stack.with(layer))
     }
 }
 
@@ -171,4 +214,43 @@ pub struct PlatformResult {
 pub struct BuildResult {
     /// The results.
     pub platforms: Vec<PlatformResult>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(number: usize) -> Arc<StackLayer> {
+        let name = Digest::of(&number.to_le_bytes());
+        Arc::new(StackLayer {
+            id: SnapshotId::from_digest("layer", &name).unwrap(),
+            held: Held::Stored,
+            created: None,
+        })
+    }
+
+    #[test]
+    fn a_stack_and_those_on_it_are_each_their_own() {
+        let [one, two, three] = [1, 2, 3].map(layer);
+        let below = Stack::scratch().with(Arc::clone(&one));
+        let stacks = [&two, &three].map(|layer| below.with(Arc::clone(layer)));
+        let names = |stack: &Stack| {
+            let layers = stack.layers().iter();
+            layers.map(|layer| layer.id.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&Stack::scratch()), []);
+        assert_eq!(names(&stacks[0]), [one.id.clone(), two.id.clone()]);
+        assert_eq!(names(&stacks[1]), [one.id.clone(), three.id.clone()]);
+        assert_eq!(stacks[1].top().map(|layer| &layer.id), Some(&three.id));
+    }
+
+    #[test]
+    fn a_deep_stack_is_given_up_level_by_level() {
+        let layer = layer(1);
+        let levels = std::iter::repeat_n(Arc::clone(&layer), 200_000);
+        let stack: Stack = levels.collect();
+        assert_eq!(stack.layers().len(), 200_000);
+        drop(stack);
+        assert_eq!(Arc::strong_count(&layer), 1);
+    }
 }

@@ -1,11 +1,14 @@
 //! The one owner of all states: hands out actions, takes in what came of them.
 //!
 //! It never blocks but on its inbox. Work is done by threads that receive an action with what it needs
-//! and send back a report; they share no state with it. Commands have `--jobs` slots; everything else
-//! (look-ups, digests, copies) has its own bound, so that a slot never waits for a look-up.
+//! and send back a report; they share no state with it. What is looked up is looked up here, one record at a time: a
+//! thread would take longer to be woken. Commands, what servers have, and digests and copies have each their own
+//! bound, so that none waits for another. Of commands that could begin, the one with the most work after it does, and
+//! a few more are prepared than may run: [`crate::admission`] lets them in.
 
 mod keyed;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -14,14 +17,16 @@ use std::thread::{Scope, available_parallelism};
 
 use graph::{Input, Op, SourceOp, VertexId};
 
+use crate::admission::{Admission, Limits};
 use crate::crew::{Crew, Member};
 use crate::error::{SolveError, StepError};
 use crate::event::{Event, Events, Origin, StepId};
+use crate::experience;
 use crate::job::{Job, Workshop};
 use crate::ops::copy::Collected;
 use crate::result::{Output, Stack, StackLayer};
-use crate::state::{Action, Machine, Phase, Verdict};
-use crate::worker::{self, Answer, Order};
+use crate::state::{Action, Machine, Verdict};
+use crate::worker::{self, Answer, Order, Turn};
 
 pub use keyed::{KeyedLayer, Solved};
 
@@ -42,19 +47,43 @@ pub fn solve(job: &Job, workshop: &Workshop) -> Result<Vec<Stack>, SolveError> {
 /// As [`solve`].
 pub fn solve_keyed(job: &Job, workshop: &Workshop) -> Result<Solved, SolveError> {
     let (sender, inbox) = channel();
-    let solved =
-        std::thread::scope(|scope| Scheduler::new(job, workshop).run(scope, &sender, &inbox));
+    let admission = Admission::new(Limits {
+        jobs: job.options.jobs,
+        budget_bytes: job.options.memory_budget_bytes,
+    });
+    let solved = std::thread::scope(|scope| {
+        Scheduler::new(job, workshop, &admission).run(scope, &sender, &inbox)
+    });
     let kept = workshop.store.finish().map_err(SolveError::Keep);
     let stacks = solved?;
     kept.map(|()| stacks)
 }
 
+/// How many commands more than may run are prepared: their layers fetched, their locks taken, their file systems
+/// mounted.
+const PREPARED: usize = 2;
+
+/// How many servers are asked at the same time.
+const TRANSFERS: usize = 8;
+
 /// What a worker sends back.
 struct Report {
     vertex: VertexId,
+    lane: Lane,
     /// Who has carried it out, and is free again; none when there was no thread for it.
     member: Option<Member>,
     result: Result<Answer, StepError>,
+}
+
+/// What bounds an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    /// A command.
+    Commands,
+    /// Something that a server has.
+    Transfers,
+    /// What this machine reads and writes.
+    Files,
 }
 
 /// What the scheduler holds of a vertex beside its phase.
@@ -66,17 +95,32 @@ struct Slot {
     announced: bool,
 }
 
-/// How many actions are under way, and how many may be.
-struct Bound {
+/// Actions that wait for their turn, and how many of their kind are under way and may be.
+struct Waiting {
     running: usize,
     limit: usize,
+    actions: Vec<Action>,
 }
 
-impl Bound {
-    fn take(&mut self) -> bool {
-        let free = self.running < self.limit;
-        self.running += usize::from(free);
-        free
+impl Waiting {
+    fn new(limit: usize) -> Self {
+        Self {
+            running: 0,
+            limit,
+            actions: Vec::new(),
+        }
+    }
+
+    /// Returns the action that may begin now: that with the most work after it, and of several the first of the file.
+    fn next(&mut self, rank: impl Fn(VertexId) -> u64) -> Option<Action> {
+        if self.running >= self.limit {
+            return None;
+        }
+        let order = |action: &Action| (Reverse(rank(action.vertex())), action.vertex());
+        let places = 0..self.actions.len();
+        let first = places.min_by_key(|place| order(&self.actions[*place]))?;
+        self.running += 1;
+        Some(self.actions.swap_remove(first))
     }
 }
 
@@ -85,31 +129,36 @@ struct Scheduler<'job> {
     workshop: &'job Workshop,
     machine: Machine<'job>,
     slots: Vec<Slot>,
-    commands: Bound,
-    others: Bound,
-    waiting: VecDeque<Action>,
+    admission: &'job Admission,
+    /// What is new and not looked at.
+    new: VecDeque<Action>,
+    /// What is asked of the cache.
+    look_ups: VecDeque<Action>,
+    commands: Waiting,
+    transfers: Waiting,
+    files: Waiting,
+    /// How much work comes after each vertex, as soon as one command has to wait for another.
+    ranks: Vec<u64>,
     /// The vertices whose layers are those of a target.
     chains: BTreeSet<VertexId>,
     failure: Option<SolveError>,
 }
 
 impl<'job> Scheduler<'job> {
-    fn new(job: &'job Job, workshop: &'job Workshop) -> Self {
+    fn new(job: &'job Job, workshop: &'job Workshop, admission: &'job Admission) -> Self {
         let cores = available_parallelism().map_or(2, usize::from);
         Self {
             job,
             workshop,
             machine: Machine::new(&job.definition, job.options.reuse),
             slots: vec![Slot::default(); job.definition.len()],
-            commands: Bound {
-                running: 0,
-                limit: job.options.jobs.get(),
-            },
-            others: Bound {
-                running: 0,
-                limit: cores * 2,
-            },
-            waiting: VecDeque::new(),
+            admission,
+            new: VecDeque::new(),
+            look_ups: VecDeque::new(),
+            commands: Waiting::new(job.options.jobs.get().saturating_add(PREPARED)),
+            transfers: Waiting::new(TRANSFERS),
+            files: Waiting::new(cores * 2),
+            ranks: Vec::new(),
             chains: chains(job),
             failure: None,
         }
@@ -127,56 +176,127 @@ impl<'job> Scheduler<'job> {
             .iter()
             .filter_map(|target| vertex_of(*target))
             .collect();
-        self.waiting = self.machine.start(&targets).into();
+        self.new = self.machine.start(&targets).into();
         let mut crew = Crew::new(scope);
         loop {
             self.dispatch(&mut crew, sender);
-            if self.machine.outstanding() == 0 {
+            // A command that ended is not kept waiting by what is looked up.
+            let report = if self.look_up() {
+                inbox.try_recv().ok()
+            } else if self.machine.outstanding() > 0 {
+                Some(inbox.recv().expect("this function holds a sender"))
+            } else {
                 break;
+            };
+            if let Some(report) = report {
+                if let Some(member) = report.member {
+                    crew.is_free(member);
+                }
+                self.waiting(report.lane).running -= 1;
+                self.absorb(report.vertex, report.result);
             }
-            let report = inbox.recv().expect("this function holds a sender");
-            if let Some(member) = report.member {
-                crew.is_free(member);
-            }
-            self.absorb(report);
         }
         self.finish()
     }
 
     /// Hands out what may be done now.
     fn dispatch(&mut self, crew: &mut Crew<'_, 'job>, sender: &Sender<Report>) {
-        let mut held_back = VecDeque::new();
-        while let Some(action) = self.waiting.pop_front() {
-            if let Action::Take { vertex } = action {
-                self.take(vertex);
-                continue;
+        while let Some(action) = self.new.pop_front() {
+            match action {
+                Action::Take { vertex } => self.take(vertex),
+                action if self.failure.is_some() => self.drop_action(&action),
+                // Caches of others may have to be asked by the network.
+                Action::LookUp { .. } | Action::FindAlias { .. }
+                    if self.job.options.imports.is_empty() =>
+                {
+                    self.look_ups.push_back(action);
+                }
+                Action::LookUp { .. }
+                | Action::FindAlias { .. }
+                | Action::Check { .. }
+                | Action::Run { .. } => {
+                    let lane = self.lane(&action);
+                    self.waiting(lane).actions.push(action);
+                }
             }
-            if self.failure.is_some() {
-                self.drop_action(&action);
-                continue;
-            }
-            if !self.bound_of(&action).take() {
-                held_back.push_back(action);
-                continue;
-            }
-            self.announce(&action);
-            self.hand_out(action, crew, sender);
         }
-        self.waiting = held_back;
+        self.rank();
+        for lane in [Lane::Commands, Lane::Transfers, Lane::Files] {
+            while let Some(action) = self.next(lane) {
+                self.announce(&action);
+                self.hand_out((action, lane), crew, sender);
+            }
+        }
+    }
+
+    /// Finds out how much work comes after each vertex if one command has to wait for another.
+    fn rank(&mut self) {
+        let Waiting {
+            running, actions, ..
+        } = &self.commands;
+        let is_crowded = !actions.is_empty() && running + actions.len() > 1;
+        if self.ranks.is_empty() && is_crowded {
+            self.ranks = experience::ranks_of(self.workshop, &self.job.definition);
+        }
+    }
+
+    fn rank_of(&self, vertex: VertexId) -> u64 {
+        self.ranks.get(vertex.index()).copied().unwrap_or(0)
+    }
+
+    /// Asks the cache one question; tells whether there was one.
+    fn look_up(&mut self) -> bool {
+        let Some(action) = self.look_ups.pop_front() else {
+            return false;
+        };
+        let (vertex, order) = (action.vertex(), self.order(action));
+        let turn = self.turn(vertex);
+        let result = reported(|| worker::perform(self.job, self.workshop, turn, order));
+        self.absorb(vertex, result);
+        true
+    }
+
+    fn turn(&self, vertex: VertexId) -> Turn<'job> {
+        Turn {
+            admission: self.admission,
+            rank: self.rank_of(vertex),
+        }
+    }
+
+    fn waiting(&mut self, lane: Lane) -> &mut Waiting {
+        match lane {
+            Lane::Commands => &mut self.commands,
+            Lane::Transfers => &mut self.transfers,
+            Lane::Files => &mut self.files,
+        }
+    }
+
+    fn next(&mut self, lane: Lane) -> Option<Action> {
+        let ranks = std::mem::take(&mut self.ranks);
+        let rank = |vertex: VertexId| ranks.get(vertex.index()).copied().unwrap_or(0);
+        let next = self.waiting(lane).next(rank);
+        self.ranks = ranks;
+        next
     }
 
     /// Gives an action to a thread that has no other. Whatever becomes of it there, a report comes of it: the inbox is
     /// all that the scheduler waits for.
-    fn hand_out(&mut self, action: Action, crew: &mut Crew<'_, 'job>, sender: &Sender<Report>) {
+    fn hand_out(
+        &mut self,
+        (action, lane): (Action, Lane),
+        crew: &mut Crew<'_, 'job>,
+        sender: &Sender<Report>,
+    ) {
         let vertex = action.vertex();
-        let (job, workshop) = (self.job, self.workshop);
+        let (job, workshop, turn) = (self.job, self.workshop, self.turn(vertex));
         let order = self.order(action);
         let own = sender.clone();
         let work = move |member| {
-            let result = reported(|| worker::perform(job, workshop, order));
+            let result = reported(|| worker::perform(job, workshop, turn, order));
             // The scheduler is gone only if it panicked; there is nobody to tell.
             drop(own.send(Report {
                 vertex,
+                lane,
                 member: Some(member),
                 result,
             }));
@@ -184,23 +304,37 @@ impl<'job> Scheduler<'job> {
         if let Err(error) = crew.hand_out(Box::new(work)) {
             drop(sender.send(Report {
                 vertex,
+                lane,
                 member: None,
                 result: Err(StepError::Thread(error)),
             }));
         }
     }
 
+    /// Sees to it that nothing begins any more.
+    fn give_up(&mut self) {
+        self.admission.close();
+        self.new.extend(self.look_ups.drain(..));
+        for lane in [Lane::Commands, Lane::Transfers, Lane::Files] {
+            let actions = std::mem::take(&mut self.waiting(lane).actions);
+            self.new.extend(actions);
+        }
+    }
+
     /// Gives up an action that was not begun.
     fn drop_action(&mut self, action: &Action) {
         let actions = self.machine.step(action.vertex(), Verdict::Failed);
-        self.waiting.extend(actions);
+        self.new.extend(actions);
     }
 
-    fn bound_of(&mut self, action: &Action) -> &mut Bound {
+    fn lane(&self, action: &Action) -> Lane {
         let vertex = self.job.definition.vertex(action.vertex());
         match (action, &vertex.op) {
-            (Action::Run { .. }, Op::Exec(_)) => &mut self.commands,
-            _ => &mut self.others,
+            (Action::Run { .. }, Op::Exec(_)) => Lane::Commands,
+            (Action::Run { .. }, Op::Source(SourceOp::Http(_) | SourceOp::Git(_))) => {
+                Lane::Transfers
+            }
+            _ => Lane::Files,
         }
     }
 
@@ -213,7 +347,8 @@ impl<'job> Scheduler<'job> {
         });
         Order {
             inputs: outputs.collect(),
-            key_inputs: self.machine.key_inputs(id),
+            below: self.machine.below_key(id),
+            former: self.machine.former_keys(id).to_vec(),
             collected: self.collected_for(&action),
             action,
         }
@@ -242,25 +377,16 @@ impl<'job> Scheduler<'job> {
             _ => Verdict::Failed,
         };
         let actions = self.machine.step(vertex, verdict);
-        self.waiting.extend(actions);
+        self.new.extend(actions);
     }
 
-    fn absorb(&mut self, report: Report) {
-        let id = report.vertex;
-        let was_command = matches!(self.machine.phase(id), Phase::Running { .. })
-            && matches!(self.job.definition.vertex(id).op, Op::Exec(_));
-        let bound = if was_command {
-            &mut self.commands
-        } else {
-            &mut self.others
-        };
-        bound.running -= 1;
-        let verdict = match report.result {
+    fn absorb(&mut self, id: VertexId, result: Result<Answer, StepError>) {
+        let verdict = match result {
             Ok(answer) => self.keep(id, answer),
             Err(error) => self.fail(id, error),
         };
         let actions = self.machine.step(id, verdict);
-        self.waiting.extend(actions);
+        self.new.extend(actions);
     }
 
     fn keep(&mut self, id: VertexId, answer: Answer) -> Verdict {
@@ -275,17 +401,18 @@ impl<'job> Scheduler<'job> {
                 slot.collected = collected;
                 Verdict::Checked(key)
             }
-            Answer::Hit { layer } => {
-                slot.found = Some(layer);
-                Verdict::Hit
+            Answer::Hit(found) => {
+                slot.found = Some(found.layer);
+                found.earlier.map_or(Verdict::Hit, Verdict::HitAs)
             }
             Answer::Miss => Verdict::Miss,
-            Answer::Made { output } => {
-                slot.output = Some(output);
+            Answer::Made(product) => {
+                slot.output = Some(product.output);
                 slot.collected = None;
                 self.pass_on(id);
                 self.tell_finished(id, Origin::Made);
-                Verdict::Finished
+                let earlier = product.earlier;
+                earlier.map_or(Verdict::Finished, Verdict::FinishedAs)
             }
         }
     }
@@ -304,21 +431,19 @@ impl<'job> Scheduler<'job> {
         let Some(Output::Files(stack)) = &self.slots[id.index()].output else {
             return;
         };
-        let is_base = matches!(self.job.definition.vertex(id).op, Op::Source(_));
-        let known = if is_base {
-            0
+        // Whoever takes them no more has all that they want.
+        let pass_on = |layer: &Arc<StackLayer>| drop(layers.send(Arc::clone(layer)));
+        if let Op::Source(_) = self.job.definition.vertex(id).op {
+            stack.layers().iter().for_each(pass_on);
         } else {
-            stack.layers().len().saturating_sub(1)
-        };
-        for layer in stack.layers().iter().skip(known) {
-            // Whoever takes them no more has all that they want.
-            drop(layers.send(Arc::clone(layer)));
+            stack.top().into_iter().for_each(pass_on);
         }
     }
 
     fn fail(&mut self, id: VertexId, error: StepError) -> Verdict {
         self.workshop.digests.hear(&error, &self.workshop.store);
         if self.failure.is_none() {
+            self.give_up();
             self.events().emit(Event::Failed {
                 step: self.step_id(id),
                 name: self.job.definition.vertex(id).label.to_string(),
@@ -456,16 +581,22 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_gives_out_no_more_than_its_limit() {
-        let mut bound = Bound {
-            running: 0,
-            limit: 2,
-        };
+    fn of_what_waits_the_one_with_the_most_work_after_it_begins_while_there_is_room() {
+        let mut waiting = Waiting::new(3);
+        let vertex = VertexId::new;
+        for index in [4, 2, 3, 1] {
+            let vertex = vertex(index);
+            waiting.actions.push(Action::Run {
+                vertex,
+                key: None,
+                definition: None,
+            });
+        }
+        let rank = |id: VertexId| u64::from(id.index() == 3);
+        let mut begun = || waiting.next(rank).map(|action| action.vertex().index());
         assert_eq!(
-            [bound.take(), bound.take(), bound.take()],
-            [true, true, false]
+            [begun(), begun(), begun(), begun()],
+            [Some(3), Some(1), Some(2), None]
         );
-        bound.running -= 1;
-        assert!(bound.take());
     }
 }

@@ -8,8 +8,8 @@
 //! Unkeyed ───────────────► Keyed ──────────────────► LookingUp ─────────────► Hit ──► Done
 //!    │ copy                  ▲                           │ miss
 //!    ▼         hit           │                           ▼      inputs done
-//! Aliasing ──────────────────┤                         Missed ─────────────► Running ──► Done
-//!    │ miss                  │
+//! Aliasing ─────────────────────────────────► Hit     Missed ─────────────► Running ──► Done
+//!    │ miss                  ▲
 //!    ▼       source done     │ content key known
 //! NeedsContent ─────────► Checking
 //!
@@ -20,15 +20,37 @@
 //! if so, what it copies from need not exist. `Checking` digests what would be copied. A command that
 //! mounts files of stages or images goes the way of a copy.
 //!
+//! *Early cut-off*: a command that ran may have made what it made before, under another key. Its vertex is then `Done`
+//! with that earlier key, and so is one whose record says so. What was keyed by its first key, looked up ahead and not
+//! found goes back to `Unkeyed` and is looked up once more. Only what stands directly on it does: the next ones follow
+//! when it is known what became of that, so that a look-up is repeated once for each key that turned out to be another.
+//!
 //! The law: while a needed vertex is unfinished, at least one action is outstanding. Otherwise
 //! [`Machine::stalled`] tells which vertices nothing can move any more.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod phase;
+mod rank;
+
+use std::cell::OnceCell;
 
 use graph::{CacheKey, CacheMap, Definition, Input, InputKey, KeyInput, Op, SourceOp, VertexId};
 
-pub use phase::{Action, Demand, Phase, Reuse, Verdict};
+pub use phase::{Action, Demand, Former, Phase, Reuse, Verdict};
+pub use rank::ranks;
+
+/// What is known of the keys of a vertex beside its phase.
+#[derive(Debug, Default)]
+struct Keys {
+    /// How its key is made.
+    map: OnceCell<Option<CacheMap>>,
+    /// The key that others have taken into theirs.
+    shown: Option<CacheKey>,
+    /// The keys that it had before.
+    former: Vec<Former>,
+    /// The key of an input turned out to be another while an action was under way.
+    is_stale: bool,
+}
 
 /// The states of all vertices of one job.
 #[derive(Debug)]
@@ -36,6 +58,7 @@ pub struct Machine<'a> {
     definition: &'a Definition,
     reuse: Reuse,
     phases: Vec<Phase>,
+    keys: Vec<Keys>,
     demands: Vec<Demand>,
     dependants: Vec<Vec<VertexId>>,
     outstanding: usize,
@@ -57,6 +80,7 @@ impl<'a> Machine<'a> {
             definition,
             reuse,
             phases: vec![Phase::Unkeyed; definition.len()],
+            keys: definition.ids().map(|_| Keys::default()).collect(),
             demands: vec![Demand::Nothing; definition.len()],
             dependants,
             outstanding: 0,
@@ -98,7 +122,9 @@ impl<'a> Machine<'a> {
 
     /// Stops: no action is given out any more, and what has not finished is cancelled.
     pub fn stop(&mut self) {
-        self.stopping = true;
+        if std::mem::replace(&mut self.stopping, true) {
+            return;
+        }
         for phase in &mut self.phases {
             if !phase.is_outstanding() && !phase.is_final() {
                 *phase = Phase::Cancelled;
@@ -152,26 +178,32 @@ impl<'a> Machine<'a> {
     /// after the other although neither needs the other.
     fn look_ahead(&mut self, actions: &mut Vec<Action>) {
         while std::mem::take(&mut self.looks_ahead) {
-            let held_up = self.definition.ids().filter(|id| {
-                let is_needed = self.demands[id.index()] > Demand::Nothing;
-                is_needed && *self.phase(*id) == Phase::Unkeyed && self.is_held_up(*id)
-            });
-            let mut sources: Vec<_> = held_up.flat_map(|id| self.content_sources(id)).collect();
+            let held_up = self.held_up();
+            let mut sources: Vec<_> = held_up
+                .into_iter()
+                .flat_map(|id| self.content_sources(id))
+                .collect();
             sources.retain(|source| self.raise(*source, Demand::Result));
             self.advance_all(sources, actions);
         }
     }
 
-    /// Tells whether the key of a vertex waits for what a copy below it copies from.
-    fn is_held_up(&self, id: VertexId) -> bool {
-        let mut below = self.below(id);
-        while let Some(current) = below {
-            if *self.phase(current) != Phase::Unkeyed {
-                return self.phase(current).waits_for_content();
+    /// Returns the needed vertices whose key waits for what a copy below them copies from.
+    fn held_up(&self) -> Vec<VertexId> {
+        // One pass: what is below a vertex has a lower id.
+        let mut is_held_up = vec![false; self.phases.len()];
+        let mut found = Vec::new();
+        for id in self.definition.ids() {
+            let (Phase::Unkeyed, Some(below)) = (self.phase(id), self.below(id)) else {
+                continue;
+            };
+            let waits = self.phase(below).waits_for_content() || is_held_up[below.index()];
+            is_held_up[id.index()] = waits;
+            if waits && self.demands[id.index()] > Demand::Nothing {
+                found.push(id);
             }
-            below = self.below(current);
         }
-        false
+        found
     }
 
     fn below(&self, id: VertexId) -> Option<VertexId> {
@@ -190,11 +222,63 @@ impl<'a> Machine<'a> {
     }
 
     fn settle(&mut self, vertex: VertexId, verdict: Verdict) {
-        let phase = std::mem::replace(&mut self.phases[vertex.index()], Phase::Failed);
-        self.phases[vertex.index()] = phase.next(verdict);
+        let index = vertex.index();
+        let phase = std::mem::replace(&mut self.phases[index], Phase::Failed);
+        self.phases[index] = phase.next(verdict);
         if self.stopping && !self.phase(vertex).is_final() {
-            self.phases[vertex.index()] = Phase::Cancelled;
+            self.phases[index] = Phase::Cancelled;
         }
+        if std::mem::take(&mut self.keys[index].is_stale) {
+            self.key_anew(vertex);
+        }
+        self.show(vertex);
+    }
+
+    /// Notes the key that others see. If it turns out to be another one, those that were keyed by the first are
+    /// keyed anew.
+    fn show(&mut self, vertex: VertexId) {
+        let phase = &self.phases[vertex.index()];
+        let (Some(key), shown) = (phase.key(), &mut self.keys[vertex.index()].shown) else {
+            return;
+        };
+        let is_certain = matches!(phase, Phase::Hit { .. } | Phase::Done { .. });
+        let is_other = shown.as_ref().is_some_and(|shown| shown != key);
+        if shown.is_some() && !(is_certain && is_other) {
+            return;
+        }
+        *shown = Some(key.clone());
+        if is_other {
+            for index in 0..self.dependants[vertex.index()].len() {
+                self.key_anew(self.dependants[vertex.index()][index]);
+            }
+        }
+    }
+
+    /// Forgets the keys of a vertex that was not found by them.
+    fn key_anew(&mut self, vertex: VertexId) {
+        let keys = &mut self.keys[vertex.index()];
+        let phase = &mut self.phases[vertex.index()];
+        if let Some(open) = phase.open_keys() {
+            for key in open.into_iter().flatten() {
+                if !keys.former.contains(&key) {
+                    keys.former.push(key);
+                }
+            }
+            *phase = Phase::Unkeyed;
+        } else if phase.is_outstanding() && !matches!(phase, Phase::Running { .. }) {
+            keys.is_stale = true;
+        }
+    }
+
+    /// Returns the keys that a vertex had before those of its inputs turned out to be others.
+    pub fn former_keys(&self, vertex: VertexId) -> &[Former] {
+        &self.keys[vertex.index()].former
+    }
+
+    fn map(&self, id: VertexId) -> Option<&CacheMap> {
+        let map = &self.keys[id.index()].map;
+        map.get_or_init(|| CacheMap::of(self.definition.vertex(id)))
+            .as_ref()
     }
 
     /// Moves a vertex as far as it goes without waiting.
@@ -209,6 +293,7 @@ impl<'a> Machine<'a> {
         }
         while let Some(phase) = self.advanced(id, pending, actions) {
             self.phases[id.index()] = phase;
+            self.show(id);
         }
     }
 
@@ -226,15 +311,18 @@ impl<'a> Machine<'a> {
             Phase::NeedsContent { definition } => {
                 let sources = self.content_sources(id);
                 let definition = definition.clone();
-                self.want(&sources, Demand::Result, pending).then(|| {
-                    actions.push(Action::Check { vertex: id });
+                let are_made = self.want(&sources, Demand::Result, pending);
+                let are_keyed = self.want(&self.keyed_inputs(id), Demand::Key, pending);
+                (are_made && are_keyed).then(|| {
+                    let inputs = self.key_inputs(id);
+                    actions.push(Action::Check { vertex: id, inputs });
                     Phase::Checking { definition }
                 })
             }
             Phase::Keyed { key, definition } if demand == Demand::Result => {
                 Some(self.looked_up(id, key, definition.as_ref(), actions))
             }
-            Phase::Hit { key } => {
+            Phase::Hit { key } if demand == Demand::Result => {
                 let below: Vec<_> = self.definition.input_ids(id).take(1).collect();
                 let ready = !self.stands_on_input(id) || self.want(&below, Demand::Result, pending);
                 let key = Some(key.clone());
@@ -249,6 +337,7 @@ impl<'a> Machine<'a> {
                 ready.then(|| begun(id, key.clone(), definition.clone(), actions))
             }
             Phase::Keyed { .. }
+            | Phase::Hit { .. }
             | Phase::Aliasing { .. }
             | Phase::Checking { .. }
             | Phase::LookingUp { .. }
@@ -290,23 +379,18 @@ impl<'a> Machine<'a> {
         pending: &mut Vec<(VertexId, Demand)>,
         actions: &mut Vec<Action>,
     ) -> Option<Phase> {
-        let Some(map) = CacheMap::of(self.definition.vertex(id)) else {
+        let Some(map) = self.map(id) else {
             return Some(Phase::Missed {
                 key: None,
                 definition: None,
             });
         };
-        let wanted: Vec<_> = self
-            .definition
-            .input_ids(id)
-            .filter(|id| !self.is_keyless(*id))
-            .collect();
         let content = self.content_sources(id);
         // What a server has is needed whatever the keys are: it is asked for at once, and not one file after the other.
         let keyless = content.iter().copied().filter(|id| self.is_keyless(*id));
         let keyless: Vec<_> = keyless.collect();
         self.want(&keyless, Demand::Result, pending);
-        if !self.want(&wanted, Demand::Key, pending) {
+        if !self.want(&self.keyed_inputs(id), Demand::Key, pending) {
             return None;
         }
         if content.is_empty() && !map.inputs.contains(&InputKey::KeyThenContent) {
@@ -347,8 +431,14 @@ impl<'a> Machine<'a> {
         is_known.then(|| map.key(&inputs))
     }
 
+    /// Returns the inputs that have a key of their own.
+    fn keyed_inputs(&self, id: VertexId) -> Vec<VertexId> {
+        let inputs = self.definition.input_ids(id);
+        inputs.filter(|id| !self.is_keyless(*id)).collect()
+    }
+
     /// Returns the keys that the inputs give, as far as they have them.
-    pub fn key_inputs(&self, id: VertexId) -> Vec<KeyInput> {
+    fn key_inputs(&self, id: VertexId) -> Vec<KeyInput> {
         let inputs = self.definition.vertex(id).inputs.iter();
         let keys = inputs.filter_map(|input| match input {
             Input::Scratch => Some(KeyInput::Scratch),
@@ -357,14 +447,22 @@ impl<'a> Machine<'a> {
         keys.collect()
     }
 
+    /// Returns what input 0 gives to the key, if it has one.
+    pub fn below_key(&self, id: VertexId) -> Option<KeyInput> {
+        match self.definition.vertex(id).inputs.first()? {
+            Input::Scratch => Some(KeyInput::Scratch),
+            Input::Vertex(below) => self.phase(*below).key().cloned().map(KeyInput::Key),
+        }
+    }
+
     /// Returns the inputs of which the content may stand in the place of the key: what a copy copies from
     /// and what a command mounts. That of a command always has a key of its own.
     fn content_sources(&self, id: VertexId) -> Vec<VertexId> {
-        let vertex = self.definition.vertex(id);
-        let Some(map) = CacheMap::of(vertex) else {
+        let Some(map) = self.map(id) else {
             return Vec::new();
         };
-        let parts = vertex.inputs.iter().zip(&map.inputs);
+        let inputs = &self.definition.vertex(id).inputs;
+        let parts = inputs.iter().zip(&map.inputs);
         let sources = parts.filter_map(|(input, part)| match (input, part) {
             (Input::Vertex(source), InputKey::KeyThenContent) => Some(*source),
             (Input::Vertex(_), InputKey::Key) | (Input::Scratch, _) => None,

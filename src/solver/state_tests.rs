@@ -89,7 +89,7 @@ fn content_key(name: &str) -> CacheKey {
 fn miss(action: &Action) -> Verdict {
     match action {
         Action::FindAlias { .. } => Verdict::AliasUnknown,
-        Action::Check { vertex } => Verdict::Checked(content_key(&vertex.index().to_string())),
+        Action::Check { vertex, .. } => Verdict::Checked(content_key(&vertex.index().to_string())),
         Action::LookUp { .. } => Verdict::Miss,
         Action::Take { .. } | Action::Run { .. } => Verdict::Finished,
     }
@@ -205,7 +205,7 @@ fn what_is_renewed_and_what_stands_on_it_runs_again_and_copies_of_it_are_looked_
     assert_eq!(runs(&actions), [renewed.index(), upon.index()]);
     let checks = actions
         .iter()
-        .filter(|action| matches!(action, Action::Check { vertex } if *vertex == target));
+        .filter(|action| matches!(action, Action::Check { vertex, .. } if *vertex == target));
     assert_eq!(checks.count(), 1);
     let asked = |action: &&Action| matches!(action, Action::FindAlias { .. });
     assert_eq!(actions.iter().filter(asked).count(), 0);
@@ -321,6 +321,127 @@ fn a_verdict_that_does_not_fit_fails_the_vertex() {
     assert_eq!(*machine.phase(action.vertex()), Phase::Failed);
 }
 
+/// Three commands one on the other; the first is not known and makes what another key led to.
+fn chain() -> (Definition, [VertexId; 3]) {
+    let mut builder = DefinitionBuilder::new();
+    let mut below = Input::Scratch;
+    let ids = ["one", "two", "three"].map(|name| {
+        let id = builder.add(exec(name, below)).unwrap();
+        below = Input::Vertex(id);
+        id
+    });
+    (builder.finish(), ids)
+}
+
+#[test]
+fn what_stands_on_a_result_that_is_an_earlier_one_is_looked_up_by_that_one() {
+    let (definition, [one, two, three]) = chain();
+    let mut machine = Machine::new(&definition, Reuse::Yes);
+    let first = machine.start(&[three]);
+    let known = content_key("earlier");
+    let two_key = CacheMap::of(definition.vertex(two))
+        .unwrap()
+        .key(&[KeyInput::Key(known.clone())]);
+    let done = play(
+        &mut machine,
+        first,
+        |action| {
+            if matches!(action, Action::Run { vertex, .. } if *vertex == one) {
+                Verdict::FinishedAs(known.clone())
+            } else if matches!(action, Action::LookUp { key, .. } if *key == two_key) {
+                Verdict::Hit
+            } else {
+                miss(action)
+            }
+        },
+        |_| 0,
+    );
+    // The third is looked up once by the first key of the second, and found nowhere.
+    assert_eq!(runs(&done), [one.index(), three.index()]);
+    let key = |id| machine.phase(id).key().cloned();
+    assert_eq!((key(one), key(two)), (Some(known), Some(two_key)));
+    for (id, keys) in [(one, 0), (two, 1), (three, 1)] {
+        assert_eq!(machine.former_keys(id).len(), keys, "{id:?}");
+    }
+}
+
+#[test]
+fn a_copy_that_waits_for_a_stage_is_looked_up_by_what_that_came_out_as() {
+    let (mut builder, known) = (DefinitionBuilder::new(), content_key("earlier"));
+    let source = builder.add(exec("source", Input::Scratch)).unwrap();
+    let from_source = copy("/a", Input::Scratch, Input::Vertex(source));
+    let target = builder.add(from_source).unwrap();
+    let definition = builder.finish();
+    let alias = CacheMap::of(definition.vertex(target))
+        .unwrap()
+        .key(&[KeyInput::Scratch, KeyInput::Key(known.clone())]);
+    let mut machine = Machine::new(&definition, Reuse::Yes);
+    let first = machine.start(&[target]);
+    let done = play(
+        &mut machine,
+        first,
+        |action| {
+            let is_known = |key: &CacheKey| *key == alias;
+            if matches!(action, Action::Run { .. }) {
+                Verdict::FinishedAs(known.clone())
+            } else if matches!(action, Action::FindAlias { definition, .. } if is_known(definition))
+            {
+                Verdict::AliasFound(content_key("content"))
+            } else {
+                miss(action)
+            }
+        },
+        |_| 0,
+    );
+    assert_eq!(runs(&done), [source.index()]);
+    let is_check = |action: &Action| matches!(action, Action::Check { .. });
+    assert!(!done.iter().any(is_check));
+    assert!(matches!(
+        machine.former_keys(target),
+        [Former::Definition(_)]
+    ));
+}
+
+#[test]
+fn a_key_that_turns_out_to_be_another_during_a_look_up_is_looked_up_again() {
+    let (definition, [one, two, _]) = chain();
+    let mut machine = Machine::new(&definition, Reuse::Yes);
+    let mut waiting = machine.start(&[one, two]);
+    let known = content_key("earlier");
+    let take = |waiting: &mut Vec<Action>, id| {
+        let place = waiting.iter().position(|action| action.vertex() == id);
+        waiting.swap_remove(place.unwrap())
+    };
+    // The second is being looked up while the first turns out to be another.
+    let held = take(&mut waiting, two);
+    take(&mut waiting, one);
+    waiting.extend(machine.step(one, Verdict::HitAs(known.clone())));
+    assert!(matches!(machine.phase(two), Phase::LookingUp { .. }));
+    waiting.extend(machine.step(held.vertex(), Verdict::Miss));
+    let again = take(&mut waiting, two);
+    let map = CacheMap::of(definition.vertex(two)).unwrap();
+    let expected = map.key(&[KeyInput::Key(known)]);
+    assert!(matches!(again, Action::LookUp { key, .. } if key == expected));
+}
+
+/// A short stage stands above a long one; what is made of both is the target.
+#[test]
+fn the_longest_way_to_a_target_is_counted_for_each_vertex() {
+    let mut builder = DefinitionBuilder::new();
+    let mut add = |vertex| Input::Vertex(builder.add(vertex).unwrap());
+    let short = add(exec("short", Input::Scratch));
+    let first = add(exec("first", Input::Scratch));
+    let second = add(exec("second", first));
+    let of_short = add(copy("/a", Input::Scratch, short));
+    add(copy("/b", of_short, second));
+    let definition = builder.finish();
+    let length = |id: VertexId| match definition.vertex(id).op {
+        Op::Exec(_) => 10,
+        Op::File(_) | Op::Source(_) => 1,
+    };
+    assert_eq!(ranks(&definition, length), [12, 21, 11, 2, 1]);
+}
+
 /// One vertex of a random graph: which kind, and from which earlier ones.
 type Shape = (u8, prop::sample::Index, prop::sample::Index);
 
@@ -342,6 +463,32 @@ fn random_graph(shapes: &[Shape]) -> Definition {
         ));
     }
     builder.finish()
+}
+
+/// Answers an action as a cache would that has the same result under another key.
+fn as_another(action: &Action, number: u16) -> Verdict {
+    let key = content_key(&format!("another {}", number % 4));
+    match (action, hit(action)) {
+        (Action::LookUp { .. }, _) => Verdict::HitAs(key),
+        (Action::Run { key: Some(_), .. }, _) => Verdict::FinishedAs(key),
+        (_, other) => other,
+    }
+}
+
+/// Tells whether a command that mounts nothing runs under the key that its inputs give now.
+fn is_keyed_by_its_inputs(machine: &Machine<'_>, action: &Action) -> bool {
+    let Action::Run {
+        vertex,
+        key: Some(key),
+        ..
+    } = action
+    else {
+        return true;
+    };
+    let vertex = machine.definition.vertex(*vertex);
+    let is_plain = matches!(&vertex.op, Op::Exec(exec) if exec.mounts.is_empty());
+    let map = CacheMap::of(vertex).unwrap();
+    !is_plain || *key == map.key(&machine.key_inputs(action.vertex()))
 }
 
 proptest! {
@@ -370,10 +517,12 @@ proptest! {
                     let is_done = matches!(machine.phase(input), Phase::Done { .. });
                     prop_assert!(is_done, "{input:?} before {id:?}");
                 }
+                prop_assert!(is_keyed_by_its_inputs(&machine, &action));
             }
             let verdict = match chance {
                 0..8 => Verdict::Failed,
-                8..128 => hit(&action),
+                8..40 => as_another(&action, place),
+                40..128 => hit(&action),
                 _ => miss(&action),
             };
             waiting.extend(machine.step(id, verdict));

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use graph::{CacheKey, CacheMap, FileAction, Input, KeyInput, Op, SourceOp, Vertex};
 
-use crate::cache;
+use crate::admission::Admission;
+use crate::cache::{self, Found, Keys};
 use crate::context::{ContextError, LocalDirectory};
 use crate::error::StepError;
 use crate::event::StepId;
@@ -13,7 +14,7 @@ use crate::job::{Job, Workshop};
 use crate::ops::{copy, directory, exec, git, http, image};
 use crate::realise::{Afterwards, Lookup};
 use crate::result::{Output, Stack, StackLayer};
-use crate::state::Action;
+use crate::state::{Action, Former};
 
 /// An action with all that it needs.
 #[derive(Debug)]
@@ -22,8 +23,10 @@ pub(crate) struct Order {
     pub(crate) action: Action,
     /// The results of the inputs that have one.
     pub(crate) inputs: Vec<Option<Output>>,
-    /// What the inputs give to the key.
-    pub(crate) key_inputs: Vec<KeyInput>,
+    /// What is below gives this to the key, if it has one.
+    pub(crate) below: Option<KeyInput>,
+    /// The keys that the vertex had before those of its inputs turned out to be others.
+    pub(crate) former: Vec<Former>,
     /// What a copy found when it was checked.
     pub(crate) collected: Option<Arc<copy::Collected>>,
 }
@@ -33,7 +36,7 @@ pub(crate) struct Order {
 pub(crate) enum Answer {
     /// The definition led to this content before, and its result is there.
     AliasFound {
-        /// The content key.
+        /// The key by which what stands on it is found.
         key: CacheKey,
         /// The result's own layer.
         layer: Arc<StackLayer>,
@@ -48,17 +51,29 @@ pub(crate) enum Answer {
         collected: Option<Arc<copy::Collected>>,
     },
     /// The cache has the result.
-    Hit {
-        /// The result's own layer.
-        layer: Arc<StackLayer>,
-    },
+    Hit(Found),
     /// The cache does not have the result.
     Miss,
     /// The result.
-    Made {
-        /// The result.
-        output: Output,
-    },
+    Made(Product),
+}
+
+/// What came of a step.
+#[derive(Debug)]
+pub(crate) struct Product {
+    /// The result.
+    pub(crate) output: Output,
+    /// The key of an earlier result that is the same.
+    pub(crate) earlier: Option<CacheKey>,
+}
+
+impl From<Output> for Product {
+    fn from(output: Output) -> Self {
+        Self {
+            output,
+            earlier: None,
+        }
+    }
 }
 
 /// What a step is done with: the job, the workshop, and the vertex with its inputs.
@@ -69,6 +84,14 @@ pub(crate) struct Step<'a> {
     pub(crate) vertex: &'a Vertex,
     pub(crate) id: graph::VertexId,
     pub(crate) inputs: &'a [Option<Output>],
+    pub(crate) turn: Turn<'a>,
+}
+
+/// Where a command asks whether it may run, and with how much work after it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Turn<'a> {
+    pub(crate) admission: &'a Admission,
+    pub(crate) rank: u64,
 }
 
 impl Step<'_> {
@@ -132,7 +155,12 @@ impl Step<'_> {
 }
 
 /// Carries out one action.
-pub(crate) fn perform(job: &Job, workshop: &Workshop, order: Order) -> Result<Answer, StepError> {
+pub(crate) fn perform(
+    job: &Job,
+    workshop: &Workshop,
+    turn: Turn<'_>,
+    order: Order,
+) -> Result<Answer, StepError> {
     if workshop.cancel.is_cancelled() {
         return Err(StepError::Cancelled);
     }
@@ -144,48 +172,69 @@ pub(crate) fn perform(job: &Job, workshop: &Workshop, order: Order) -> Result<An
         vertex,
         id,
         inputs: &order.inputs,
+        turn,
     };
     match order.action {
-        Action::FindAlias { definition, .. } => {
-            let found = cache::find_alias(&step, &definition)?;
-            Ok(
-                found.map_or(Answer::AliasUnknown, |(key, layer)| Answer::AliasFound {
-                    key,
-                    layer,
-                }),
-            )
-        }
-        Action::Check { .. } => check(&step, &order.key_inputs),
+        Action::FindAlias { definition, .. } => find_alias(&step, &definition, order.former),
+        Action::Check { inputs, .. } => check(&step, &inputs),
         Action::LookUp {
             key, definition, ..
-        } => look_up(&step, &key, definition.as_ref()),
+        } => {
+            let former = order.former;
+            look_up(
+                &step,
+                &Keys {
+                    key,
+                    definition,
+                    former,
+                },
+            )
+        }
         // The scheduler does this itself: it is no work.
         Action::Take { .. } => Err(StepError::MissingInput { index: 0 }),
         Action::Run {
             key, definition, ..
         } => {
-            let made = Making {
+            let keys = key.map(|key| Keys {
                 key,
                 definition,
+                former: order.former,
+            });
+            let making = Making {
+                keys,
+                below: order.below,
                 collected: order.collected,
             };
-            run(&step, made).map(|output| Answer::Made { output })
+            run(&step, making).map(Answer::Made)
         }
     }
 }
 
 /// What is known of a result that is to be made.
 pub(crate) struct Making {
-    /// The key.
-    pub(crate) key: Option<CacheKey>,
-    /// The key of the definition, to be recorded beside it.
-    pub(crate) definition: Option<CacheKey>,
+    /// Its keys.
+    pub(crate) keys: Option<Keys>,
+    /// What is below gives this to the key.
+    pub(crate) below: Option<KeyInput>,
     /// What a copy found when it was checked.
     pub(crate) collected: Option<Arc<copy::Collected>>,
 }
 
-fn run(step: &Step<'_>, making: Making) -> Result<Output, StepError> {
-    match &step.vertex.op {
+impl Making {
+    /// Returns the keys.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the scheduler gave none: an internal error.
+    pub(crate) fn keys(&self) -> Result<&Keys, StepError> {
+        let keys = self.keys.as_ref();
+        keys.ok_or(StepError::MissingInput { index: 0 })
+    }
+}
+
+fn run(step: &Step<'_>, making: Making) -> Result<Product, StepError> {
+    let output = match &step.vertex.op {
+        Op::Exec(op) => return exec::run(step, op, &making),
         Op::Source(SourceOp::Image(source)) => image::run(step, source),
         Op::Source(SourceOp::Local(source)) => {
             let directories = &step.job.options.directories;
@@ -202,12 +251,12 @@ fn run(step: &Step<'_>, making: Making) -> Result<Output, StepError> {
         }
         Op::Source(SourceOp::Http(source)) => http::run(step, source),
         Op::Source(SourceOp::Git(source)) => git::run(step, source),
-        Op::Exec(op) => exec::run(step, op, making),
         Op::File(op) => match &op.action {
             FileAction::Copy(action) => copy::run(step, action, making),
-            FileAction::MakeDirectory(action) => directory::run(step, action, making),
+            FileAction::MakeDirectory(action) => directory::run(step, action, &making),
         },
-    }
+    };
+    output.map(Product::from)
 }
 
 fn check(step: &Step<'_>, key_inputs: &[KeyInput]) -> Result<Answer, StepError> {
@@ -232,16 +281,31 @@ fn check(step: &Step<'_>, key_inputs: &[KeyInput]) -> Result<Answer, StepError> 
     })
 }
 
-fn look_up(
+fn find_alias(
     step: &Step<'_>,
-    key: &CacheKey,
-    definition: Option<&CacheKey>,
+    definition: &CacheKey,
+    former: Vec<Former>,
 ) -> Result<Answer, StepError> {
-    let Some(layer) = cache::find(step, key)? else {
+    let Some((key, found)) = cache::find_alias(step, definition)? else {
+        return Ok(Answer::AliasUnknown);
+    };
+    // The definition has its record already.
+    let keys = Keys {
+        key,
+        definition: None,
+        former,
+    };
+    cache::remember_others(step.workshop, &keys, &found)?;
+    Ok(Answer::AliasFound {
+        key: found.earlier.unwrap_or(keys.key),
+        layer: found.layer,
+    })
+}
+
+fn look_up(step: &Step<'_>, keys: &Keys) -> Result<Answer, StepError> {
+    let Some(found) = cache::find(step, &keys.key)? else {
         return Ok(Answer::Miss);
     };
-    if let Some(definition) = definition {
-        cache::remember_alias(step.workshop, definition, key, &layer)?;
-    }
-    Ok(Answer::Hit { layer })
+    cache::remember_others(step.workshop, keys, &found)?;
+    Ok(Answer::Hit(found))
 }

@@ -49,6 +49,22 @@ fn a_stage_for_this_machine_is_built_once_for_all_platforms() {
     }
 }
 
+/// A declared argument is a variable of each command, so that the stages differ, as they do for `BuildKit`.
+#[test]
+fn a_stage_for_this_machine_that_declares_the_target_is_built_for_each() {
+    needs!(Feature::Busybox);
+    let other = ["linux/s390x", "linux/riscv64"];
+    let bench = bench().with_busybox();
+    bench.dockerfile(
+        "FROM --platform=$BUILDPLATFORM base AS tools\nRUN echo shared\nARG TARGETARCH\nRUN echo for $TARGETARCH; : > /made\n\
+         FROM scratch\nCOPY --from=tools /made /\n",
+    );
+    let built = bench.build(&["--platform", &other.join(",")]);
+    let mut said = built.log.output();
+    said.sort_unstable();
+    assert_eq!(said, ["for riscv64", "for s390x", "shared"]);
+}
+
 #[test]
 fn a_processor_without_an_emulator_is_named() {
     let base = BaseImage::new("linux/sparc64", vec![Entry::file("bin", "")]);

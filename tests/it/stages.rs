@@ -84,6 +84,27 @@ fn no_more_commands_run_at_once_than_jobs_were_asked_for() {
     assert_eq!(running.finish().code(), 0);
 }
 
+/// What they need is known from the first build.
+#[test]
+fn commands_that_are_expected_to_need_too_much_together_run_one_after_the_other() {
+    needs!(Feature::Busybox);
+    let bench = bench().with_busybox();
+    let stage = |name: &str| {
+        format!(
+            "FROM base AS {name}\nRUN echo begin; dd if=/dev/zero of=/dev/null bs=60M count=4 2> /{name}; echo end\n"
+        )
+    };
+    let stages: String = ["a", "b", "c"].map(stage).concat();
+    bench.dockerfile(&format!(
+        "{stages}FROM scratch\nCOPY --from=a /a /\nCOPY --from=b /b /\nCOPY --from=c /c /\n"
+    ));
+    bench.build(&[]);
+    let built = bench.build(&["--no-cache", "-j", "3", "--memory-budget", "100m"]);
+    assert_eq!(built.log.output(), ["begin", "end"].repeat(3));
+    let refused = bench.careen_build(&["--memory-budget", "much"]).run();
+    assert!(refused.error(2).contains("`--memory-budget much`"));
+}
+
 #[test]
 fn after_a_failure_what_runs_may_finish_and_nothing_else_begins() {
     needs!(Feature::Busybox);

@@ -376,6 +376,7 @@ fn job_options(
         },
         oldest: options.policy.oldest(),
         jobs: options.jobs,
+        memory_budget_bytes: options.memory_budget_bytes,
         directories: BTreeMap::new(),
         secrets,
         ssh,

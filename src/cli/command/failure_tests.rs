@@ -55,6 +55,7 @@ fn job(definition: Definition, target: VertexId) -> Job {
             reuse: Reuse::Yes,
             oldest: None,
             jobs: std::num::NonZeroUsize::MIN,
+            memory_budget_bytes: None,
             directories: std::collections::BTreeMap::new(),
             secrets: solver::ops::exec::Secrets::default(),
             ssh: std::collections::BTreeMap::new(),

@@ -83,6 +83,20 @@ pub(super) fn shared_memory_bytes(text: Option<&str>) -> Result<Option<u64>, Lim
     Ok((size > 0).then_some(size))
 }
 
+/// Returns how much memory commands may be expected to need together: what the flag says, or else the configuration;
+/// none for 0.
+pub(super) fn memory_budget_bytes(
+    flag: Option<&str>,
+    configured: Option<&str>,
+) -> Result<Option<u64>, LimitError> {
+    let size = match (flag, configured) {
+        (Some(text), _) => size("--memory-budget", text)?,
+        (None, Some(text)) => size("memory-budget", text)?,
+        (None, None) => 0,
+    };
+    Ok((size > 0).then_some(size))
+}
+
 fn size(flag: &'static str, text: &str) -> Result<u64, LimitError> {
     parse_bytes(text).ok_or_else(|| LimitError::Size {
         flag,
@@ -267,6 +281,25 @@ mod tests {
         ] {
             assert_eq!(limit(text).unwrap_err().to_string(), expected);
         }
+    }
+
+    #[test]
+    fn a_flag_goes_before_the_configuration() {
+        for (flag, configured, expected) in [
+            (Some("1k"), Some("2k"), Some(1024)),
+            (None, Some("2k"), Some(2048)),
+            (Some("0"), Some("2k"), None),
+            (None, None, None),
+        ] {
+            let found = memory_budget_bytes(flag, configured).unwrap();
+            assert_eq!(found, expected, "{flag:?} {configured:?}");
+        }
+        assert_eq!(
+            memory_budget_bytes(None, Some("much"))
+                .unwrap_err()
+                .to_string(),
+            "`memory-budget much`: `much` is no size: `64m`, `1g`, `1048576` are"
+        );
     }
 
     #[test]

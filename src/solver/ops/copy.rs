@@ -82,28 +82,29 @@ pub(crate) fn read_path(
 pub(crate) fn run(
     step: &Step<'_>,
     action: &CopyAction,
-    making: Making,
+    mut making: Making,
 ) -> Result<Output, StepError> {
-    let collected = match making.collected {
+    let collected = match making.collected.take() {
         // Nobody else has it any more.
         Some(collected) => Arc::unwrap_or_clone(collected),
         None => collect(step, action)?,
     };
     let below = step.below()?;
-    let key = making.key.ok_or(StepError::MissingInput { index: 0 })?;
+    let keys = making.keys()?;
     let layer = if action.link {
         linked(step, action, collected)?
     } else {
         let view = step.look_below()?;
         let changes = plan::plan(&view, action, collected, &step.workshop.clock)?;
-        recipe(step, "copy", &key, changes)?
+        recipe(step, "copy", &keys.key, changes)?
     };
-    // The definition's record names the content's, which is written first.
-    cache::remember(step.workshop, &key, &layer)?;
-    if let Some(definition) = &making.definition {
-        cache::remember_alias(step.workshop, definition, &key, &layer)?;
-    }
-    Ok(Output::Files(below.with(Arc::new(layer))))
+    let layer = Arc::new(layer);
+    let found = cache::Found {
+        layer: Arc::clone(&layer),
+        earlier: None,
+    };
+    cache::remember(step.workshop, keys, &found, None)?;
+    Ok(Output::Files(below.with(layer)))
 }
 
 /// Makes the layer of a `--link`: as if onto nothing, and named by what is copied alone. So what is below is

@@ -8,7 +8,7 @@ use layer::{Attributes, Change, ChangeKind, ChangeSet};
 use rootfs::{Mode, RootPath};
 
 use super::copy::{self, CopyError};
-use crate::cache;
+use crate::cache::{self, Found};
 use crate::error::StepError;
 use crate::realise::Lookup;
 use crate::result::Output;
@@ -18,15 +18,19 @@ use crate::worker::{Making, Step};
 pub(crate) fn run(
     step: &Step<'_>,
     action: &MakeDirectory,
-    making: Making,
+    making: &Making,
 ) -> Result<Output, StepError> {
     let below = step.below()?;
     let view = step.look_below()?;
     let changes = plan(step, &view, action)?;
-    let key = making.key.ok_or(StepError::MissingInput { index: 0 })?;
-    let layer = copy::recipe(step, "dir", &key, changes)?;
-    cache::remember(step.workshop, &key, &layer)?;
-    Ok(Output::Files(below.with(Arc::new(layer))))
+    let keys = making.keys()?;
+    let layer = Arc::new(copy::recipe(step, "dir", &keys.key, changes)?);
+    let found = Found {
+        layer: Arc::clone(&layer),
+        earlier: None,
+    };
+    cache::remember(step.workshop, keys, &found, None)?;
+    Ok(Output::Files(below.with(layer)))
 }
 
 fn plan(

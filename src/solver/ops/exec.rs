@@ -17,22 +17,26 @@ use std::cell::Cell;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
-use graph::{CacheKey, ExecOp, NetworkMode};
+use graph::{CacheKey, ExecOp, KeyInput, NetworkMode};
+use oci::Clock;
 use rootfs::{Mode, ResolvedUser, Root, RootPath};
 use runtime::{OverlayOptions, SandboxSpec, SandboxUser, Stream, Upper};
 use store::{ActiveSnapshot, Claim, ClaimName, SnapshotId, SnapshotKind, SnapshotMeta, Store};
 
-use crate::cache;
+use crate::admission::Permit;
+use crate::cache::{self, Found, Ran};
+use crate::earlier::Siblings;
 use crate::emulation::Emulator;
 use crate::error::StepError;
 use crate::event::Event;
+use crate::experience::{self, Experience};
 use crate::host_files::Prepared;
 use crate::job::Workshop;
 use crate::owners;
 use crate::realise;
 use crate::result::{Held, Output, StackLayer};
 use crate::state::Reuse;
-use crate::worker::{Making, Step};
+use crate::worker::{Making, Product, Step};
 
 pub(crate) use check::check;
 pub use error::MountError;
@@ -45,9 +49,8 @@ pub use volume::{Volume, VolumeAccess};
 use self::output::Lines;
 
 /// Runs a command and keeps what it changed.
-pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: Making) -> Result<Output, StepError> {
-    let key = making.key.ok_or(StepError::MissingInput { index: 0 })?;
-    let below = step.below()?;
+pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: &Making) -> Result<Product, StepError> {
+    let keys = making.keys()?;
     // Whoever builds the same at the same time, here or in another process, waits here and then
     // finds our result.
     let waiting = Waiting::new(
@@ -55,26 +58,62 @@ pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: Making) -> Result<Output
         "waiting for another build that runs this step".to_owned(),
     );
     let claims = step.workshop.store.claims();
-    let claim = claims.exclusive_or(ClaimName::Key(key.digest()), &|| waiting.is_over())?;
+    let name = ClaimName::Key(keys.key.digest());
+    let claim = claims.exclusive_or(name, &|| waiting.is_over())?;
     let _claim = KeyClaim::of(step, claim.ok_or(StepError::Cancelled)?);
     let is_renewed = step.job.definition.is_renewed(step.id);
     let may_reuse = step.job.options.reuse == Reuse::Yes && !is_renewed;
-    if may_reuse && let Some(layer) = cache::find(step, &key)? {
-        return Ok(Output::Files(below.with(layer)));
+    if may_reuse && let Some(found) = cache::find(step, &keys.key)? {
+        return on_top(step, found);
     }
     let emulator = step.workshop.emulation.require(&step.vertex.platform)?;
-    let id = execute(step, op, &key, emulator.as_ref())?;
-    let layer = StackLayer {
-        id,
-        held: Held::Stored,
-        created: Some(step.workshop.clock.now()),
+    let made = execute(step, op, emulator.as_ref())?;
+    let found = keep(step, making, made)?;
+    on_top(step, found)
+}
+
+/// What a command left, and when it ran.
+struct Made {
+    active: ActiveSnapshot,
+    ran: Ran,
+}
+
+/// Keeps what a command made under its keys, or what an earlier one had made if that is the same.
+fn keep(step: &Step<'_>, making: &Making, made: Made) -> Result<Found, StepError> {
+    let (workshop, keys) = (step.workshop, making.keys()?);
+    let below = making.below.as_ref();
+    let siblings = Siblings::of(workshop, below.unwrap_or(&KeyInput::Scratch))?;
+    let compares = step.job.options.reuse == Reuse::Yes;
+    let same = if compares {
+        siblings.find_same(workshop, &made.active, made.ran)?
+    } else {
+        None
     };
-    // The definition's record names the content's, which is written first.
-    cache::remember(step.workshop, &key, &layer)?;
-    if let Some(definition) = &making.definition {
-        cache::remember_alias(step.workshop, definition, &key, &layer)?;
+    let (found, ran) = if let Some((key, layer, ran)) = same {
+        let earlier = (key != keys.key).then_some(key);
+        (Found { layer, earlier }, ran)
+    } else {
+        let layer = StackLayer {
+            id: commit(&keys.key, made.active)?,
+            held: Held::Stored,
+            created: Some(workshop.clock.now()),
+        };
+        let (layer, earlier) = (Arc::new(layer), None);
+        (Found { layer, earlier }, made.ran)
+    };
+    cache::remember(workshop, keys, &found, Some(ran))?;
+    if found.earlier.is_none() {
+        siblings.add(workshop, &keys.key)?;
     }
-    Ok(Output::Files(below.with(Arc::new(layer))))
+    Ok(found)
+}
+
+/// Puts what a command changed onto what is below.
+fn on_top(step: &Step<'_>, found: Found) -> Result<Product, StepError> {
+    Ok(Product {
+        output: Output::Files(step.below()?.with(found.layer)),
+        earlier: found.earlier,
+    })
 }
 
 /// The right to carry out a step, until its result can be found by whoever waits for it.
@@ -126,13 +165,20 @@ impl<'a> Waiting<'a> {
     }
 }
 
-/// Runs the command; returns the snapshot of what it changed.
-fn execute(
-    step: &Step<'_>,
-    op: &ExecOp,
-    key: &CacheKey,
-    emulator: Option<&Emulator>,
-) -> Result<SnapshotId, StepError> {
+/// Waits until the command may run.
+fn turn<'a>(step: &Step<'a>) -> Result<Permit<'a>, StepError> {
+    let workshop = step.workshop;
+    // Without a budget nobody asks how much it needs.
+    let budget = step.job.options.memory_budget_bytes;
+    let known = budget.and_then(|_| experience::of(workshop, &step.job.definition, step.id));
+    let bytes = known.map(|known| known.peak_bytes);
+    let is_over = || workshop.cancel.is_cancelled();
+    let permit = step.turn.admission.admit(step.turn.rank, bytes, &is_over);
+    permit.ok_or(StepError::Cancelled)
+}
+
+/// Runs the command; returns what it changed.
+fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<Made, StepError> {
     let workshop = step.workshop;
     let lowers = realise::lowers(workshop, step.step_id(), step.below()?)?;
     let active = workshop.store.snapshots().prepare(&workshop.lease)?;
@@ -149,6 +195,9 @@ fn execute(
     let files = mounts.take_files();
     let spec = spec(step, op, &user, &mounts);
     let mut lines = Lines::new(step);
+    // Last of all: nothing that is waited for here holds up another command.
+    let permit = turn(step)?;
+    let began = Clock::System.now();
     let outcome = workshop.executor.run(runtime::Step {
         spec: &spec,
         root: root.as_fd(),
@@ -157,12 +206,17 @@ fn execute(
         talk: None,
         cancel: &workshop.cancel,
     })?;
+    drop(permit);
     lines.flush();
     drop((root, mounts));
     match FailureStatus::of(outcome.status) {
         None => {
+            let took = Experience::new(outcome.duration, outcome.peak_bytes);
+            experience::remember(workshop, &step.job.definition, step.id, took);
             leftover::make(active.fs(), &lowers, workshop.ids, &workshop.clock)?;
-            commit(key, active)
+            let ended = Clock::System.now();
+            let ran = Ran { began, ended };
+            Ok(Made { active, ran })
         }
         Some(_) if workshop.cancel.is_cancelled() => Err(StepError::Cancelled),
         Some(status) => Err(failure(op, status, lines, emulator).into()),

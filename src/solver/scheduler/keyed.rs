@@ -84,7 +84,7 @@ impl Scheduler<'_> {
         }
         let layer = match (&self.slots[id.index()].output, self.machine.phase(id)) {
             (Some(Output::Files(stack)), _) => stack.layers().last().cloned(),
-            (_, Phase::Keyed { .. }) => self.find_unneeded(id, key)?,
+            (_, Phase::Keyed { .. } | Phase::Hit { .. }) => self.find_unneeded(id, key)?,
             _ => None,
         };
         let made = cache::made(self.workshop, key)?;
@@ -111,7 +111,8 @@ impl Scheduler<'_> {
             vertex: self.job.definition.vertex(id),
             id,
             inputs: &[],
+            turn: self.turn(id),
         };
-        cache::find(&step, key)
+        Ok(cache::find(&step, key)?.map(|found| found.layer))
     }
 }

@@ -1,7 +1,7 @@
 //! The phases of a vertex, what is done in them, and which verdict leads where.
 #![warn(clippy::wildcard_enum_match_arm)]
 
-use graph::{CacheKey, VertexId};
+use graph::{CacheKey, KeyInput, VertexId};
 
 /// Where a vertex is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,10 +81,7 @@ impl Phase {
     /// Returns the phase that a verdict leads to. A verdict that does not fit is a failure.
     pub(super) fn next(self, verdict: Verdict) -> Self {
         match (self, verdict) {
-            (Self::Aliasing { definition }, Verdict::AliasFound(key)) => Self::Keyed {
-                key,
-                definition: Some(definition),
-            },
+            (Self::Aliasing { .. }, Verdict::AliasFound(key)) => Self::Hit { key },
             (Self::Aliasing { definition }, Verdict::AliasUnknown) => Self::NeedsContent {
                 definition: Some(definition),
             },
@@ -92,11 +89,13 @@ impl Phase {
                 Self::Keyed { key, definition }
             }
             (Self::LookingUp { key, .. }, Verdict::Hit) => Self::Hit { key },
+            (Self::LookingUp { .. }, Verdict::HitAs(key)) => Self::Hit { key },
             (Self::LookingUp { key, definition }, Verdict::Miss) => Self::Missed {
                 key: Some(key),
                 definition,
             },
             (Self::Running { key }, Verdict::Finished) => Self::Done { key },
+            (Self::Running { .. }, Verdict::FinishedAs(key)) => Self::Done { key: Some(key) },
             (_, _) => Self::Failed,
         }
     }
@@ -110,6 +109,34 @@ impl Phase {
             | Self::Aliasing { .. }
             | Self::NeedsContent { .. }
             | Self::Checking { .. }
+            | Self::Failed
+            | Self::Cancelled => None,
+        }
+    }
+
+    /// Returns the keys that the vertex is known by, of its result and of its definition, if it is not certain yet what
+    /// they lead to: with other keys of its inputs it may be found in the cache.
+    pub(super) fn open_keys(&self) -> Option<[Option<Former>; 2]> {
+        let result = |key: &CacheKey| Some(Former::Result(key.clone()));
+        let definition =
+            |key: &Option<CacheKey>| key.as_ref().map(|key| Former::Definition(key.clone()));
+        match self {
+            Self::NeedsContent { definition: key } => Some([definition(key), None]),
+            Self::Keyed {
+                key,
+                definition: other,
+            } => Some([result(key), definition(other)]),
+            Self::Missed {
+                key,
+                definition: other,
+            } => Some([key.as_ref().and_then(result), definition(other)]),
+            Self::Unkeyed
+            | Self::Aliasing { .. }
+            | Self::Checking { .. }
+            | Self::LookingUp { .. }
+            | Self::Hit { .. }
+            | Self::Running { .. }
+            | Self::Done { .. }
             | Self::Failed
             | Self::Cancelled => None,
         }
@@ -137,6 +164,16 @@ impl Phase {
     pub(super) fn is_final(&self) -> bool {
         matches!(self, Self::Done { .. } | Self::Failed | Self::Cancelled)
     }
+}
+
+/// A key that a vertex had before those of its inputs turned out to stand for other ones. It is recorded beside the new
+/// one, so that the next build finds the result by either.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Former {
+    /// The key of the result.
+    Result(CacheKey),
+    /// The key of the definition of a copy.
+    Definition(CacheKey),
 }
 
 /// How much of a vertex is needed.
@@ -173,6 +210,8 @@ pub enum Action {
     Check {
         /// The vertex.
         vertex: VertexId,
+        /// What the inputs that have a key give to the content key.
+        inputs: Vec<KeyInput>,
     },
     /// Ask the cache for a result.
     LookUp {
@@ -204,7 +243,7 @@ impl Action {
     pub fn vertex(&self) -> VertexId {
         match self {
             Self::FindAlias { vertex, .. }
-            | Self::Check { vertex }
+            | Self::Check { vertex, .. }
             | Self::LookUp { vertex, .. }
             | Self::Take { vertex }
             | Self::Run { vertex, .. } => *vertex,
@@ -223,10 +262,14 @@ pub enum Verdict {
     Checked(CacheKey),
     /// The cache has the result.
     Hit,
+    /// The cache has the result, and it is that of another key: what stands on it is found by that one.
+    HitAs(CacheKey),
     /// The cache does not have the result.
     Miss,
     /// The result is there.
     Finished,
+    /// The result is there, and it is the same as that of another key.
+    FinishedAs(CacheKey),
     /// The action failed.
     Failed,
 }
