@@ -83,11 +83,15 @@ mod tests {
     use super::*;
     use crate::change::ChangeKind;
 
-    fn change(number: usize) -> Item {
-        Ok(Change {
+    fn change(number: usize) -> Change {
+        Change {
             path: RootPath::lexical(number.to_string()).unwrap(),
             kind: ChangeKind::Delete,
-        })
+        }
+    }
+
+    fn changes(count: usize) -> impl Changes {
+        (0..count).map(change).map(Ok)
     }
 
     fn path(item: Item) -> String {
@@ -98,10 +102,10 @@ mod tests {
     fn all_changes_come_in_their_order_however_many_there_are() {
         for count in [0, 1, BATCH - 1, BATCH, BATCH + 1, 3 * BATCH * QUEUE] {
             let found: Vec<_> = thread::scope(|scope| {
-                let ahead = ReadAhead::start(scope, (0..count).map(change));
+                let ahead = ReadAhead::start(scope, changes(count));
                 ahead.map(path).collect()
             });
-            let expected: Vec<_> = (0..count).map(change).map(path).collect();
+            let expected: Vec<_> = changes(count).map(path).collect();
             assert_eq!(found, expected, "{count}");
         }
     }
@@ -109,9 +113,8 @@ mod tests {
     #[test]
     fn no_more_is_read_ahead_than_the_queue_holds() {
         let read = AtomicUsize::new(0);
-        let counted = (0..1_000_000).map(|number| {
+        let counted = changes(1_000_000).inspect(|_| {
             read.fetch_add(1, Ordering::SeqCst);
-            change(number)
         });
         thread::scope(|scope| {
             let mut ahead = ReadAhead::start(scope, counted);

@@ -308,7 +308,7 @@ fn a_writer_that_makes_the_digest_is_believed_and_its_size_checked() {
         ingest.write_all(BYTES).unwrap();
         ingest
     };
-    assert!(begin().commit(Some((&digest, size_bytes + 1))).is_err());
+    begin().commit(Some((&digest, size_bytes + 1))).unwrap_err();
     assert_eq!(content.has(&digest).unwrap(), None);
     let committed = begin().commit(Some((&digest, size_bytes))).unwrap();
     assert_eq!(committed, (digest.clone(), size_bytes));

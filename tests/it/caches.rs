@@ -6,6 +6,7 @@ mod elsewhere;
 use std::fs;
 
 use support::layout::host_platform;
+use support::registry::Seen;
 use support::{Bench, Feature, Finished, Outcome, Registry, needs};
 
 use crate::bench;
@@ -206,7 +207,7 @@ fn what_was_imported_is_exported_without_its_bytes() {
         .careen_build(&["--cache-from", &from, "--cache-to", &to])
         .run()
         .success();
-    let seen: Vec<_> = registry.seen().iter().map(|seen| seen.line()).collect();
+    let seen: Vec<_> = registry.seen().iter().map(Seen::line).collect();
     let layers = seen
         .iter()
         .filter(|line| line.starts_with("GET /v2/app/blobs/"));

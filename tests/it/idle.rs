@@ -47,9 +47,10 @@ fn a_build_with_nothing_to_do_reads_no_layer() {
 fn what_a_failed_build_made_is_there_for_the_next_one() {
     needs!(Feature::Busybox);
     let bench = bench().with_busybox();
-    let steps: String = (0..20)
+    let steps: Vec<_> = (0..20)
         .map(|number| format!("RUN echo {number} >> log\n"))
         .collect();
+    let steps = steps.concat();
     bench.dockerfile(&format!("FROM base\n{steps}RUN exit 3\n"));
     bench.failure(&[], 1);
     bench.dockerfile(&format!("FROM base\n{steps}RUN wc -l < log\n"));

@@ -352,9 +352,9 @@ mod tests {
             Digest::of("x".repeat(usize::try_from(file.size).unwrap()).as_bytes())
         };
         let first = place.later();
-        files
-            .iter()
-            .for_each(|file| first.learn(file, &digest(file)));
+        for file in &files {
+            first.learn(file, &digest(file));
+        }
         first.keep();
         let second = place.known();
         for file in &files {

@@ -89,7 +89,7 @@ fn a_blob_that_was_cut_off_or_lost_is_made_again() {
         let cache = bench.path("cache");
         let mut layers = Vec::new();
         rewrite(&cache, |_, config| {
-            layers.clone_from(config["layers"].as_array().unwrap())
+            layers.clone_from(config["layers"].as_array().unwrap());
         });
         for layer in layers {
             let path = blob(&cache, layer["digest"].as_str().unwrap());
@@ -106,10 +106,12 @@ fn a_blob_that_was_cut_off_or_lost_is_made_again() {
     }
 }
 
+/// Damages a manifest and its configuration.
+type Change = fn(&mut Value, &mut Value);
+
 #[test]
 fn a_document_that_is_damaged_or_hostile_is_not_used() {
     needs!(Feature::Busybox);
-    type Change = fn(&mut Value, &mut Value);
     let changes: [(Change, &str); 5] = [
         (
             |_, config| config["records"] = json!("none"),
@@ -149,7 +151,7 @@ fn a_document_whose_bytes_were_changed_is_not_used() {
     let cache = bench.path("cache");
     let mut digest = String::new();
     rewrite(&cache, |manifest, _| {
-        digest = manifest["config"]["digest"].as_str().unwrap().to_owned()
+        digest = manifest["config"]["digest"].as_str().unwrap().to_owned();
     });
     let path = blob(&cache, &digest);
     let bytes = fs::read_to_string(&path)
