@@ -44,6 +44,8 @@ fn a_committed_snapshot_is_there_for_everybody() {
     let fixture = Fixture::new();
     let store = &fixture.store;
     let lease = store.lease().unwrap();
+    let below = store.snapshots().prepare(&lease).unwrap();
+    below.commit(&id("below"), meta()).unwrap();
     let active = store.snapshots().prepare(&lease).unwrap();
     write(&active, "text");
     active.work().create_file(&file("left")).unwrap();

@@ -322,3 +322,22 @@ fn the_token_of_a_job_is_seen_by_no_command_and_told_to_nobody() {
     assert!(log.stderr.contains("PATH="), "{}", log.stderr);
     assert!(!log.stderr.contains("SECRET"), "{}", log.stderr);
 }
+
+#[test]
+fn what_a_cache_mount_holds_goes_with_the_cache() {
+    needs!(Feature::Busybox);
+    let server = ActionsCache::start();
+    let mount = "RUN --mount=type=cache,id=c,target=/c";
+    let job = |command: &str| {
+        let job = Job::new(&server, Runner::Two, &[(MAIN, 3)]);
+        job.bench
+            .dockerfile(&format!("FROM base\n{mount} {command}\n"));
+        job
+    };
+    let to = ["--cache-to", "type=gha,mounts=all"];
+    job("echo kept > /c/file").build(&to).success();
+    let next = job("cat /c/file > /out");
+    next.build(&["--cache-from", "type=gha"]).success();
+    let archive = std::fs::read(next.bench.path("out.tar")).unwrap();
+    assert_eq!(Archive::read(&archive).image().text("out"), "kept\n");
+}

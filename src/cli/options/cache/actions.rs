@@ -125,7 +125,7 @@ mod tests {
                 "type=gha,ref=a",
                 "`--cache-to type=gha` has no attribute `ref`: `scope`, `version`, `url`, `url_v2`, `token`, \
                  `repository`, `ghtoken`, `timeout`, `mode`, `compression`, `compression-level`, \
-                 `force-compression`, `oci-mediatypes`, `image-manifest`, `ignore-error` are known",
+                 `force-compression`, `oci-mediatypes`, `image-manifest`, `ignore-error`, `mounts` are known",
             ),
         ] {
             let found = options(text, &workflow()).map(drop);
