@@ -12,8 +12,8 @@
 //!       └──fill──► directory
 //! ```
 //!
-//! * [`scan`] hashes only what a [`StashNote`] does not remember by its inode, size and times.
-//! * [`plan`] drops packs of which more than half is dead, so that what is held is never more than twice what is
+//! * [`scan()`] hashes only what a [`StashNote`] does not remember by its inode, size and times.
+//! * [`plan()`] drops packs of which more than half is dead, so that what is held is never more than twice what is
 //!   used, and keeps their number small.
 //! * [`StashFiller`] takes nothing on trust: an index is checked while it is read, and each file is hashed while it
 //!   is written.

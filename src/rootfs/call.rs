@@ -91,12 +91,28 @@ pub(crate) fn fstat(fd: BorrowedFd<'_>) -> Result<FileStat, FsError> {
 
 /// Returns the status of one name in a directory.
 pub(crate) fn fstatat(dir: BorrowedFd<'_>, name: &[u8]) -> Result<FileStat, FsError> {
-    stat::fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(|errno| {
-        FsError::call(
-            errno,
-            format_args!("fstatat({}, {})", Shown(dir), Quoted(name)),
-        )
-    })
+    stat::fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)
+        .map_err(|errno| refused_stat(dir, name, errno))
+}
+
+/// Returns the status of one name in a directory, `None` where there is no such name: often asked, so that no error is
+/// made of it, which would look up what the directory is called.
+pub(crate) fn fstatat_if_there(
+    dir: BorrowedFd<'_>,
+    name: &[u8],
+) -> Result<Option<FileStat>, FsError> {
+    match stat::fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(errno) => Err(refused_stat(dir, name, errno)),
+    }
+}
+
+fn refused_stat(dir: BorrowedFd<'_>, name: &[u8], errno: Errno) -> FsError {
+    FsError::call(
+        errno,
+        format_args!("fstatat({}, {})", Shown(dir), Quoted(name)),
+    )
 }
 
 /// Returns what a symlink says.

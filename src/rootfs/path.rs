@@ -288,9 +288,17 @@ impl fmt::Debug for RootPath {
     }
 }
 
+/// In the order of components: what is below a directory comes right after it, before `a-` and after `a`.
 impl Ord for RootPath {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.components().cmp(other.components())
+        // No name has a NUL, so that the end of a name counts as less than all that may follow in a longer one.
+        let rank = |byte: u8| if byte == b'/' { 0 } else { byte };
+        let (own, others) = (self.as_bytes(), other.as_bytes());
+        let differing = own.iter().zip(others).find(|(one, other)| one != other);
+        match differing {
+            Some((one, other)) => rank(*one).cmp(&rank(*other)),
+            None => own.len().cmp(&others.len()),
+        }
     }
 }
 
@@ -475,6 +483,27 @@ mod tests {
         let mut paths = ["a-b", "a/x", "b", "a", "", "a/x/y"].map(path);
         paths.sort();
         assert_eq!(paths, ["", "a", "a/x", "a/x/y", "a-b", "b"].map(path));
+    }
+
+    #[test]
+    fn the_order_of_paths_is_that_of_their_components() {
+        let names = ["a", "a-", "a!", "a\u{1}", "aa", "b", "\u{1}", "~", "ä", "0"];
+        let below = |top: &String| names.map(|name| format!("{top}/{name}"));
+        let tops: Vec<_> = names.map(str::to_owned).to_vec();
+        let deep: Vec<_> = tops.iter().flat_map(below).collect();
+        let deeper: Vec<_> = deep.iter().step_by(7).flat_map(below).collect();
+        let texts = [tops, deep, deeper, vec![String::new()]].concat();
+        let paths: Vec<_> = texts.iter().map(|text| path(text)).collect();
+        for (one, other) in paths
+            .iter()
+            .flat_map(|one| paths.iter().map(move |other| (one, other)))
+        {
+            assert_eq!(
+                one.cmp(other),
+                one.components().cmp(other.components()),
+                "{one} {other}"
+            );
+        }
     }
 
     #[test]

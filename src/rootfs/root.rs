@@ -188,10 +188,14 @@ impl Root {
     ///
     /// Fails where the parent cannot be searched.
     pub fn metadata(&self, path: &RootPath) -> Result<Option<Metadata>, FsError> {
-        let stat = self
-            .parent(path)
-            .and_then(|(dir, name)| call::fstatat(dir.as_fd(), name));
-        absent_is_none(stat.map(|stat| Metadata::from_stat(&stat)))
+        let Some((dir, name)) = absent_is_none(self.parent(path))? else {
+            return Ok(None);
+        };
+        match call::fstatat_if_there(dir.as_fd(), name) {
+            Ok(stat) => Ok(stat.map(|stat| Metadata::from_stat(&stat))),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns the metadata of what a path leads to, `None` where it leads nowhere.

@@ -4,7 +4,7 @@
 //! and send back a report; they share no state with it. What is looked up is looked up here, one record at a time: a
 //! thread would take longer to be woken. Commands, what servers have, and digests and copies have each their own
 //! bound, so that none waits for another. Of commands that could begin, the one with the most work after it does, and
-//! a few more are prepared than may run: [`crate::admission`] lets them in.
+//! a few more are prepared than may run: `crate::admission` lets them in.
 
 mod keyed;
 

@@ -32,6 +32,7 @@ pub(crate) fn plan(
         owner,
         now: file_time(clock),
         changes: BTreeMap::new(),
+        absent: None,
     };
     for found in collected.sources {
         plan.place(found, &action.destination)?;
@@ -78,6 +79,9 @@ struct Plan<'a> {
     owner: Option<Owner>,
     now: FileTime,
     changes: BTreeMap<RootPath, Node>,
+    /// A directory of this copy that the destination does not have: nothing below it is there either, and most of what
+    /// is copied is below such a one.
+    absent: Option<RootPath>,
 }
 
 impl Plan<'_> {
@@ -131,7 +135,11 @@ impl Plan<'_> {
         names: &mut BTreeMap<(u64, u64), RootPath>,
     ) -> Result<(), CopyError> {
         let is_directory = matches!(entry.node.kind, NodeKind::Directory { .. });
-        match (self.kind_at(&path)?, is_directory) {
+        let found = self.kind_at(&path)?;
+        if found.is_none() && is_directory {
+            self.note_absent(&path);
+        }
+        match (found, is_directory) {
             (Some(FileKind::Directory), false) => {
                 return Err(CopyError::IsADirectory {
                     path: path.to_string(),
@@ -213,7 +221,10 @@ impl Plan<'_> {
                         path: directory.to_string(),
                     });
                 }
-                None => directory_node(self.new_directory()),
+                None => {
+                    self.note_absent(&directory);
+                    directory_node(self.new_directory())
+                }
             };
             self.changes.insert(directory, node);
         }
@@ -244,7 +255,22 @@ impl Plan<'_> {
         if let Some(node) = self.changes.get(path) {
             return Ok(Some(kind_of(node)));
         }
+        if self
+            .absent
+            .as_ref()
+            .is_some_and(|top| path.starts_with(top))
+        {
+            return Ok(None);
+        }
         Ok(self.view.kind(path)?)
+    }
+
+    /// Takes note that the destination does not have a directory.
+    fn note_absent(&mut self, directory: &RootPath) {
+        let is_known = |top: &RootPath| directory.starts_with(top);
+        if !self.absent.as_ref().is_some_and(is_known) {
+            self.absent = Some(directory.clone());
+        }
     }
 
     fn finish(self) -> ChangeSet {
