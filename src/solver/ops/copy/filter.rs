@@ -73,6 +73,12 @@ impl<'a> Filter<'a> {
         exclude: Option<&'a PatternSet>,
         source: &RootPath,
     ) -> Self {
+        // Most contexts have no ignore file: no name is looked at then.
+        let says_something = |set: &&PatternSet| !set.is_empty();
+        let (ignore, exclude) = (
+            ignore.filter(says_something),
+            exclude.filter(says_something),
+        );
         Self {
             ignore: ignore.map(|set| Matcher::new(set, source)),
             exclude: exclude.map(|set| Matcher::new(set, &RootPath::root())),

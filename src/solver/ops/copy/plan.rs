@@ -252,7 +252,10 @@ impl Plan<'_> {
         if path.is_root() {
             return Ok(Some(FileKind::Directory));
         }
-        if let Some(node) = self.changes.get(path) {
+        // What a walk brings comes in order, behind all that was there.
+        let last = self.changes.last_key_value();
+        let is_new = last.is_some_and(|(last, _)| last < path);
+        if !is_new && let Some(node) = self.changes.get(path) {
             return Ok(Some(kind_of(node)));
         }
         if self
