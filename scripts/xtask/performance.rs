@@ -200,7 +200,7 @@ fn section(checkout: &Checkout) -> Result<String, String> {
         line(row, builders, floors.get(row.workload).copied())
     });
     let opening = format!(
-        "\n\nMade by `cargo xtask performance` from [{RECORD}]({}), the record of one run. A time is a median of as many \
+        "\n\nMade by `cargo xtask performance` from [{RECORD}]({}), what the harness recorded; all of a row are from one run. A time is a median of as many \
          builds as the last column says, interleaved with those of the others; *best* is the quickest of them. *Floor* is \
          the bare work with no builder. Memory is the peak of all processes of careen together.\n\n",
         RECORD.trim_start_matches("docs/")
