@@ -127,10 +127,17 @@ fn an_image_that_has_its_name_there_costs_a_question_for_each_document() {
     let first = copied(layout.as_ref(), &target());
     served.count("");
     let again = copied(layout.as_ref(), &target());
-    let lines = std::mem::take(&mut *served.lines.lock().unwrap());
+    let mut lines = std::mem::take(&mut *served.lines.lock().unwrap());
+    // An answer may be there before its line is: that of the tag that the first copy wrote last.
+    if lines
+        .first()
+        .is_some_and(|line| line.starts_with("PUT /v2/team/app/manifests/"))
+    {
+        lines.remove(0);
+    }
     let is_question = |line: &&String| line.starts_with("HEAD /v2/team/app/manifests/");
     assert!(lines.iter().all(|line| is_question(&line)), "{lines:?}");
-    // Two tags, three images and an attestation; the last answer may be there before its line is.
+    // Two tags, three images and an attestation; the last one's line may be missing for the same reason.
     assert!((5..=6).contains(&lines.len()), "{lines:?}");
     assert_eq!(again.present, first.copied + first.present);
     assert_eq!((again.copied, again.copied_bytes), (0, 0));
