@@ -403,13 +403,13 @@ mod tests {
     #[test]
     fn relative_paths_are_below_the_directory_that_is_worked_in() {
         for (text, expected) in [
-            ("oci:a:1", "oci:/work/a:1"),
+            ("oci:a:1", "oci:/home/ana/a:1"),
             ("oci-archive:/b", "oci-archive:/b"),
-            ("docker-archive:b", "docker-archive:/work/b"),
-            ("dir:.", "dir:/work/."),
+            ("docker-archive:b", "docker-archive:/home/ana/b"),
+            ("dir:.", "dir:/home/ana/."),
             ("app", "app:latest"),
         ] {
-            let location = Location::parse(text).unwrap().below(Path::new("/work"));
+            let location = Location::parse(text).unwrap().below(Path::new("/home/ana"));
             assert_eq!(location.to_string(), expected);
         }
     }

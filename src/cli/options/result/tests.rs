@@ -13,7 +13,7 @@ const ONE: &[&str] = &["linux/amd64"];
 
 fn env() -> Environment {
     Environment {
-        current_directory: PathBuf::from("/work"),
+        current_directory: PathBuf::from("/home/ana"),
         ..Environment::default()
     }
 }
@@ -76,7 +76,7 @@ fn outputs_are_relative_to_the_working_directory() {
         .iter()
         .filter_map(OutputSpec::path)
         .collect();
-    let expected = ["/work/out", "/work/a.tar", "/x"].map(Path::new);
+    let expected = ["/home/ana/out", "/home/ana/a.tar", "/x"].map(Path::new);
     assert_eq!(paths, expected);
     let OutputSpec::Oci {
         destination, form, ..
@@ -84,7 +84,7 @@ fn outputs_are_relative_to_the_working_directory() {
     else {
         panic!("{:?}", options.outputs[1])
     };
-    let expected = Destination::Path(PathBuf::from("/work/a.tar"));
+    let expected = Destination::Path(PathBuf::from("/home/ana/a.tar"));
     assert_eq!((destination, *form), (&expected, LayoutForm::Archive));
 }
 
@@ -157,8 +157,8 @@ fn what_cannot_be_is_refused_before_anything_is_built() {
             "`--output type=oci` has no attribute `compresion`: did you mean `compression`?",
         ),
         (
-            &["-o", "out", "-o", "type=oci,dest=/work/out"],
-            "two outputs go to `/work/out`",
+            &["-o", "out", "-o", "type=oci,dest=/home/ana/out"],
+            "two outputs go to `/home/ana/out`",
         ),
         (
             &["-o", "-", "-o", "type=oci"],
