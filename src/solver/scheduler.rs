@@ -7,8 +7,9 @@
 //! a few more are prepared than may run: `crate::admission` lets them in.
 
 mod keyed;
+mod lane;
+mod telling;
 
-use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use graph::{Input, Op, SourceOp, VertexId};
 use crate::admission::{Admission, Limits};
 use crate::crew::{Crew, Member};
 use crate::error::{SolveError, StepError};
-use crate::event::{Event, Events, Origin, StepId};
+use crate::event::{Event, Origin};
 use crate::experience;
 use crate::job::{Job, Workshop};
 use crate::ops::copy::Collected;
@@ -29,6 +30,7 @@ use crate::state::{Action, Machine, Verdict};
 use crate::worker::{self, Answer, Order, Turn};
 
 pub use keyed::{KeyedLayer, Solved};
+use lane::{Lane, Waiting};
 
 /// Carries out a job; returns the file systems of its targets, in order.
 ///
@@ -75,17 +77,6 @@ struct Report {
     result: Result<Answer, StepError>,
 }
 
-/// What bounds an action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lane {
-    /// A command.
-    Commands,
-    /// Something that a server has.
-    Transfers,
-    /// What this machine reads and writes.
-    Files,
-}
-
 /// What the scheduler holds of a vertex beside its phase.
 #[derive(Default, Clone)]
 struct Slot {
@@ -93,35 +84,6 @@ struct Slot {
     collected: Option<Arc<Collected>>,
     output: Option<Output>,
     announced: bool,
-}
-
-/// Actions that wait for their turn, and how many of their kind are under way and may be.
-struct Waiting {
-    running: usize,
-    limit: usize,
-    actions: Vec<Action>,
-}
-
-impl Waiting {
-    fn new(limit: usize) -> Self {
-        Self {
-            running: 0,
-            limit,
-            actions: Vec::new(),
-        }
-    }
-
-    /// Returns the action that may begin now: that with the most work after it, and of several the first of the file.
-    fn next(&mut self, rank: impl Fn(VertexId) -> u64) -> Option<Action> {
-        if self.running >= self.limit {
-            return None;
-        }
-        let order = |action: &Action| (Reverse(rank(action.vertex())), action.vertex());
-        let places = 0..self.actions.len();
-        let first = places.min_by_key(|place| order(&self.actions[*place]))?;
-        self.running += 1;
-        Some(self.actions.swap_remove(first))
-    }
 }
 
 struct Scheduler<'job> {
@@ -500,47 +462,6 @@ impl<'job> Scheduler<'job> {
             }
         }
     }
-
-    fn events(&self) -> &Events {
-        &self.workshop.events
-    }
-
-    fn step_id(&self, id: VertexId) -> StepId {
-        StepId(self.job.definition.digest(id).to_string())
-    }
-
-    /// Tells the display that a step begins, once, when it is certain that something is done.
-    fn announce(&mut self, action: &Action) {
-        let id = action.vertex();
-        let is_work = matches!(action, Action::Run { .. } | Action::Check { .. });
-        if !is_work || self.slots[id.index()].announced || self.is_silent(id) {
-            return;
-        }
-        self.slots[id.index()].announced = true;
-        self.events().emit(Event::Started {
-            step: self.step_id(id),
-            name: self.job.definition.vertex(id).label.to_string(),
-        });
-    }
-
-    fn tell_finished(&self, id: VertexId, origin: Origin) {
-        if self.is_silent(id) {
-            return;
-        }
-        self.events().emit(Event::Finished {
-            step: self.step_id(id),
-            name: self.job.definition.vertex(id).label.to_string(),
-            origin,
-        });
-    }
-
-    /// A directory of the user's is opened and nothing more: no step of its own.
-    fn is_silent(&self, id: VertexId) -> bool {
-        matches!(
-            self.job.definition.vertex(id).op,
-            Op::Source(SourceOp::Local(_))
-        )
-    }
 }
 
 /// Returns the vertices whose layers are those of a target: from each target the one that it is put onto, and so on
@@ -578,25 +499,5 @@ mod tests {
         let panicked = reported::<()>(|| panic!("a step's own fault"));
         assert!(matches!(panicked, Err(StepError::Panicked)));
         assert_eq!(reported(|| Ok(1)).ok(), Some(1));
-    }
-
-    #[test]
-    fn of_what_waits_the_one_with_the_most_work_after_it_begins_while_there_is_room() {
-        let mut waiting = Waiting::new(3);
-        let vertex = VertexId::new;
-        for index in [4, 2, 3, 1] {
-            let vertex = vertex(index);
-            waiting.actions.push(Action::Run {
-                vertex,
-                key: None,
-                definition: None,
-            });
-        }
-        let rank = |id: VertexId| u64::from(id.index() == 3);
-        let mut begun = || waiting.next(rank).map(|action| action.vertex().index());
-        assert_eq!(
-            [begun(), begun(), begun(), begun()],
-            [Some(3), Some(1), Some(2), None]
-        );
     }
 }
