@@ -9,11 +9,10 @@ mod answer;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use serde_json::json;
 
-use crate::http::{Asked, listen};
+use crate::http::{Asked, listen, serve_each};
 use crate::registry::answer::{Answer, base64};
 use crate::registry::connection::{self, Serve};
 use crate::registry::{Fault, Seen};
@@ -84,14 +83,7 @@ impl ActionsCache {
             state: Arc::new(Mutex::new(state)),
         };
         let shared = service.clone();
-        // The thread ends with the program: nothing would wake it up before.
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let service = shared.clone();
-                // A client that goes away early is what some tests are about.
-                thread::spawn(move || drop(connection::serve(&stream, &service)));
-            }
-        });
+        serve_each(listener, move |stream| connection::serve(stream, &shared));
         service
     }
 

@@ -122,14 +122,7 @@ impl HttpServer {
         let (listener, port) = listen();
         let state = Arc::default();
         let shared = Arc::clone(&state);
-        // The thread ends with the program: nothing would wake it up before.
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let state = Arc::clone(&shared);
-                // A client that goes away early is what some tests are about.
-                thread::spawn(move || drop(answer(&stream, &state)));
-            }
-        });
+        serve_each(listener, move |stream| answer(stream, &shared));
         Self { port, state }
     }
 
@@ -177,6 +170,21 @@ pub(crate) fn listen() -> (TcpListener, u16) {
         // Held until the end, so that it is not given out again.
         refused.push(listener);
     }
+}
+
+/// Serves each connection on a thread of its own.
+pub(crate) fn serve_each<S>(listener: TcpListener, serve: S)
+where
+    S: Fn(&TcpStream) -> io::Result<()> + Clone + Send + 'static,
+{
+    // The thread ends with the program: nothing would wake it up before.
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let serve = serve.clone();
+            // A client that goes away early is what some tests are about.
+            thread::spawn(move || drop(serve(&stream)));
+        }
+    });
 }
 
 fn answer(mut stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {

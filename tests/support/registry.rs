@@ -13,13 +13,12 @@ pub(crate) mod connection;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use oci::Digest;
 
 use self::answer::Answer;
 use self::connection::Serve;
-use crate::http::{Asked, listen};
+use crate::http::{Asked, listen, serve_each};
 
 /// What goes wrong with one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,14 +210,7 @@ impl Registry {
             state: Arc::new(Mutex::new(state)),
         };
         let shared = registry.clone();
-        // The thread ends with the program: nothing would wake it up before.
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let registry = shared.clone();
-                // A client that goes away early is what some tests are about.
-                thread::spawn(move || drop(connection::serve(&stream, &registry)));
-            }
-        });
+        serve_each(listener, move |stream| connection::serve(stream, &shared));
         registry
     }
 
