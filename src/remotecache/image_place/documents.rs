@@ -8,7 +8,7 @@ use oci::descriptor::{
 };
 use oci::media_type::OCI_MANIFEST;
 use oci::{Descriptor, Digest, ImageConfig, ImageManifest, Platform, Reference, VerifiedReader};
-use transport::{Document, PlaceError, Source, Target};
+use transport::{Additions, Document, PlaceError, Source, Target};
 
 use crate::config::{CONFIG_MEDIA_TYPE, CacheConfig, ConfigError};
 use crate::inline;
@@ -129,8 +129,20 @@ fn read_blob(source: &dyn Source, blob: &Descriptor) -> Result<Vec<u8>, ReadErro
     Ok(bytes)
 }
 
+/// Puts the documents of entries; returns what is to be added to the index for them.
+pub(super) fn put_all(
+    entries: &[CacheEntry],
+    target: &dyn Target,
+) -> Result<Additions, PlaceError> {
+    let put = entries.iter().map(|entry| put(entry, target));
+    Ok(Additions {
+        entries: put.collect::<Result<_, _>>()?,
+        ..Additions::default()
+    })
+}
+
 /// Puts the documents of an entry; returns what the index says of it.
-pub(super) fn put(entry: &CacheEntry, target: &dyn Target) -> Result<Descriptor, PlaceError> {
+fn put(entry: &CacheEntry, target: &dyn Target) -> Result<Descriptor, PlaceError> {
     let bytes = entry.config.to_bytes();
     let config = descriptor(CONFIG_MEDIA_TYPE, &Digest::of(&bytes), bytes.len() as u64);
     target.put_blob(&config, &OneBlob(bytes))?;

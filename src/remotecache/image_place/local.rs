@@ -8,8 +8,8 @@ use solver::Workshop;
 use store::{ForeignError, LayoutSelector};
 use transport::layout::LayoutSourceError;
 use transport::{
-    Additions, LayoutSource, LayoutTag, LayoutTarget, PlaceError, Source, Stop, Tag as _,
-    Target as _, Transferred, appended_to,
+    LayoutSource, LayoutTag, LayoutTarget, PlaceError, Source, Stop, Tag as _, Target as _,
+    Transferred, appended_to,
 };
 
 use super::documents;
@@ -138,13 +138,7 @@ impl ExportSession for LayoutSession<'_> {
     }
 
     fn write(&self, entries: &[CacheEntry]) -> Result<(), PlaceError> {
-        let put = entries
-            .iter()
-            .map(|entry| documents::put(entry, &self.target));
-        let additions = Additions {
-            entries: put.collect::<Result<_, _>>()?,
-            ..Additions::default()
-        };
+        let additions = documents::put_all(entries, &self.target)?;
         let tag = LayoutTag::new(&self.cache.path, &self.cache.selector, &self.stop);
         let index = appended_to(&CacheTag(&tag), &additions)?;
         self.target.finish(&index)?;

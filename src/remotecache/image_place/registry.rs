@@ -6,8 +6,8 @@ use oci::{Descriptor, Platform, Reference};
 use registry::RegistryError;
 use solver::{Protection, Workshop};
 use transport::{
-    Additions, Pace, PlaceError, RegistrySource, RegistryTag, RegistryTarget, Source, Stop,
-    Target as _, Transferred, append,
+    Pace, PlaceError, RegistrySource, RegistryTag, RegistryTarget, Source, Stop, Target as _,
+    Transferred, append,
 };
 
 use super::documents;
@@ -115,13 +115,7 @@ impl ExportSession for RegistrySession<'_> {
     }
 
     fn write(&self, entries: &[CacheEntry]) -> Result<(), PlaceError> {
-        let put = entries
-            .iter()
-            .map(|entry| documents::put(entry, &self.target));
-        let additions = Additions {
-            entries: put.collect::<Result<_, _>>()?,
-            ..Additions::default()
-        };
+        let additions = documents::put_all(entries, &self.target)?;
         let tag = CacheTag(&self.tag);
         let appended = append(&tag, &additions, &Pace::default(), &stop_of(self.workshop))?;
         if let Some(late) = appended.late {
