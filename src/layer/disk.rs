@@ -114,10 +114,7 @@ impl Sink for Disk<'_, '_> {
         entry: &TarEntry,
         reader: &mut TarReader<B>,
     ) -> Result<(), FillError> {
-        let at = |source| FillError::Write {
-            path: path.clone(),
-            source,
-        };
+        let at = FillError::at(path);
         let (file, real) = self.placer.create_file(path).map_err(at)?;
         if !entry.is_dense() || entry.size > SMALL_BYTES {
             fill(reader, entry, &file, at)?;
@@ -176,10 +173,7 @@ impl Sink for Disk<'_, '_> {
     fn finish(self) -> Result<Placed, FillError> {
         Self::join(self.small, self.writers)?;
         let finished = self.placer.finish();
-        finished.map_err(|source| FillError::Write {
-            path: RootPath::root(),
-            source,
-        })
+        finished.map_err(FillError::at(&RootPath::root()))
     }
 }
 

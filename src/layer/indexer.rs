@@ -151,10 +151,7 @@ impl Sink for Indexer<'_> {
         entry: &TarEntry,
         reader: &mut TarReader<B>,
     ) -> Result<(), FillError> {
-        let at = |source| FillError::Write {
-            path: path.clone(),
-            source,
-        };
+        let at = FillError::at(path);
         let real = self.spot(path).map_err(at)?;
         let is_table = TABLES
             .iter()

@@ -22,6 +22,16 @@ pub(crate) enum FillError {
     },
 }
 
+impl FillError {
+    /// Returns what makes this error of one about a file.
+    pub(crate) fn at(path: &RootPath) -> impl Fn(FsError) -> Self + Copy {
+        |source| Self::Write {
+            path: path.clone(),
+            source,
+        }
+    }
+}
+
 impl From<TarError> for FillError {
     fn from(error: TarError) -> Self {
         Self::Archive(error)
