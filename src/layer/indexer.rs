@@ -3,15 +3,17 @@
 //! What a directory would refuse is an error here too, not always with the same words: who needs them unpacks the layer.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io::{self, BufRead};
 use std::sync::Arc;
 
-use rootfs::{Device, FsError, IdStorage, Mode, OwnerTable, Owners, RootPath, TABLE_LIMIT_BYTES};
+use rootfs::{
+    Device, FsError, IdStorage, Mode, OwnerTable, Owners, RootPath, TABLE_LIMIT_BYTES, Way,
+};
 
 use crate::change::Attributes;
 use crate::disk::all_data;
 use crate::index::{Indexed, IndexedDirectory, LayerIndex};
-use crate::look::{Way, follow};
 use crate::placer::{Linked, Placed, forget_below};
 use crate::sink::{FillError, Sink};
 use crate::tarread::{TarEntry, TarReader};
@@ -96,14 +98,14 @@ impl<'i> Indexer<'i> {
 
     fn resolve(&self, path: &RootPath) -> Result<RootPath, FsError> {
         let entries = &self.index.entries;
-        let real = follow(path, |path| {
-            Ok(match entries.get(path) {
+        let real = rootfs::follow(path, |path| {
+            Ok::<_, Infallible>(match entries.get(path) {
                 Some(Indexed::Symlink(target)) => Way::Link(target.clone()),
                 Some(Indexed::File(_) | Indexed::Fifo) => Way::Blocked,
                 Some(Indexed::Directory(_) | Indexed::Gone) | None => Way::Open,
             })
         });
-        real.map_err(|_undecided| refused("resolve", path, io::ErrorKind::NotADirectory))
+        real.map_err(|_nowhere| refused("resolve", path, io::ErrorKind::NotADirectory))
     }
 
     fn is_hidden(&self, real: &RootPath) -> bool {

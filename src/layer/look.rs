@@ -1,18 +1,14 @@
 //! Looking names up in a stack of layers of which not all are directories: as overlayfs would find them.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use rootfs::{FileKind, Owners, Root, RootPath, TABLE_LIMIT_BYTES};
+use rootfs::{FileKind, Owners, Root, RootPath, TABLE_LIMIT_BYTES, Way};
 
 use crate::change::{Attributes, Change, ChangeKind, ChangeSet, NodeKind};
 use crate::index::{Indexed, LayerIndex};
 use crate::indexer::unsaid;
 use crate::node::directory_attributes;
 use crate::xattr;
-
-/// How many symbolic links one path may go through, as in the kernel (`MAXSYMLINKS`).
-const SYMLINK_LIMIT: usize = 40;
 
 /// The layers cannot be looked into without directories of them: something is not known, or is in the way. Whoever
 /// needs the answer, or the words of the error, makes the directories.
@@ -103,13 +99,14 @@ impl Lookups {
     ///
     /// Fails where that cannot be known, and where the path leads nowhere.
     pub fn resolve(&self, path: &RootPath) -> Result<RootPath, Undecided> {
-        follow(path, |path| {
-            Ok(match self.look(path)? {
+        let real = rootfs::follow(path, |path| {
+            self.look(path).map(|said| match said {
                 Said::Link(target) => Way::Link(target),
                 Said::Other(_) => Way::Blocked,
                 Said::Nothing | Said::Gone | Said::Directory(_) => Way::Open,
             })
-        })
+        });
+        real.map_err(|_nowhere| Undecided)
     }
 
     /// Returns the attributes of a directory; none if there is no directory at the path, which no link leads to.
@@ -306,53 +303,4 @@ fn said_by_directory(root: &Root, owners: &Owners, path: &RootPath) -> Result<Sa
         }
         kind => Ok(Said::Other(kind)),
     }
-}
-
-/// What a path without links has to do with a path that goes on.
-pub(crate) enum Way {
-    /// A directory, or nothing.
-    Open,
-    /// A symbolic link.
-    Link(Vec<u8>),
-    /// Something that nothing can be in.
-    Blocked,
-}
-
-/// Follows the symbolic links of a path as [`Root::resolve`] does.
-pub(crate) fn follow(
-    path: &RootPath,
-    look: impl Fn(&RootPath) -> Result<Way, Undecided>,
-) -> Result<RootPath, Undecided> {
-    let mut pending: VecDeque<Vec<u8>> = path.components().map(<[u8]>::to_vec).collect();
-    let mut real = RootPath::root();
-    let mut links = 0;
-    while let Some(component) = pending.pop_front() {
-        real = match component.as_slice() {
-            b"" | b"." => continue,
-            b".." => real.parent().unwrap_or_default(),
-            name => {
-                let next = real.child(name).map_err(|_too_long| Undecided)?;
-                match look(&next)? {
-                    Way::Open => next,
-                    Way::Blocked if pending.is_empty() => next,
-                    Way::Blocked => return Err(Undecided),
-                    Way::Link(target) => {
-                        links += 1;
-                        if links > SYMLINK_LIMIT {
-                            return Err(Undecided);
-                        }
-                        for component in target.split(|&byte| byte == b'/').rev() {
-                            pending.push_front(component.to_vec());
-                        }
-                        if target.first() == Some(&b'/') {
-                            RootPath::root()
-                        } else {
-                            real
-                        }
-                    }
-                }
-            }
-        };
-    }
-    Ok(real)
 }

@@ -10,6 +10,7 @@
 //! | --- | --- |
 //! | `path` | a name is normalised once and cannot climb |
 //! | `root` | a look-up never leaves the root, whoever renames what meanwhile |
+//! | `follow` | a path is followed in one way, also where there is no directory yet |
 //! | `ops` | changes are made below the root and follow no link |
 //! | `walk` | a tree is read in one order, with few descriptors |
 //! | `attr` | metadata, modes, times and extended attributes of an inode held by a descriptor |
@@ -25,6 +26,7 @@ mod attr;
 mod call;
 mod copy;
 mod error;
+mod follow;
 mod ops;
 mod owner;
 mod path;
@@ -42,6 +44,7 @@ pub use atomic::{TEMPORARY_PREFIX, sync_file_system, write_atomic};
 pub use attr::{FileKind, FileTime, Inode, Metadata, Mode};
 pub use copy::{Copied, copy_contents, seek, set_length, share_contents, write_all};
 pub use error::FsError;
+pub use follow::{FollowError, Way, follow};
 pub use owner::{
     Device, IdError, IdStorage, OWNER_XATTR, OwnerRecord, OwnerTable, Owners, RecordError,
 };

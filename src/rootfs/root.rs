@@ -1,6 +1,5 @@
 //! [`Root`]: a directory that no name leads out of.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,10 +12,8 @@ use nix::sys::stat::Mode as NixMode;
 use crate::attr::{FileKind, Inode, Metadata};
 use crate::call::{self, Links};
 use crate::error::{FsError, Quoted, Shown};
+use crate::follow::{FollowError, Way, follow};
 use crate::path::RootPath;
-
-/// How many symlinks one path may go through, as in the kernel (`MAXSYMLINKS`).
-const SYMLINK_LIMIT: usize = 40;
 
 /// A directory, held by a descriptor, below which paths from outside are used.
 ///
@@ -125,55 +122,25 @@ impl Root {
             Err(error) if error.is_not_found() || error.is_errno(Errno::ELOOP) => {}
             Err(error) => return Err(error),
         }
-        let mut pending: VecDeque<Vec<u8>> = path.components().map(<[u8]>::to_vec).collect();
-        let mut real = RootPath::root();
-        let mut links = 0;
-        while let Some(component) = pending.pop_front() {
-            real = match component.as_slice() {
-                b"" | b"." => continue,
-                b".." => real.parent().unwrap_or_default(),
-                name => {
-                    let next = real.child(name)?;
-                    let Some(target) = self.link_target(&next, pending.is_empty())? else {
-                        real = next;
-                        continue;
-                    };
-                    links += 1;
-                    self.check_links(path, links)?;
-                    for component in target.split(|&byte| byte == b'/').rev() {
-                        pending.push_front(component.to_vec());
-                    }
-                    if target.first() == Some(&b'/') {
-                        RootPath::root()
-                    } else {
-                        real
-                    }
-                }
-            };
-        }
-        Ok(real)
+        follow(path, |path| self.way(path)).map_err(|error| match error {
+            FollowError::Look(error) => error,
+            FollowError::Path(error) => error.into(),
+            FollowError::Blocked { path } => self.resolve_error(&path, Errno::ENOTDIR),
+            FollowError::TooManyLinks => self.resolve_error(path, Errno::ELOOP),
+        })
     }
 
-    /// Returns what a path says where it is a symlink; `None` where it is a directory or nothing, or
-    /// anything and the last component.
-    fn link_target(&self, path: &RootPath, last: bool) -> Result<Option<Vec<u8>>, FsError> {
+    fn way(&self, path: &RootPath) -> Result<Way, FsError> {
         let Some(metadata) = self.metadata(path)? else {
-            return Ok(None);
+            return Ok(Way::Open);
         };
-        match metadata.kind {
-            FileKind::Symlink => self.read_link(path).map(Some),
-            FileKind::Directory => Ok(None),
+        Ok(match metadata.kind {
+            FileKind::Symlink => Way::Link(self.read_link(path)?),
+            FileKind::Directory => Way::Open,
             // Below a removed name there is nothing, which is no obstacle.
-            _ if last || metadata.is_whiteout() => Ok(None),
-            _ => Err(self.resolve_error(path, Errno::ENOTDIR)),
-        }
-    }
-
-    fn check_links(&self, path: &RootPath, links: usize) -> Result<(), FsError> {
-        if links > SYMLINK_LIMIT {
-            return Err(self.resolve_error(path, Errno::ELOOP));
-        }
-        Ok(())
+            _ if metadata.is_whiteout() => Way::Open,
+            _ => Way::Blocked,
+        })
     }
 
     fn resolve_error(&self, path: &RootPath, errno: Errno) -> FsError {
