@@ -17,6 +17,7 @@
 
 mod answer;
 mod base64;
+mod cause;
 mod client;
 mod date;
 mod download;
@@ -38,6 +39,7 @@ mod tests;
 
 pub use answer::shown;
 pub use base64::unbase64;
+pub use cause::nearest_cause;
 pub use client::{Certificates, Client, ClientOptions};
 pub use date::parse_http_date;
 pub use download::{Downloaded, Sink};

@@ -129,16 +129,7 @@ impl GhaError {
 
     /// Returns what the cache service has to do with an error: the nearest of its causes that is the service's.
     pub fn behind<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            let inside = error.downcast_ref::<io::Error>();
-            let inside = inside.and_then(|error| error.get_ref()?.downcast_ref());
-            if let Some(found) = error.downcast_ref::<Self>().or(inside) {
-                return Some(found);
-            }
-            next = error.source();
-        }
-        None
+        fetch::nearest_cause(error)
     }
 }
 

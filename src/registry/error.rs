@@ -213,22 +213,7 @@ impl RegistryError {
 
     /// Returns what a registry has to do with an error: the nearest of its causes that is a registry's.
     pub fn behind<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if let Some(found) = error.downcast_ref::<Self>() {
-                return Some(found);
-            }
-            if let Some(found) = error.downcast_ref::<Box<Self>>() {
-                return Some(found);
-            }
-            // Its own source is that of the error inside.
-            let inside = error.downcast_ref::<io::Error>();
-            if let Some(found) = inside.and_then(Self::in_error) {
-                return Some(found);
-            }
-            next = error.source();
-        }
-        None
+        fetch::nearest_cause(error)
     }
 }
 

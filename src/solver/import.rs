@@ -123,19 +123,7 @@ pub struct ImportError {
 impl ImportError {
     /// Returns the error of a layer of a cache that is behind another error.
     pub fn behind<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if let Some(found) = error.downcast_ref() {
-                return Some(found);
-            }
-            // What an input/output error carries is not its `source`, but what that has.
-            if let Some(carried) = error.downcast_ref().and_then(std::io::Error::get_ref) {
-                next = Some(carried);
-                continue;
-            }
-            next = error.source();
-        }
-        None
+        fetch::nearest_cause(error)
     }
 }
 
