@@ -6,8 +6,8 @@ mod remote;
 use std::sync::Arc;
 
 use layer::{
-    Changes, Compression, DiffError, PackError, PackOptions, RepackError, TarOptions, Times,
-    UpperDiff,
+    Changes, Compression, DiffError, PackError, PackOptions, Packed, RepackError, TarOptions,
+    Times, UpperDiff,
 };
 use oci::{DiffId, Digest, MediaType};
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,18 @@ pub struct LayerBlob {
     pub size_bytes: u64,
     /// The media type of the blob.
     pub media_type: String,
+}
+
+impl LayerBlob {
+    /// Returns the blob that was packed.
+    pub(crate) fn of(packed: Packed, media_type: &str) -> Self {
+        Self {
+            diff_id: packed.diff_id,
+            digest: packed.digest,
+            size_bytes: packed.size_bytes,
+            media_type: media_type.to_owned(),
+        }
+    }
 }
 
 /// When a layer came to be a blob.
@@ -292,12 +304,10 @@ fn pack_changes<C: Changes + Send>(
         }
     })?;
     ingest.commit(Some((&packed.digest, packed.size_bytes)))?;
-    Ok(LayerBlob {
-        diff_id: packed.diff_id,
-        digest: packed.digest,
-        size_bytes: packed.size_bytes,
-        media_type: plan.compression.kind().oci_media_type().to_owned(),
-    })
+    Ok(LayerBlob::of(
+        packed,
+        plan.compression.kind().oci_media_type(),
+    ))
 }
 
 /// Reads the directory of a layer of ours as changes.

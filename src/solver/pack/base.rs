@@ -57,12 +57,10 @@ fn compress(
         });
     }
     ingest.commit(Some((&packed.digest, packed.size_bytes)))?;
-    Ok(LayerBlob {
-        diff_id: packed.diff_id,
-        digest: packed.digest,
-        size_bytes: packed.size_bytes,
-        media_type: plan.compression.kind().oci_media_type().to_owned(),
-    })
+    Ok(LayerBlob::of(
+        packed,
+        plan.compression.kind().oci_media_type(),
+    ))
 }
 
 pub(super) fn repack<R: Read + Send>(

@@ -52,10 +52,8 @@ fn compress(
         return Err(PackLayerError::Import(layer.useless(workshop, error)));
     }
     ingest.commit(Some((&packed.digest, packed.size_bytes)))?;
-    Ok(LayerBlob {
-        diff_id: packed.diff_id,
-        digest: packed.digest,
-        size_bytes: packed.size_bytes,
-        media_type: plan.compression.kind().oci_media_type().to_owned(),
-    })
+    Ok(LayerBlob::of(
+        packed,
+        plan.compression.kind().oci_media_type(),
+    ))
 }

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use layer::{
-    Compression, PackOptions, Packed, RepackError, StashIndex, StashIndexError, StashNote,
-    StashPackError, StashPlan, StashScan, StashScanError,
+    Compression, PackOptions, RepackError, StashIndex, StashIndexError, StashNote, StashPackError,
+    StashPlan, StashScan, StashScanError,
 };
 use oci::Clock;
 use rootfs::{FileTime, OwnerTable, Owners, Root, RootPath};
@@ -336,7 +336,7 @@ impl Keeper<'_> {
         let packed = packed.map_err(StashError::Pack)?;
         ingest.commit(Some((&packed.digest, packed.size_bytes)))?;
         let media_type = self.compression.kind().oci_media_type();
-        Ok(Some(blob_of(packed, media_type)))
+        Ok(Some(LayerBlob::of(packed, media_type)))
     }
 
     /// Writes the index, and puts everything together.
@@ -360,16 +360,7 @@ impl Keeper<'_> {
         let packed = layer::repack(text.as_bytes(), Compression::ZSTD, &mut ingest);
         let packed = packed.map_err(StashError::Compress)?;
         ingest.commit(Some((&packed.digest, packed.size_bytes)))?;
-        Ok(blob_of(packed, INDEX_MEDIA_TYPE))
-    }
-}
-
-fn blob_of(packed: Packed, media_type: &str) -> LayerBlob {
-    LayerBlob {
-        diff_id: packed.diff_id,
-        digest: packed.digest,
-        size_bytes: packed.size_bytes,
-        media_type: media_type.to_owned(),
+        Ok(LayerBlob::of(packed, INDEX_MEDIA_TYPE))
     }
 }
 
