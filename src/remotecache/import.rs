@@ -1,7 +1,6 @@
 //! A place of a cache, as the solver asks it: [`Importer`].
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
 use std::io::Read;
 use std::sync::OnceLock;
 
@@ -9,11 +8,11 @@ use graph::CacheKey;
 use oci::{Digest, Platform, Reference};
 use solver::event::{Event, Origin, StepId};
 use solver::import::BackendError;
-use solver::stash::{MountSelection, Stash};
+use solver::stash::{self, MountSelection, Stash};
 use solver::{CacheBackend, ImportedLayer, LayerBlob, Workshop};
 
 use crate::config::{CacheConfig, CacheLayer};
-use crate::place::{ImportPlace, ReadError};
+use crate::place::ImportPlace;
 
 /// A place that a build imports from.
 #[derive(Debug)]
@@ -99,23 +98,11 @@ impl Importer {
             Err(_) if workshop.cancel.is_cancelled() => {}
             Err(error) => workshop.events.warn(format!(
                 "nothing is imported from `{shown}`: {}",
-                chain(&error)
+                stash::chain(&error)
             )),
         }
         known
     }
-}
-
-/// Returns an error with all its causes, on one line.
-fn chain(error: &ReadError) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 impl CacheBackend for Importer {
