@@ -25,7 +25,7 @@ use transport::{RegistryTarget, Target as _};
 
 use crate::image::LayerFile;
 use crate::output::{OutputSpec, Squash};
-use crate::publish::{self, BuiltLayer};
+use crate::publish::{self, lone_layer};
 use held_back::HeldBack;
 use pool::Pool;
 
@@ -195,7 +195,7 @@ impl Pusher {
             wanted,
         } = packed;
         let targets = self.wanted.get(*wanted).map(|wanted| &wanted.targets);
-        let source = BuiltLayer::new(file, &self.workshop);
+        let source = lone_layer(file, &self.workshop);
         for target in targets.into_iter().flatten() {
             if self.workshop.cancel.is_cancelled() {
                 return;

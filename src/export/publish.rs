@@ -21,7 +21,7 @@ use crate::layout;
 use crate::output::{ImageOptions, Naming, OutputSpec, Publication, Push};
 pub(crate) use append::Addition;
 use source::BuiltImage;
-pub(crate) use source::BuiltLayer;
+pub(crate) use source::lone_layer;
 
 /// Publishes images.
 #[derive(Debug)]

@@ -29,6 +29,7 @@ use store::{
 
 use crate::layout::{INDEX_FILE, VERSION_FILE, index_json};
 use crate::limits::ARCHIVE_IMAGES_MAX;
+use crate::middle;
 use crate::place::{Document, PlaceError, Source};
 use crate::referrer;
 use crate::stop::Stop;
@@ -575,9 +576,7 @@ impl ArchiveSource {
     ) -> Result<Box<dyn Read + Send>, ArchiveSourceError> {
         let digest = descriptor::digest_of(descriptor)?;
         if let Some(made) = self.documents.get(&digest) {
-            let from = usize::try_from(from).unwrap_or(usize::MAX);
-            let bytes = made.get(from..).unwrap_or_default().to_vec();
-            return Ok(Box::new(io::Cursor::new(bytes)));
+            return Ok(middle::of_bytes(made, from));
         }
         let extent = self.extent(&digest)?;
         let reader = self.tar.reader(extent, from);

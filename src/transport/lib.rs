@@ -5,7 +5,7 @@
 //!
 //! * [`Location`]: what a user writes for a place; [`open_source`] and [`open_target`] lead from it to one;
 //! * `registry`, `store`, [`layout`], [`archive`], `directory`: the places; `referrer`: what refers to an image in
-//!   them; `middle`: blobs from an offset on; [`new_file`]: files that take their place when they are whole;
+//!   them; `middle`: blobs from an offset on; [`LoneBlob`]: one that no image has yet; [`new_file`]: files that take their place when they are whole;
 //! * [`copy`](copy()): from one place to another, until a [`Stop`];
 //! * [`Combination`]: an index of images that are anywhere; [`append`](append()): one more for the index of a tag.
 #![forbid(unsafe_code)]
@@ -20,6 +20,7 @@ mod faults;
 pub mod layout;
 pub mod limits;
 mod location;
+mod lone_blob;
 mod middle;
 pub mod new_file;
 mod open;
@@ -44,7 +45,8 @@ pub use copy::{
 pub use directory::{DirectoryError, DirectorySource, DirectoryTarget};
 pub use layout::{LayoutSource, LayoutTarget};
 pub use location::{Location, LocationError};
-pub use middle::MiddleError;
+pub use lone_blob::LoneBlob;
+pub use middle::{MiddleError, of_bytes};
 pub use open::{Context, OpenError, open_source, open_target};
 pub use place::{Document, PlaceError, Source, Target, Transferred};
 pub use registry::{RegistrySource, RegistryTarget};

@@ -1,7 +1,7 @@
-//! Blobs of files, read from the middle.
+//! Blobs, read from the middle.
 
 use std::fs::File;
-use std::io::{self, Seek as _, SeekFrom};
+use std::io::{self, Cursor, Read, Seek as _, SeekFrom};
 
 use oci::Digest;
 
@@ -27,4 +27,10 @@ pub(crate) fn from_byte(mut file: File, digest: Digest, from: u64) -> Result<Fil
             source,
         }),
     }
+}
+
+/// Returns what reads bytes in memory, from an offset on.
+pub fn of_bytes(bytes: &[u8], from: u64) -> Box<dyn Read + Send> {
+    let from = usize::try_from(from).unwrap_or(usize::MAX);
+    Box::new(Cursor::new(bytes.get(from..).unwrap_or_default().to_vec()))
 }

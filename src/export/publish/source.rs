@@ -1,6 +1,6 @@
 //! An image that was built, as a place that images are copied from.
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read};
 
 use graph::ImageOrigin;
 use oci::assemble::Blob;
@@ -9,7 +9,7 @@ use oci::{Descriptor, Digest, Reference, descriptor};
 use rootfs::{Root, RootPath};
 use solver::{Cancellable, Workshop, base};
 use store::Lent;
-use transport::{Document, PlaceError, Source};
+use transport::{Document, LoneBlob, PlaceError, Source};
 
 use crate::blob::open_blob;
 use crate::image::{ImageSet, LayerFile, LayerPlace};
@@ -21,11 +21,6 @@ use crate::layout;
 struct NoPart {
     digest: Digest,
 }
-
-/// A layer has no documents: our fault.
-#[derive(Debug, thiserror::Error)]
-#[error("there is a layer, and no image yet")]
-struct OneLayer;
 
 /// An image that was built.
 #[derive(Debug)]
@@ -86,7 +81,7 @@ impl Source for BuiltImage<'_> {
         let digest = descriptor::digest_of(descriptor)?;
         match self.set.layers.get(&digest) {
             Some(layer) => open_layer(self.workshop, &digest, layer, from),
-            None => Ok(rest(&self.find(&digest)?.bytes, from)),
+            None => Ok(transport::of_bytes(&self.find(&digest)?.bytes, from)),
         }
     }
 
@@ -117,50 +112,13 @@ impl Source for BuiltImage<'_> {
     }
 }
 
-/// One layer of an image that is being built, before there is an image.
-#[derive(Debug)]
-pub(crate) struct BuiltLayer<'a> {
-    layer: &'a LayerFile,
-    workshop: &'a Workshop,
-    repository: Option<Reference>,
-}
-
-impl<'a> BuiltLayer<'a> {
-    /// Makes the source of a layer.
-    pub(crate) fn new(layer: &'a LayerFile, workshop: &'a Workshop) -> Self {
-        Self {
-            layer,
-            workshop,
-            repository: repository_of(&layer.place),
-        }
-    }
-}
-
-impl Source for BuiltLayer<'_> {
-    fn shown(&self) -> String {
-        "this build".to_owned()
-    }
-
-    fn root(&self) -> Result<Document, PlaceError> {
-        Err(OneLayer.into())
-    }
-
-    fn document(&self, _descriptor: &Descriptor) -> Result<Document, PlaceError> {
-        Err(OneLayer.into())
-    }
-
-    fn blob(&self, descriptor: &Descriptor, from: u64) -> Result<Box<dyn Read + Send>, PlaceError> {
+/// Returns the source of one layer of an image that is being built, before there is an image.
+pub(crate) fn lone_layer<'a>(layer: &'a LayerFile, workshop: &'a Workshop) -> LoneBlob<'a> {
+    let open = |descriptor: &Descriptor, from| {
         let digest = descriptor::digest_of(descriptor)?;
-        open_layer(self.workshop, &digest, self.layer, from)
-    }
-
-    fn repository(&self) -> Option<&Reference> {
-        self.repository.as_ref()
-    }
-
-    fn referrers(&self, _subject: &Digest) -> Result<Vec<Descriptor>, PlaceError> {
-        Ok(Vec::new())
-    }
+        open_layer(workshop, &digest, layer, from)
+    };
+    LoneBlob::new(open).also_in(repository_of(&layer.place))
 }
 
 /// Returns the repository that has a base's layer: another one of the same registry may take it from there.
@@ -199,9 +157,4 @@ fn open_layer(
     let mut passed_over = Cancellable::new(blob.by_ref().take(from), &workshop.cancel);
     io::copy(&mut passed_over, &mut io::sink())?;
     Ok(Box::new(blob))
-}
-
-fn rest(bytes: &[u8], from: u64) -> Box<dyn Read + Send> {
-    let from = usize::try_from(from).unwrap_or(usize::MAX);
-    Box::new(Cursor::new(bytes.get(from..).unwrap_or_default().to_vec()))
 }

@@ -5,20 +5,15 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::thread;
 
-use oci::descriptor::{descriptor, digest_of};
-use oci::{Descriptor, Digest, Reference};
+use oci::Digest;
+use oci::descriptor::descriptor;
 use solver::result::{Held, StackLayer};
 use solver::{LayerBlob, RemoteLayer, Workshop};
 use store::BlobSource as _;
-use transport::{Document, PlaceError, Source, Transferred};
+use transport::{LoneBlob, PlaceError, Transferred};
 
 use super::{ExportCacheError, Exporting, PARALLEL, Packed};
 use crate::place::ExportSession;
-
-/// A layer has no documents: our fault.
-#[derive(Debug, thiserror::Error)]
-#[error("there is a layer, and no image")]
-struct OneLayer;
 
 /// Puts the blobs of an export.
 pub(super) fn put_all(
@@ -55,8 +50,12 @@ fn put(
     session: &dyn ExportSession,
     (layer, blob): (&StackLayer, &LayerBlob),
 ) -> Result<(), ExportCacheError> {
-    let source = CachedLayer::new(exporting.workshop, layer, blob);
-    put_from(exporting, session, (blob, &source))
+    // A cache that has it, if it was imported and left as it was.
+    let remote = match &layer.held {
+        Held::Remote(remote) if remote.blob().digest == blob.digest => Some(remote),
+        Held::Remote(_) | Held::Base(_) | Held::Stored | Held::Recipe(_) => None,
+    };
+    put_blob(exporting, session, (blob, remote))
 }
 
 /// Puts a blob that the store has.
@@ -65,23 +64,20 @@ pub(super) fn put_stored(
     session: &dyn ExportSession,
     blob: &LayerBlob,
 ) -> Result<(), ExportCacheError> {
-    let source = CachedLayer {
-        workshop: exporting.workshop,
-        size_bytes: blob.size_bytes,
-        remote: None,
-        repository: None,
-    };
-    put_from(exporting, session, (blob, &source))
+    put_blob(exporting, session, (blob, None))
 }
 
-fn put_from(
+fn put_blob(
     exporting: &Exporting<'_>,
     session: &dyn ExportSession,
-    (blob, source): (&LayerBlob, &CachedLayer<'_>),
+    (blob, remote): (&LayerBlob, Option<&RemoteLayer>),
 ) -> Result<(), ExportCacheError> {
+    let content = (&blob.digest, blob.size_bytes);
+    let source = LoneBlob::new(|_, from| open(exporting.workshop, remote, content, from));
+    let source = source.also_in(remote.and_then(RemoteLayer::repository));
     let wanted = descriptor(&blob.media_type, &blob.digest, blob.size_bytes);
     let how = session
-        .put(&wanted, source)
+        .put(&wanted, &source)
         .map_err(|error| exporting.failed(error))?;
     let word = match how {
         Transferred::Present => "is there",
@@ -92,60 +88,18 @@ fn put_from(
     Ok(())
 }
 
-/// A layer, wherever its blob is.
-#[derive(Debug)]
-struct CachedLayer<'a> {
-    workshop: &'a Workshop,
-    size_bytes: u64,
-    /// The cache that has it, if it was imported and left as it was.
-    remote: Option<&'a RemoteLayer>,
-    repository: Option<Reference>,
-}
-
-impl<'a> CachedLayer<'a> {
-    fn new(workshop: &'a Workshop, layer: &'a StackLayer, blob: &LayerBlob) -> Self {
-        let remote = match &layer.held {
-            Held::Remote(remote) if remote.blob().digest == blob.digest => Some(remote),
-            Held::Remote(_) | Held::Base(_) | Held::Stored | Held::Recipe(_) => None,
-        };
-        Self {
-            workshop,
-            size_bytes: blob.size_bytes,
-            remote,
-            repository: remote.and_then(RemoteLayer::repository),
-        }
+/// Opens the blob of a layer; one that only a cache has is fetched first.
+fn open(
+    workshop: &Workshop,
+    remote: Option<&RemoteLayer>,
+    (digest, size_bytes): (&Digest, u64),
+    from: u64,
+) -> Result<Box<dyn Read + Send>, PlaceError> {
+    if let Some(remote) = remote {
+        remote.bring(workshop, None)?;
     }
-}
-
-impl Source for CachedLayer<'_> {
-    fn shown(&self) -> String {
-        "this build".to_owned()
-    }
-
-    fn root(&self) -> Result<Document, PlaceError> {
-        Err(OneLayer.into())
-    }
-
-    fn document(&self, _descriptor: &Descriptor) -> Result<Document, PlaceError> {
-        Err(OneLayer.into())
-    }
-
-    fn blob(&self, descriptor: &Descriptor, from: u64) -> Result<Box<dyn Read + Send>, PlaceError> {
-        if let Some(remote) = self.remote {
-            remote.bring(self.workshop, None)?;
-        }
-        let content = self.workshop.store.content();
-        let mut blob = content.open_blob(&digest_of(descriptor)?, self.size_bytes)?;
-        // What is passed over is read: the reader verifies the whole.
-        io::copy(&mut blob.by_ref().take(from), &mut io::sink())?;
-        Ok(Box::new(blob))
-    }
-
-    fn repository(&self) -> Option<&Reference> {
-        self.repository.as_ref()
-    }
-
-    fn referrers(&self, _subject: &Digest) -> Result<Vec<Descriptor>, PlaceError> {
-        Ok(Vec::new())
-    }
+    let mut blob = workshop.store.content().open_blob(digest, size_bytes)?;
+    // What is passed over is read: the reader verifies the whole.
+    io::copy(&mut blob.by_ref().take(from), &mut io::sink())?;
+    Ok(Box::new(blob))
 }

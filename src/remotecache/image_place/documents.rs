@@ -1,14 +1,14 @@
 //! The documents of a cache: from what a reference names to configurations, and back.
 
-use std::io::{self, Read};
+use std::io::Read as _;
 
 use oci::check::{self, DocumentError};
 use oci::descriptor::{
     descriptor, digest_of, new_manifest, platform_of, to_canonical_json, with_platform,
 };
 use oci::media_type::OCI_MANIFEST;
-use oci::{Descriptor, Digest, ImageConfig, ImageManifest, Platform, Reference, VerifiedReader};
-use transport::{Additions, Document, PlaceError, Source, Target};
+use oci::{Descriptor, Digest, ImageConfig, ImageManifest, Platform, VerifiedReader};
+use transport::{Additions, Document, LoneBlob, PlaceError, Source, Target};
 
 use crate::config::{CONFIG_MEDIA_TYPE, CacheConfig, ConfigError};
 use crate::inline;
@@ -145,7 +145,7 @@ pub(super) fn put_all(
 fn put(entry: &CacheEntry, target: &dyn Target) -> Result<Descriptor, PlaceError> {
     let bytes = entry.config.to_bytes();
     let config = descriptor(CONFIG_MEDIA_TYPE, &Digest::of(&bytes), bytes.len() as u64);
-    target.put_blob(&config, &OneBlob(bytes))?;
+    target.put_blob(&config, &LoneBlob::in_memory(&bytes))?;
     let mut manifest = new_manifest(config, entry.config.blobs());
     manifest.set_media_type(Some(OCI_MANIFEST.into()));
     let manifest = Document::new(OCI_MANIFEST, to_canonical_json(&manifest));
@@ -153,41 +153,4 @@ fn put(entry: &CacheEntry, target: &dyn Target) -> Result<Descriptor, PlaceError
     let mut named = with_platform(manifest.descriptor, &entry.platform);
     named.set_artifact_type(Some(CONFIG_MEDIA_TYPE.into()));
     Ok(named)
-}
-
-/// A blob in memory.
-#[derive(Debug)]
-struct OneBlob(Vec<u8>);
-
-/// A blob is no image: our fault.
-#[derive(Debug, thiserror::Error)]
-#[error("there is a blob, and no image")]
-struct NoImage;
-
-impl Source for OneBlob {
-    fn shown(&self) -> String {
-        "this build".to_owned()
-    }
-
-    fn root(&self) -> Result<Document, PlaceError> {
-        Err(NoImage.into())
-    }
-
-    fn document(&self, _descriptor: &Descriptor) -> Result<Document, PlaceError> {
-        Err(NoImage.into())
-    }
-
-    fn blob(&self, _blob: &Descriptor, from: u64) -> Result<Box<dyn Read + Send>, PlaceError> {
-        let from = usize::try_from(from).unwrap_or(usize::MAX);
-        let rest = self.0.get(from..).unwrap_or_default();
-        Ok(Box::new(io::Cursor::new(rest.to_vec())))
-    }
-
-    fn repository(&self) -> Option<&Reference> {
-        None
-    }
-
-    fn referrers(&self, _subject: &Digest) -> Result<Vec<Descriptor>, PlaceError> {
-        Ok(Vec::new())
-    }
 }
