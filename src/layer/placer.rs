@@ -4,38 +4,21 @@
 //! another place in it. What is in the way of an object is removed first, so that nothing is written
 //! through a link (RUSTSEC-2018-0002).
 
+mod spot;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rootfs::{
-    Device, File, FileKind, FileTime, FsError, IdStorage, Inode, Metadata, Mode, OwnerRecord,
-    Owners, Root, RootPath,
+    Device, File, FileKind, FileTime, FsError, IdStorage, Inode, Metadata, OwnerRecord, Owners,
+    Root, RootPath,
 };
 
 use crate::change::Attributes;
 use crate::finish::{finish_file, set_capability, set_plain_xattrs};
 use crate::xattr;
-
-/// The mode of a directory that nobody says anything of.
-const IMPLIED_MODE: Mode = Mode::new(0o755);
-
-/// A directory that objects are put into.
-#[derive(Debug)]
-pub(crate) struct Parent {
-    /// Its path without symlinks.
-    pub(crate) real: RootPath,
-    dir: Root,
-}
-
-/// Where an object is put.
-#[derive(Debug, Clone)]
-pub(crate) struct Spot {
-    parent: Arc<Parent>,
-    /// The last component alone.
-    name: RootPath,
-    /// The path without symlinks.
-    real: RootPath,
-}
+use spot::Parent;
+pub(crate) use spot::{Spot, put_file};
 
 /// What is left to be done with a directory.
 #[derive(Debug, Clone, Copy)]
@@ -368,64 +351,6 @@ impl<'t> Placer<'t> {
         Ok(())
     }
 
-    fn spot(&mut self, path: &RootPath) -> Result<Spot, FsError> {
-        let parent = self.parent(&path.parent().unwrap_or_default())?;
-        let name = RootPath::root().child(path.file_name().unwrap_or_default())?;
-        let real = parent.real.join(&name)?;
-        Ok(Spot { parent, name, real })
-    }
-
-    /// Returns a directory, making it and those above it where they are missing.
-    fn parent(&mut self, path: &RootPath) -> Result<Arc<Parent>, FsError> {
-        if let Some((last, parent)) = &self.last
-            && last == path
-        {
-            return Ok(Arc::clone(parent));
-        }
-        let parent = Arc::new(match self.target.open_dir_direct(path)? {
-            Some(dir) => Parent {
-                real: path.clone(),
-                dir,
-            },
-            None => self.implied_parent(path)?,
-        });
-        self.last = Some((path.clone(), Arc::clone(&parent)));
-        Ok(parent)
-    }
-
-    fn implied_parent(&mut self, path: &RootPath) -> Result<Parent, FsError> {
-        let real = self.target.resolve(path)?;
-        for directory in real.ancestors().chain([real.clone()]) {
-            match self.target.metadata(&directory)? {
-                Some(found) if found.kind == FileKind::Directory => {}
-                Some(found) if found.is_whiteout() => {
-                    self.target.remove_file(&directory)?;
-                    self.imply(&directory)?;
-                    let inode = self.target.inode(&directory)?;
-                    inode.set_xattr(xattr::OPAQUE, xattr::OPAQUE_VALUE)?;
-                }
-                // Where it is something else, making it says so.
-                _ => {
-                    self.imply(&directory)?;
-                    self.set_implied(&directory, true);
-                }
-            }
-        }
-        let dir = self.target.open_dir(&real)?;
-        Ok(Parent { real, dir })
-    }
-
-    /// Makes a directory that nobody says anything of.
-    fn imply(&mut self, path: &RootPath) -> Result<(), FsError> {
-        self.target.mkdir(path)?;
-        let attributes = Attributes {
-            mode: IMPLIED_MODE,
-            ..Attributes::default()
-        };
-        let inode = self.target.inode(path)?;
-        self.finish_object(&inode, path, FileKind::Directory.into(), &attributes)
-    }
-
     /// Gives an object its attributes: those that need a writable file first, then owner and mode, then
     /// capabilities, which a change of owner takes away, then the time.
     fn finish_object(
@@ -477,19 +402,6 @@ impl<'t> Placer<'t> {
             directory.is_implied = is_implied;
         }
     }
-}
-
-/// Puts a regular file, whose bytes `fill` writes, where nothing is.
-pub(crate) fn put_file<E: From<FsError>>(
-    spot: &Spot,
-    attributes: &Attributes,
-    ids: IdStorage,
-    fill: impl FnOnce(&File) -> Result<(), E>,
-) -> Result<(), E> {
-    let file = spot.parent.dir.create_file(&spot.name)?;
-    fill(&file)?;
-    let mut owners = Owners::new(ids, rootfs::OwnerTable::default());
-    Ok(finish_file(&mut owners, file, &spot.real, attributes)?)
 }
 
 /// Forgets a path and everything below it, which in the order of paths comes right after it.
