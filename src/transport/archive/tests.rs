@@ -1,6 +1,7 @@
 //! Tests of archives that others wrote, and of those that are hostile.
 
 use std::fs;
+use std::io;
 
 use oci::media_type::{DOCKER_LAYER, DOCKER_LAYER_GZIP};
 use oci::{DiffId, ImageConfig, Platform};
