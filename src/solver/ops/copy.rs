@@ -16,6 +16,7 @@
 
 mod archive;
 mod collect;
+mod contents;
 mod crew;
 mod error;
 mod filter;
