@@ -1,11 +1,14 @@
-//! The machine on small graphs by hand, and on random graphs in random orders of completion.
+//! The machine on small graphs by hand.
+
+mod earlier;
+mod random;
 
 use graph::{
-    Archives, BindMount, CopyAction, CopySource, DefinitionBuilder, ExecMount, ExecOp, FileAction,
-    FileOp, LocalSource, MountAccess, MountKey, NetworkMode, StepLabel, Vertex,
+    Archives, BindMount, CacheMap, CopyAction, CopySource, DefinitionBuilder, ExecMount, ExecOp,
+    FileAction, FileOp, KeyInput, LocalSource, MountAccess, MountKey, NetworkMode, SourceOp,
+    StepLabel, Vertex,
 };
 use oci::{Digest, Platform};
-use proptest::prelude::*;
 
 use super::*;
 
@@ -321,109 +324,6 @@ fn a_verdict_that_does_not_fit_fails_the_vertex() {
     assert_eq!(*machine.phase(action.vertex()), Phase::Failed);
 }
 
-/// Three commands one on the other; the first is not known and makes what another key led to.
-fn chain() -> (Definition, [VertexId; 3]) {
-    let mut builder = DefinitionBuilder::new();
-    let mut below = Input::Scratch;
-    let ids = ["one", "two", "three"].map(|name| {
-        let id = builder.add(exec(name, below)).unwrap();
-        below = Input::Vertex(id);
-        id
-    });
-    (builder.finish(), ids)
-}
-
-#[test]
-fn what_stands_on_a_result_that_is_an_earlier_one_is_looked_up_by_that_one() {
-    let (definition, [one, two, three]) = chain();
-    let mut machine = Machine::new(&definition, Reuse::Yes);
-    let first = machine.start(&[three]);
-    let known = content_key("earlier");
-    let two_key = CacheMap::of(definition.vertex(two))
-        .unwrap()
-        .key(&[KeyInput::Key(known.clone())]);
-    let done = play(
-        &mut machine,
-        first,
-        |action| {
-            if matches!(action, Action::Run { vertex, .. } if *vertex == one) {
-                Verdict::FinishedAs(known.clone())
-            } else if matches!(action, Action::LookUp { key, .. } if *key == two_key) {
-                Verdict::Hit
-            } else {
-                miss(action)
-            }
-        },
-        |_| 0,
-    );
-    // The third is looked up once by the first key of the second, and found nowhere.
-    assert_eq!(runs(&done), [one.index(), three.index()]);
-    let key = |id| machine.phase(id).key().cloned();
-    assert_eq!((key(one), key(two)), (Some(known), Some(two_key)));
-    for (id, keys) in [(one, 0), (two, 1), (three, 1)] {
-        assert_eq!(machine.former_keys(id).len(), keys, "{id:?}");
-    }
-}
-
-#[test]
-fn a_copy_that_waits_for_a_stage_is_looked_up_by_what_that_came_out_as() {
-    let (mut builder, known) = (DefinitionBuilder::new(), content_key("earlier"));
-    let source = builder.add(exec("source", Input::Scratch)).unwrap();
-    let from_source = copy("/a", Input::Scratch, Input::Vertex(source));
-    let target = builder.add(from_source).unwrap();
-    let definition = builder.finish();
-    let alias = CacheMap::of(definition.vertex(target))
-        .unwrap()
-        .key(&[KeyInput::Scratch, KeyInput::Key(known.clone())]);
-    let mut machine = Machine::new(&definition, Reuse::Yes);
-    let first = machine.start(&[target]);
-    let done = play(
-        &mut machine,
-        first,
-        |action| {
-            let is_known = |key: &CacheKey| *key == alias;
-            if matches!(action, Action::Run { .. }) {
-                Verdict::FinishedAs(known.clone())
-            } else if matches!(action, Action::FindAlias { definition, .. } if is_known(definition))
-            {
-                Verdict::AliasFound(content_key("content"))
-            } else {
-                miss(action)
-            }
-        },
-        |_| 0,
-    );
-    assert_eq!(runs(&done), [source.index()]);
-    let is_check = |action: &Action| matches!(action, Action::Check { .. });
-    assert!(!done.iter().any(is_check));
-    assert!(matches!(
-        machine.former_keys(target),
-        [Former::Definition(_)]
-    ));
-}
-
-#[test]
-fn a_key_that_turns_out_to_be_another_during_a_look_up_is_looked_up_again() {
-    let (definition, [one, two, _]) = chain();
-    let mut machine = Machine::new(&definition, Reuse::Yes);
-    let mut waiting = machine.start(&[one, two]);
-    let known = content_key("earlier");
-    let take = |waiting: &mut Vec<Action>, id| {
-        let place = waiting.iter().position(|action| action.vertex() == id);
-        waiting.swap_remove(place.unwrap())
-    };
-    // The second is being looked up while the first turns out to be another.
-    let held = take(&mut waiting, two);
-    take(&mut waiting, one);
-    waiting.extend(machine.step(one, Verdict::HitAs(known.clone())));
-    assert!(matches!(machine.phase(two), Phase::LookingUp { .. }));
-    waiting.extend(machine.step(held.vertex(), Verdict::Miss));
-    let again = take(&mut waiting, two);
-    let map = CacheMap::of(definition.vertex(two)).unwrap();
-    let expected = map.key(&[KeyInput::Key(known)]);
-    assert!(matches!(again, Action::LookUp { key, .. } if key == expected));
-}
-
 /// A short stage stands above a long one; what is made of both is the target.
 #[test]
 fn the_longest_way_to_a_target_is_counted_for_each_vertex() {
@@ -440,95 +340,4 @@ fn the_longest_way_to_a_target_is_counted_for_each_vertex() {
         Op::File(_) | Op::Source(_) => 1,
     };
     assert_eq!(ranks(&definition, length), [12, 21, 11, 2, 1]);
-}
-
-/// One vertex of a random graph: which kind, and from which earlier ones.
-type Shape = (u8, prop::sample::Index, prop::sample::Index);
-
-fn random_graph(shapes: &[Shape]) -> Definition {
-    let mut builder = DefinitionBuilder::new();
-    let mut files = vec![Input::Scratch];
-    let context = builder.add(local()).expect("the graph is in order");
-    for (number, (kind, below, source)) in shapes.iter().enumerate() {
-        let below = *below.get(&files);
-        let name = number.to_string();
-        let made = match kind % 4 {
-            0 => exec(&name, below),
-            1 => copy(&name, below, Input::Vertex(context)),
-            2 => copy(&name, below, *source.get(&files)),
-            _ => mounting(&name, below, &[*source.get(&files), below, files[0]]),
-        };
-        files.push(Input::Vertex(
-            builder.add(made).expect("the graph is in order"),
-        ));
-    }
-    builder.finish()
-}
-
-/// Answers an action as a cache would that has the same result under another key.
-fn as_another(action: &Action, number: u16) -> Verdict {
-    let key = content_key(&format!("another {}", number % 4));
-    match (action, hit(action)) {
-        (Action::LookUp { .. }, _) => Verdict::HitAs(key),
-        (Action::Run { key: Some(_), .. }, _) => Verdict::FinishedAs(key),
-        (_, other) => other,
-    }
-}
-
-/// Tells whether a command that mounts nothing runs under the key that its inputs give now.
-fn is_keyed_by_its_inputs(machine: &Machine<'_>, action: &Action) -> bool {
-    let Action::Run {
-        vertex,
-        key: Some(key),
-        ..
-    } = action
-    else {
-        return true;
-    };
-    let vertex = machine.definition.vertex(*vertex);
-    let is_plain = matches!(&vertex.op, Op::Exec(exec) if exec.mounts.is_empty());
-    let map = CacheMap::of(vertex).unwrap();
-    !is_plain || *key == map.key(&machine.key_inputs(action.vertex()))
-}
-
-proptest! {
-    /// Any graph, with any answers in any order of completion, ends; no vertex runs twice, and what a
-    /// vertex needs is done before it runs.
-    #[test]
-    fn any_graph_ends_in_any_order(
-        shapes in prop::collection::vec(any::<Shape>(), 1..25),
-        choices in prop::collection::vec(any::<(u16, u8)>(), 1..200),
-        targets in prop::collection::vec(any::<prop::sample::Index>(), 1..3),
-    ) {
-        let definition = random_graph(&shapes);
-        let ids: Vec<_> = definition.ids().collect();
-        let targets: Vec<_> = targets.iter().map(|target| *target.get(&ids)).collect();
-        let mut machine = Machine::new(&definition, Reuse::Yes);
-        let mut waiting = machine.start(&targets);
-        let mut choices = choices.iter().cycle();
-        let mut ran = vec![0; definition.len()];
-        while !waiting.is_empty() {
-            let (place, chance) = choices.next().copied().unwrap_or_default();
-            let action = waiting.swap_remove(usize::from(place) % waiting.len());
-            let id = action.vertex();
-            if let Action::Run { .. } = action {
-                ran[id.index()] += 1;
-                for input in definition.input_ids(id) {
-                    let is_done = matches!(machine.phase(input), Phase::Done { .. });
-                    prop_assert!(is_done, "{input:?} before {id:?}");
-                }
-                prop_assert!(is_keyed_by_its_inputs(&machine, &action));
-            }
-            let verdict = match chance {
-                0..8 => Verdict::Failed,
-                8..40 => as_another(&action, place),
-                40..128 => hit(&action),
-                _ => miss(&action),
-            };
-            waiting.extend(machine.step(id, verdict));
-            prop_assert_eq!(machine.outstanding(), waiting.len());
-        }
-        prop_assert_eq!(machine.stalled(), vec![]);
-        prop_assert!(ran.iter().all(|count| *count <= 1));
-    }
 }
