@@ -13,8 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::json;
 
 use crate::http::{Asked, listen, serve_each};
-use crate::registry::answer::{Answer, base64};
+use crate::registry::answer::Answer;
 use crate::registry::connection::{self, Serve};
+use crate::registry::door::base64;
 use crate::registry::{Fault, Seen};
 
 /// A branch, and what a token allows there: 1 for reading, 2 for writing.

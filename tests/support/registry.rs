@@ -9,6 +9,8 @@
 
 pub(crate) mod answer;
 pub(crate) mod connection;
+pub(crate) mod door;
+mod upload;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -298,7 +300,7 @@ impl Serve for Registry {
         let received_bytes = body.len() as u64;
         let answer = match fault {
             Some(Fault::BreakRequest(_)) => {
-                answer::keep_part(&mut state, asked, &body);
+                upload::keep_part(&mut state, asked, &body);
                 None
             }
             Some(Fault::Answer(status, headers)) => Some(Answer::refusal(*status, headers)),

@@ -1,12 +1,11 @@
 //! The protocol: what is asked → what is answered.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use oci::{Digest, Hasher};
 use serde_json::{Value, json};
 
-use super::{Door, LocationForm, State, Upload};
+use super::{State, door, upload};
 use crate::http::Asked;
 
 /// An answer.
@@ -20,9 +19,9 @@ pub(crate) struct Answer {
 }
 
 /// A request, taken apart.
-struct Ask<'a> {
-    asked: &'a Asked,
-    repository: String,
+pub(super) struct Ask<'a> {
+    pub(super) asked: &'a Asked,
+    pub(super) repository: String,
     query: Vec<(String, String)>,
 }
 
@@ -56,7 +55,7 @@ impl Answer {
         self
     }
 
-    fn error(status: u16, code: &str) -> Self {
+    pub(super) fn error(status: u16, code: &str) -> Self {
         let message = format!("the test says {code}");
         Self::json(
             status,
@@ -78,27 +77,12 @@ impl Answer {
     }
 }
 
-/// Keeps what came of a request's body before the connection broke.
-pub(super) fn keep_part(state: &mut State, asked: &Asked, body: &[u8]) {
-    let Some(ask) = Ask::parse(asked) else {
-        return;
-    };
-    if let Some(id) = ask.below("/blobs/uploads/")
-        && let Some(upload) = state.uploads.get_mut(&id)
-        && ask
-            .begins_at()
-            .is_none_or(|first| first == upload.bytes.len())
-    {
-        upload.bytes.extend_from_slice(body);
-    }
-}
-
 /// Carries a request out.
 pub(super) fn answer(state: &mut State, asked: &Asked, body: Vec<u8>, ranges: bool) -> Answer {
     if asked.path.starts_with("/token") {
-        return give_token(state, asked);
+        return door::give_token(state, asked);
     }
-    if let Some(refusal) = refuse_at_door(state, asked) {
+    if let Some(refusal) = door::refuse(state, asked) {
         return refusal;
     }
     let Some(ask) = Ask::parse(asked) else {
@@ -108,7 +92,7 @@ pub(super) fn answer(state: &mut State, asked: &Asked, body: Vec<u8>, ranges: bo
         return manifest(state, &ask, &reference, body);
     }
     if let Some(id) = ask.below("/blobs/uploads/") {
-        return upload(state, &ask, &id, &body);
+        return upload::upload(state, &ask, &id, &body);
     }
     if let Some(digest) = ask.below("/blobs/") {
         return blob(state, &ask, &digest, ranges);
@@ -124,7 +108,7 @@ pub(super) fn answer(state: &mut State, asked: &Asked, body: Vec<u8>, ranges: bo
 
 impl<'a> Ask<'a> {
     /// Finds the repository of a path; none in that of the registry itself.
-    fn parse(asked: &'a Asked) -> Option<Self> {
+    pub(super) fn parse(asked: &'a Asked) -> Option<Self> {
         let (path, query) = asked.path.split_once('?').unwrap_or((&asked.path, ""));
         let path = path.strip_prefix("/v2/").filter(|rest| !rest.is_empty())?;
         let words = ["/blobs/", "/manifests/", "/tags/", "/referrers/"];
@@ -137,19 +121,19 @@ impl<'a> Ask<'a> {
     }
 
     /// Returns what stands behind some words of the path.
-    fn below(&self, words: &str) -> Option<String> {
+    pub(super) fn below(&self, words: &str) -> Option<String> {
         let path = self.asked.path.split('?').next()?;
         let path = path.strip_prefix("/v2/")?.strip_prefix(&self.repository)?;
         Some(decoded(path.strip_prefix(words)?))
     }
 
-    fn field(&self, name: &str) -> Option<&str> {
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
         let found = self.query.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     }
 
     /// Returns the first byte that a chunk says to be.
-    fn begins_at(&self) -> Option<usize> {
+    pub(super) fn begins_at(&self) -> Option<usize> {
         let (first, _) = self.asked.header("content-range")?.split_once('-')?;
         first.parse().ok()
     }
@@ -171,79 +155,8 @@ fn decoded(text: &str) -> String {
         .replace("%2b", "+")
 }
 
-/// Tells who may not ask what they need for it.
-fn refuse_at_door(state: &mut State, asked: &Asked) -> Option<Answer> {
-    let given = asked.header("authorization");
-    match state.manners.door.clone() {
-        Door::Open => None,
-        Door::Basic(user, password) => {
-            let is_right = given == Some(&basic(&user, &password));
-            let challenge = "Basic realm=\"test\"";
-            (!is_right)
-                .then(|| Answer::error(401, "UNAUTHORIZED").header("WWW-Authenticate", challenge))
-        }
-        Door::Token { .. } => {
-            let token = given.and_then(|given| given.strip_prefix("Bearer "));
-            if let Some(left) = token.and_then(|token| state.tokens.get_mut(token))
-                && *left > 0
-            {
-                *left -= 1;
-                return None;
-            }
-            let host = asked.header("host").unwrap_or_default();
-            let repository = Ask::parse(asked).map(|ask| ask.repository);
-            let mut challenge = format!("Bearer realm=\"http://{host}/token\",service=\"test\"");
-            if let Some(repository) = repository {
-                write!(challenge, ",scope=\"repository:{repository}:pull,push\"")
-                    .expect("a String takes it");
-            }
-            Some(Answer::error(401, "UNAUTHORIZED").header("WWW-Authenticate", &challenge))
-        }
-    }
-}
-
-/// The token service.
-fn give_token(state: &mut State, asked: &Asked) -> Answer {
-    let Door::Token {
-        user,
-        password,
-        uses,
-    } = state.manners.door.clone()
-    else {
-        return Answer::error(404, "UNSUPPORTED");
-    };
-    if asked.header("authorization") != Some(&basic(&user, &password)) {
-        return Answer::error(401, "UNAUTHORIZED");
-    }
-    let token = format!("token-{}", state.number());
-    state.tokens.insert(token.clone(), uses);
-    Answer::json(200, &json!({ "token": token, "expires_in": 300 }))
-}
-
-/// Returns the header of a name and a password (RFC 7617).
-pub(super) fn basic(user: &str, password: &str) -> String {
-    format!("Basic {}", base64(format!("{user}:{password}").as_bytes()))
-}
-
-/// Returns bytes as base64 with padding.
-pub(crate) fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let number = three
-            .iter()
-            .fold(0, |number, byte| number << 8 | usize::from(*byte));
-        let number = number << (8 * (3 - three.len()));
-        for place in 0..4 {
-            let digit = DIGITS.get(number >> (18 - 6 * place) & 63).copied();
-            let digit = digit.filter(|_| place <= three.len());
-            text.push(digit.map_or('=', char::from));
-        }
-    }
-    text
-}
-
-fn digest_like(wanted: &str, bytes: &[u8]) -> Option<String> {
+/// Returns the digest of bytes by the algorithm of another digest.
+pub(super) fn digest_like(wanted: &str, bytes: &[u8]) -> Option<String> {
     let wanted = Digest::parse(wanted).ok()?;
     let mut hasher = Hasher::with_algorithm(wanted.algorithm());
     hasher.update(bytes);
@@ -374,117 +287,8 @@ fn blob(state: &mut State, ask: &Ask<'_>, digest: &str, ranges: bool) -> Answer 
     }
 }
 
-fn upload(state: &mut State, ask: &Ask<'_>, id: &str, body: &[u8]) -> Answer {
-    if ask.asked.method == "POST" {
-        return begin_upload(state, ask);
-    }
-    let most = state.manners.chunk_max_bytes;
-    let Some(upload) = state.uploads.get_mut(id) else {
-        return Answer::error(404, "BLOB_UPLOAD_UNKNOWN");
-    };
-    if upload.query.is_some() && upload.query.as_deref() != ask.field("state") {
-        return Answer::error(404, "BLOB_UPLOAD_UNKNOWN");
-    }
-    if most.is_some_and(|most| body.len() as u64 > most) {
-        return Answer::error(413, "SIZE_INVALID");
-    }
-    if ask
-        .begins_at()
-        .is_some_and(|first| first != upload.bytes.len())
-    {
-        return progress(state, ask, id, 416);
-    }
-    match ask.asked.method.as_str() {
-        "GET" => progress(state, ask, id, 204),
-        "PATCH" => {
-            upload.bytes.extend_from_slice(body);
-            progress(state, ask, id, 202)
-        }
-        "PUT" => {
-            upload.bytes.extend_from_slice(body);
-            finish_upload(state, ask, id)
-        }
-        "DELETE" => {
-            state.uploads.remove(id);
-            Answer::new(204)
-        }
-        _ => Answer::error(405, "UNSUPPORTED"),
-    }
-}
-
-fn begin_upload(state: &mut State, ask: &Ask<'_>) -> Answer {
-    let mounted = ask
-        .field("mount")
-        .zip(ask.field("from"))
-        .and_then(|(digest, from)| {
-            let bytes = state.repositories.get(from)?.blobs.get(digest)?;
-            Some((digest.to_owned(), Arc::clone(bytes)))
-        });
-    if let Some((digest, bytes)) = mounted.filter(|_| !state.manners.no_mounts) {
-        let repository = state
-            .repositories
-            .entry(ask.repository.clone())
-            .or_default();
-        repository.blobs.insert(digest.clone(), bytes);
-        return created(&ask.repository, &digest);
-    }
-    let id = format!("upload-{}", state.number());
-    let upload = Upload {
-        repository: ask.repository.clone(),
-        ..Upload::default()
-    };
-    state.uploads.insert(id.clone(), upload);
-    let answer = progress(state, ask, &id, 202);
-    match state.manners.chunk_min_bytes {
-        Some(least) => answer.header("OCI-Chunk-Min-Length", &least.to_string()),
-        None => answer,
-    }
-}
-
-/// Says where an upload goes on, and how much of it there is.
-fn progress(state: &mut State, ask: &Ask<'_>, id: &str, status: u16) -> Answer {
-    let path = format!("/v2/{}/blobs/uploads/{id}", ask.repository);
-    let host = ask.asked.header("host").unwrap_or_default();
-    let number = state.number();
-    let Some(upload) = state.uploads.get_mut(id) else {
-        return Answer::error(404, "BLOB_UPLOAD_UNKNOWN");
-    };
-    let location = match &state.manners.location {
-        LocationForm::Path => path,
-        LocationForm::Url => format!("http://{host}{path}"),
-        LocationForm::Elsewhere(origin) => format!("{origin}{path}"),
-        LocationForm::Query => {
-            upload.query = Some(format!("a/{number}+b"));
-            format!("{path}?state=a%2F{number}%2Bb&other=1")
-        }
-        // From `…/uploads/` and from `…/uploads/<id>` alike.
-        LocationForm::Relative => format!("../uploads/{id}"),
-    };
-    let last = upload.bytes.len().saturating_sub(1);
-    Answer::new(status)
-        .header("Location", &location)
-        .header("Range", &format!("0-{last}"))
-}
-
-fn finish_upload(state: &mut State, ask: &Ask<'_>, id: &str) -> Answer {
-    let Some(upload) = state.uploads.remove(id) else {
-        return Answer::error(404, "BLOB_UPLOAD_UNKNOWN");
-    };
-    let wanted = ask.field("digest").unwrap_or_default();
-    if digest_like(wanted, &upload.bytes).as_deref() != Some(wanted) {
-        return Answer::error(400, "DIGEST_INVALID");
-    }
-    let repository = state
-        .repositories
-        .entry(upload.repository.clone())
-        .or_default();
-    repository
-        .blobs
-        .insert(wanted.to_owned(), Arc::from(upload.bytes));
-    created(&upload.repository, wanted)
-}
-
-fn created(repository: &str, digest: &str) -> Answer {
+/// Says where what was put is.
+pub(super) fn created(repository: &str, digest: &str) -> Answer {
     Answer::new(201)
         .header("Location", &format!("/v2/{repository}/blobs/{digest}"))
         .header("Docker-Content-Digest", digest)
@@ -531,21 +335,4 @@ fn referrers(state: &mut State, ask: &Ask<'_>, digest: &str) -> Answer {
     let mut answer = Answer::json(200, &index);
     answer.set_header("Content-Type", media_type);
     answer
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_and_a_password_are_base_64() {
-        // RFC 7617, section 2, and its padding.
-        assert_eq!(
-            basic("Aladdin", "open sesame"),
-            "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
-        );
-        assert_eq!(basic("ab", "c"), "Basic YWI6Yw==");
-        assert_eq!(basic("ab", "cd"), "Basic YWI6Y2Q=");
-        assert_eq!(basic("ab", "cde"), "Basic YWI6Y2Rl");
-    }
 }
