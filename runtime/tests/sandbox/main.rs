@@ -13,6 +13,7 @@ mod confinement;
 mod harness;
 mod isolation;
 mod kill;
+mod mounts;
 mod programs;
 mod run;
 
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     }
     let tests = [
         run::tests(),
+        mounts::tests(),
         isolation::tests(),
         kill::tests(),
         confinement::tests(),
