@@ -1,13 +1,13 @@
 //! Where an archive goes: a new file that takes its place when it is whole, something that is written to
 //! and not replaced, or standard output.
 
-use std::error::Error;
 use std::fs::{self, File, Metadata};
 use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use layer::{Changes, TarOptions};
+use solver::cancel::is_closed_pipe;
 use solver::{Cancellable, CancellablePipe, Workshop};
 
 use crate::exporter::{ExportError, write_error};
@@ -46,18 +46,6 @@ pub(crate) fn write_archive<C: Changes>(
             tar.file(changes, path)
         }
     }
-}
-
-/// Tells whether somebody stopped reading what was written.
-fn is_closed_pipe(error: &ExportError) -> bool {
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(current) = next {
-        if let Some(error) = current.downcast_ref::<io::Error>() {
-            return error.kind() == io::ErrorKind::BrokenPipe;
-        }
-        next = current.source();
-    }
-    false
 }
 
 /// A tar on its way.

@@ -1,5 +1,6 @@
 //! Streams that end with the job: where a build takes long, it reads or writes one.
 
+use std::error::Error;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
@@ -80,6 +81,19 @@ impl<T: Write + AsFd> Write for CancellablePipe<'_, T> {
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
     }
+}
+
+/// Tells whether an error is that somebody stopped reading what was written: whoever closes our output has read what
+/// they wanted.
+pub fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(current) = next {
+        if let Some(error) = current.downcast_ref::<io::Error>() {
+            return error.kind() == io::ErrorKind::BrokenPipe;
+        }
+        next = current.source();
+    }
+    false
 }
 
 #[cfg(test)]

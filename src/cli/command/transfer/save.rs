@@ -1,6 +1,5 @@
 //! `careen save`: images of the store → an archive.
 
-use std::error::Error;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd as _;
@@ -8,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use runtime::CancelToken;
-use solver::CancellablePipe;
+use solver::cancel::{CancellablePipe, is_closed_pipe};
 use store::FoundImage;
 use transport::archive::{Output, Style};
 use transport::{CopyError, ImageArchive, PlaceError, Selection, Silent, StoreSource};
@@ -105,16 +104,4 @@ impl Write for Pipe {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// Tells whether somebody stopped reading what was written: whoever closes our output has read what they wanted.
-fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(current) = next {
-        if let Some(error) = current.downcast_ref::<io::Error>() {
-            return error.kind() == io::ErrorKind::BrokenPipe;
-        }
-        next = current.source();
-    }
-    false
 }
