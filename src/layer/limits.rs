@@ -18,6 +18,10 @@ pub const PAX_RECORDS_MAX: usize = 1024;
 /// The largest value of an extended attribute, in bytes (`XATTR_SIZE_MAX` of the kernel).
 pub const XATTR_MAX_BYTES: usize = 64 * 1024;
 
+/// The most bytes that an index of a layer keeps in memory: paths, targets of links, attributes, tables of users. An index
+/// of a hundred thousand paths of usual lengths takes a fifth of it.
+pub const INDEX_MAX_BYTES: usize = 32 * 1024 * 1024;
+
 /// The most regions with data of one sparse file.
 pub const SPARSE_REGIONS_MAX: usize = 1_000_000;
 

@@ -7,7 +7,7 @@ use rootfs::{FileKind, OwnerTable, Owners, Root, RootPath};
 use tar::EntryType;
 use tempfile::TempDir;
 
-use super::support::{at, ids};
+use super::support::{Tar, at, ids};
 use crate::look::{LookedInto, Lookups, Undecided};
 use crate::{
     ApplyOptions, ChangeKind, LayerIndex, Limits, NodeKind, apply, diff_upper,
@@ -348,5 +348,48 @@ fn a_text_that_is_no_index_is_none() {
         "- /../a",
     ] {
         assert_eq!(LayerIndex::parse(text), None, "{text}");
+    }
+}
+
+#[test]
+fn what_would_take_more_memory_than_an_index_may_is_not_indexed() {
+    let long = vec!["t".repeat(200); 20].join("/");
+    let value = vec![b'v'; 60_000];
+    let symlink = |tar: Tar, number: usize| tar.long(b'K', &long).symlink(&number.to_string(), "x");
+    let link = |tar: Tar, number: usize| tar.long(b'K', &long).link(&number.to_string(), "x");
+    let directory = |tar: Tar, number: usize| {
+        tar.pax(&[("SCHILY.xattr.user.a", &value)])
+            .dir(&number.to_string())
+    };
+    // One directory that is said anew again and again keeps all that was said of it.
+    let again = |tar: Tar, number: usize| {
+        let name = format!("SCHILY.xattr.user.{number}");
+        tar.pax(&[(&name, &value)]).dir("a")
+    };
+    let adds: [&dyn Fn(Tar, usize) -> Tar; 4] = [&symlink, &link, &directory, &again];
+    for (add, much) in adds.into_iter().zip([9_000, 9_000, 600, 60]) {
+        let indexed = |count| {
+            let tar = (0..count).fold(Tar::new(), add);
+            index(tar.bytes().as_slice(), Limits::default())
+        };
+        drop(indexed(much / 10).unwrap());
+        let refused = indexed(much).map(drop).unwrap_err();
+        assert!(refused.to_string().starts_with("write `"), "{refused}");
+    }
+}
+
+#[test]
+fn a_link_whose_target_no_file_system_takes_is_refused_by_directory_and_index() {
+    for (length, is_taken) in [(4095, true), (4096, false)] {
+        let target = "t".repeat(length);
+        let tar = Tar::new().long(b'K', &target).symlink("l", "x");
+        let indexed = index(tar.bytes().as_slice(), Limits::default());
+        let (_dir, root) = opened();
+        let options = ApplyOptions {
+            ids: ids(),
+            limits: Limits::default(),
+        };
+        let applied = apply(&mut tar.bytes().as_slice(), &root, &options);
+        assert_eq!((indexed.is_ok(), applied.is_ok()), (is_taken, is_taken));
     }
 }
