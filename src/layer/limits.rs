@@ -31,6 +31,10 @@ pub const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 /// The most memory that decoding xz may take, in bytes: what `xz -9` asks for, and half as much.
 pub const XZ_MEMORY_MAX_BYTES: u64 = 96 * 1024 * 1024;
 
+/// How much memory the decoders of zstd and xz take together, in bytes: four with the largest window that is usual, or one
+/// that asks for more.
+pub const DECODER_ROOM_BYTES: u64 = 32 * 1024 * 1024;
+
 /// The most files and directories of one stash: what a cache mount holds, as blobs. The index of one is in memory.
 pub const STASH_ENTRIES_MAX: u64 = 1_000_000;
 

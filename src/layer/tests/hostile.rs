@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::support::{Place, Says, Tar, assert_archive_error, at, says};
-use crate::{ApplyError, Limits, UnpackError, index};
+use crate::{ApplyError, DecoderRoom, Limits, UnpackError, index};
 
 #[test]
 fn t_a01_a_file_is_not_written_through_a_link() {
@@ -430,7 +430,11 @@ fn a_size_that_no_archive_has_is_refused_whoever_passes_it_over() {
             &place.apply(&tar).unwrap_err(),
             "the archive ends inside an entry",
         );
-        let indexed = index(tar.bytes().as_slice(), Limits::default());
+        let indexed = index(
+            tar.bytes().as_slice(),
+            &DecoderRoom::default(),
+            Limits::default(),
+        );
         let Err(UnpackError::Apply(error)) = indexed else {
             panic!("{name}: indexed");
         };
