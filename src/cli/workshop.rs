@@ -99,6 +99,7 @@ pub(crate) fn open(
         )),
         ids,
         pack: Vec::new(),
+        decoders: layer::DecoderRoom::default(),
         digests: DigestTrust::default(),
         clock: Clock::System,
         cancel: builder.cancel().clone(),

@@ -9,7 +9,9 @@ use flate2::bufread::MultiGzDecoder;
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::{CONCATENATED, Stream};
 
-use crate::limits::{XZ_MEMORY_MAX_BYTES, ZSTD_WINDOW_LOG_MAX};
+use crate::limits::XZ_MEMORY_MAX_BYTES;
+use crate::room::{DecoderRoom, Roomy};
+use crate::zstd_frames::ZstdFrames;
 
 /// How much of a blob is read at once.
 const BUFFER_BYTES: usize = 128 * 1024;
@@ -52,20 +54,25 @@ pub fn sniff(start: &[u8]) -> ArchiveFormat {
 ///
 /// Fails where the start cannot be read or a decoder cannot be set up.
 pub fn decompressor<'r, R: Read + Send + 'r>(reader: R) -> io::Result<Box<dyn Read + Send + 'r>> {
+    decompressor_in(&DecoderRoom::default(), reader)
+}
+
+/// As [`decompressor`], with the memory that a room has for it.
+pub(crate) fn decompressor_in<'r, R: Read + Send + 'r>(
+    room: &DecoderRoom,
+    reader: R,
+) -> io::Result<Box<dyn Read + Send + 'r>> {
     let mut input = BufReader::with_capacity(BUFFER_BYTES, PeekFirst::new(reader));
     let format = sniff(input.fill_buf()?);
     Ok(match format {
         ArchiveFormat::Plain => Box::new(input),
         ArchiveFormat::Gzip => Box::new(MultiGzDecoder::new(input)),
-        ArchiveFormat::Zstd => {
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
-            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-            Box::new(decoder)
-        }
+        ArchiveFormat::Zstd => Box::new(ZstdFrames::new(input, room)),
         ArchiveFormat::Bzip2 => Box::new(MultiBzDecoder::new(input)),
         ArchiveFormat::Xz => {
             let stream = Stream::new_stream_decoder(XZ_MEMORY_MAX_BYTES, CONCATENATED)?;
-            Box::new(XzDecoder::new_stream(input, stream))
+            let taken = room.take(XZ_MEMORY_MAX_BYTES);
+            Box::new(Roomy::new(XzDecoder::new_stream(input, stream), taken))
         }
     })
 }

@@ -24,9 +24,9 @@ use rootfs::{FileTime, OwnerRecord, RootPath};
 
 use crate::apply::{Applied, read_into};
 use crate::change::Attributes;
-use crate::decompress::decompressor;
 use crate::indexer::Indexer;
 use crate::limits::Limits;
+use crate::room::DecoderRoom;
 use crate::tarread::TarReader;
 use crate::unpack::{UnpackError, digested};
 
@@ -69,9 +69,10 @@ pub struct LayerIndex {
 /// Fails where the blob cannot be read, the archive or an entry is refused, or an index of it would be too large.
 pub fn index<R: Read + Send>(
     blob: R,
+    room: &DecoderRoom,
     limits: Limits,
 ) -> Result<(Option<LayerIndex>, DiffId), UnpackError> {
-    let tar = decompressor(blob).map_err(UnpackError::Read)?;
+    let tar = room.decompressor(blob).map_err(UnpackError::Read)?;
     let mut index = LayerIndex::default();
     let (applied, diff_id) = digested(tar, |tar| {
         let reader = TarReader::buffered(tar, limits);

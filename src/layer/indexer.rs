@@ -14,12 +14,13 @@ use rootfs::{
 use crate::change::Attributes;
 use crate::disk::all_data;
 use crate::index::{Indexed, IndexedDirectory, LayerIndex};
+use crate::limits::INDEX_MAX_BYTES;
 use crate::placer::{Linked, Placed, forget_below};
 use crate::sink::{FillError, Sink};
 use crate::tarread::{TarEntry, TarReader};
 use crate::xattr;
 
-/// The most entries of an index: each costs some hundred bytes of memory.
+/// The most entries of an index: each costs some hundred bytes of memory beside what it says.
 const ENTRIES_MAX: usize = 100_000;
 
 /// The files whose bytes an index keeps: those that names of users and groups are looked up in.
@@ -28,9 +29,14 @@ const TABLES: [&str; 2] = [rootfs::PASSWD, rootfs::GROUP];
 /// The largest such file that is kept, in bytes.
 const KEPT_TABLE_BYTES: u64 = TABLE_LIMIT_BYTES / 40;
 
+/// The longest target of a symbolic link that file systems take, in bytes (`PATH_MAX` without its NUL).
+const TARGET_MAX_BYTES: usize = 4095;
+
 /// Makes an index.
 pub(crate) struct Indexer<'i> {
     index: &'i mut LayerIndex,
+    /// What all that was put says, in bytes, what was replaced later included.
+    bytes: usize,
     root_set: bool,
     opaque_root: bool,
 }
@@ -39,6 +45,7 @@ impl<'i> Indexer<'i> {
     pub(crate) fn new(index: &'i mut LayerIndex) -> Self {
         Self {
             index,
+            bytes: 0,
             root_set: false,
             opaque_root: false,
         }
@@ -59,7 +66,18 @@ impl<'i> Indexer<'i> {
         if self.index.entries.len() >= ENTRIES_MAX {
             return Err(refused("index", &real, io::ErrorKind::StorageFull));
         }
+        self.count(&real, said_bytes(&indexed))?;
         self.entries().insert(real, indexed);
+        Ok(())
+    }
+
+    /// Counts what is kept of a path.
+    fn count(&mut self, real: &RootPath, said: usize) -> Result<(), FsError> {
+        let bytes = real.as_bytes().len().saturating_add(said);
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes > INDEX_MAX_BYTES {
+            return Err(refused("index", real, io::ErrorKind::StorageFull));
+        }
         Ok(())
     }
 
@@ -168,6 +186,9 @@ impl Sink for Indexer<'_> {
     }
 
     fn symlink(&mut self, path: &RootPath, _: &Attributes, target: &[u8]) -> Result<(), FsError> {
+        if target.len() > TARGET_MAX_BYTES {
+            return Err(refused("symlink", path, io::ErrorKind::InvalidFilename));
+        }
         self.put(path, Indexed::Symlink(target.to_vec()))
     }
 
@@ -198,6 +219,8 @@ impl Sink for Indexer<'_> {
             None if self.is_hidden(&real) => Ok(Linked::TargetHidden),
             None => {
                 forget_below(self.entries(), &spot);
+                // It is kept by whoever asked.
+                self.count(&spot, real.as_bytes().len())?;
                 Ok(Linked::TargetMissing {
                     at: spot,
                     target: real,
@@ -241,6 +264,19 @@ impl Sink for Indexer<'_> {
             opaque_root: self.opaque_root,
             root_set: self.root_set,
         })
+    }
+}
+
+/// Returns how many bytes an index keeps of an object, beside its path.
+fn said_bytes(indexed: &Indexed) -> usize {
+    match indexed {
+        Indexed::Symlink(target) => target.len(),
+        Indexed::File(Some(bytes)) => bytes.len(),
+        Indexed::Directory(directory) => {
+            let xattrs = directory.attributes.xattrs.iter();
+            xattrs.map(|(name, value)| name.len() + value.len()).sum()
+        }
+        Indexed::Gone | Indexed::File(None) | Indexed::Fifo => 0,
     }
 }
 

@@ -45,6 +45,7 @@ mod pax;
 mod place;
 mod placer;
 mod read_ahead;
+mod room;
 mod same;
 mod settle;
 mod sink;
@@ -58,6 +59,7 @@ mod whiteout;
 mod write;
 mod writers;
 mod xattr;
+mod zstd_frames;
 
 pub use apply::{Applied, ApplyError, ApplyOptions, apply};
 pub use archive::{ArchiveError, ArchiveFile, ArchiveReader, begins_archive, is_archive};
@@ -77,6 +79,7 @@ pub use look::{LookedInto, Lookups, Undecided};
 pub use node::{directory_attributes, known_file, local_node, stored_node};
 pub use pack::{PackError, PackOptions, Packed, RepackError, pack, repack};
 pub use place::{FillError, PlaceError, fill, place};
+pub use room::DecoderRoom;
 pub use same::{CompareError, Made, Span, made_the_same};
 pub use settle::{DeferredLink, SettleError, Unsettled, settle};
 pub use stash::{

@@ -18,6 +18,10 @@ pub const PAX_RECORDS_MAX: usize = 1024;
 /// The largest value of an extended attribute, in bytes (`XATTR_SIZE_MAX` of the kernel).
 pub const XATTR_MAX_BYTES: usize = 64 * 1024;
 
+/// The most bytes that an index of a layer keeps in memory: paths, targets of links, attributes, tables of users. An index
+/// of a hundred thousand paths of usual lengths takes a fifth of it.
+pub const INDEX_MAX_BYTES: usize = 32 * 1024 * 1024;
+
 /// The most regions with data of one sparse file.
 pub const SPARSE_REGIONS_MAX: usize = 1_000_000;
 
@@ -26,6 +30,10 @@ pub const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
 /// The most memory that decoding xz may take, in bytes: what `xz -9` asks for, and half as much.
 pub const XZ_MEMORY_MAX_BYTES: u64 = 96 * 1024 * 1024;
+
+/// How much memory the decoders of zstd and xz take together, in bytes: four with the largest window that is usual, or one
+/// that asks for more.
+pub const DECODER_ROOM_BYTES: u64 = 32 * 1024 * 1024;
 
 /// The most files and directories of one stash: what a cache mount holds, as blobs. The index of one is in memory.
 pub const STASH_ENTRIES_MAX: u64 = 1_000_000;

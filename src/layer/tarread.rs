@@ -130,7 +130,7 @@ impl<B: BufRead> TarReader<B> {
     pub(crate) fn next_entry(&mut self) -> Result<Option<TarEntry>, TarError> {
         let mut pending = Pending::default();
         loop {
-            self.skip(self.data + self.padding)?;
+            self.skip(self.data.saturating_add(self.padding))?;
             (self.data, self.padding) = (0, 0);
             let Some(block) = self.header_block()? else {
                 return if pending.is_empty() {

@@ -17,7 +17,7 @@ use rootfs::Root;
 
 use crate::apply::{Applied, ApplyError, ApplyOptions, apply_buffered};
 use crate::blocks::{BLOCKS_AHEAD, Block, BlockReader, pump};
-use crate::decompress::decompressor;
+use crate::room::DecoderRoom;
 
 /// A layer that cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,7 @@ pub enum UnpackError {
 }
 
 /// Unpacks the blob of a layer into `target`, an empty directory of its own, and returns the digest of its tar. The
-/// blob is read to its end.
+/// blob is read to its end, with memory of the room.
 ///
 /// # Errors
 ///
@@ -39,10 +39,11 @@ pub enum UnpackError {
 /// the directory then is of no use.
 pub fn unpack<R: Read + Send>(
     blob: R,
+    room: &DecoderRoom,
     target: &Root,
     options: &ApplyOptions,
 ) -> Result<(Applied, DiffId), UnpackError> {
-    let tar = decompressor(blob).map_err(UnpackError::Read)?;
+    let tar = room.decompressor(blob).map_err(UnpackError::Read)?;
     digested(tar, |tar| apply_buffered(tar, target, options))
 }
 

@@ -319,7 +319,9 @@ impl RemoteLayer {
             ..
         } = self.blob();
         let blob = workshop.store.content().open_blob(digest, *size_bytes)?;
-        let mut tar = layer::decompressor(Cancellable::new(blob, &workshop.cancel))?;
+        let mut tar = workshop
+            .decoders
+            .decompressor(Cancellable::new(blob, &workshop.cancel))?;
         let mut hasher = Hasher::new();
         let mut buffer = vec![0; BUFFER_BYTES];
         loop {

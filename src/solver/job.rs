@@ -102,6 +102,8 @@ pub struct Workshop {
     /// How layers will be packed, once for each output that packs them: a result that is packed in all
     /// these ways already counts as there.
     pub pack: Vec<PackPlan>,
+    /// The memory that decoders of layers share.
+    pub decoders: layer::DecoderRoom,
     /// Whether digests that earlier builds found out are believed.
     pub digests: DigestTrust,
     /// What time it is.

@@ -309,7 +309,7 @@ fn from_text(
             }))
         }
         "gha" => {
-            attributes.check(&actions::KEYS)?;
+            attributes.check(&[&actions::KEYS[..], &["mounts"]].concat())?;
             actions::place(attributes, env)
         }
         "inline" => Err(CacheUsageError::FromInline),

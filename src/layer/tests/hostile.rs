@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::support::{Place, Says, Tar, assert_archive_error, at, says};
-use crate::ApplyError;
+use crate::{ApplyError, DecoderRoom, Limits, UnpackError, index};
 
 #[test]
 fn t_a01_a_file_is_not_written_through_a_link() {
@@ -417,4 +417,27 @@ fn an_opaque_root_is_reported() {
         .unwrap();
     assert!(applied.root_is_opaque);
     assert!(applied.unsettled.is_empty());
+}
+
+#[test]
+fn a_size_that_no_archive_has_is_refused_whoever_passes_it_over() {
+    let size = u64::MAX.to_string();
+    let says_it = |name: &str| Tar::new().pax(&[("size", size.as_bytes())]).file(name, "");
+    for name in ["file", ".wh.file", ".wh..wh.plnk"] {
+        let tar = says_it(name);
+        let place = Place::new();
+        assert_archive_error(
+            &place.apply(&tar).unwrap_err(),
+            "the archive ends inside an entry",
+        );
+        let indexed = index(
+            tar.bytes().as_slice(),
+            &DecoderRoom::default(),
+            Limits::default(),
+        );
+        let Err(UnpackError::Apply(error)) = indexed else {
+            panic!("{name}: indexed");
+        };
+        assert_archive_error(&error, "the archive ends inside an entry");
+    }
 }

@@ -7,10 +7,10 @@ use rootfs::{FileKind, OwnerTable, Owners, Root, RootPath};
 use tar::EntryType;
 use tempfile::TempDir;
 
-use super::support::{at, ids};
+use super::support::{Tar, at, ids};
 use crate::look::{LookedInto, Lookups, Undecided};
 use crate::{
-    ApplyOptions, ChangeKind, LayerIndex, Limits, NodeKind, apply, diff_upper,
+    ApplyOptions, ChangeKind, DecoderRoom, LayerIndex, Limits, NodeKind, apply, diff_upper,
     directory_attributes, index, settle,
 };
 
@@ -123,7 +123,7 @@ impl Stack {
             limits: Limits::default(),
         };
         let applied = apply(&mut &tar[..], &root, &options);
-        let indexed = index(tar, Limits::default());
+        let indexed = index(tar, &DecoderRoom::default(), Limits::default());
         let (Ok(applied), Ok((Some(index), _))) = (applied, &indexed) else {
             return false;
         };
@@ -288,17 +288,25 @@ fn what_has_to_be_settled_is_not_decided() {
         path: "a".to_owned(),
         target: "b".to_owned(),
     };
-    let below = index(tar_of(&[link]).as_slice(), Limits::default())
-        .unwrap()
-        .0
-        .unwrap();
+    let below = index(
+        tar_of(&[link]).as_slice(),
+        &DecoderRoom::default(),
+        Limits::default(),
+    )
+    .unwrap()
+    .0
+    .unwrap();
     let above = Made::File {
         path: "a/x".to_owned(),
     };
-    let above = index(tar_of(&[above]).as_slice(), Limits::default())
-        .unwrap()
-        .0
-        .unwrap();
+    let above = index(
+        tar_of(&[above]).as_slice(),
+        &DecoderRoom::default(),
+        Limits::default(),
+    )
+    .unwrap()
+    .0
+    .unwrap();
     let layers = [below, above].map(|index| LookedInto::Index(Arc::new(index)));
     assert_eq!(Lookups::new(layers.to_vec()).unwrap_err(), Undecided);
     let link = Made::HardLink {
@@ -306,9 +314,13 @@ fn what_has_to_be_settled_is_not_decided() {
         target: "y".to_owned(),
     };
     assert_eq!(
-        index(tar_of(&[link]).as_slice(), Limits::default())
-            .unwrap()
-            .0,
+        index(
+            tar_of(&[link]).as_slice(),
+            &DecoderRoom::default(),
+            Limits::default()
+        )
+        .unwrap()
+        .0,
         None
     );
 }
@@ -324,7 +336,8 @@ fn an_index_has_the_tables_of_users_and_no_other_bytes() {
             .unwrap();
     }
     let tar = tar.into_inner().unwrap();
-    let (index, diff_id) = index(tar.as_slice(), Limits::default()).unwrap();
+    let (index, diff_id) =
+        index(tar.as_slice(), &DecoderRoom::default(), Limits::default()).unwrap();
     assert_eq!(diff_id, oci::DiffId::new(oci::Digest::of(&tar)));
     let index = LayerIndex::parse(&index.unwrap().to_string()).unwrap();
     let lookups = Lookups::new(vec![LookedInto::Index(Arc::new(index))]).unwrap();
@@ -348,5 +361,56 @@ fn a_text_that_is_no_index_is_none() {
         "- /../a",
     ] {
         assert_eq!(LayerIndex::parse(text), None, "{text}");
+    }
+}
+
+#[test]
+fn what_would_take_more_memory_than_an_index_may_is_not_indexed() {
+    let long = vec!["t".repeat(200); 20].join("/");
+    let value = vec![b'v'; 60_000];
+    let symlink = |tar: Tar, number: usize| tar.long(b'K', &long).symlink(&number.to_string(), "x");
+    let link = |tar: Tar, number: usize| tar.long(b'K', &long).link(&number.to_string(), "x");
+    let directory = |tar: Tar, number: usize| {
+        tar.pax(&[("SCHILY.xattr.user.a", &value)])
+            .dir(&number.to_string())
+    };
+    // One directory that is said anew again and again keeps all that was said of it.
+    let again = |tar: Tar, number: usize| {
+        let name = format!("SCHILY.xattr.user.{number}");
+        tar.pax(&[(&name, &value)]).dir("a")
+    };
+    let adds: [&dyn Fn(Tar, usize) -> Tar; 4] = [&symlink, &link, &directory, &again];
+    for (add, much) in adds.into_iter().zip([9_000, 9_000, 600, 60]) {
+        let indexed = |count| {
+            let tar = (0..count).fold(Tar::new(), add);
+            index(
+                tar.bytes().as_slice(),
+                &DecoderRoom::default(),
+                Limits::default(),
+            )
+        };
+        drop(indexed(much / 10).unwrap());
+        let refused = indexed(much).map(drop).unwrap_err();
+        assert!(refused.to_string().starts_with("write `"), "{refused}");
+    }
+}
+
+#[test]
+fn a_link_whose_target_no_file_system_takes_is_refused_by_directory_and_index() {
+    for (length, is_taken) in [(4095, true), (4096, false)] {
+        let target = "t".repeat(length);
+        let tar = Tar::new().long(b'K', &target).symlink("l", "x");
+        let indexed = index(
+            tar.bytes().as_slice(),
+            &DecoderRoom::default(),
+            Limits::default(),
+        );
+        let (_dir, root) = opened();
+        let options = ApplyOptions {
+            ids: ids(),
+            limits: Limits::default(),
+        };
+        let applied = apply(&mut tar.bytes().as_slice(), &root, &options);
+        assert_eq!((indexed.is_ok(), applied.is_ok()), (is_taken, is_taken));
     }
 }

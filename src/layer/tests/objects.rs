@@ -233,7 +233,13 @@ fn small_files_that_are_replaced_or_linked_while_they_are_written_are_the_last_o
         ids: ids(),
         limits: Limits::default(),
     };
-    let (applied, diff_id) = crate::unpack(tar.as_slice(), &place.root, &options).unwrap();
+    let (applied, diff_id) = crate::unpack(
+        tar.as_slice(),
+        &crate::DecoderRoom::default(),
+        &place.root,
+        &options,
+    )
+    .unwrap();
     assert_eq!(applied.entries, 600);
     assert_eq!(diff_id, oci::DiffId::new(oci::Digest::of(&tar)));
     let read = |path: &str| {

@@ -50,15 +50,10 @@ pub(super) fn read(
     {
         return Err(ReadError::Foreign);
     }
-    let is_wanted = |entry: &&Descriptor| {
-        let found = platform_of(entry);
-        found.is_some_and(|found| platforms.iter().any(|platform| platform.is_same(&found)))
-    };
     if entries.iter().any(is_ours) {
-        let wanted = entries
+        let wanted = platforms
             .iter()
-            .filter(|entry| is_ours(entry))
-            .filter(is_wanted);
+            .filter_map(|platform| cache_for(entries, platform));
         return wanted.map(|entry| read_entry(source, entry)).collect();
     }
     let mut images: Vec<&Descriptor> = Vec::new();
@@ -67,6 +62,14 @@ pub(super) fn read(
         images.extend(image.filter(|image| !images.contains(image)));
     }
     read_images(source, &images)
+}
+
+/// Returns the cache for a platform: the first one, however many an index names.
+fn cache_for<'e>(entries: &'e [Descriptor], platform: &Platform) -> Option<&'e Descriptor> {
+    let is_for = |entry: &&Descriptor| {
+        is_ours(entry) && platform_of(entry).is_some_and(|found| platform.is_same(&found))
+    };
+    entries.iter().find(is_for)
 }
 
 /// Reads the caches of images; some may have none.
@@ -154,3 +157,6 @@ fn put(entry: &CacheEntry, target: &dyn Target) -> Result<Descriptor, PlaceError
     named.set_artifact_type(Some(CONFIG_MEDIA_TYPE.into()));
     Ok(named)
 }
+
+#[cfg(test)]
+mod tests;

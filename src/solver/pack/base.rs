@@ -45,7 +45,7 @@ fn compress(
 ) -> Result<LayerBlob, PackLayerError> {
     let blob = Cancellable::new(open_layer(workshop, layer)?, &workshop.cancel);
     let mut ingest = workshop.store.content().ingest_hashed(&workshop.lease)?;
-    let packed = repack(blob, plan, &mut ingest);
+    let packed = repack(workshop, blob, plan, &mut ingest);
     let packed = packed.map_err(|source| PackLayerError::Recompress {
         digest: layer.digest.clone(),
         source,
@@ -64,12 +64,17 @@ fn compress(
 }
 
 pub(super) fn repack<R: Read + Send>(
+    workshop: &Workshop,
     blob: R,
     plan: &PackPlan,
     out: &mut dyn Write,
 ) -> Result<Packed, layer::RepackError> {
-    let tar = layer::decompressor(blob).map_err(layer::RepackError::Read)?;
-    layer::repack(tar, plan.compression, out)
+    let tar = workshop.decoders.decompressor(blob);
+    layer::repack(
+        tar.map_err(layer::RepackError::Read)?,
+        plan.compression,
+        out,
+    )
 }
 
 fn record_key(layer: &BaseLayer, plan: &PackPlan) -> Digest {

@@ -41,7 +41,7 @@ fn compress(
     let opened = layer.open(workshop, Some(step));
     let blob = Cancellable::new(opened.map_err(PackLayerError::Import)?, &workshop.cancel);
     let mut ingest = workshop.store.content().ingest(&workshop.lease)?;
-    let packed = repack(blob, plan, &mut ingest)
+    let packed = repack(workshop, blob, plan, &mut ingest)
         .map_err(|error| PackLayerError::Import(layer.useless(workshop, error)))?;
     let expected = &layer.blob().diff_id;
     if packed.diff_id != *expected {

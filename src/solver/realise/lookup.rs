@@ -277,7 +277,7 @@ impl Indexing<'_> {
 
     fn index(&self, blob: impl Read + Send, diff_id: &DiffId) -> Option<LayerIndex> {
         let blob = Cancellable::new(blob, &self.workshop.cancel);
-        let (index, found) = match layer::index(blob, Limits::default()) {
+        let (index, found) = match layer::index(blob, &self.workshop.decoders, Limits::default()) {
             Ok(made) => made,
             Err(error) => {
                 tracing::debug!(%diff_id, %error, "layer not indexed");

@@ -22,7 +22,7 @@ pub(super) fn unpack(
         limits: Limits::default(),
     };
     let blob = Cancellable::new(blob, &workshop.cancel);
-    let unpacked = layer::unpack(blob, target, &options);
+    let unpacked = layer::unpack(blob, &workshop.decoders, target, &options);
     let (applied, found) = unpacked.map_err(|error| failed(workshop, name, error))?;
     if found != *diff_id {
         return Err(RealiseError::WrongDiffId {

@@ -75,7 +75,8 @@ fn take(
     let opened = remote.open(workshop, &pack.blob);
     let blob = Cancellable::new(opened.map_err(FillError::Open)?, &workshop.cancel);
     let mut blob = VerifiedReader::new(blob, &pack.blob.digest, pack.blob.size_bytes);
-    let mut tar = layer::decompressor(&mut blob).map_err(FillError::Read)?;
+    let tar = workshop.decoders.decompressor(&mut blob);
+    let mut tar = tar.map_err(FillError::Read)?;
     filler.pack(&mut tar)?;
     drop(tar);
     io::copy(&mut blob, &mut io::sink()).map_err(FillError::Read)?;

@@ -103,6 +103,22 @@ mod tests {
     }
 
     #[test]
+    fn cache_mounts_are_taken_from_a_workflow_or_not_as_it_is_said() {
+        for (text, expected) in [
+            ("type=gha", MountSelection::All),
+            ("type=gha,mounts=none", MountSelection::None),
+            ("type=gha,mounts=a", MountSelection::parse(["a"])),
+        ] {
+            let arguments = CacheArguments {
+                cache_from: vec![text.to_owned()],
+                ..CacheArguments::default()
+            };
+            let options = CacheOptions::new(&arguments, &BTreeMap::new(), &workflow()).unwrap();
+            assert_eq!(options.from[0].mounts, expected, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named_and_no_secret_is_shown() {
         for (text, expected) in [
             (
@@ -120,6 +136,23 @@ mod tests {
             (
                 "token=SECRET,a=b",
                 "`--cache-to token=…,a=b` does not say its `type`: `registry`, `local`, `gha` and `inline` are known",
+            ),
+            (
+                "type=s3,access_key_id=SECRET,secret_access_key=SECRET,region",
+                "`--cache-to type=s3,access_key_id=…,secret_access_key=…,region`: `region` is no `key=value`",
+            ),
+            (
+                "url_v2=https://me:SECRET@host/,url=https://host/?sig=SECRET,a=b",
+                "`--cache-to url_v2=…,url=…,a=b` does not say its `type`: `registry`, `local`, `gha` and `inline` \
+                 are known",
+            ),
+            (
+                "a=b,\"token=SECRET,SECRET\",c=d",
+                "`--cache-to a=b,\"token=…` does not say its `type`: `registry`, `local`, `gha` and `inline` are known",
+            ),
+            (
+                "type=gha,\"token=SECRET,SECRET",
+                "`--cache-to type=gha,\"token=…` is no list of `key=value`",
             ),
             (
                 "type=gha,ref=a",

@@ -169,12 +169,31 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// Returns a text as messages show it: without the values of tokens.
+/// What the names of attributes have whose values are secret: `ghtoken`, `secret_access_key`.
+const SECRET_WORDS: [&str; 4] = ["token", "secret", "key", "password"];
+
+/// Returns a text as messages show it: without what is secret. It may be no list, so that where a secret field begins
+/// with a quote nobody knows where it ends, and nothing after it is shown.
 fn concealed(text: &str) -> String {
-    let field = |field: &str| match field.split_once('=') {
-        Some((key, _)) if key.to_lowercase().contains("token") => format!("{key}=…"),
-        _ => field.to_owned(),
-    };
-    let fields: Vec<_> = text.split(',').map(field).collect();
-    fields.join(",")
+    let mut shown = Vec::new();
+    for field in text.split(',') {
+        match field.split_once('=') {
+            Some((key, value)) if is_secret(key, value) => {
+                shown.push(format!("{key}=…"));
+                if field.contains('"') {
+                    break;
+                }
+            }
+            _ => shown.push(field.to_owned()),
+        }
+    }
+    shown.join(",")
+}
+
+/// Tells whether a value is not to be shown: by its name, or since it is a URL with a user or with a query, which may
+/// be a signature.
+fn is_secret(key: &str, value: &str) -> bool {
+    let key = key.to_lowercase();
+    SECRET_WORDS.iter().any(|word| key.contains(word))
+        || (value.contains("://") && value.contains(['@', '?']))
 }

@@ -115,7 +115,8 @@ fn unpack(
     };
     let active = workshop.store.snapshots().prepare(&workshop.lease)?;
     let file = Cancellable::new(root.open_file_nofollow(path)?, &workshop.cancel);
-    let mut tar = layer::decompressor(file).map_err(unreadable)?;
+    let tar = workshop.decoders.decompressor(file);
+    let mut tar = tar.map_err(unreadable)?;
     let options = ApplyOptions {
         ids: workshop.ids,
         limits: Limits::default(),
