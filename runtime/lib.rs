@@ -1,9 +1,9 @@
 //! The sandbox: namespaces, mounts, ids, system call filter, execution. The only crate with
 //! `unsafe` code, in `sys`.
 //!
-//! A program that uses this crate asks [`role()`] first thing in `main`. Without a role it is the
-//! first process and starts the builder with [`run_builder`]; as the builder it calls
-//! [`BuilderRole::enter`] and does its work; the other roles are filled by [`SandboxRole::take`].
+//! A program that uses this crate asks [`role()`] first thing in `main`, and fills a role with [`SandboxRole::take`].
+//! Without one it is the first process and starts the builder with [`run_builder`], which calls
+//! [`BuilderRole::enter`] and does its work.
 //! See [`userns`] for the processes and who ends with whom.
 //!
 //! In the builder, [`mount_overlay`] makes the root of a step, [`Namespaces`] runs its command, and
@@ -55,7 +55,7 @@ pub use overlay::{
 };
 pub use protocol::{ExitStatus, InitFailure, SetupStep};
 pub use rlimit::{LimitedResource, ResourceLimit};
-pub use role::{BuilderRole, Role, SandboxRole, role};
+pub use role::{BuilderRole, SandboxRole, role};
 pub use spec::{
     Access, Confinement, DEFAULT_HOSTNAME, DEFAULT_SHARED_MEMORY_BYTES, MountSource, MountSpec,
     NetworkMode, SandboxSpec, SandboxUser, SecretVariable, TargetKind, TerminalSize,

@@ -3,7 +3,7 @@
 //! ```text
 //! first process                         builder
 //!      │ ◄──────────── Unshared ──────────── │   it has a user namespace without ids
-//!      │ ───────────── Mapped(ids) ────────► │   the ids are there, and so are secret variables
+//!      │ ───────────── Mapped(ids) ────────► │   the ids are there
 //!      │ ───────────── Signal(number) ─────► │   as often as the user sends one
 //!      ✕ closed: the other one is gone       ✕
 //!
@@ -28,7 +28,7 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::bytes;
-use crate::spec::{SandboxSpec, SecretVariable, TargetKind};
+use crate::spec::{SandboxSpec, TargetKind};
 use crate::sys::CallError;
 use crate::userns::IdMap;
 
@@ -41,11 +41,7 @@ pub(crate) enum ToFirst {
 /// From the first process to the builder.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToBuilder {
-    Mapped {
-        ids: IdMap,
-        /// Variables of the user's that are in no environment, since everybody could read them there.
-        secrets: Vec<SecretVariable>,
-    },
+    Mapped(IdMap),
     /// The number of a signal: the wish to end, unless a command is there that it is for.
     Signal(i32),
 }

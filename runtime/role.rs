@@ -1,12 +1,13 @@
 //! Which of our processes this one is.
 //!
-//! The program starts itself again for everything that has to be done in another namespace, so that
-//! no code of ours runs in a copy of a process with threads (`ARCHITECTURE.md`, "Processes and
-//! privileges"). A private first argument names the role. It is no interface: whoever gives it by
-//! hand gets an error, and no right that the user does not have.
+//! Everything that has to be done in another namespace is done by another process. What the first process starts
+//! is a copy of it, made while it has one thread. The builder has several, and no code of ours runs in a copy of such
+//! a process (`ARCHITECTURE.md`, "Processes and privileges"): it starts the program again, with a private first
+//! argument that names the role. It is no interface: whoever gives it by hand gets an error, and no right that the
+//! user does not have.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::RawFd;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
@@ -16,31 +17,25 @@ use crate::sys::{process, signal};
 /// What a role argument begins with.
 const PREFIX: &str = "--careen-role=";
 
-/// This program, whatever has become of its file since it was started.
-pub(crate) const THIS_PROGRAM: &std::ffi::CStr = c"/proc/self/exe";
+/// What [`SandboxRole::Starter`] is called there.
+const STARTER: &str = "starter";
 
 /// What the kernel is told that it is called.
 pub(crate) const PROGRAM_NAME: &std::ffi::CStr = c"careen";
 
+/// What the kernel is told that the builder is called: its arguments are those of the first process.
+pub(crate) const BUILDER_NAME: &std::ffi::CStr = c"careen-builder";
+
 /// What the kernel is told that a process is called that sets a sandbox up: its arguments are those of the starter.
 pub(crate) const INIT_NAME: &std::ffi::CStr = c"careen-init";
-
-/// A process of ours other than the first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Does the work, as root of a user namespace.
-    Builder(BuilderRole),
-    /// Starts what sandboxes begin with.
-    Sandbox(SandboxRole),
-}
 
 /// The role of the builder: to be entered before anything else is done.
 ///
 /// See [`crate::userns`]; [`BuilderRole::enter`] is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct BuilderRole {
-    /// The number of the socket to the first process.
-    pub(crate) control: RawFd,
+    /// The socket to the first process.
+    pub(crate) control: OwnedFd,
 }
 
 /// The roles that this crate fills itself.
@@ -57,22 +52,11 @@ pub enum SandboxRole {
 /// let arguments = ["careen".into(), "build".into()];
 /// assert_eq!(runtime::role(&arguments), None);
 /// ```
-pub fn role(arguments: &[OsString]) -> Option<Role> {
+pub fn role(arguments: &[OsString]) -> Option<SandboxRole> {
     // The kernel refuses that for SIGKILL and SIGSTOP alone.
     signal::hear_of_children().unwrap_or_default();
     let name = arguments.get(1)?.to_str()?.strip_prefix(PREFIX)?;
-    if name == "starter" {
-        return Some(Role::Sandbox(SandboxRole::Starter));
-    }
-    let control = name.strip_prefix("builder:")?.parse().ok()?;
-    Some(Role::Builder(BuilderRole { control }))
-}
-
-impl BuilderRole {
-    /// Returns the argument that gives this role.
-    pub(crate) fn argument(self) -> OsString {
-        format!("{PREFIX}builder:{}", self.control).into()
-    }
+    (name == STARTER).then_some(SandboxRole::Starter)
 }
 
 impl SandboxRole {
@@ -92,7 +76,7 @@ impl SandboxRole {
     /// process group of its own: what the terminal sends to the foreground is not for it.
     pub(crate) fn command(self) -> Command {
         let name = match self {
-            Self::Starter => "starter",
+            Self::Starter => STARTER,
         };
         #[expect(
             clippy::disallowed_methods,
@@ -114,33 +98,18 @@ mod tests {
 
     #[test]
     fn roles_are_named_by_the_first_argument_alone() {
-        let builder = |control| Some(Role::Builder(BuilderRole { control }));
-        let cases: [(&[&str], Option<Role>); 9] = [
+        let starter = Some(SandboxRole::Starter);
+        let cases: [(&[&str], Option<SandboxRole>); 6] = [
             (&[], None),
             (&["careen"], None),
             (&["careen", "build", "--careen-role=starter"], None),
-            (
-                &["careen", "--careen-role=starter"],
-                Some(Role::Sandbox(SandboxRole::Starter)),
-            ),
+            (&["careen", "--careen-role=starter"], starter),
             (&["careen", "--careen-role=init"], None),
-            (&["careen", "--careen-role=builder:7", "build"], builder(7)),
-            (&["careen", "--careen-role=builder"], None),
-            (&["careen", "--careen-role=builder:x"], None),
-            (&["careen", "--careen-role=cook"], None),
+            (&["careen", "--careen-role=builder:7", "build"], None),
         ];
         for (arguments, expected) in cases {
             let words: Vec<OsString> = arguments.iter().map(OsString::from).collect();
             assert_eq!(role(&words), expected, "{arguments:?}");
         }
-    }
-
-    #[test]
-    fn the_builders_argument_gives_its_role() {
-        let builder = BuilderRole { control: 12 };
-        assert_eq!(
-            role(&["careen".into(), builder.argument()]),
-            Some(Role::Builder(builder))
-        );
     }
 }

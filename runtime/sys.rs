@@ -12,7 +12,6 @@ pub(crate) mod process;
 pub(crate) mod security;
 pub(crate) mod signal;
 pub(crate) mod socket;
-pub(crate) mod spawn;
 pub(crate) mod terminal;
 
 use std::os::fd::{AsRawFd as _, BorrowedFd};

@@ -8,11 +8,10 @@
 
 use std::convert::Infallible;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 
 use libc::{c_int, c_uint};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid};
@@ -62,6 +61,12 @@ pub(crate) fn fork_for_parent() -> Result<ForkResult, CallError> {
         },
         _ => ForkResult::Child,
     })
+}
+
+/// Ends this process, a copy made by [`fork`]. What the callers have on their stacks is for the original to release.
+#[expect(clippy::exit, reason = "nothing above is this process's to release")]
+pub(crate) fn end(code: u8) -> ! {
+    std::process::exit(code.into())
 }
 
 /// Replaces this process by the program at `path`.
@@ -161,27 +166,10 @@ impl Ending {
     }
 }
 
-/// Gives this process the name that `ps` and `pkill` know it by. Started as `/proc/self/exe` it is
+/// Gives this process the name that `ps` and `pkill` know it by. Started as `/proc/self/exe` it would be
 /// called `exe`.
 pub(crate) fn set_name(name: &CStr) -> Result<(), CallError> {
     nix::sys::prctl::set_name(name).called(|| format!("prctl(PR_SET_NAME, {name:?})"))
-}
-
-/// Takes over a descriptor that this process was started with, and marks it close-on-exec.
-///
-/// Fails with `EBADF` for a number that is no open descriptor, and for the three standard streams,
-/// which others own.
-pub(crate) fn adopt_descriptor(number: RawFd) -> Result<OwnedFd, CallError> {
-    let describe = || format!("fcntl({number}, F_SETFD, FD_CLOEXEC)");
-    if number <= libc::STDERR_FILENO {
-        return Err(CallError::new(describe(), Errno::EBADF));
-    }
-    // SAFETY: only this call looks at the borrowed descriptor, and it fails if there is none.
-    let inherited = unsafe { BorrowedFd::borrow_raw(number) };
-    fcntl(inherited, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).called(describe)?;
-    // SAFETY: it is open, as fcntl has just shown. Whoever started us passed it for this purpose,
-    // and this function is called once, before anything else in the process opens descriptors.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Sets the execution domain of this thread and returns the one before.

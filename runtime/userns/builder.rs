@@ -22,8 +22,7 @@ use crate::credentials;
 use crate::inbox::{SignalInbox, SignalSlot};
 use crate::protocol::{OpenFiles, ToBuilder, ToFirst};
 use crate::rlimit;
-use crate::role::{BuilderRole, PROGRAM_NAME};
-use crate::spec::SecretVariable;
+use crate::role::{BUILDER_NAME, BuilderRole};
 use crate::sys::{CallError, Called as _, mount, process, signal};
 
 /// How long a builder whose first process is gone may take to end in order. Nobody hears what it
@@ -35,9 +34,6 @@ type BuilderEnd = Channel<ToFirst, ToBuilder>;
 /// Why this process could not become the builder.
 #[derive(Debug, Error)]
 pub enum EnterError {
-    /// It was not started by a first process of ours.
-    #[error("take the role of the builder")]
-    Control(#[source] CallError),
     /// The kernel refuses user namespaces.
     #[error("make a user namespace")]
     Unshare(#[source] CallError),
@@ -59,7 +55,6 @@ pub enum EnterError {
 #[derive(Debug)]
 pub struct Builder {
     ids: IdMap,
-    secrets: Vec<SecretVariable>,
     cancel: CancelToken,
     channel: BuilderEnd,
     signals: OwnedFd,
@@ -94,9 +89,8 @@ impl BuilderRole {
     /// Fails when the kernel refuses one of these. The caller of the program is to be told, since
     /// the first process only passes the exit code on.
     pub fn enter(self) -> Result<Builder, EnterError> {
-        let control = process::adopt_descriptor(self.control).map_err(EnterError::Control)?;
-        let channel = BuilderEnd::over(control);
-        process::set_name(PROGRAM_NAME).map_err(EnterError::SetUp)?;
+        let channel = BuilderEnd::over(self.control);
+        process::set_name(BUILDER_NAME).map_err(EnterError::SetUp)?;
         let signals = signal::note_endings().map_err(EnterError::SetUp)?;
         let cancel = CancelToken::create().map_err(EnterError::SetUp)?;
         process::unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
@@ -105,7 +99,7 @@ impl BuilderRole {
             .send(&ToFirst::Unshared, &[])
             .map_err(EnterError::Talk)?;
         let received = channel.receive().map_err(EnterError::Talk)?;
-        let Received::Message(ToBuilder::Mapped { ids, secrets }, _) = received else {
+        let Received::Message(ToBuilder::Mapped(ids), _) = received else {
             return Err(EnterError::Refused);
         };
         credentials::become_namespace_root(ids).map_err(EnterError::Identity)?;
@@ -115,7 +109,6 @@ impl BuilderRole {
         let open_files = rlimit::raise_open_files().map_err(EnterError::SetUp)?;
         Ok(Builder {
             ids,
-            secrets,
             cancel,
             channel,
             signals,
@@ -129,11 +122,6 @@ impl Builder {
     /// Returns how ids of sandboxes are ids of this process.
     pub fn ids(&self) -> IdMap {
         self.ids
-    }
-
-    /// Returns the variables that the first process kept out of this process's environment.
-    pub fn secrets(&self) -> &[SecretVariable] {
-        &self.secrets
     }
 
     /// Returns the token that is cancelled when the user asks for it or the first process is gone.
@@ -233,7 +221,7 @@ impl Watcher {
             if told {
                 match self.channel.receive() {
                     Ok(Received::Message(ToBuilder::Signal(number), _)) => self.signal(number),
-                    Ok(Received::Message(ToBuilder::Mapped { .. }, _)) => {}
+                    Ok(Received::Message(ToBuilder::Mapped(_), _)) => {}
                     Ok(Received::Closed | Received::Cancelled) | Err(_) => return self.give_up(),
                 }
             }

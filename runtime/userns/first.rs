@@ -1,14 +1,13 @@
 //! The first process's side: it starts the builder, has its ids mapped, and stays to pass signals
 //! down and the exit status up.
 
-use std::ffi::{CString, NulError, OsString};
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
-use std::os::unix::ffi::OsStringExt as _;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
+use nix::unistd::{ForkResult, Pid};
 use thiserror::Error;
 use tracing::debug;
 use vendor_shim::idmap::{DirectIdMap, IdMapError, IdMapper};
@@ -16,10 +15,9 @@ use vendor_shim::idmap::{DirectIdMap, IdMapError, IdMapper};
 use super::{Caller, IdPlan, MapWriter};
 use crate::channel::{Channel, ChannelError, Received, wait_for_any};
 use crate::protocol::{ToBuilder, ToFirst};
-use crate::role::{BuilderRole, THIS_PROGRAM};
-use crate::spec::SecretVariable;
+use crate::role::BuilderRole;
 use crate::sys::process::Ending;
-use crate::sys::{CallError, environment, process, signal, spawn};
+use crate::sys::{CallError, environment, process, signal};
 
 /// How soon after another one a signal belongs to the same wish: `timeout` and shells tell a process, and at once
 /// its whole group. Nobody presses a key twice as fast.
@@ -28,14 +26,9 @@ const SAME_WISH: Duration = Duration::from_millis(100);
 /// What the builder is started with.
 #[derive(Debug)]
 pub struct BuilderCommand<'c> {
-    /// The arguments that follow the role; the name of the program is the first of them and comes
-    /// before it.
-    pub arguments: &'c [OsString],
-    /// The whole environment, but for the secrets.
-    pub environment: &'c [(OsString, OsString)],
-    /// Variables that are handed over on another way: every process of the user may read the
-    /// environment of this one. Their values are taken out of that of the caller too.
-    pub secrets: &'c [SecretVariable],
+    /// The names of variables that hold secrets: their values are taken out of this process's environment, and so out
+    /// of the builder's, since every process of the user may read them there.
+    pub hidden: &'c [&'c [u8]],
     /// Whose builder it is.
     pub caller: &'c Caller,
     /// The ids it is to have.
@@ -67,14 +60,6 @@ pub enum BuilderExit {
 /// Why there was no builder.
 #[derive(Debug, Error)]
 pub enum BuilderError {
-    /// An argument or a variable has a zero byte.
-    #[error("pass {text:?} to another process")]
-    Argument {
-        /// The argument or the variable.
-        text: OsString,
-        /// Where the byte is.
-        source: NulError,
-    },
     /// The process could not be started or watched.
     #[error("start the builder")]
     Start(#[source] CallError),
@@ -86,29 +71,47 @@ pub enum BuilderError {
     Map(#[source] IdMapError),
 }
 
-/// Runs this program as the builder to its end.
+/// What a builder ends with that panicked: what the standard library ends a program with.
+const PANICKED: u8 = 101;
+
+/// Runs the builder, a copy of this process that goes on with `build`, to its end.
 ///
-/// The builder inherits the standard streams. Signals that ask this process to end are passed on as
-/// the wish to cancel; a second one kills the builder, and with it everything that it has started, unless
-/// signals are messages.
+/// To execute this program once more would take longer than everything else that a build with nothing to do does. The
+/// copy ends with the code that `build` returns, and nothing that this process has to tidy up is tidied up in it.
 ///
-/// Must be called at most once in a process.
+/// The builder inherits the standard streams, to which nothing may have been written that is not flushed. Signals
+/// that ask this process to end are passed on as the wish to cancel; a second one kills the builder, and with it
+/// everything that it has started, unless signals are messages.
+///
+/// Must be called at most once in a process, while it has one thread.
 ///
 /// # Errors
 ///
 /// Fails when the builder cannot be started or gets no ids. What the builder itself cannot do it
 /// reports, and this function returns its exit code.
-pub fn run_builder(command: &BuilderCommand<'_>) -> Result<BuilderExit, BuilderError> {
-    let names: Vec<&[u8]> = command.secrets.iter().map(SecretVariable::name).collect();
-    environment::wipe(&names);
+pub fn run_builder<B: FnOnce(BuilderRole) -> u8>(
+    command: &BuilderCommand<'_>,
+    build: B,
+) -> Result<BuilderExit, BuilderError> {
+    environment::wipe(command.hidden);
     let (channel, theirs) = Channel::pair().map_err(BuilderError::Start)?;
     // Before the child exists, so that no signal of the user's falls between the two.
     let signals = signal::note_endings().map_err(BuilderError::Start)?;
     if command.signals == SignalsAre::Messages {
         signal::note_more(&signal::FOR_COMMANDS).map_err(BuilderError::Start)?;
     }
-    let child = Child::start(command, &theirs)?;
+    let pid = match process::fork().map_err(BuilderError::Start)? {
+        ForkResult::Child => {
+            // Kept open here, it would hide from the builder that the first process is gone.
+            drop((channel, signals));
+            let role = BuilderRole { control: theirs };
+            let code = catch_unwind(AssertUnwindSafe(|| build(role)));
+            process::end(code.unwrap_or(PANICKED))
+        }
+        ForkResult::Parent { child } => child,
+    };
     drop(theirs);
+    let child = Child::watch(pid)?;
     match introduce(&channel, command, &child) {
         Ok(()) => child.supervise(&channel, &signals, command.signals),
         Err(error) => {
@@ -146,10 +149,7 @@ fn introduce(
         IdPlan::Single { .. } => DirectIdMap::DenySetgroups.map(pid, &uids, &gids),
     };
     mapped.map_err(BuilderError::Map)?;
-    let mapped = ToBuilder::Mapped {
-        ids: command.plan.id_map(),
-        secrets: command.secrets.to_vec(),
-    };
+    let mapped = ToBuilder::Mapped(command.plan.id_map());
     match channel.send(&mapped, &[]) {
         // It was killed meanwhile; its status says so.
         Err(ChannelError::Call(error)) if error.errno() == nix::errno::Errno::EPIPE => Ok(()),
@@ -164,23 +164,7 @@ struct Child {
 }
 
 impl Child {
-    fn start(command: &BuilderCommand<'_>, control: &OwnedFd) -> Result<Self, BuilderError> {
-        let role = BuilderRole {
-            control: control.as_raw_fd(),
-        }
-        .argument();
-        let (name, rest) = command.arguments.split_at(command.arguments.len().min(1));
-        let arguments = name.iter().chain([&role]).chain(rest).cloned();
-        let variables = command.environment.iter().map(|(name, value)| {
-            let mut variable = name.clone();
-            variable.push("=");
-            variable.push(value);
-            variable
-        });
-        let arguments: Vec<CString> = arguments.map(c_string).collect::<Result<_, _>>()?;
-        let environment: Vec<CString> = variables.map(c_string).collect::<Result<_, _>>()?;
-        let pid = spawn::spawn(THIS_PROGRAM, &arguments, &environment, control.as_fd())
-            .map_err(BuilderError::Start)?;
+    fn watch(pid: Pid) -> Result<Self, BuilderError> {
         let pidfd = process::pidfd_open(pid).map_err(BuilderError::Start)?;
         Ok(Self { pid, pidfd })
     }
@@ -247,8 +231,4 @@ impl Child {
             },
         )
     }
-}
-
-fn c_string(text: OsString) -> Result<CString, BuilderError> {
-    CString::new(text.clone().into_vec()).map_err(|source| BuilderError::Argument { text, source })
 }

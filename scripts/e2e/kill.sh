@@ -12,7 +12,7 @@ tree() {
       if (!(pid in parent) || pid <= 1) return ""
       above = role(parent[pid])
       if (above == "") return ""
-      if (above == "first") return args[pid] ~ /--careen-role=builder/ ? "builder" : "helper"
+      if (above == "first") return comm[pid] == "careen-builder" ? "builder" : "helper"
       if (above == "builder") return comm[pid] == "careen-init" ? "init" : "starter"
       if (above == "init") return "pid-one"
       return "command"

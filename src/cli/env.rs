@@ -11,7 +11,6 @@ use std::io::IsTerminal as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
-use runtime::SecretVariable;
 use solver::ops::exec::Secret;
 
 /// The token of a workflow's job: who has it can write the caches of a repository.
@@ -81,10 +80,9 @@ pub struct Environment {
     pub actions: gha::Surroundings,
     /// Whether standard output is a terminal.
     pub stdout_is_terminal: bool,
-    /// All of it, for the builder, which is the same program.
+    /// All of it that other programs may see.
     pub all: Vec<(OsString, OsString)>,
-    /// Variables that are in no process's environment but the one that the user started, since others could read
-    /// them there. Only the builder has any.
+    /// Variables that are in the environment of no process of ours, since others could read them there.
     pub secrets: BTreeMap<OsString, Secret>,
     /// The working directory.
     pub current_directory: PathBuf,
@@ -128,22 +126,6 @@ impl Environment {
         }
     }
 
-    /// Adds the variables that were handed over on another way.
-    #[must_use]
-    pub fn with_secrets(mut self, secrets: &[SecretVariable]) -> Self {
-        self.secrets = secrets
-            .iter()
-            .map(|secret| {
-                let name = OsString::from_vec(secret.name().to_vec());
-                (name, Secret::new(secret.value().to_vec()))
-            })
-            .collect();
-        if self.secrets.contains_key(OsStr::new(ACTIONS_TOKEN)) {
-            self.actions.runtime_token = self.named(ACTIONS_TOKEN);
-        }
-        self
-    }
-
     /// Returns the value of a variable that the user named (`--build-arg NAME`).
     pub fn named(&self, name: &str) -> Option<String> {
         let secret = self.secrets.get(OsStr::new(name));
@@ -168,18 +150,22 @@ impl Environment {
         self.secrets.contains_key(name) || self.all.iter().any(|(known, _)| known == name)
     }
 
-    /// Takes variables out of what other processes get, and returns them.
+    /// Takes variables out of what other programs may see.
     ///
     /// What careen reads itself is no secret and stays.
-    pub fn take_secrets(&mut self, names: &BTreeSet<String>) -> Vec<SecretVariable> {
-        let is_taken = |(name, _): &mut (OsString, OsString)| {
+    pub fn hide(&mut self, names: &BTreeSet<String>) {
+        let is_hidden = |(name, _): &mut (OsString, OsString)| {
             let name = name.to_str().unwrap_or_default();
             names.contains(name) && !OWN.contains(&name)
         };
-        let taken = self.all.extract_if(.., is_taken);
-        taken
-            .map(|(name, value)| SecretVariable::new(name.as_bytes(), value.as_bytes()))
-            .collect()
+        let hidden = self.all.extract_if(.., is_hidden);
+        self.secrets
+            .extend(hidden.map(|(name, value)| (name, Secret::new(value.into_vec()))));
+    }
+
+    /// Returns the names of what [`hide`](Self::hide) took.
+    pub fn hidden(&self) -> Vec<&[u8]> {
+        self.secrets.keys().map(|name| name.as_bytes()).collect()
     }
 
     /// Returns the directory that data of the user's goes to.
@@ -210,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_taken_out_of_what_others_get() {
+    fn secrets_are_taken_out_of_what_others_see() {
         let pair = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
         let mut env = Environment {
             all: vec![
@@ -221,11 +207,9 @@ mod tests {
             ..Environment::default()
         };
         let names = ["TOKEN", "PATH", "NONE"].map(str::to_owned).into();
-        let taken = env.take_secrets(&names);
-        assert_eq!(taken, [SecretVariable::new(b"TOKEN", b"hidden")]);
+        env.hide(&names);
+        assert_eq!(env.hidden(), [b"TOKEN"]);
         assert_eq!(env.all, [pair("A", "1"), pair("PATH", "/bin")]);
-        assert!(!env.has("TOKEN"));
-        let env = env.with_secrets(&taken);
         assert!(env.has("TOKEN") && env.has("A") && !env.has("NONE"));
         assert_eq!(env.named("TOKEN").as_deref(), Some("hidden"));
         assert!(!format!("{env:?}").contains("hidden"));

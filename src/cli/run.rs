@@ -1,8 +1,7 @@
 //! From the command line to an exit code.
 //!
 //! The first process understands the command line and stays single-threaded; what touches the store
-//! runs in the builder, the same program in a user namespace of its own, which understands the same
-//! command line again.
+//! runs in the builder, a copy of it in a user namespace of its own.
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -10,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
-use runtime::{BuilderExit, BuilderRole, Role, TerminalSettings};
+use runtime::{BuilderExit, BuilderRole, TerminalSettings};
 
 use crate::args::{Arguments, Command};
 use crate::command;
@@ -25,26 +24,28 @@ use crate::workshop;
 pub(crate) type Outcome = Result<u8, Box<Report>>;
 
 /// Runs careen with these arguments, the program's name first; returns the exit code.
-pub fn run(arguments: Vec<OsString>) -> ExitCode {
-    let is_run = command::run::is_asked(&arguments);
-    let outcome = match runtime::role(&arguments) {
-        None => first(&arguments),
-        Some(Role::Builder(role)) => builder(role, arguments),
-        Some(Role::Sandbox(role)) => return role.take(),
-    };
-    ExitCode::from(outcome.unwrap_or_else(|report| {
+pub fn run(arguments: &[OsString]) -> ExitCode {
+    if let Some(role) = runtime::role(arguments) {
+        return role.take();
+    }
+    let is_run = command::run::is_asked(arguments);
+    ExitCode::from(told(is_run, first(arguments, is_run)))
+}
+
+/// Returns the code that a process ends with, and says why where it is not the command's own.
+fn told(is_run: bool, outcome: Outcome) -> u8 {
+    outcome.unwrap_or_else(|report| {
         report::print(&report);
-        let code = report.kind.exit_code();
         if is_run {
             report.kind.exit_code_of_run()
         } else {
-            code
+            report.kind.exit_code()
         }
-    }))
+    })
 }
 
 /// The first process: understands the arguments and starts the builder.
-fn first(arguments: &[OsString]) -> Outcome {
+fn first(arguments: &[OsString], is_run: bool) -> Outcome {
     let parsed = match parse(arguments) {
         Ok(parsed) => parsed,
         Err(code) => return Ok(code),
@@ -57,12 +58,15 @@ fn first(arguments: &[OsString]) -> Outcome {
         Command::Logout(logout) => return command::login::logout(logout, &Environment::read()),
         _ => {}
     }
-    let (mut env, config) = surroundings()?;
+    let mut env = Environment::read();
+    let config = Config::load(&env).map_err(|error| Report::new(Kind::Usage, &error))?;
     command::check(&parsed, &env, &config)?;
-    let secrets = env.take_secrets(&command::secret_variables(&parsed, &env));
+    env.hide(&command::secret_variables(&parsed, &env));
     let signals = command::signals(&parsed);
     let _terminal = kept_terminal(&parsed)?;
-    let exit = workshop::run_builder(arguments, &env, (&secrets, signals))?;
+    let exit = workshop::run_builder(&env, signals, |role| {
+        told(is_run, builder(role, &parsed, &env, &config))
+    })?;
     match exit {
         BuilderExit::Code(code) => Ok(u8::try_from(code).unwrap_or(exit::INTERNAL)),
         BuilderExit::Signal(signal) => {
@@ -73,29 +77,21 @@ fn first(arguments: &[OsString]) -> Outcome {
 }
 
 /// The builder: carries the command out.
-fn builder(role: BuilderRole, mut arguments: Vec<OsString>) -> Outcome {
+fn builder(role: BuilderRole, parsed: &Arguments, env: &Environment, config: &Config) -> Outcome {
     // No thread exists yet: the kernel refuses a user namespace to a process that has several.
     let builder = workshop::enter(role)?;
     let _watch = builder
         .watch()
         .map_err(|error| Report::new(Kind::Host, &error))?;
-    // What follows is what the user typed.
-    arguments.remove(1);
-    let parsed = match parse(&arguments) {
-        Ok(parsed) => parsed,
-        Err(code) => return Ok(code),
-    };
-    let (env, config) = surroundings()?;
-    let env = env.with_secrets(builder.secrets());
-    let places = Places::find(&parsed.global, &env, &config)
+    let places = Places::find(&parsed.global, env, config)
         .map_err(|error| Report::new(Kind::Usage, &error))?;
     let around = command::transfer::Surroundings {
         builder: &builder,
         places: &places,
-        env: &env,
+        env,
     };
     match &parsed.command {
-        Command::Build(build) => command::build::run(build, &builder, &places, &env, &config),
+        Command::Build(build) => command::build::run(build, &builder, &places, env, config),
         Command::CheckBase(check) => command::check_base::run(check, around),
         Command::Diff(diff) => command::diff::run(diff, around),
         Command::Unpack(unpack) => command::unpack::run(unpack, around),
@@ -112,8 +108,8 @@ fn builder(role: BuilderRole, mut arguments: Vec<OsString>) -> Outcome {
         Command::Rmi(rm) => command::image::rm::run(rm, &builder, &places),
         Command::Tag(tag) => command::image::tag::run(tag, &builder, &places),
         Command::Registry { command } => command::registry::run(command),
-        Command::Login(login) => command::login::login(login, &env),
-        Command::Logout(logout) => command::login::logout(logout, &env),
+        Command::Login(login) => command::login::login(login, env),
+        Command::Logout(logout) => command::login::logout(logout, env),
     }
 }
 
@@ -134,12 +130,6 @@ fn kept_terminal(parsed: &Arguments) -> Result<KeptTerminal, Box<Report>> {
     };
     let settings = settings.map_err(|error| Report::new(Kind::Host, &error))?;
     Ok(KeptTerminal(settings))
-}
-
-fn surroundings() -> Result<(Environment, Config), Box<Report>> {
-    let env = Environment::read();
-    let config = Config::load(&env).map_err(|error| Report::new(Kind::Usage, &error))?;
-    Ok((env, config))
 }
 
 /// Parses the arguments; what clap itself answers (`--help`, a mistake) ends with its code.

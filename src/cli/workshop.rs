@@ -1,6 +1,5 @@
 //! What a command works with: the builder's process, the store, the sandbox.
 
-use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -10,7 +9,7 @@ use rootfs::IdStorage;
 use runtime::userns::{Caller, IdPlan, IdSources, plan_ids};
 use runtime::{
     Builder, BuilderCommand, BuilderExit, BuilderRole, ExecutorMode, KernelFeatures, Namespaces,
-    SecretVariable, SignalsAre,
+    SignalsAre,
 };
 use solver::context::DigestTrust;
 use solver::emulation::Emulation;
@@ -30,11 +29,11 @@ use crate::report::{Kind, Report};
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const RESOLVED_CONF: &str = "/run/systemd/resolve/resolv.conf";
 
-/// Starts the builder and waits for it.
-pub(crate) fn run_builder(
-    arguments: &[OsString],
+/// Starts the builder, which goes on with `build`, and waits for it.
+pub(crate) fn run_builder<B: FnOnce(BuilderRole) -> u8>(
     env: &Environment,
-    (secrets, signals): (&[SecretVariable], SignalsAre),
+    signals: SignalsAre,
+    build: B,
 ) -> Result<BuilderExit, Box<Report>> {
     let helpers = NewIdMap::find(&env.search_path);
     let caller = Caller::current();
@@ -46,15 +45,13 @@ pub(crate) fn run_builder(
         Err(_) => &none,
     };
     let command = BuilderCommand {
-        arguments,
-        environment: &env.all,
-        secrets,
+        hidden: &env.hidden(),
         caller: &caller,
         plan: &plan,
         helpers: mapper,
         signals,
     };
-    runtime::run_builder(&command).map_err(|error| {
+    runtime::run_builder(&command, build).map_err(|error| {
         let mut report = Report::new(Kind::Host, &error);
         if let IdPlan::Single { reason } = plan {
             report.notes.push(format!("one id only: {reason:?}"));

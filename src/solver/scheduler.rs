@@ -263,20 +263,20 @@ impl<'job> Scheduler<'job> {
             };
             let result = reported(|| worker::perform(job, workshop, turn, order));
             // The scheduler is gone only if it panicked; there is nobody to tell.
-            drop(news.send(News::Ended(Report {
+            drop(news.send(News::Ended(Box::new(Report {
                 vertex,
                 lane,
                 member: Some(member),
                 result,
-            })));
+            }))));
         };
         if let Err(error) = crew.hand_out(Box::new(work)) {
-            drop(self.news.send(News::Ended(Report {
+            drop(self.news.send(News::Ended(Box::new(Report {
                 vertex,
                 lane,
                 member: None,
                 result: Err(StepError::Thread(error)),
-            })));
+            }))));
         }
     }
 

@@ -119,7 +119,7 @@ fn what_cannot_be_kept_stays_for_those_who_use_it_and_who_commits_next_is_told()
     let stopped = Stopped::new();
     stopped.commit("one");
     stopped.commit("two");
-    let is_of_one = |path: &PathBuf| path.join("fs/one").exists();
+    let is_of_one = |path: &PathBuf| path.join("fs/one").try_exists().unwrap();
     let entries = fs::read_dir(stopped.fixture.path("ingest")).unwrap();
     let mut paths = entries.map(|entry| entry.unwrap().path());
     fs::remove_dir_all(paths.find(is_of_one).unwrap()).unwrap();

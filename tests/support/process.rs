@@ -121,10 +121,10 @@ impl Id {
         ) {
             (_, [_, .., "1"]) => Role::PidOne,
             (_, [_, _, ..]) => Role::Command,
-            (Some(role), _) if role.starts_with("builder") => Role::Builder,
+            (None, _) if name == "careen-builder\n" => Role::Builder,
+            (None, _) => Role::First,
             (Some(_), _) if name == "careen-init\n" => Role::Init,
             (Some(_), _) => Role::Starter,
-            (None, _) => Role::First,
         }
     }
 }

@@ -31,7 +31,9 @@ pub struct Invocation {
 impl Invocation {
     /// Makes a run with nothing in its environment.
     pub(crate) fn new(program: &Path, bench: &Path) -> Self {
-        let mut command = Command::new(program);
+        // It hears signals also where the tests were started to ignore them (`nohup`, a shell's background job).
+        let mut command = Command::new("/usr/bin/env");
+        command.arg("--default-signal").arg(program);
         command.env_clear().current_dir(bench).stdin(Stdio::null());
         // Away from the terminal's foreground: a test's signals are for careen alone.
         command.process_group(0);

@@ -7,7 +7,6 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::Path;
-use std::process::ExitCode;
 
 use runtime::binfmt::BinfmtInstance;
 use runtime::{
@@ -24,16 +23,16 @@ use crate::harness::{Order, PROGRAM, Refusal, Report, RunTask, Task, chain, shel
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Is the builder to its end.
-pub(crate) fn main(role: BuilderRole, arguments: &[OsString]) -> ExitCode {
+pub(crate) fn main(role: BuilderRole, arguments: &[OsString]) -> u8 {
     match role
         .enter()
         .map_err(Into::into)
         .and_then(|builder| obey(&builder, arguments))
     {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(error) => {
             eprintln!("{}", chain(error.as_ref()));
-            ExitCode::FAILURE
+            1
         }
     }
 }

@@ -226,19 +226,15 @@ pub(crate) fn first(arguments: &[OsString]) -> ExitCode {
         Ok(helpers) => Box::new(helpers),
         Err(_) => Box::new(DirectIdMap::DenySetgroups),
     };
-    let mut words = vec![OsString::from("careen")];
-    words.extend(arguments.iter().skip(1).cloned());
-    let environment: Vec<_> = std::env::vars_os().collect();
     let command = BuilderCommand {
         signals: SignalsAre::Wishes,
-        secrets: &[],
-        arguments: &words,
-        environment: &environment,
+        hidden: &[],
         caller: &caller,
         plan: &plan,
         helpers: helpers.as_ref(),
     };
-    match run_builder(&command) {
+    let orders = arguments.get(1..).unwrap_or(&[]);
+    match run_builder(&command, |role| crate::builder::main(role, orders)) {
         Ok(BuilderExit::Code(code)) => ExitCode::from(u8::try_from(code).unwrap_or(255)),
         Ok(BuilderExit::Signal(signal)) => {
             eprintln!("the builder was ended by {signal}");

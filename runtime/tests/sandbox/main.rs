@@ -21,14 +21,11 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
-use runtime::Role;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    match runtime::role(&arguments) {
-        Some(Role::Sandbox(role)) => return role.take(),
-        Some(Role::Builder(role)) => return builder::main(role, arguments.get(2..).unwrap_or(&[])),
-        None => {}
+    if let Some(role) = runtime::role(&arguments) {
+        return role.take();
     }
     if arguments.get(1).is_some_and(|word| word == harness::FIRST) {
         return harness::first(arguments.get(2..).unwrap_or(&[]));

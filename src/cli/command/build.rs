@@ -10,7 +10,6 @@ mod ssh;
 mod stages;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -37,7 +36,7 @@ use crate::exit;
 use crate::options::{
     BuildOptions, ContextSource, DockerfileSource, NamedContext, Places, ResultOptions,
 };
-use crate::progress;
+use crate::progress::Display;
 use crate::registries::registries;
 use crate::report::{Kind, Report};
 use crate::run::Outcome;
@@ -80,20 +79,14 @@ pub(crate) fn run(
     for warning in &options.sandbox.warnings {
         workshop.events.warn(warning.clone());
     }
-    let display = std::thread::spawn({
-        let kind = options.progress;
-        move || progress::show(kind, &events, &mut io::stderr())
-    });
+    let display = Display::start(options.progress, events);
     let built = match options.call {
         Some(call) => call::answer(call, &options, env, &mut workshop).map(Told::Answer),
         None => build_believing(&options, env, &mut workshop).map(Told::Exported),
     };
-    // The display ends when nobody can tell it anything any more.
     let cancelled = workshop.cancel.reason();
     drop(workshop);
-    if let Err(panic) = display.join() {
-        std::panic::resume_unwind(panic);
-    }
+    display.finish();
     match (built, cancelled) {
         (Err(_), Some(reason)) => Err(failure::interrupted(reason)),
         (Err(report), None) => Err(report),

@@ -1,6 +1,5 @@
 //! What the commands share that work with the files of images: an open workshop, its warnings, its end.
 
-use std::io;
 use std::path::Path;
 
 use registry::Registry;
@@ -12,7 +11,7 @@ use super::transfer::Surroundings;
 use crate::args::{ProgressArgument, RegistryArguments};
 use crate::exit;
 use crate::options::{RegistryOptions, Resolver, host_platform};
-use crate::progress;
+use crate::progress::Display;
 use crate::registries;
 use crate::report::{Kind, Report};
 use crate::run::Outcome;
@@ -49,9 +48,7 @@ pub(crate) fn with(
         env,
     } = around.0;
     let (workshop, events) = workshop::open(builder, places, &Resolver::default())?;
-    let display = std::thread::spawn(move || {
-        progress::show(ProgressArgument::Quiet, &events, &mut io::stderr());
-    });
+    let display = Display::start(ProgressArgument::Quiet, events);
     let host = host_platform();
     let done = work(&Finder {
         workshop: &workshop,
@@ -60,11 +57,8 @@ pub(crate) fn with(
         directory: Path::new(&env.current_directory),
     });
     let cancelled = workshop.cancel.reason();
-    // The display ends when nobody can tell it anything any more.
     drop(workshop);
-    if let Err(panic) = display.join() {
-        std::panic::resume_unwind(panic);
-    }
+    display.finish();
     match (done, cancelled) {
         (Err(_), Some(reason)) => Err(failure::interrupted(reason)),
         (done, _) => done,

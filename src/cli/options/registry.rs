@@ -290,8 +290,10 @@ mod tests {
 
     #[test]
     fn the_variable_with_credentials_is_read_where_secrets_are() {
-        let secret = runtime::SecretVariable::new(AUTH_VARIABLE.as_bytes(), b"{\"auths\": {}}");
-        let env = Environment::default().with_secrets(&[secret]);
+        let mut env = Environment::default();
+        env.all
+            .push((AUTH_VARIABLE.into(), "{\"auths\": {}}".into()));
+        env.hide(&[AUTH_VARIABLE.to_owned()].into());
         let places = places(&env);
         let text = places.docker_auth_config.unwrap();
         assert_eq!(text.expose(), "{\"auths\": {}}");

@@ -11,7 +11,7 @@ use crate::worker::Answer;
 #[derive(Debug)]
 pub(crate) enum News {
     /// An action is over.
-    Ended(Report),
+    Ended(Box<Report>),
     /// A command can do nothing before somebody else has done something: others are prepared in its place.
     StepsAside,
     /// It goes on.

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use oci::descriptor::new_index;
@@ -53,7 +54,7 @@ impl Source for Memory {
     }
 
     fn root(&self) -> Result<Document, PlaceError> {
-        Err(NoImage.into())
+        Err(io::Error::from(io::ErrorKind::NotFound).into())
     }
 
     fn document(&self, descriptor: &Descriptor) -> Result<Document, PlaceError> {
