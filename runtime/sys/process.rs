@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
-use nix::unistd::{ForkResult, Pid};
+use nix::unistd::{ForkResult, Pid, fchdir};
 
 use super::fd::owned;
 use super::{CallError, Called as _, shown};
@@ -62,6 +62,14 @@ pub(crate) fn fork_for_parent() -> Result<ForkResult, CallError> {
         },
         _ => ForkResult::Child,
     })
+}
+
+/// Makes `root` the root directory of this thread, and `start` its working directory. The thread must share neither
+/// with another (`CLONE_FS`, unshare(2)).
+pub(crate) fn change_root(root: BorrowedFd<'_>, start: BorrowedFd<'_>) -> Result<(), CallError> {
+    fchdir(root).called(|| format!("fchdir({})", shown(root)))?;
+    nix::unistd::chroot(".").called(|| "chroot(\".\")".to_owned())?;
+    fchdir(start).called(|| format!("fchdir({})", shown(start)))
 }
 
 /// Replaces this process by the program at `path`.
