@@ -3,12 +3,12 @@
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::errno::Errno;
 use nix::sys::prctl;
-use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, setfsgid, setfsuid, setgroups, setresgid, setresuid};
 
 use crate::executor::ExecutorMode;
 use crate::spec::{Confinement, SandboxUser};
 use crate::sys::{CallError, Called as _};
-use crate::userns::IdMap;
+use crate::userns::{BuilderId, IdMap};
 
 /// What root of a sandbox may do, all of it over its own user namespace alone. It is `BuildKit`'s
 /// set.
@@ -57,6 +57,25 @@ pub(crate) fn become_user(user: &SandboxUser, ids: IdMap) -> Result<(), CallErro
     }
     setresgid(gid, gid, gid).called(|| format!("setresgid({gid}, {gid}, {gid})"))?;
     setresuid(uid, uid, uid).called(|| format!("setresuid({uid}, {uid}, {uid})"))
+}
+
+/// Has `make` make files that belong to these ids from the start, with this thread's rights over all directories: a
+/// file system of another user namespace takes no file of an id that it does not know.
+pub(crate) fn with_file_ids<T>(
+    user: BuilderId,
+    group: BuilderId,
+    make: impl FnOnce() -> Result<T, CallError>,
+) -> Result<T, CallError> {
+    // Both return what was before, and cannot fail for root of the builder's namespace.
+    let (group, user) = (Gid::from_raw(group.0), Uid::from_raw(user.0));
+    let before = (setfsgid(group), setfsuid(user));
+    // The change of user took it away; whoever goes back to being root has it again.
+    let made = caps::raise(None, CapSet::Effective, Capability::CAP_DAC_OVERRIDE)
+        .map_err(|_text| refused("capset(CAP_DAC_OVERRIDE)"))
+        .and_then(|()| make());
+    setfsuid(before.1);
+    setfsgid(before.0);
+    made
 }
 
 /// Keeps the permitted capabilities over the next change of user, but not over `execve`.

@@ -25,6 +25,7 @@ mod memory;
 mod mountpoint;
 mod namespaces;
 pub mod native;
+mod notify;
 mod overlay;
 mod parent;
 mod protocol;

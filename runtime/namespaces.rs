@@ -157,7 +157,7 @@ impl Executor for Namespaces {
         // The sandbox has them now.
         drop(mounts);
         debug!(set_up = ?started.elapsed(), "command started");
-        let exited = running.wait(output, talk.as_ref(), cancel)?;
+        let exited = running.wait(output, talk.as_ref(), cancel, self.ids)?;
         // Of a root that cannot be written nothing is kept.
         if step.spec.root_access == Access::ReadWrite {
             stubs::remove(exited.stubs).map_err(ExecError::CleanUp)?;

@@ -8,27 +8,30 @@
 //! A message out of order cannot be written. A sandbox that is dropped on the way, for an error or
 //! a panic, is killed with all its processes.
 
+mod pipe;
+
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::Signal;
-use nix::unistd::{Gid, Pid, Uid, fchown, pipe2};
+use nix::unistd::Pid;
 
 use crate::cancel::CancelToken;
 use crate::channel::{Channel, ChannelError, Received, wait_for_any};
 use crate::conversation::{Conversation, SOURCES, Talk};
 use crate::executor::{ExecError, OutputSink, Stream};
 use crate::mountpoint::Stub;
+use crate::notify::Supervisor;
+use crate::parent::pipe::{do_not_block, input_pipe, output_pipe};
 use crate::protocol::{Exit, ExitStatus, FromInit, InitFailure, Setup, ToInit};
 use crate::spec::TerminalSize;
 use crate::starter::{NewRole, Newborn, Starter};
 use crate::stubs;
-use crate::sys::{CallError, Called as _, process};
-use crate::userns::BuilderId;
+use crate::sys::{CallError, process};
+use crate::userns::{BuilderId, IdMap};
 
 /// How much is read from a pipe at once, in bytes: what a pipe holds.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -59,6 +62,8 @@ pub(crate) struct Running {
     processes: Processes,
     streams: Streams,
     stubs: Vec<Stub>,
+    /// Where questions about system calls come in.
+    listener: Option<OwnedFd>,
     /// Our end of the command's terminal.
     terminal: Option<OwnedFd>,
 }
@@ -144,14 +149,22 @@ impl Isolated {
     ) -> Result<Proceeded, ExecError> {
         self.processes.tell(&ToInit::Proceed, &[])?;
         match self.processes.hear(cancel)? {
-            (FromInit::Started { stubs }, mut descriptors) => {
+            (
+                FromInit::Started {
+                    stubs,
+                    has_listener,
+                },
+                mut descriptors,
+            ) => {
                 let terminal = terminal.and_then(|_| descriptors.pop());
+                let listener = has_listener.then(|| descriptors.pop()).flatten();
                 let stubs = stubs::received(stubs, descriptors).ok_or_else(out_of_order)?;
                 let Self { processes, streams } = self;
                 Ok(Proceeded::Running(Running {
                     processes,
                     streams,
                     stubs,
+                    listener,
                     terminal,
                 }))
             }
@@ -162,18 +175,23 @@ impl Isolated {
 }
 
 impl Running {
-    /// Passes output on, and what is said to the command, until everything in the sandbox is gone.
+    /// Passes output on, and what is said to the command, until everything in the sandbox is gone. Questions about
+    /// its system calls are answered meanwhile.
     pub(crate) fn wait(
         self,
         output: &mut dyn OutputSink,
         talk: Option<&Talk<'_>>,
         cancel: &CancelToken,
+        ids: IdMap,
     ) -> Result<Exited, ExecError> {
+        // Made before the processes are held here: whoever answers ends when the last who could ask is gone.
+        let mut supervisor = Supervisor::new(self.listener, ids);
         let Self {
             processes,
             mut streams,
             stubs,
             terminal,
+            ..
         } = self;
         let terminal = terminal
             .map(|terminal| streams.join(terminal))
@@ -181,12 +199,15 @@ impl Running {
         let mut conversation = Conversation::new(talk, streams.input.take(), terminal);
         let mut exit = None;
         loop {
-            let sources = (&processes, &streams, &conversation);
+            let sources = (&processes, &streams, &conversation, &supervisor);
             let ready = wait_for_news(sources, cancel, exit.is_some())?;
             if ready.cancelled {
                 return Err(ExecError::Cancelled);
             }
             streams.pass_on(ready.streams, output)?;
+            if ready.asked {
+                supervisor.go_on();
+            }
             for signal in conversation.go_on(ready.talk) {
                 // A command that has ended needs none.
                 drop(processes.tell(&ToInit::Signal(signal), &[]));
@@ -206,12 +227,18 @@ struct Ready {
     ended: bool,
     cancelled: bool,
     told: bool,
+    asked: bool,
     streams: [bool; 2],
     talk: [bool; SOURCES],
 }
 
 fn wait_for_news(
-    (processes, streams, conversation): (&Processes, &Streams, &Conversation<'_>),
+    (processes, streams, conversation, supervisor): (
+        &Processes,
+        &Streams,
+        &Conversation<'_>,
+        &Supervisor,
+    ),
     cancel: &CancelToken,
     has_status: bool,
 ) -> Result<Ready, ExecError> {
@@ -221,6 +248,7 @@ fn wait_for_news(
         Some(processes.init.as_fd()),
         Some(cancel.as_fd()),
         channel.map(|channel| channel.as_fd()),
+        supervisor.polled(),
         streams.stdout.as_ref().map(|pipe| pipe.as_fd()),
         streams.stderr.as_ref().map(|pipe| pipe.as_fd()),
     ];
@@ -235,13 +263,14 @@ fn wait_for_news(
         .collect();
     wait_for_any(&mut polled).map_err(ExecError::Watch)?;
     let mut answers = polled.iter().map(|source| source.any().unwrap_or(false));
-    let [ended, cancelled, told, stdout, stderr] =
+    let [ended, cancelled, told, asked, stdout, stderr] =
         sources.map(|source| source.is_some() && answers.next().unwrap_or(false));
     let talk = talk.map(|source| source.is_some() && answers.next().unwrap_or(false));
     Ok(Ready {
         ended,
         cancelled,
         told,
+        asked,
         streams: [stdout, stderr],
         talk,
     })
@@ -444,44 +473,6 @@ fn pass_on(
         }
         Err(error) => Err(error),
     }
-}
-
-/// Makes a pipe for output of a command, of which our end does not block.
-fn output_pipe(owner: (BuilderId, BuilderId)) -> Result<(File, OwnedFd), ExecError> {
-    let (reading, writing) = pipe(owner)?;
-    do_not_block(&reading).map_err(ExecError::Watch)?;
-    Ok((reading.into(), writing))
-}
-
-/// Makes a pipe for what a command reads, of which our end does not block.
-fn input_pipe(owner: (BuilderId, BuilderId)) -> Result<(OwnedFd, File), ExecError> {
-    let (reading, writing) = pipe(owner)?;
-    do_not_block(&writing).map_err(ExecError::Watch)?;
-    Ok((reading, writing.into()))
-}
-
-/// Makes a pipe that a command's user owns.
-fn pipe((uid, gid): (BuilderId, BuilderId)) -> Result<(OwnedFd, OwnedFd), ExecError> {
-    let (reading, writing) = pipe2(OFlag::O_CLOEXEC)
-        .called(|| "pipe2(O_CLOEXEC)".to_owned())
-        .map_err(ExecError::Watch)?;
-    // Both ends are one file.
-    fchown(
-        &writing,
-        Some(Uid::from_raw(uid.0)),
-        Some(Gid::from_raw(gid.0)),
-    )
-    .called(|| format!("fchown(pipe, {}, {})", uid.0, gid.0))
-    .map_err(ExecError::Watch)?;
-    Ok((reading, writing))
-}
-
-/// Only for the end that is ours: a program expects its standard output to block.
-fn do_not_block(pipe: &OwnedFd) -> Result<(), CallError> {
-    use nix::fcntl::{FcntlArg, fcntl};
-    fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
-        .map(drop)
-        .called(|| "fcntl(F_SETFL, O_NONBLOCK)".to_owned())
 }
 
 fn out_of_order() -> ExecError {

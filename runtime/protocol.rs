@@ -20,7 +20,7 @@
 //!
 //! Descriptors of `Setup`: the root, the user namespace if there is one to join, what the command reads if it
 //! reads anything, then those of the mounts. Descriptors of `Started`: two for each stub, the directory it is in
-//! and the stub; then our end of the terminal, if there is one.
+//! and the stub; then the listener for questions about system calls, and our end of the terminal, if there are such.
 
 use std::fmt;
 
@@ -81,9 +81,21 @@ pub(crate) struct OpenFiles {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromInit {
     Isolated,
-    Started { stubs: Vec<StubRecord> },
+    Started {
+        stubs: Vec<StubRecord>,
+        /// Whether the descriptor at which questions about system calls come in is among the descriptors.
+        has_listener: bool,
+    },
     Failed(InitFailure),
     Exited(Exit),
+}
+
+/// From the command's process to PID 1, before it is the command.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum FromCommand {
+    /// Its filter asks questions; the descriptor is where they come in.
+    Asking,
+    Failed(InitFailure),
 }
 
 /// How a command ended, and what it took.

@@ -10,6 +10,7 @@
 //! | `clone3` | always, with `ENOSYS` | its flags are in memory, where a filter cannot look; libraries use `clone` then |
 //! | `socket` | the family is `AF_ALG` or `AF_VSOCK` | they lead to the kernel's ciphers and out of a virtual machine |
 //! | `personality` | it is none of five harmless ones | some make faults easier to use |
+//! | `mknod`, `mknodat` | the supervisor says so, if they would make a device node | no user namespace may make one; [`crate::notify`] records it |
 //! | `ioctl` | the request is `TIOCSTI` or `TIOCLINUX` | they type into the terminal of others (CVE-2017-5226) |
 //!
 //! A processor runs programs of two kinds, 64 and 32 bits, whose calls have different numbers: the
@@ -23,7 +24,7 @@ mod assembler;
 
 use crate::sys::security::Instruction;
 
-use assembler::{Action, Check, Segment, SystemCalls, assemble};
+use assembler::{Action, Check, Segment, SystemCalls, assemble, without_questions};
 use vendor_shim::emulation::Architecture;
 
 /// The table. Parsed, it is a few kilobytes; the starter does that once a build.
@@ -71,6 +72,24 @@ const ARM: Kind = Kind {
 /// Returns the filter for commands on this machine; `None` on a processor that has no table.
 pub(crate) fn filter() -> Option<Vec<Instruction>> {
     Architecture::of_this_program().and_then(filter_for)
+}
+
+/// Returns the filter for commands that nobody answers questions of: it refuses what another one asks about.
+pub(crate) fn unanswered(filter: &[Instruction]) -> Vec<Instruction> {
+    without_questions(filter)
+}
+
+/// Returns the name of a call that the filter asks about: the kernel's number for the kind of program, and the
+/// call's.
+pub(crate) fn asked_call(audit: u32, number: u32) -> Option<&'static str> {
+    let kind = [AMD64, I386, ARM64, ARM]
+        .into_iter()
+        .find(|kind| kind.audit == audit)?;
+    let asked = PROFILE.lines().filter_map(parse).filter(|(_, row)| {
+        matches!(row.action, Action::AskAboutDevice { .. })
+            && row.numbers.get(kind.column) == Some(&Some(number))
+    });
+    asked.map(|(name, _)| name).next()
 }
 
 /// Returns whether there is a table for the processor of this machine.
@@ -167,6 +186,9 @@ fn parse(line: &'static str) -> Option<(&'static str, Row)> {
             argument: 1,
             values: REFUSED_REQUESTS,
         }),
+        "device" => Action::AskAboutDevice {
+            argument: if name == "mknodat" { 2 } else { 1 },
+        },
         _ => return None,
     };
     let mut numbers = [None; 4];

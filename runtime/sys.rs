@@ -8,6 +8,7 @@ mod fd;
 pub(crate) mod file;
 pub(crate) mod mount;
 pub(crate) mod network;
+pub(crate) mod notification;
 pub(crate) mod process;
 pub(crate) mod security;
 pub(crate) mod signal;

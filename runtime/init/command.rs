@@ -10,11 +10,12 @@ use nix::unistd::{
     AccessFlags, chdir, dup2_stderr, dup2_stdin, dup2_stdout, faccessat, getcwd, setsid,
 };
 
-use crate::protocol::{InitFailure, Setup, SetupStep};
+use crate::channel::{Channel, ChannelError};
+use crate::protocol::{FromCommand, InitFailure, Setup, SetupStep};
 use crate::spec::{Confinement, SecretVariable};
 use crate::sys::security::{self, Instruction};
 use crate::sys::{CallError, Called as _, file, process, quoted, signal, terminal};
-use crate::{credentials, landlock, rlimit};
+use crate::{credentials, landlock, rlimit, seccomp};
 
 /// What a step of the command's process works with.
 pub(crate) struct Launch<'l> {
@@ -22,7 +23,11 @@ pub(crate) struct Launch<'l> {
     dev: BorrowedFd<'l>,
     streams: &'l Streams<'l>,
     filter: Option<&'l [Instruction]>,
+    report: &'l Report,
 }
+
+/// Where the command's process tells PID 1 what it comes to. It closes when the command is executed.
+pub(super) type Report = Channel<FromCommand, ()>;
 
 /// What the command reads from and writes to, beside the pipes that this process has.
 #[derive(Debug)]
@@ -58,13 +63,14 @@ pub(super) fn execute(
     setup: &Setup,
     dev: BorrowedFd<'_>,
     streams: &Streams<'_>,
-    filter: Option<&[Instruction]>,
+    (filter, report): (Option<&[Instruction]>, &Report),
 ) -> InitFailure {
     let launch = Launch {
         setup,
         dev,
         streams,
         filter,
+        report,
     };
     for (step, prepare) in STEPS {
         if let Err(error) = prepare(&launch) {
@@ -119,10 +125,25 @@ fn filter_system_calls(launch: &Launch<'_>) -> Result<(), CallError> {
     if launch.setup.spec.confinement == Confinement::Namespace {
         return Ok(());
     }
-    match launch.filter {
-        Some(program) => security::set_seccomp_filter(program),
-        None => Ok(()),
+    let Some(program) = launch.filter else {
+        return Ok(());
+    };
+    match security::set_asking_filter(program) {
+        Ok(listener) => tell_asking(launch.report, &listener),
+        // In a sandbox of somebody else whose filter asks.
+        Err(error) if matches!(error.errno(), Errno::EBUSY | Errno::EINVAL) => {
+            security::set_seccomp_filter(&seccomp::unanswered(program))
+        }
+        Err(error) => Err(error),
     }
+}
+
+fn tell_asking(report: &Report, listener: &OwnedFd) -> Result<(), CallError> {
+    let told = report.send(&FromCommand::Asking, &[listener.as_fd()]);
+    told.map_err(|error| match error {
+        ChannelError::Call(error) => error,
+        _ => CallError::new("sendmsg(listener)", Errno::EBADMSG),
+    })
 }
 
 fn set_limits(launch: &Launch<'_>) -> Result<(), CallError> {

@@ -1,24 +1,23 @@
 //! PID 1 of a sandbox: builds it, starts the command, reaps whatever ends, and goes when the
 //! command or the builder is gone. The kernel then kills what is left.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::prctl;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{ForkResult, Gid, Pid, Uid, fchown, pipe2, setsid};
+use nix::unistd::{ForkResult, Gid, Pid, Uid, fchown, setsid};
 
 use super::{Handed, InitEnd, command, fail, root};
-use crate::channel::{Received, wait_for_any};
+use crate::channel::{Channel, Received, wait_for_any};
 use crate::mountpoint::Stub;
-use crate::protocol::{Exit, ExitStatus, FromInit, InitFailure, Setup, SetupStep, ToInit};
+use crate::protocol::{
+    Exit, ExitStatus, FromCommand, FromInit, InitFailure, Setup, SetupStep, ToInit,
+};
 use crate::spec::SandboxUser;
 use crate::sys::process::Ending;
 use crate::sys::{CallError, Called as _, process, terminal};
@@ -62,9 +61,7 @@ fn start(channel: &InitEnd, setup: &Setup, mut handed: Handed) -> Result<Started
     let terminal = open_terminal(setup, dev).map_err(at(SetupStep::Fork))?;
     let (outer, inner) = terminal.unzip();
     let endings = note_endings().map_err(at(SetupStep::Fork))?;
-    let (reading, writing) = pipe2(OFlag::O_CLOEXEC)
-        .called(|| "pipe2(O_CLOEXEC)".to_owned())
-        .map_err(at(SetupStep::Fork))?;
+    let (reading, writing) = Channel::pair().map_err(at(SetupStep::Fork))?;
     match process::fork().map_err(at(SetupStep::Fork))? {
         ForkResult::Child => {
             drop(reading);
@@ -72,15 +69,16 @@ fn start(channel: &InitEnd, setup: &Setup, mut handed: Handed) -> Result<Started
                 input: input.as_ref(),
                 terminal: inner.as_ref(),
             };
-            let failure = command::execute(setup, dev, &streams, filter.as_deref());
-            // PID 1 waits for this pipe to close; nobody else can be told.
-            drop(serde_json::to_writer(File::from(writing), &failure));
+            let report = command::Report::over(writing);
+            let failure = command::execute(setup, dev, &streams, (filter.as_deref(), &report));
+            // PID 1 waits for this socket to close; nobody else can be told.
+            drop(report.send(&FromCommand::Failed(failure), &[]));
             Ok(Started::Command)
         }
         ForkResult::Parent { child } => {
             drop((writing, input));
-            await_execution(reading)?;
-            tell_started(channel, &scene.stubs, outer.as_ref());
+            let listener = await_execution(&reading)?;
+            tell_started(channel, &scene.stubs, [listener, outer]);
             Ok(Started::First {
                 command: child,
                 endings,
@@ -126,31 +124,40 @@ fn note_endings() -> Result<SignalFd, CallError> {
         .called(|| "signalfd([SIGCHLD])".to_owned())
 }
 
-/// Waits until the command runs: its end of the pipe is closed by `execve`.
-fn await_execution(report: OwnedFd) -> Result<(), InitFailure> {
-    let mut text = Vec::new();
-    let call = || "read the report of the command's process".to_owned();
-    let unreadable = |errno| InitFailure::new(SetupStep::Execute, &CallError::new(call(), errno));
-    File::from(report)
-        .read_to_end(&mut text)
-        .map_err(|error| unreadable(Errno::from_raw(error.raw_os_error().unwrap_or(0))))?;
-    match text.as_slice() {
-        [] => Ok(()),
-        report => {
-            Err(serde_json::from_slice(report).unwrap_or_else(|_| unreadable(Errno::EBADMSG)))
+/// Waits until the command runs: its end of the conversation is closed by `execve`. Returns where questions about its
+/// system calls come in, if its filter asks any.
+fn await_execution(report: &Channel<(), FromCommand>) -> Result<Option<OwnedFd>, InitFailure> {
+    let mut listener = None;
+    loop {
+        match report.receive() {
+            Ok(Received::Message(FromCommand::Asking, descriptors)) => {
+                listener = descriptors.into_iter().next();
+            }
+            Ok(Received::Message(FromCommand::Failed(failure), _)) => return Err(failure),
+            Ok(Received::Closed) => return Ok(listener),
+            Ok(Received::Cancelled) | Err(_) => {
+                let call = "read the report of the command's process";
+                let error = CallError::new(call, Errno::EBADMSG);
+                return Err(InitFailure::new(SetupStep::Execute, &error));
+            }
         }
     }
 }
 
-fn tell_started(channel: &InitEnd, stubs: &[Stub], terminal: Option<&OwnedFd>) {
+fn tell_started(channel: &InitEnd, stubs: &[Stub], [listener, terminal]: [Option<OwnedFd>; 2]) {
     let records = stubs.iter().map(|stub| stub.record.clone()).collect();
     let descriptors: Vec<BorrowedFd<'_>> = stubs
         .iter()
         .flat_map(|stub| [stub.parent.as_fd(), stub.entry.as_fd()])
-        .chain(terminal.map(AsFd::as_fd))
+        .chain(listener.as_ref().map(AsFd::as_fd))
+        .chain(terminal.as_ref().map(AsFd::as_fd))
         .collect();
+    let started = FromInit::Started {
+        stubs: records,
+        has_listener: listener.is_some(),
+    };
     // If the builder is gone, the watch notices.
-    drop(channel.send(&FromInit::Started { stubs: records }, &descriptors));
+    drop(channel.send(&started, &descriptors));
 }
 
 /// Reaps until the command has ended or the builder is gone.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! load kind of program
-//! is it the first?  ──► load number ──► tree of comparisons ──► allow | fail | look at an argument
+//! is it the first?  ──► load number ──► tree of comparisons ──► allow | fail | look at an argument | ask
 //! is it the second? ──► …
 //! kill the process
 //! ```
@@ -29,6 +29,8 @@ const RETURN: u16 = 0x06;
 const ALLOW: u32 = 0x7fff_0000;
 /// `SECCOMP_RET_ERRNO`, to which the number is added.
 const FAIL: u32 = 0x0005_0000;
+/// `SECCOMP_RET_USER_NOTIF`.
+const ASK: u32 = 0x7fc0_0000;
 /// `SECCOMP_RET_KILL_PROCESS`.
 const KILL: u32 = 0x8000_0000;
 
@@ -40,6 +42,10 @@ const ARGUMENTS: u32 = 16;
 /// `EPERM`.
 const NOT_PERMITTED: u32 = 1;
 
+/// The bit that `S_IFCHR` and `S_IFBLK` have, and one that neither has (inode(7), "The file type and mode").
+const DEVICE_BIT: u32 = 0o020_000;
+const NO_DEVICE_BIT: u32 = 0o100_000;
+
 /// What is done with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
@@ -49,6 +55,9 @@ pub(super) enum Action {
     Fail(u16),
     /// It is made or fails with `EPERM`, depending on an argument.
     Check(Check),
+    /// It is made, unless it would make a device node: then the supervisor answers. The argument is
+    /// the one with the kind of node.
+    AskAboutDevice { argument: u32 },
 }
 
 /// A question about the low half of an argument.
@@ -114,6 +123,7 @@ fn leaf(action: Action) -> Vec<Instruction> {
     match action {
         Action::Allow => vec![statement(RETURN, ALLOW)],
         Action::Fail(errno) => vec![statement(RETURN, FAIL | u32::from(errno))],
+        Action::AskAboutDevice { argument } => device_leaf(argument),
         Action::Check(check) => {
             let (argument, comparison, values, found, otherwise) = match &check {
                 Check::NoneOf { argument, bits } => (
@@ -143,6 +153,27 @@ fn leaf(action: Action) -> Vec<Instruction> {
             code
         }
     }
+}
+
+/// Asks about the kinds of nodes that have the bit of devices and not that of files, links and sockets.
+fn device_leaf(argument: u32) -> Vec<Instruction> {
+    let mut code = vec![statement(LOAD, ARGUMENTS + 8 * argument)];
+    for (bit, action) in [(NO_DEVICE_BIT, ALLOW), (DEVICE_BIT, ASK)] {
+        let found = vec![statement(RETURN, action)];
+        code.extend(branch(IF_ANY_BIT, bit, found, Vec::new()));
+    }
+    code.push(statement(RETURN, ALLOW));
+    code
+}
+
+/// Returns the program that refuses what another one asks about.
+pub(super) fn without_questions(program: &[Instruction]) -> Vec<Instruction> {
+    let refused = statement(RETURN, FAIL | NOT_PERMITTED);
+    let is_question = |code: &Instruction| code.code == RETURN && code.k == ASK;
+    program
+        .iter()
+        .map(|code| if is_question(code) { refused } else { *code })
+        .collect()
 }
 
 /// Returns code that goes on with `then` if the comparison holds, else with `otherwise`, which may
@@ -201,6 +232,7 @@ pub(super) mod interpreter {
     pub(crate) enum Verdict {
         Allow,
         Fail(u32),
+        Ask,
         Kill,
     }
 
@@ -251,6 +283,7 @@ pub(super) mod interpreter {
         match value {
             ALLOW => Verdict::Allow,
             KILL => Verdict::Kill,
+            ASK => Verdict::Ask,
             _ => Verdict::Fail(value.checked_sub(FAIL).unwrap()),
         }
     }

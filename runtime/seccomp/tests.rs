@@ -224,3 +224,48 @@ fn the_program_is_short() {
         assert!(length < 600, "{length}");
     }
 }
+
+#[test]
+fn only_nodes_of_devices_are_asked_about() {
+    let kinds_of_nodes = [
+        (0, Verdict::Allow),
+        (0o010_644, Verdict::Allow),
+        (0o020_644, Verdict::Ask),
+        (0o060_644, Verdict::Ask),
+        (0o100_644, Verdict::Allow),
+        (0o120_777, Verdict::Allow),
+        (0o140_755, Verdict::Allow),
+        (0xffff_0000_0000 | 0o060_000, Verdict::Ask),
+    ];
+    for machine in MACHINES {
+        let program = filter_for(machine).unwrap();
+        let refusing = unanswered(&program);
+        for kind in kinds(machine).unwrap() {
+            for (name, at) in [("mknod", 1), ("mknodat", 2)] {
+                let Some(number) = names()[name].numbers[kind.column] else {
+                    continue;
+                };
+                assert_eq!(asked_call(kind.audit, number), Some(name));
+                for (mode, expected) in kinds_of_nodes {
+                    let mut arguments = [0; 6];
+                    arguments[at] = mode;
+                    let found = run(&program, kind.audit, number, arguments);
+                    assert_eq!(found, expected, "{name}({mode:o}) on {machine}");
+                    let unanswered = match expected {
+                        Verdict::Ask => EPERM,
+                        other => other,
+                    };
+                    let found = run(&refusing, kind.audit, number, arguments);
+                    assert_eq!(found, unanswered, "{name}({mode:o}) on {machine}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_call_of_another_kind_of_programs_is_not_asked_about() {
+    assert_eq!(asked_call(AMD64.audit, 33), None);
+    assert_eq!(asked_call(ARM64.audit, 133), None);
+    assert_eq!(asked_call(0, 133), None);
+}

@@ -3,10 +3,10 @@
 use std::ffi::CStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use nix::fcntl::{OFlag, openat};
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{FileStat, Mode, fstat, mkdirat};
 
-use super::{CallError, Called as _, shown};
+use super::{CallError, Called as _, quoted, shown};
 
 /// Opens one name in `directory`. Always close-on-exec.
 pub(crate) fn open(
@@ -22,6 +22,15 @@ pub(crate) fn open(
         Mode::from_bits_truncate(mode),
     )
     .called(|| format!("openat({}, {name:?}, {flags:?})", shown(directory)))
+}
+
+/// Opens a directory by a path below the thread's root and working directory, for looking names up in it. Links are
+/// followed, but for those of `/proc` that lead to what another process has open.
+pub(crate) fn open_place(path: &[u8]) -> Result<OwnedFd, CallError> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    openat2(AT_FDCWD, path, how).called(|| format!("openat2({})", quoted(path)))
 }
 
 /// Makes a directory in `directory`.

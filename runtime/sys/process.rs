@@ -14,7 +14,7 @@ use libc::{c_int, c_uint};
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
-use nix::unistd::{ForkResult, Pid};
+use nix::unistd::{ForkResult, Pid, fchdir};
 
 use super::fd::owned;
 use super::{CallError, Called as _, shown};
@@ -67,6 +67,14 @@ pub(crate) fn fork_for_parent() -> Result<ForkResult, CallError> {
 #[expect(clippy::exit, reason = "nothing above is this process's to release")]
 pub(crate) fn end(code: u8) -> ! {
     std::process::exit(code.into())
+}
+
+/// Makes `root` the root directory of this thread, and `start` its working directory. The thread must share neither
+/// with another (`CLONE_FS`, unshare(2)).
+pub(crate) fn change_root(root: BorrowedFd<'_>, start: BorrowedFd<'_>) -> Result<(), CallError> {
+    fchdir(root).called(|| format!("fchdir({})", shown(root)))?;
+    nix::unistd::chroot(".").called(|| "chroot(\".\")".to_owned())?;
+    fchdir(start).called(|| format!("fchdir({})", shown(start)))
 }
 
 /// Replaces this process by the program at `path`.

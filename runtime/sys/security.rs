@@ -30,9 +30,28 @@ struct RulesetAttributes {
 ///
 /// Needs `CAP_SYS_ADMIN` in the thread's user namespace, or `no_new_privs`.
 pub(crate) fn set_seccomp_filter(program: &[Instruction]) -> Result<(), CallError> {
+    seccomp_filter(program, 0).map(drop)
+}
+
+/// The same with a filter that asks: returns the descriptor at which the questions come in.
+///
+/// Fails with `EBUSY` where a filter that asks is in force already.
+pub(crate) fn set_asking_filter(program: &[Instruction]) -> Result<OwnedFd, CallError> {
+    let listen = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    // A signal that a program handles is not to break off and begin again what is being answered. Since Linux 5.19.
+    let patient = libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    let made = match seccomp_filter(program, listen | patient) {
+        Err(error) if error.errno() == Errno::EINVAL => seccomp_filter(program, listen),
+        made => made,
+    }?;
+    // SAFETY: with this flag the call makes a descriptor.
+    unsafe { owned(made) }.called(|| "seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER)".to_owned())
+}
+
+fn seccomp_filter(program: &[Instruction], flags: libc::c_ulong) -> Result<c_long, CallError> {
     let describe = || {
         format!(
-            "seccomp(SECCOMP_SET_MODE_FILTER, {} instructions)",
+            "seccomp(SECCOMP_SET_MODE_FILTER, {flags:#x}, {} instructions)",
             program.len()
         )
     };
@@ -49,11 +68,11 @@ pub(crate) fn set_seccomp_filter(program: &[Instruction]) -> Result<(), CallErro
         libc::syscall(
             libc::SYS_seccomp,
             libc::SECCOMP_SET_MODE_FILTER,
-            0_u32,
+            flags,
             &raw const program,
         )
     };
-    Errno::result(result).map(drop).called(describe)
+    Errno::result(result).called(describe)
 }
 
 /// Returns the version of Landlock's interface that the kernel has.

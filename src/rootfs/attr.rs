@@ -255,7 +255,10 @@ impl Inode {
     /// Fails where the file system has none, the object can hold none of that name (`user.` is for
     /// regular files and directories, xattr(7)), or it may not be set.
     pub fn set_xattr(&self, name: &[u8], value: &[u8]) -> Result<(), FsError> {
-        xattr::set(&XattrPlace::inode(self.as_fd()), name, value)
+        match self.access {
+            Access::Name => xattr::set(&XattrPlace::inode(self.as_fd()), name, value),
+            Access::Open => xattr::set_on_open(self.as_fd(), name, value),
+        }
     }
 
     /// Removes an extended attribute, if it is there.

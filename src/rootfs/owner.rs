@@ -3,7 +3,7 @@
 //! | Storage | owner | mode | device nodes |
 //! | --- | --- | --- | --- |
 //! | [`IdStorage::Shifted`] | the inode's, shifted by a constant | the inode's | placeholder |
-//! | [`IdStorage::Recorded`] | in an [`OwnerRecord`] | in an [`OwnerRecord`] | placeholder |
+//! | [`IdStorage::Recorded`] | in an [`OwnerRecord`] | in an [`OwnerRecord`], until a command changes the inode's | placeholder |
 //!
 //! A record is the extended attribute `user.careen.owner` of a regular file or directory, and an
 //! entry of an [`OwnerTable`] for what can hold no such attribute (symlinks, fifos and sockets,
@@ -11,8 +11,9 @@
 //! `:cMAJOR,MINOR` or `:bMAJOR,MINOR`. An inode of the recorded storage that has no record belongs to
 //! 0:0 and has the mode it has.
 //!
-//! A device node is never made: it is an empty regular file with a record that names the device.
-//! An ordinary user could not make it, and nothing in a sandbox should find one that works.
+//! A device node is never made: it is a regular file with a record that names the device. An ordinary
+//! user could not make it, and nothing in a sandbox should find one that works. Like a device node it
+//! has an owner and a mode that a command can change, and what is written to it is in no file.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -171,6 +172,16 @@ impl OwnerRecord {
         read().ok_or_else(|| RecordError::Malformed {
             text: text.to_vec(),
         })
+    }
+
+    /// Returns the mode of an inode with this record: a command that changed the one on disk meant
+    /// that of the image.
+    fn mode_now(&self, metadata: &Metadata) -> Mode {
+        if metadata.mode == disk_mode(metadata.kind, self.mode) {
+            self.mode
+        } else {
+            metadata.mode
+        }
     }
 }
 
@@ -365,7 +376,6 @@ impl Owners {
         inode.set_owner(to_disk(record.uid)?, to_disk(record.gid)?)?;
         if record.device.is_some() {
             inode.set_xattr(OWNER_XATTR, record.to_string().as_bytes())?;
-            return inode.set_mode(Mode::new(0));
         }
         // A symlink has no mode of its own.
         if kind == FileKind::Symlink {
@@ -433,20 +443,19 @@ impl Owners {
                     })
                 };
                 let (uid, gid) = (to_image(metadata.uid)?, to_image(metadata.gid)?);
-                // A command may set the attribute on its files: it counts on a placeholder alone.
-                let device = if is_placeholder(metadata) {
-                    record?.filter(is_device)
-                } else {
-                    None
+                // An attribute that names no device is somebody's own.
+                let device = record.ok().flatten().filter(|_| is_file(metadata));
+                let device = device.filter(|record| record.device.is_some());
+                let mode = match device {
+                    // As placeholders were made at first.
+                    Some(device) if metadata.mode.bits() == 0 => device.mode,
+                    _ => metadata.mode,
                 };
-                Ok(match device {
-                    Some(device) => OwnerRecord { uid, gid, ..device },
-                    None => OwnerRecord {
-                        uid,
-                        gid,
-                        mode: metadata.mode,
-                        device: None,
-                    },
+                Ok(OwnerRecord {
+                    uid,
+                    gid,
+                    mode,
+                    device: device.and_then(|record| record.device),
                 })
             }
             IdStorage::Recorded => {
@@ -461,7 +470,10 @@ impl Owners {
                     mode: metadata.mode,
                     device: None,
                 };
-                Ok(record?.or(table).unwrap_or(plain))
+                Ok(record?.or(table).map_or(plain, |record| OwnerRecord {
+                    mode: record.mode_now(metadata),
+                    ..record
+                }))
             }
         }
     }
@@ -471,13 +483,8 @@ fn holds_xattrs(kind: FileKind) -> bool {
     matches!(kind, FileKind::File | FileKind::Directory)
 }
 
-fn is_device(record: &OwnerRecord) -> bool {
-    record.device.is_some()
-}
-
-/// Tells whether an inode can be one that [`Owners::set`] made a device node of.
-fn is_placeholder(metadata: &Metadata) -> bool {
-    metadata.kind == FileKind::File && metadata.size == 0 && metadata.mode.bits() == 0
+fn is_file(metadata: &Metadata) -> bool {
+    metadata.kind == FileKind::File
 }
 
 /// Returns the mode on disk of an inode whose mode is recorded: its owner, who is the caller, can

@@ -119,6 +119,17 @@ pub(crate) fn set(place: &XattrPlace<'_>, name: &[u8], value: &[u8]) -> Result<(
     set.map_err(|errno| place.error(errno, "setxattr", Some(name)))
 }
 
+/// Sets an attribute of an open file, with no look-up of a name.
+pub(crate) fn set_on_open(fd: BorrowedFd<'_>, name: &[u8], value: &[u8]) -> Result<(), FsError> {
+    let flags = rustix_fs::XattrFlags::empty();
+    rustix_fs::fsetxattr(fd, name, value, flags).map_err(|errno| {
+        FsError::call(
+            errno,
+            format_args!("fsetxattr({}, {})", Shown(fd), Quoted(name)),
+        )
+    })
+}
+
 /// Removes an attribute, if it is there.
 pub(crate) fn remove(place: &XattrPlace<'_>, name: &[u8]) -> Result<(), FsError> {
     let removed = match place.name {

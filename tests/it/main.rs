@@ -21,6 +21,8 @@ mod contexts;
 #[cfg(test)]
 mod copies;
 #[cfg(test)]
+mod devices;
+#[cfg(test)]
 mod earlier;
 #[cfg(test)]
 mod emulation;

@@ -23,6 +23,8 @@ pub enum Kind {
     HardLink(String),
     /// A character device with its major and minor number.
     Character(u32, u32),
+    /// A block device with its major and minor number.
+    Block(u32, u32),
     /// A named pipe.
     Fifo,
 }
@@ -143,6 +145,7 @@ fn write_entry(tar: &mut Vec<u8>, entry: &Entry) {
         Kind::HardLink(target) => (b'1', target, &[]),
         Kind::Symlink(target) => (b'2', target, &[]),
         Kind::Character(..) => (b'3', "", &[]),
+        Kind::Block(..) => (b'4', "", &[]),
         Kind::Directory => (b'5', "", &[]),
         Kind::Fifo => (b'6', "", &[]),
     };
@@ -186,7 +189,7 @@ fn header(entry: &Entry, flag: u8, link: &str, size: usize) -> Vec<u8> {
     put(156, 1, &[flag]);
     put(157, 100, link.as_bytes());
     put(257, 8, b"ustar\x0000");
-    if let Kind::Character(major, minor) = entry.kind {
+    if let Kind::Character(major, minor) | Kind::Block(major, minor) = entry.kind {
         put(329, 8, &octal(u64::from(major), 7));
         put(337, 8, &octal(u64::from(minor), 7));
     }
@@ -243,6 +246,7 @@ fn entry(header: &[u8], content: &[u8], pax: &Records) -> Entry {
         Some(b'1') => Kind::HardLink(link.trim_matches('/').to_owned()),
         Some(b'2') => Kind::Symlink(link),
         Some(b'3') => Kind::Character(device(329), device(337)),
+        Some(b'4') => Kind::Block(device(329), device(337)),
         Some(b'5') => Kind::Directory,
         Some(b'6') => Kind::Fifo,
         flag => fail(&format!("the tar has an entry of the kind {flag:?}")),

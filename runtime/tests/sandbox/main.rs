@@ -10,6 +10,7 @@
 
 mod builder;
 mod confinement;
+mod devices;
 mod harness;
 mod isolation;
 mod kill;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         isolation::tests(),
         kill::tests(),
         confinement::tests(),
+        devices::tests(),
     ]
     .concat_all();
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()

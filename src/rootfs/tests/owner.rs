@@ -210,23 +210,73 @@ fn a_device_is_recorded_and_not_made() {
 }
 
 #[test]
-fn in_a_shifted_tree_only_a_placeholder_can_be_a_device() {
+fn the_placeholder_of_a_device_keeps_the_mode_that_a_command_gives_it() {
+    let null = Device::Char { major: 1, minor: 3 };
+    let made = OwnerRecord {
+        device: Some(null),
+        ..record(0, 0, 0o600)
+    };
+    for ids in shifted().into_iter().chain([IdStorage::Recorded]) {
+        let place = Place::new();
+        let mut owners = owners(ids);
+        place.write("null", "");
+        set(&place, &mut owners, &at("null"), &made).unwrap();
+        place.root.set_mode(&at("null"), Mode::new(0o666)).unwrap();
+        place.write("null", "what goes to a device is in no file");
+        let changed = OwnerRecord {
+            mode: Mode::new(0o666),
+            ..made
+        };
+        assert_eq!(read(&place, &owners, &at("null")).unwrap(), changed);
+    }
+}
+
+#[test]
+fn an_earlier_placeholder_without_a_mode_has_that_of_its_record() {
+    let Some(ids) = shifted().filter(|_| geteuid().is_root()) else {
+        return;
+    };
+    let place = Place::new();
+    place.write("null", "");
+    let inode = place.root.inode(&at("null")).unwrap();
+    inode.set_xattr(OWNER_XATTR, b"0:0:0666:c1,3").unwrap();
+    inode.set_mode(Mode::new(0)).unwrap();
+    let found = read(&place, &owners(ids), &at("null")).unwrap();
+    assert_eq!(found.to_string(), "0:0:0666:c1,3");
+}
+
+#[test]
+fn in_a_shifted_tree_a_record_without_a_device_says_nothing() {
     let Some(ids) = shifted() else { return };
     let place = Place::new();
-    let owners = owners(ids);
-    place.write("file", "");
-    place.write("full", "x");
-    for path in ["file", "full"].map(at) {
-        let inode = place.root.inode(&path).unwrap();
-        inode.set_xattr(OWNER_XATTR, b"5:5:4755:c1,3").unwrap();
+    for (name, text) in [("owner", &b"5:5:4755"[..]), ("rubbish", b"c1,3")] {
+        place.write(name, "");
+        let inode = place.root.inode(&at(name)).unwrap();
+        inode.set_xattr(OWNER_XATTR, text).unwrap();
+        inode.set_mode(Mode::new(0o600)).unwrap();
+        let found = read(&place, &owners(ids), &at(name)).unwrap();
+        assert_eq!(found, record(0, 0, 0o600), "{name}");
     }
-    place.root.set_mode(&at("full"), Mode::new(0)).unwrap();
-    place.root.set_mode(&at("file"), Mode::new(0o600)).unwrap();
-    assert_eq!(
-        read(&place, &owners, &at("file")).unwrap(),
-        record(0, 0, 0o600)
-    );
-    assert_eq!(read(&place, &owners, &at("full")).unwrap(), record(0, 0, 0));
+}
+
+#[test]
+fn a_mode_that_a_command_changes_counts_in_a_recorded_tree() {
+    let place = Place::new();
+    let mut owners = owners(IdStorage::Recorded);
+    for path in make_one_of_each(&place).iter().take(3) {
+        set(&place, &mut owners, path, &record(33, 33, 0o4640)).unwrap();
+        assert_eq!(
+            read(&place, &owners, path).unwrap(),
+            record(33, 33, 0o4640),
+            "{path}"
+        );
+        place.root.set_mode(path, Mode::new(0o755)).unwrap();
+        assert_eq!(
+            read(&place, &owners, path).unwrap(),
+            record(33, 33, 0o755),
+            "{path}"
+        );
+    }
 }
 
 #[test]

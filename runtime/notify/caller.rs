@@ -1,0 +1,225 @@
+//! Who made a system call: its rights, its memory and its directories, by way of one directory of `/proc`.
+//!
+//! The directory is held open, so that all of it is about the same thread.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt as _;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::unistd::Pid;
+
+use crate::sys::file;
+use crate::userns::BuilderId;
+
+/// The longest path that a system call takes, with its final zero (`PATH_MAX`).
+const PATH_LIMIT_BYTES: usize = 4096;
+
+/// Parts of memory that are read at once: no more than a page, behind which may be nothing.
+const PAGE_BYTES: usize = 4096;
+
+/// The most that is read of a caller's status, in bytes; it has about one and a half thousand.
+const STATUS_LIMIT_BYTES: u64 = 64 << 10;
+
+/// `CAP_DAC_OVERRIDE` and `CAP_MKNOD` (linux/capability.h).
+const NODE_CAPABILITIES: u64 = 1 << 1 | 1 << 27;
+
+/// A thread that waits for an answer.
+#[derive(Debug)]
+pub(super) struct Caller {
+    directory: OwnedFd,
+}
+
+/// What the kernel would look at before it makes a file for a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rights {
+    /// The user that its files belong to, as the builder has it.
+    pub(super) user: BuilderId,
+    /// The group that its files belong to.
+    pub(super) group: BuilderId,
+    /// The permissions that its files do not get.
+    pub(super) umask: u32,
+    effective: u64,
+}
+
+impl Caller {
+    /// Finds a thread in the `/proc` that `processes` is.
+    pub(super) fn open(processes: BorrowedFd<'_>, thread: Pid) -> Result<Self, Errno> {
+        let name = c_string(&thread.to_string())?;
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+        let directory = file::open(processes, &name, flags, 0);
+        Ok(Self {
+            directory: directory.map_err(|error| error.errno())?,
+        })
+    }
+
+    /// Returns what it may do.
+    pub(super) fn rights(&self) -> Result<Rights, Errno> {
+        let status = self.open_file(c"status", OFlag::O_RDONLY)?;
+        let mut text = String::new();
+        let mut limited = File::from(status).take(STATUS_LIMIT_BYTES);
+        let read = limited.read_to_string(&mut text);
+        read.map_err(|_gone| Errno::ESRCH)?;
+        Rights::parse(&text).ok_or(Errno::ESRCH)
+    }
+
+    /// Returns the text that ends with a zero byte at an address of its memory, as a path.
+    pub(super) fn path(&self, address: u64) -> Result<Vec<u8>, Errno> {
+        let memory = File::from(self.open_file(c"mem", OFlag::O_RDONLY)?);
+        let mut text = Vec::new();
+        let mut page = [0; PAGE_BYTES];
+        while text.len() < PATH_LIMIT_BYTES {
+            let place = usize::try_from(address)
+                .ok()
+                .and_then(|address| address.checked_add(text.len()))
+                .ok_or(Errno::EFAULT)?;
+            let left = PAGE_BYTES - place % PAGE_BYTES;
+            let part = page.get_mut(..left).unwrap_or_default();
+            memory
+                .read_exact_at(part, place as u64)
+                .map_err(|_unmapped| Errno::EFAULT)?;
+            let end = part.iter().position(|byte| *byte == 0);
+            text.extend_from_slice(part.get(..end.unwrap_or(left)).unwrap_or_default());
+            if end.is_some() {
+                break;
+            }
+        }
+        if text.len() < PATH_LIMIT_BYTES {
+            Ok(text)
+        } else {
+            Err(Errno::ENAMETOOLONG)
+        }
+    }
+
+    /// Returns its root directory.
+    pub(super) fn root(&self) -> Result<OwnedFd, Errno> {
+        self.open_file(c"root", OFlag::O_PATH | OFlag::O_DIRECTORY)
+    }
+
+    /// Returns the directory that its relative paths begin in: the working directory, or that of a descriptor.
+    pub(super) fn start(&self, descriptor: Option<i32>) -> Result<OwnedFd, Errno> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+        let Some(number) = descriptor else {
+            return self.open_file(c"cwd", flags);
+        };
+        let opened = self.open_file(&c_string(&format!("fd/{number}"))?, flags);
+        opened.map_err(|errno| match errno {
+            Errno::ENOENT => Errno::EBADF,
+            other => other,
+        })
+    }
+
+    fn open_file(&self, name: &std::ffi::CStr, flags: OFlag) -> Result<OwnedFd, Errno> {
+        file::open(self.directory.as_fd(), name, flags, 0).map_err(|error| error.errno())
+    }
+}
+
+impl Rights {
+    /// Reads `/proc/PID/status` (`proc_pid_status(5)`), in which ids are as the reader has them.
+    fn parse(status: &str) -> Option<Self> {
+        let field = |name: &str| {
+            let mut lines = status.lines();
+            lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"))
+        };
+        // Real, effective, saved, and that for files.
+        let file_id = |name| field(name)?.split('\t').nth(3)?.parse().ok();
+        Some(Self {
+            user: BuilderId(file_id("Uid")?),
+            group: BuilderId(file_id("Gid")?),
+            umask: u32::from_str_radix(field("Umask")?, 8).ok()?,
+            effective: u64::from_str_radix(field("CapEff")?, 16).ok()?,
+        })
+    }
+
+    /// Tells whether it may make nodes, and in any directory of its namespace's.
+    pub(super) fn may_make_nodes(&self) -> bool {
+        self.effective & NODE_CAPABILITIES == NODE_CAPABILITIES
+    }
+}
+
+fn c_string(text: &str) -> Result<CString, Errno> {
+    CString::new(text).map_err(|_zero| Errno::EINVAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::fcntl::AT_FDCWD;
+    use nix::unistd::gettid;
+    use std::os::unix::fs::MetadataExt as _;
+
+    const STATUS: &str = "Name:\tUid:\t9\nUmask:\t0027\nState:\tR (running)\nTgid:\t5\n\
+        Uid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nCapPrm:\t0000000000000000\n\
+        CapEff:\t0000000008000002\nSeccomp:\t2\n";
+
+    fn ourselves() -> Caller {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+        let processes = file::open(AT_FDCWD, c"/proc", flags, 0).unwrap();
+        Caller::open(processes.as_fd(), gettid()).unwrap()
+    }
+
+    #[test]
+    fn rights_are_those_for_files() {
+        let rights = Rights::parse(STATUS).unwrap();
+        assert_eq!((rights.user, rights.group), (BuilderId(4), BuilderId(8)));
+        assert_eq!(rights.umask, 0o27);
+        assert!(rights.may_make_nodes());
+    }
+
+    #[test]
+    fn nodes_need_two_capabilities() {
+        for (set, expected) in [
+            ("08000000", false),
+            ("00000002", false),
+            ("a80425fb", true),
+            ("00000000", false),
+        ] {
+            let status = STATUS.replace("08000002", set);
+            let rights = Rights::parse(&status).unwrap();
+            assert_eq!(rights.may_make_nodes(), expected, "{set}");
+        }
+    }
+
+    #[test]
+    fn a_status_without_a_field_is_none() {
+        for name in ["Umask", "Uid", "Gid", "CapEff"] {
+            let status = STATUS.replace(&format!("\n{name}:"), "\nOther:");
+            assert_eq!(Rights::parse(&status), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_text_in_memory_is_read_over_pages_and_up_to_a_limit() {
+        let caller = ourselves();
+        for length in [0, 1, 4000, 4095] {
+            let text = vec![b'x'; length];
+            let held = CString::new(text.clone()).unwrap();
+            assert_eq!(caller.path(held.as_ptr() as u64).unwrap(), text, "{length}");
+        }
+        let long = CString::new(vec![b'x'; 4096]).unwrap();
+        assert_eq!(caller.path(long.as_ptr() as u64), Err(Errno::ENAMETOOLONG));
+        for address in [0, 1, u64::MAX, u64::MAX - 5] {
+            assert_eq!(caller.path(address), Err(Errno::EFAULT), "{address:#x}");
+        }
+    }
+
+    #[test]
+    fn directories_are_found_by_descriptor() {
+        let caller = ourselves();
+        let place = tempfile::tempdir().unwrap();
+        let held = File::open(place.path()).unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&held);
+        let found = File::from(caller.start(Some(number)).unwrap());
+        assert_eq!(
+            found.metadata().unwrap().ino(),
+            held.metadata().unwrap().ino()
+        );
+        assert_eq!(caller.start(Some(-1)).unwrap_err(), Errno::EBADF);
+        let file = File::open("/proc/self/status").unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&file);
+        assert_eq!(caller.start(Some(number)).unwrap_err(), Errno::ENOTDIR);
+    }
+}

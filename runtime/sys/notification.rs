@@ -1,0 +1,89 @@
+#![expect(unsafe_code, reason = "system calls without a safe wrapper")]
+//! Questions of a filter of system calls, and answers to them (`seccomp_unotify(2)`).
+
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+
+use super::{CallError, Called as _};
+
+/// A system call that waits for an answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Question {
+    /// What it is answered by.
+    pub(crate) id: u64,
+    /// The thread that makes the call, as this process sees it.
+    pub(crate) thread: Pid,
+    /// The kernel's number for the kind of program (`AUDIT_ARCH_*`).
+    pub(crate) audit: u32,
+    /// The number of the call for that kind.
+    pub(crate) number: u32,
+    /// What the call was given.
+    pub(crate) arguments: [u64; 6],
+}
+
+/// Takes the next question.
+///
+/// Fails with `ENOENT` if the thread that asked is gone.
+pub(crate) fn receive(listener: BorrowedFd<'_>) -> Result<Question, CallError> {
+    // SAFETY: the struct is made of integers, for which zero is a value; the kernel wants it all zero.
+    let mut notification: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+    // SAFETY: the struct lives on our stack and is the one that the request names, with its size.
+    let result = unsafe {
+        libc::ioctl(
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_RECV,
+            &raw mut notification,
+        )
+    };
+    Errno::result(result).called(|| "ioctl(SECCOMP_IOCTL_NOTIF_RECV)".to_owned())?;
+    let libc::seccomp_data { nr, arch, args, .. } = notification.data;
+    Ok(Question {
+        id: notification.id,
+        thread: Pid::from_raw(notification.pid.cast_signed()),
+        audit: arch,
+        number: nr.cast_unsigned(),
+        arguments: args,
+    })
+}
+
+/// Tells whether the thread that asked still waits. While it does, its number is nobody else's.
+pub(crate) fn is_waiting(listener: BorrowedFd<'_>, id: u64) -> bool {
+    // SAFETY: the number lives on our stack and has the size that the request names.
+    let result = unsafe {
+        libc::ioctl(
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_ID_VALID,
+            &raw const id,
+        )
+    };
+    result == 0
+}
+
+/// Answers: the call returns 0, or fails with this error.
+///
+/// Fails with `ENOENT` if the thread that asked is gone.
+pub(crate) fn answer(
+    listener: BorrowedFd<'_>,
+    id: u64,
+    result: Result<(), Errno>,
+) -> Result<(), CallError> {
+    let mut response = libc::seccomp_notif_resp {
+        id,
+        val: 0,
+        error: result.map_or_else(|errno| -(errno as i32), |()| 0),
+        flags: 0,
+    };
+    // SAFETY: the struct lives on our stack and is the one that the request names, with its size.
+    let result = unsafe {
+        libc::ioctl(
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_SEND,
+            &raw mut response,
+        )
+    };
+    Errno::result(result)
+        .map(drop)
+        .called(|| "ioctl(SECCOMP_IOCTL_NOTIF_SEND)".to_owned())
+}
