@@ -36,7 +36,7 @@ impl Running {
         }
     }
 
-    /// Waits for the end, as [`Program::run_as`] says.
+    /// Waits for the end, as [`Program::run_as`](super::Program::run_as) says.
     pub(crate) fn succeed(
         self,
         invocation: &Invocation<'_>,
@@ -53,7 +53,7 @@ impl Running {
         })
     }
 
-    /// Waits for the end, as [`Program::run_to_end`] says.
+    /// Waits for the end, as [`Program::run_to_end`](super::Program::run_to_end) says.
     pub(crate) fn finish(
         mut self,
         invocation: &Invocation<'_>,
