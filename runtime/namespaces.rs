@@ -63,7 +63,7 @@ impl Namespaces {
         if let Some(made) = ground.as_ref() {
             return Ok(Arc::clone(made));
         }
-        let starter = Starter::spawn().map_err(ExecError::Starter)?;
+        let starter = Starter::spawn(self.ids.mode()).map_err(ExecError::Starter)?;
         let namespace =
             CommandNamespace::create(self.ids, &starter).map_err(ExecError::Namespace)?;
         let made = Arc::new(Ground { starter, namespace });

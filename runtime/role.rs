@@ -5,9 +5,10 @@
 //! privileges"). A private first argument names the role. It is no interface: whoever gives it by
 //! hand gets an error, and no right that the user does not have.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use crate::starter;
@@ -88,9 +89,9 @@ impl SandboxRole {
         }
     }
 
-    /// Returns the command that starts this program in this role, with no environment and in a
+    /// Returns the command that starts this program, which is at `program`, in this role, with no environment and in a
     /// process group of its own: what the terminal sends to the foreground is not for it.
-    pub(crate) fn command(self) -> Command {
+    pub(crate) fn command(self, program: &Path) -> Command {
         let name = match self {
             Self::Starter => "starter",
         };
@@ -98,7 +99,7 @@ impl SandboxRole {
             clippy::disallowed_methods,
             reason = "runtime starts this program again"
         )]
-        let mut command = Command::new(OsStr::new("/proc/self/exe"));
+        let mut command = Command::new(program);
         command
             .arg0("careen")
             .arg(format!("{PREFIX}{name}"))

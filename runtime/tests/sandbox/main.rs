@@ -10,6 +10,7 @@
 
 mod builder;
 mod confinement;
+mod escapes;
 mod harness;
 mod isolation;
 mod kill;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         isolation::tests(),
         kill::tests(),
         confinement::tests(),
+        escapes::tests(),
     ]
     .concat_all();
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
