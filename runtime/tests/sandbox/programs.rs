@@ -1,7 +1,7 @@
 //! Programs of a few instructions, to ask the kernel for exactly one thing.
 
 /// Where a program is loaded, and how much stands before its code.
-const BASE: u64 = 0x0040_0000;
+pub(crate) const BASE: u64 = 0x0040_0000;
 const HEADERS: u64 = 64 + 56;
 
 /// An ELF file of one segment that is loaded, read, written and executed.
@@ -107,6 +107,35 @@ pub(crate) fn amd64_connect(name: &[u8]) -> Vec<u8> {
     code.extend(rest);
     code.extend(address);
     elf(62, &code)
+}
+
+/// Makes one call with three arguments and ends with its error number as the exit code, 0 for success: for arm64.
+pub(crate) fn arm64_call(number: u16, arguments: [u64; 3]) -> Vec<u8> {
+    let mut code = Vec::new();
+    for (register, argument) in (0..).zip(arguments) {
+        // movz and movk: 16 bits at a time.
+        for (quarter, instruction) in
+            (0..4).zip([0xd280_0000_u32, 0xf280_0000, 0xf280_0000, 0xf280_0000])
+        {
+            let bits = u32::try_from(argument >> (16 * quarter) & 0xffff).unwrap_or_default();
+            code.push(instruction | quarter << 21 | bits << 5 | register);
+        }
+    }
+    code.push(0xd280_0008 | u32::from(number) << 5); // mov x8, number
+    code.extend([
+        0xd400_0001, // svc #0
+        0xb6f8_0060, // tbz x0, #63, the last but two
+        0xcb00_03e0, // neg x0, x0
+        0x1400_0002, // b the last but one
+        0xd280_0000, // mov x0, #0
+        0xd280_0ba8, // mov x8, #93: exit
+        0xd400_0001, // svc #0
+    ]);
+    let code: Vec<u8> = code
+        .iter()
+        .flat_map(|instruction| instruction.to_le_bytes())
+        .collect();
+    elf(183, &code)
 }
 
 /// Opens the program that it is part of, as its loader, and starts a shell for `script` that has it as descriptor 3: for
