@@ -120,6 +120,10 @@ pub struct Protections {
     pub seccomp: bool,
     /// Abstract sockets of the host cannot be reached, even with the host's network.
     pub abstract_sockets: bool,
+    /// Processes outside cannot be signalled, even if one were seen.
+    pub signals: bool,
+    /// A command in a container's confinement can write to nothing outside of its root, even if a descriptor led there.
+    pub writing: bool,
 }
 
 /// Why a command did not run.

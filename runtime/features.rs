@@ -7,19 +7,18 @@
 //! | `mount_setattr` | 5.12 | no sandbox |
 //! | overlayfs with `lowerdir+` | 6.8 | all layers in one string, which limits their number |
 //! | `open_tree` of a mount in no namespace | 6.15 | one namespace more for each part of one |
-//! | Landlock's scope of abstract sockets | 6.12 | abstract sockets of the host can be reached |
+//! | Landlock's scopes of abstract sockets and signals | 6.12 | abstract sockets of the host can be reached |
+//! | Landlock's right to truncate | 6.2 | no second wall around files |
 //! | `binfmt_misc` in a user namespace | 6.7 | the host's handlers, if any |
 
 use std::os::fd::AsFd as _;
 
 use nix::errno::Errno;
 
+use crate::landlock::{VERSION_WITH_SCOPES, VERSION_WITH_WRITING};
 use crate::memory_directory;
 use crate::sys::mount::{self, Depth, Setting};
 use crate::sys::security;
-
-/// Landlock's first version with scopes for abstract sockets.
-const LANDLOCK_WITH_SCOPES: i64 = 6;
 
 /// What the kernel can do. Probed in the builder: some of it depends on the user namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,18 +27,21 @@ pub struct KernelFeatures {
     pub overlay_layer_by_layer: bool,
     /// Parts of a mount that is in no namespace can be mounts of their own.
     pub parts_of_detached_mounts: bool,
-    /// Landlock can keep a sandbox from abstract sockets outside of it.
+    /// Landlock can keep a sandbox from abstract sockets and processes outside of it.
     pub landlock_scopes: bool,
+    /// Landlock can keep a sandbox from writing outside of its root.
+    pub landlock_writing: bool,
 }
 
 impl KernelFeatures {
     /// Tries every feature.
     pub fn probe() -> Self {
+        let landlock = security::landlock_version().unwrap_or(0);
         Self {
             overlay_layer_by_layer: has_layer_by_layer(),
             parts_of_detached_mounts: has_parts_of_detached_mounts(),
-            landlock_scopes: security::landlock_version()
-                .is_ok_and(|version| version >= LANDLOCK_WITH_SCOPES),
+            landlock_scopes: landlock >= VERSION_WITH_SCOPES,
+            landlock_writing: landlock >= VERSION_WITH_WRITING,
         }
     }
 }

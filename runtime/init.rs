@@ -16,13 +16,14 @@
 //!     close the root to writing
 //!     switch loopback on
 //!     set the host name
+//!     raise a second wall
 //!     start a process
 //! the command's process
 //!     leave the terminal
 //!     close descriptors
 //!     limit the bounding set
 //!     change user
-//!     confine abstract sockets
+//!     leave the keys of the session
 //!     filter system calls
 //!     set limits
 //!     enter the working directory

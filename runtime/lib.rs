@@ -31,6 +31,7 @@ mod parent;
 mod protocol;
 mod rlimit;
 mod role;
+mod sealed;
 mod seccomp;
 mod spec;
 mod starter;

@@ -11,9 +11,10 @@ use crate::executor::{
     ExecError, Executor, ExecutorMode, Protections, SpecificationError, Step, StepOutcome,
 };
 use crate::features::KernelFeatures;
+use crate::landlock::Wall;
 use crate::parent::{Proceeded, Proceeding, Running, Spawned};
 use crate::protocol::{OpenFiles, Setup};
-use crate::spec::{Access, MountSource, NetworkMode, SandboxSpec};
+use crate::spec::{Access, MountSource, SandboxSpec};
 use crate::starter::Starter;
 use crate::sys::socket::DESCRIPTORS_LIMIT;
 use crate::userns::{Builder, BuilderId, CommandNamespace, IdMap, SandboxId};
@@ -49,6 +50,8 @@ impl Namespaces {
             protections: Protections {
                 seccomp: seccomp::is_supported(),
                 abstract_sockets: features.landlock_scopes,
+                signals: features.landlock_scopes,
+                writing: features.landlock_writing,
             },
             ground: Mutex::new(None),
         }
@@ -60,7 +63,7 @@ impl Namespaces {
         if let Some(made) = ground.as_ref() {
             return Ok(Arc::clone(made));
         }
-        let starter = Starter::spawn().map_err(ExecError::Starter)?;
+        let starter = Starter::spawn(self.ids.mode()).map_err(ExecError::Starter)?;
         let namespace =
             CommandNamespace::create(self.ids, &starter).map_err(ExecError::Namespace)?;
         let made = Arc::new(Ground { starter, namespace });
@@ -101,16 +104,14 @@ impl Namespaces {
         if !spec.user.groups.contains(&spec.user.gid) {
             spec.user.groups.push(spec.user.gid);
         }
-        // A network namespace of its own has abstract sockets of its own.
-        let confine_abstract_sockets =
-            self.protections.abstract_sockets && spec.network == NetworkMode::Host;
+        let wall = Wall::around(&spec, self.protections);
         Setup {
             spec,
             ids: self.ids,
             joins_user_namespace,
             has_input: false,
             open_files: self.open_files,
-            confine_abstract_sockets,
+            wall,
         }
     }
 

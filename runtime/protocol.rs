@@ -28,6 +28,7 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::bytes;
+use crate::landlock::Wall;
 use crate::spec::{SandboxSpec, TargetKind};
 use crate::sys::CallError;
 use crate::userns::IdMap;
@@ -66,8 +67,8 @@ pub(crate) struct Setup {
     pub(crate) has_input: bool,
     /// The limit on open files that the user was given; the builder raised its own.
     pub(crate) open_files: OpenFiles,
-    /// Whether abstract sockets outside of the sandbox are to be withheld.
-    pub(crate) confine_abstract_sockets: bool,
+    /// What Landlock is to withhold.
+    pub(crate) wall: Wall,
 }
 
 /// `RLIMIT_NOFILE`.
@@ -212,6 +213,8 @@ setup_steps! {
     Loopback = "switch loopback on",
     /// The host name is set.
     Hostname = "set the host name",
+    /// Landlock withholds what is outside of the sandbox.
+    Landlock = "raise a second wall",
     /// The command's process is made.
     Fork = "start a process",
     /// The command's process leaves the terminal for one of its own or none, gets what it is to read, and has
@@ -223,8 +226,8 @@ setup_steps! {
     BoundingSet = "limit the bounding set",
     /// Groups, group id and user id are taken; capabilities are kept for now.
     Identity = "change user",
-    /// Landlock withholds abstract sockets of the host.
-    Landlock = "confine abstract sockets",
+    /// The keys of the user's session are left behind.
+    Keyring = "leave the keys of the session",
     /// System calls are filtered.
     Seccomp = "filter system calls",
     /// Limits are those of the user, or those asked for.

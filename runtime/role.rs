@@ -6,9 +6,10 @@
 //! argument that names the role. It is no interface: whoever gives it by hand gets an error, and no right that the
 //! user does not have.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use crate::starter;
@@ -19,6 +20,9 @@ const PREFIX: &str = "--careen-role=";
 
 /// What [`SandboxRole::Starter`] is called there.
 const STARTER: &str = "starter";
+
+/// This program, whatever has become of its file since it was started.
+pub(crate) const THIS_PROGRAM: &std::ffi::CStr = c"/proc/self/exe";
 
 /// What the kernel is told that it is called.
 pub(crate) const PROGRAM_NAME: &std::ffi::CStr = c"careen";
@@ -72,9 +76,9 @@ impl SandboxRole {
         }
     }
 
-    /// Returns the command that starts this program in this role, with no environment and in a
+    /// Returns the command that starts this program, which is at `program`, in this role, with no environment and in a
     /// process group of its own: what the terminal sends to the foreground is not for it.
-    pub(crate) fn command(self) -> Command {
+    pub(crate) fn command(self, program: &Path) -> Command {
         let name = match self {
             Self::Starter => STARTER,
         };
@@ -82,7 +86,7 @@ impl SandboxRole {
             clippy::disallowed_methods,
             reason = "runtime starts this program again"
         )]
-        let mut command = Command::new(OsStr::new("/proc/self/exe"));
+        let mut command = Command::new(program);
         command
             .arg0("careen")
             .arg(format!("{PREFIX}{name}"))

@@ -27,8 +27,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::channel::{Channel, ChannelError, Received};
+use crate::executor::ExecutorMode;
 use crate::init;
 use crate::role::{INIT_NAME, SandboxRole};
+use crate::sealed::{SealedProgram, program};
 use crate::seccomp;
 use crate::sys::security::Instruction;
 use crate::sys::{CallError, process, socket};
@@ -53,6 +55,9 @@ enum Birth {
 /// Why there is no new process.
 #[derive(Debug, thiserror::Error)]
 pub enum StarterError {
+    /// There is no sealed copy of this program.
+    #[error("seal a copy of this program")]
+    Seal(#[source] CallError),
     /// The starter itself could not be started.
     #[error("start a process that starts sandboxes")]
     Spawn(#[source] io::Error),
@@ -83,12 +88,20 @@ pub(crate) struct Newborn<S, R> {
 }
 
 impl Starter {
-    /// Starts it.
-    pub(crate) fn spawn() -> Result<Self, StarterError> {
+    /// Starts it, for commands that have ids of this `mode`.
+    pub(crate) fn spawn(mode: ExecutorMode) -> Result<Self, StarterError> {
+        // Held until it is executed.
+        let sealed = match mode {
+            ExecutorMode::UsernsMulti => None,
+            ExecutorMode::UsernsSingle => {
+                Some(SealedProgram::create().map_err(StarterError::Seal)?)
+            }
+        };
+        let program = sealed.as_ref().map_or_else(program, SealedProgram::path);
         let (channel, theirs) =
             Channel::pair().map_err(|error| StarterError::Talk(ChannelError::Call(error)))?;
         let child = SandboxRole::Starter
-            .command()
+            .command(&program)
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .stderr(Stdio::null())

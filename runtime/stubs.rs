@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(names(root), ["a", "b"]);
     }
 
-    /// T-C06: a command that replaces the stub or its directory does not get us to remove anything
+    /// A command that replaces the stub or its directory does not get us to remove anything
     /// else.
     #[test]
     fn what_is_not_the_stub_any_more_stays() {

@@ -15,7 +15,7 @@ use crate::protocol::{FromCommand, InitFailure, Setup, SetupStep};
 use crate::spec::{Confinement, SecretVariable};
 use crate::sys::security::{self, Instruction};
 use crate::sys::{CallError, Called as _, file, process, quoted, signal, terminal};
-use crate::{credentials, landlock, rlimit, seccomp};
+use crate::{credentials, rlimit, seccomp};
 
 /// What a step of the command's process works with.
 pub(crate) struct Launch<'l> {
@@ -48,7 +48,7 @@ pub(crate) const STEPS: &[(SetupStep, Prepare)] = &[
         credentials::limit_bounding_set(launch.setup.spec.confinement)
     }),
     (SetupStep::Identity, change_user),
-    (SetupStep::Landlock, confine_abstract_sockets),
+    (SetupStep::Keyring, |_| leave_session_keyring()),
     (SetupStep::Seccomp, filter_system_calls),
     (SetupStep::Limits, set_limits),
     (SetupStep::WorkingDirectory, enter_working_directory),
@@ -114,11 +114,14 @@ fn change_user(launch: &Launch<'_>) -> Result<(), CallError> {
     credentials::raise_kept()
 }
 
-fn confine_abstract_sockets(launch: &Launch<'_>) -> Result<(), CallError> {
-    if launch.setup.confine_abstract_sockets {
-        landlock::confine_abstract_sockets()?;
+/// A session keyring is inherited, over `execve` and into a user namespace, and who has it may read the keys in it:
+/// tickets and passwords of the user's. The filter withholds the calls for that, but not every command has one.
+fn leave_session_keyring() -> Result<(), CallError> {
+    match security::join_new_session_keyring() {
+        // No kernel or container that refuses this call to us grants it to a command of ours.
+        Err(error) if matches!(error.errno(), Errno::ENOSYS | Errno::EPERM) => Ok(()),
+        joined => joined,
     }
-    Ok(())
 }
 
 fn filter_system_calls(launch: &Launch<'_>) -> Result<(), CallError> {

@@ -52,6 +52,9 @@ pub(crate) const STEPS: &[(SetupStep, Build)] = &[
     (SetupStep::RootAccess, |scene| scene.restrict_root()),
     (SetupStep::Loopback, |scene| scene.raise_loopback()),
     (SetupStep::Hostname, |scene| scene.set_hostname()),
+    (SetupStep::Landlock, |scene| {
+        scene.setup.wall.raise(scene.root.as_fd())
+    }),
 ];
 
 /// Builds the root that `setup` describes and makes it this process's root directory.

@@ -18,7 +18,7 @@ fn registrations() -> Vec<String> {
 }
 
 #[test]
-fn a_program_of_another_processor_runs_and_the_machine_is_left_alone() {
+fn t_d14_a_program_of_another_processor_runs_and_the_machine_is_left_alone() {
     needs!(Feature::Arm64);
     let before = registrations();
     let bench = bench().with_base(&[BaseImage::arm64()]);

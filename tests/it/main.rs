@@ -27,6 +27,8 @@ mod earlier;
 #[cfg(test)]
 mod emulation;
 #[cfg(test)]
+mod escapes;
+#[cfg(test)]
 mod export;
 #[cfg(test)]
 mod faults;

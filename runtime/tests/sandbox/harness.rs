@@ -143,17 +143,26 @@ impl Ground {
 
     /// Has a builder do `task` and returns its report.
     pub(crate) fn order<R: for<'r> Deserialize<'r>>(&self, task: Task) -> Result<R, Failed> {
-        let output = self.start(task)?.wait_with_output()?;
+        self.order_of(&std::env::current_exe()?, task)
+    }
+
+    /// The same, of the copy of this program that is at `program`.
+    pub(crate) fn order_of<R: for<'r> Deserialize<'r>>(
+        &self,
+        program: &Path,
+        task: Task,
+    ) -> Result<R, Failed> {
+        let output = self.start(program, task)?.wait_with_output()?;
         read(&output)
     }
 
     /// Starts a first process whose builder does `task`.
-    fn start(&self, task: Task) -> Result<Child, Failed> {
+    fn start(&self, program: &Path, task: Task) -> Result<Child, Failed> {
         let order = Order {
             directory: self.path().to_owned(),
             task,
         };
-        let mut command = this_program(&std::env::current_exe()?);
+        let mut command = this_program(program);
         command
             .arg(FIRST)
             .arg(match self.ids {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{SocketAddr, UnixListener};
 
 use libtest_mimic::{Failed, Trial};
@@ -14,28 +14,27 @@ use crate::programs::{self, Entry};
 pub(crate) fn tests() -> Vec<Trial> {
     let mut tests = vec![
         trial(
-            "a_command_has_three_descriptors_and_no_other_process",
+            "t_d02_a_command_has_three_descriptors_and_no_other_process",
             descriptors,
         ),
         trial(
-            "capabilities_are_the_fourteen_and_nobodys_none",
+            "t_d09_capabilities_are_the_fourteen_and_nobodys_none",
             capabilities,
         ),
         trial("the_host_name_is_that_of_the_sandbox", hostname),
         trial("no_network_is_loopback_alone", network_none),
         trial("the_hosts_network_comes_without_sys", network_host),
         trial("files_of_the_kernel_are_masked_or_read_only", masked_paths),
-        trial("the_mounts_of_a_sandbox_are_these", mount_table),
+        trial("t_c05_the_mounts_of_a_sandbox_are_these", mount_table),
         trial("pid_one_is_out_of_reach", pid_one),
         trial(
             "a_callers_private_file_is_not_readable_when_bound",
             private_file,
         ),
         trial(
-            "a_working_directory_leads_nowhere_through_descriptors",
+            "t_d02_a_working_directory_leads_nowhere_through_descriptors",
             working_directory,
         ),
-        trial("an_image_cannot_lead_mounts_astray", astray),
         trial(
             "an_image_without_a_directory_for_proc_is_refused",
             no_directory,
@@ -43,11 +42,11 @@ pub(crate) fn tests() -> Vec<Trial> {
     ];
     if cfg!(target_arch = "x86_64") {
         tests.push(trial(
-            "system_calls_that_lead_out_are_refused",
+            "t_d15_system_calls_that_lead_out_are_refused",
             system_calls,
         ));
         tests.push(trial(
-            "abstract_sockets_of_the_host_are_out_of_reach",
+            "t_d12_abstract_sockets_of_the_host_are_out_of_reach",
             abstract_sockets,
         ));
     }
@@ -141,7 +140,7 @@ fn masked_paths() -> Result<(), Failed> {
     Ok(())
 }
 
-/// T-C05: nothing of the host is mounted that was not asked for.
+/// Nothing of the host is mounted that was not asked for.
 fn mount_table() -> Result<(), Failed> {
     let ground = Ground::new(Ids::Planned)?;
     let shown =
@@ -211,7 +210,6 @@ fn private_file() -> Result<(), Failed> {
     Ok(())
 }
 
-/// T-D02.
 fn working_directory() -> Result<(), Failed> {
     let ground = Ground::new(Ids::Planned)?;
     for number in 3..=20 {
@@ -229,32 +227,6 @@ fn working_directory() -> Result<(), Failed> {
             Err(refusal) => return Err(format!("{path}: {refusal:?}").into()),
         }
     }
-    Ok(())
-}
-
-/// T-D03, T-D04, T-D06: links in the image where mounts go.
-fn astray() -> Result<(), Failed> {
-    let links = [
-        ("dev", "/tmp"),
-        ("proc", "../../../tmp"),
-        ("dev", "/no/such"),
-        ("sys", "/etc"),
-    ];
-    for (name, target) in links {
-        let ground = Ground::new(Ids::Planned)?;
-        symlink(target, ground.path().join("extra").join(name))?;
-        let before = fs::read_dir("/no").is_ok();
-        let script = "test -c /dev/null && test -d /proc/self && cat /etc/secret";
-        assert_eq!(ground.output(script)?, "secret", "{name} -> {target}");
-        assert_eq!(fs::read_dir("/no").is_ok(), before);
-    }
-    let ground = Ground::new(Ids::Planned)?;
-    fs::create_dir(ground.path().join("extra/dev"))?;
-    for device in ["null", "console", "ptmx"] {
-        symlink("/etc/secret", ground.path().join("extra/dev").join(device))?;
-    }
-    let script = "cat /proc/kcore | wc -c; echo x > /dev/null; ls -A /dev/console; cat /etc/secret";
-    assert_eq!(ground.output(script)?, "0\nsecret");
     Ok(())
 }
 
@@ -276,7 +248,7 @@ fn no_directory() -> Result<(), Failed> {
     Ok(())
 }
 
-/// T-D15 and T-D13: number and arguments, and the error that is expected.
+/// Number and arguments, and the error that is expected.
 fn forbidden() -> Vec<(&'static str, Entry, u32, [u64; 3], u32)> {
     use Entry::{Int80, Syscall};
     const NEW_USER: u64 = 0x1000_0000;
@@ -354,7 +326,6 @@ fn system_calls() -> Result<(), Failed> {
     Ok(())
 }
 
-/// T-D12.
 fn abstract_sockets() -> Result<(), Failed> {
     const REFUSED: &str = "1\n";
     let ground = Ground::new(Ids::Planned)?;

@@ -11,6 +11,7 @@
 mod builder;
 mod confinement;
 mod devices;
+mod escapes;
 mod harness;
 mod isolation;
 mod kill;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         kill::tests(),
         confinement::tests(),
         devices::tests(),
+        escapes::tests(),
     ]
     .concat_all();
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()

@@ -14,7 +14,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial("binds_and_memory_are_mounted_in_order", mounts),
         trial("what_is_mounted_on_is_never_in_the_result", stubs),
         trial(
-            "a_hidden_mount_point_is_made_and_removed",
+            "t_c06_a_hidden_mount_point_is_made_and_removed",
             hidden_mount_points,
         ),
         trial("many_layers_are_merged", many_layers),
@@ -169,7 +169,7 @@ fn hidden_mount_points() -> Result<(), Failed> {
     let line = "nameserver 192.0.2.1\n";
     assert_eq!(shown, format!("{line}{line}../run/resolv.conf\n"));
     assert_eq!(files(&ground.path().join("upper"))?, before);
-    // T-C06: a command that moves the stub's directory away removes nothing of ours or the host's.
+    // A command that moves the stub's directory away removes nothing of ours or the host's.
     let script = "busybox mv /run /moved && ln -s /etc /run; ls -a /moved";
     expect_success(run_with(&ground, script, &["resolv.conf"], mounts)?)?;
     assert_eq!(

@@ -1,9 +1,11 @@
 //! Programs of a few instructions, to ask the kernel for exactly one thing.
 
+/// Where a program is loaded, and how much stands before its code.
+pub(crate) const BASE: u64 = 0x0040_0000;
+const HEADERS: u64 = 64 + 56;
+
 /// An ELF file of one segment that is loaded, read, written and executed.
 fn elf(machine: u16, code: &[u8]) -> Vec<u8> {
-    const BASE: u64 = 0x0040_0000;
-    const HEADERS: u64 = 64 + 56;
     let length = HEADERS + code.len() as u64;
     let mut file = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     file.extend(
@@ -105,6 +107,80 @@ pub(crate) fn amd64_connect(name: &[u8]) -> Vec<u8> {
     code.extend(rest);
     code.extend(address);
     elf(62, &code)
+}
+
+/// Makes one call with three arguments and ends with its error number as the exit code, 0 for success: for arm64.
+pub(crate) fn arm64_call(number: u16, arguments: [u64; 3]) -> Vec<u8> {
+    let mut code = Vec::new();
+    for (register, argument) in (0..).zip(arguments) {
+        // movz and movk: 16 bits at a time.
+        for (quarter, instruction) in
+            (0..4).zip([0xd280_0000_u32, 0xf280_0000, 0xf280_0000, 0xf280_0000])
+        {
+            let bits = u32::try_from(argument >> (16 * quarter) & 0xffff).unwrap_or_default();
+            code.push(instruction | quarter << 21 | bits << 5 | register);
+        }
+    }
+    code.push(0xd280_0008 | u32::from(number) << 5); // mov x8, number
+    code.extend([
+        0xd400_0001, // svc #0
+        0xb6f8_0060, // tbz x0, #63, the last but two
+        0xcb00_03e0, // neg x0, x0
+        0x1400_0002, // b the last but one
+        0xd280_0000, // mov x0, #0
+        0xd280_0ba8, // mov x8, #93: exit
+        0xd400_0001, // svc #0
+    ]);
+    let code: Vec<u8> = code
+        .iter()
+        .flat_map(|instruction| instruction.to_le_bytes())
+        .collect();
+    elf(183, &code)
+}
+
+/// Opens the program that it is part of, as its loader, and starts a shell for `script` that has it as descriptor 3: for
+/// amd64.
+pub(crate) fn amd64_loader_that_keeps_the_program(script: &str) -> Vec<u8> {
+    let texts = ["/proc/self/exe", "/bin/sh", "-c", script];
+    // What is used of it is the length: all places are in 8 bytes.
+    let length = loader_code([0; 3]).len() as u64;
+    let mut place = BASE + HEADERS + length + 4 * 8;
+    let mut places = Vec::new();
+    for text in texts {
+        places.push(place);
+        place += text.len() as u64 + 1;
+    }
+    let arguments = BASE + HEADERS + length;
+    let mut code = loader_code([places[0], places[1], arguments]);
+    for place in [places[1], places[2], places[3], 0] {
+        code.extend(place.to_le_bytes());
+    }
+    for text in texts {
+        code.extend(text.as_bytes());
+        code.push(0);
+    }
+    elf(62, &code)
+}
+
+fn loader_code([program, shell, arguments]: [u64; 3]) -> Vec<u8> {
+    let load = |register: [u8; 2], value: u64| [&register[..], &value.to_le_bytes()].concat();
+    [
+        load([0x48, 0xbf], program), // mov rdi, "/proc/self/exe"
+        vec![
+            0x31, 0xf6, // xor esi, esi: O_RDONLY
+            0xb8, 2, 0, 0, 0, // mov eax, 2: open
+            0x0f, 0x05, // syscall
+        ],
+        load([0x48, 0xbf], shell),     // mov rdi, "/bin/sh"
+        load([0x48, 0xbe], arguments), // mov rsi, arguments
+        vec![
+            0x31, 0xd2, // xor edx, edx: no environment
+            0xb8, 59, 0, 0, 0, // mov eax, 59: execve
+            0x0f, 0x05, // syscall
+        ],
+        exit_with_error(),
+    ]
+    .concat()
 }
 
 fn exit_with_error() -> Vec<u8> {

@@ -76,7 +76,7 @@ fn a_namespace_keeps_caches_apart() {
 }
 
 #[test]
-fn a_strange_id_is_an_id_and_no_path() {
+fn t_c03_a_strange_id_is_an_id_and_no_path() {
     needs!(Feature::Busybox);
     let bench = bench().with_busybox();
     let long = "x".repeat(4096);

@@ -243,7 +243,7 @@ fn look_at_store(bench: &Bench) {
 }
 
 #[test]
-fn no_secret_is_anywhere_but_in_its_step() {
+fn t_c08_no_secret_is_anywhere_but_in_its_step() {
     needs!(Feature::Busybox);
     let (bench, gate) = (bench().with_busybox(), Gate::open());
     fs::write(bench.path("token"), FROM_FILE).unwrap();

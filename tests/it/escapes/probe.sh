@@ -1,0 +1,111 @@
+#!/bin/sh
+# Tries to get out of the sandbox, and prints a line that begins with FAIL for each way that is open. What is
+# expected of the machine is in $STORE, $CONTEXT and $SECRET: paths and a text that only the outside has.
+
+fail() { echo "FAIL: $*"; }
+
+# Each must not succeed.
+refused() { "$@" >/dev/null 2>&1 && fail "$@"; }
+writes() { (echo "$2" >"$1") 2>/dev/null && fail "wrote to $1"; }
+
+# Other processes, and ways through them.
+# PID 1, the shell of the step, and this one.
+set -- /proc/[0-9]*
+[ $# -le 3 ] || fail "sees $# processes"
+for name in root cwd exe; do
+	[ -e "/proc/1/$name/." ] || [ -e "/proc/1/$name" ] && fail "looks through /proc/1/$name"
+done
+for file in environ maps mem syscall stack; do
+	grep -q . "/proc/1/$file" 2>/dev/null && fail "reads /proc/1/$file"
+done
+# With one id their numbers may be listed, and no more.
+for descriptor in /proc/1/fd/*; do
+	refused readlink "$descriptor"
+	(: <"$descriptor") 2>/dev/null && fail "opens $descriptor"
+done
+set -- /proc/$$/fd/*
+for descriptor; do
+	# 10 is the script; that of the list itself is closed by now.
+	case ${descriptor##*/} in
+	0 | 1 | 2 | 10) ;;
+	*) [ ! -e "$descriptor" ] || fail "has descriptor ${descriptor##*/}" ;;
+	esac
+done
+
+# Namespaces, mounts, roots.
+mkdir -p /tmp/m
+refused unshare -U true
+refused unshare -m true
+refused unshare -n true
+refused unshare -p true
+refused mount -t tmpfs none /tmp/m
+refused mount -t proc proc /tmp/m
+refused mount -o bind / /tmp/m
+refused mount -o remount,rw /proc/sys
+refused mount -o remount,rw,bind /etc/resolv.conf
+refused umount /proc/sys
+refused umount -l /dev
+refused umount -l /proc
+refused pivot_root / /tmp/m
+refused nsenter -t 1 -m true
+refused chroot /proc/1/root true
+
+# Files of the kernel.
+writes /proc/sys/kernel/core_pattern x
+writes /proc/sys/kernel/hostname x
+writes /proc/sys/net/ipv4/ip_forward 1
+writes /proc/sysrq-trigger h
+writes /proc/irq/default_smp_affinity 1
+writes /proc/sys/fs/binfmt_misc/register ':x:M::x::/bin/sh:'
+writes /proc/self/oom_score_adj -1000
+writes /sys/fs/cgroup/cgroup.procs 0
+writes /sys/kernel/uevent_helper /x
+for file in kcore keys timer_list interrupts sched_debug; do
+	[ ! -e /proc/$file ] || [ "$(wc -c </proc/$file 2>/dev/null || echo 0)" = 0 ] || fail "reads /proc/$file"
+done
+for directory in /proc/acpi /proc/scsi /proc/asound /sys/firmware; do
+	[ -z "$(ls -A $directory 2>/dev/null)" ] || fail "reads $directory"
+done
+refused dmesg
+refused sysctl -w kernel.randomize_va_space=0
+
+# Devices.
+mknod /tmp/mem c 1 1 2>/dev/null && refused dd if=/tmp/mem bs=1 count=1
+mknod /tmp/disk b 8 0 2>/dev/null && refused dd if=/tmp/disk bs=1 count=1
+for device in /dev/* /dev/pts/*; do
+	case $device in
+	/dev/null | /dev/zero | /dev/full | /dev/random | /dev/urandom | /dev/tty | /dev/ptmx) ;;
+	/dev/fd | /dev/stdin | /dev/stdout | /dev/stderr | /dev/pts | /dev/shm | /dev/mqueue | /dev/pts/ptmx) ;;
+	*) fail "has $device" ;;
+	esac
+done
+(: </dev/tty) 2>/dev/null && fail "opens a terminal"
+
+# The machine.
+refused hostname other
+refused swapon /bin/busybox
+refused insmod /bin/busybox
+date -s 2000-01-01 >/dev/null 2>&1
+[ "$(date +%Y)" != 2000 ] || fail "sets the clock"
+refused sh -c "ulimit -Hn \$((\$(ulimit -Hn) + 1))"
+refused ifconfig lo down
+refused ip link add dummy0 type dummy
+
+# Files outside, by their names there.
+for path in "$STORE" "$CONTEXT" "/proc/1/root$STORE" "/proc/self/root$STORE" "/proc/self/root/../..$STORE"; do
+	[ ! -e "$path" ] || fail "sees $path"
+done
+for path in /run/user /var/run/docker.sock /run/docker.sock /tmp/.X11-unix /run/dbus; do
+	[ ! -e "$path" ] || fail "sees $path"
+done
+(cat /proc/self/environ /proc/1/environ /proc/*/cmdline 2>/dev/null) | tr '\0' '\n' | grep -q "$SECRET" &&
+	fail "reads the caller's variables"
+
+# Memory has an end.
+dd if=/dev/zero of=/dev/shm/full bs=1M count=70 2>/dev/null && fail "fills shared memory"
+rm -f /dev/shm/full /tmp/mem /tmp/disk
+
+# What is left behind has to end with the step.
+setsid sleep 3600 >/dev/null 2>&1 &
+(sleep 3600 &) >/dev/null 2>&1
+echo "tried as $(id -u)"
