@@ -10,7 +10,6 @@ use solver::{BuildResult, PackPlan, Workshop};
 
 use super::caches::Failure;
 use super::stages::KeptStages;
-use crate::command::failure;
 use crate::options::ResultOptions;
 use crate::report::{Kind, Report};
 
@@ -69,7 +68,7 @@ pub(super) fn export(
         }
     }
     export_all(&options.outputs, result, workshop)
-        .map_err(|error| Failure::of(error, workshop, |error| failure::of_export(&error)))
+        .map_err(|error| Failure::of_export(&error, workshop))
 }
 
 /// Tells what was written. Of several images the last one counts, as for buildx.
