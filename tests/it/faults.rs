@@ -3,3 +3,4 @@
 mod damage;
 mod interrupt;
 mod kill;
+mod output;
