@@ -198,7 +198,7 @@ pub enum ExportError {
         /// The blob.
         digest: Digest,
         /// What could not be written because of that.
-        source: Box<ExportError>,
+        source: Box<Self>,
     },
     /// The store cannot keep the image.
     #[error("cannot keep the image in the store")]
