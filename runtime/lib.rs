@@ -52,6 +52,7 @@ pub use features::KernelFeatures;
 pub use inbox::SignalInbox;
 pub use memory::memory_directory;
 pub use namespaces::Namespaces;
+pub use nix::sys::signal::Signal;
 pub use overlay::{
     LOWERS_LIMIT, OverlayError, OverlayOptions, Submounts, Upper, bind, mount_overlay,
 };

@@ -90,15 +90,19 @@ pub enum IdPlan {
 }
 
 /// What is missing for a range of ids.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SingleReason {
     /// The caller has no range in `/etc/subuid`.
+    #[error("`/etc/subuid` has no range for this user")]
     NoSubuids,
     /// The caller has no range in `/etc/subgid`.
+    #[error("`/etc/subgid` has no range for this user")]
     NoSubgids,
     /// `newuidmap` or `newgidmap` is not installed.
+    #[error("`newuidmap` or `newgidmap` is not installed")]
     NoHelpers,
     /// The caller's own namespace has no second id.
+    #[error("the user namespace that this runs in has one id")]
     OneIdInNamespace,
 }
 

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod build;
+mod builder;
 mod bundle;
 mod call;
 pub(crate) mod check_base;
@@ -19,6 +20,8 @@ mod said;
 pub(crate) mod transfer;
 pub(crate) mod unpack;
 mod workspace;
+
+pub(crate) use builder::builder_ended;
 
 use std::collections::BTreeSet;
 

@@ -80,15 +80,32 @@ pub(crate) fn titles(names: &[(&str, &str)]) -> Value {
     template::Map::of_texts(&titles.collect()).into()
 }
 
+/// A result cannot be written to standard output.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output")]
+struct PrintError(#[source] io::Error);
+
 /// Writes a result to standard output.
-pub(crate) fn print(text: &str) {
-    print_bytes(text.as_bytes());
+///
+/// # Errors
+///
+/// As [`print_bytes`].
+pub(crate) fn print(text: &str) -> Result<(), Box<Report>> {
+    print_bytes(text.as_bytes())
 }
 
 /// Writes a result that need not be text to standard output.
-pub(crate) fn print_bytes(bytes: &[u8]) {
-    // Whoever closes our output has read what they wanted.
-    drop(io::stdout().lock().write_all(bytes));
+///
+/// # Errors
+///
+/// Fails when it cannot be written, and somebody would have read it: on a full disk.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Box<Report>> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        // Whoever closes our output has read what they wanted.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written.map_err(|error| Report::new(Kind::User, &PrintError(error)))?),
+    }
 }
 
 #[cfg(test)]

@@ -69,10 +69,7 @@ fn first(arguments: &[OsString], is_run: bool) -> Outcome {
     })?;
     match exit {
         BuilderExit::Code(code) => Ok(u8::try_from(code).unwrap_or(exit::INTERNAL)),
-        BuilderExit::Signal(signal) => {
-            let number = u8::try_from(signal as i32).unwrap_or_default();
-            Ok(exit::SIGNAL.saturating_add(number))
-        }
+        BuilderExit::Signal(signal) => Err(command::builder_ended(signal)),
     }
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn run_builder<B: FnOnce(BuilderRole) -> u8>(
     runtime::run_builder(&command, build).map_err(|error| {
         let mut report = Report::new(Kind::Host, &error);
         if let IdPlan::Single { reason } = plan {
-            report.notes.push(format!("one id only: {reason:?}"));
+            report.notes.push(format!("one id only: {reason}"));
         }
         Box::new(report)
     })

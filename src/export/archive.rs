@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use layer::{Attributes, Change, ChangeKind, Content, Node, NodeKind, TarOptions};
+use layer::{Attributes, Change, ChangeKind, Content, Node, NodeKind, TarOptions, WriteError};
 use oci::Digest;
 use oci::descriptor::Descriptor;
 use rootfs::{Mode, Root};
@@ -70,11 +70,50 @@ pub(crate) fn write(
     }
     let changes = changes(set, workshop, documents)?.into_iter().map(Ok);
     let archive = (changes, &TarOptions::default());
-    let written = sink::write_archive(destination, workshop, archive)?;
+    let written = sink::write_archive(destination, workshop, archive)
+        .map_err(|error| without_damaged(error, set, (workshop, destination)))?;
     if let (Some(written), Destination::Path(path)) = (written, destination) {
         memo::remember(workshop, path, &identity, &written)?;
     }
     Ok(false)
+}
+
+/// Removes the layers of the store that are damaged, if that is why an archive cannot be written: whoever needs them
+/// makes them again. What was written to something that is not replaced cannot be begun anew, so that this attempt is
+/// lost.
+fn without_damaged(
+    error: ExportError,
+    set: &ImageSet,
+    (workshop, destination): (&Workshop, &Destination),
+) -> ExportError {
+    if !is_about_content(&error) {
+        return error;
+    }
+    let stored = set.layers.iter();
+    let stored = stored.filter(|(_, layer)| layer.layout().is_none());
+    // All of them: the next attempt would stumble over the next one.
+    let damaged: Vec<&Digest> = stored
+        .map(|(digest, _)| digest)
+        .filter(|digest| {
+            let content = workshop.store.content();
+            matches!(content.discard_damaged(digest), Ok(true))
+        })
+        .collect();
+    match damaged.first() {
+        Some(digest) if sink::is_replaced(destination) => ExportError::Damaged {
+            digest: (*digest).clone(),
+            source: Box::new(error),
+        },
+        _ => error,
+    }
+}
+
+/// Tells whether the bytes of a file are not those that were to be written.
+fn is_about_content(error: &ExportError) -> bool {
+    match error {
+        ExportError::Archive { source, .. } => matches!(source, WriteError::Content { .. }),
+        _ => false,
+    }
 }
 
 /// Lists the files of the layout, in the order of their paths.

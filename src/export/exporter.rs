@@ -192,6 +192,14 @@ pub enum ExportError {
         /// Why.
         source: BlobError,
     },
+    /// A layer in the store was damaged, and is not there any more: a build makes it again.
+    #[error("the layer `{digest}` in the store is damaged")]
+    Damaged {
+        /// The blob.
+        digest: Digest,
+        /// What could not be written because of that.
+        source: Box<Self>,
+    },
     /// The store cannot keep the image.
     #[error("cannot keep the image in the store")]
     Keep(#[source] Box<CopyError>),

@@ -48,6 +48,14 @@ pub(crate) fn write_archive<C: Changes>(
     }
 }
 
+/// Tells whether what is written takes a place when it is whole, so that nothing is there of what fails.
+pub(crate) fn is_replaced(destination: &Destination) -> bool {
+    match destination {
+        Destination::Stdout => false,
+        Destination::Path(path) => !is_special(path),
+    }
+}
+
 /// A tar on its way.
 struct Tar<'a> {
     shown: &'a Path,

@@ -179,7 +179,9 @@ impl Resuming {
             let response = session.ask(&request, None, &self.repository.scopes(session))?;
             match self.positioned(response) {
                 Ok(response) => return Ok(response),
-                Err(failure) => self.repository.core().pause(&mut attempts, failure)?,
+                Err(failure) => {
+                    self.repository.core().pause(&mut attempts, failure)?;
+                }
             }
         }
     }

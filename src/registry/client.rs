@@ -151,13 +151,19 @@ impl Core {
         loop {
             match work() {
                 Ok(done) => return Ok(done),
-                Err(failure) => self.pause(&mut attempts, failure)?,
+                Err(failure) => {
+                    self.pause(&mut attempts, failure)?;
+                }
             }
         }
     }
 
-    /// Waits before the next attempt, or returns the failure of the last one.
-    pub(crate) fn pause(&self, attempts: &mut Attempts, failure: Failure) -> Result<(), Failure> {
+    /// Waits before the next attempt, and returns the failure: as what is over, or as the end.
+    pub(crate) fn pause(
+        &self,
+        attempts: &mut Attempts,
+        failure: Failure,
+    ) -> Result<Failure, Failure> {
         if self.client.is_stopped() {
             return Err(Failure::Cancelled);
         }
@@ -166,7 +172,7 @@ impl Core {
         if !is_passing || !self.client.pause(attempts, asked_for, &failure)? {
             return Err(failure);
         }
-        Ok(())
+        Ok(failure)
     }
 
     /// Tells whether nobody is there where somebody was before.

@@ -50,8 +50,8 @@ impl Patience {
         }
     }
 
-    /// Waits before the transfer goes on, or returns the failure.
-    pub(crate) fn pause(&mut self, core: &Core, failure: Failure) -> Result<(), Failure> {
+    /// Waits before the transfer goes on, and returns the failure: as what is over, or as the end.
+    pub(crate) fn pause(&mut self, core: &Core, failure: Failure) -> Result<Failure, Failure> {
         let Some(left) = self.breaks_left.checked_sub(1) else {
             return Err(failure);
         };

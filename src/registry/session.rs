@@ -162,7 +162,9 @@ impl Session {
                     }
                 }
                 Ok(response) => return Ok(response),
-                Err(failure) => self.core.pause(&mut attempts, failure)?,
+                Err(failure) => {
+                    self.core.pause(&mut attempts, failure)?;
+                }
             }
         }
     }
@@ -184,7 +186,9 @@ impl Session {
             }
             match read_all(&mut response, what, limit_bytes) {
                 Ok(bytes) => return Ok((response, bytes)),
-                Err(failure) => self.core.pause(&mut attempts, failure)?,
+                Err(failure) => {
+                    self.core.pause(&mut attempts, failure)?;
+                }
             }
         }
     }

@@ -310,8 +310,10 @@ impl Upload<'_> {
         progress: &mut Progress,
     ) -> Result<Step, Failure> {
         loop {
-            progress.patience.pause(self.core(), failure)?;
+            let before = progress.patience.pause(self.core(), failure)?;
             match self.look(place) {
+                // That the host knows nothing of the upload any more is no reason: what happened to it is.
+                Ok(Step::Lost(_)) => return Ok(Step::Lost(before)),
                 Ok(Step::Stayed) if place.at == 0 => {
                     // A host that hangs up on large bodies does not always say so.
                     place.failures += 1;

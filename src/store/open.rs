@@ -16,7 +16,7 @@ use nix::unistd::Uid;
 
 use crate::content::{self, ContentError};
 use crate::file::{self, DIRECTORY_MODE, FILE_MODE, FileError, SyncPolicy};
-use crate::layout::{CLAIMS, DIRECTORIES, FORMAT, LOCK, Layout, VERSION, parent};
+use crate::layout::{CLAIMS, DIRECTORIES, FORMAT, LOCK, Layout, VERSION};
 use crate::limits::VERSION_LIMIT_BYTES;
 use crate::lock::{self, Sharing};
 use crate::name::IdMapName;
@@ -124,9 +124,11 @@ pub(crate) fn open(path: &Path, options: OpenOptions) -> Result<Arc<Layout>, Ope
         opened_at,
         lock,
     };
-    // A store that was made before there were caches has no directory for them.
-    let caches = [parent(&layout.caches()).to_owned(), layout.caches()];
-    for directory in [layout.snapshots(), layout.records()].iter().chain(&caches) {
+    // A store that was made before there were caches has no directory for them, and somebody in need of room may have
+    // removed others.
+    let shared = DIRECTORIES.map(|name| path.join(name));
+    let own = [layout.snapshots(), layout.records(), layout.caches()];
+    for directory in shared.iter().chain(&own) {
         file::create_dir(directory).map_err(&failed)?;
     }
     repair::repair(&layout).map_err(&failed)?;

@@ -189,6 +189,26 @@ fn a_store_that_was_half_made_is_finished() {
 }
 
 #[test]
+fn a_directory_that_somebody_removed_is_made_again() {
+    for name in [
+        "snapshots",
+        "records",
+        "caches",
+        "repositories",
+        "lists",
+        "leases",
+        "ingest",
+        "trash",
+    ] {
+        let dir = private_dir();
+        drop(open(dir.path()).unwrap());
+        fs::remove_dir_all(dir.path().join(name)).unwrap();
+        drop(open(dir.path()).unwrap());
+        assert_eq!(mode_of(&dir.path().join(name)), 0o700, "{name}");
+    }
+}
+
+#[test]
 fn missing_directories_above_are_made_for_their_owner_alone() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir.path().join("share/careen")).unwrap();

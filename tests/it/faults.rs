@@ -1,4 +1,6 @@
-//! What is left when a build is ended.
+//! What is left when a build is ended, and what becomes of a store that is damaged.
 
+mod damage;
 mod interrupt;
 mod kill;
+mod output;

@@ -20,6 +20,7 @@ use dockerfile::stage::{PlanOptions, StagePlan};
 use export::{EarlyLayers, Exported};
 use graph::{DefinitionBuilder, SourcePolicy};
 use oci::{Clock, ImageConfig, Platform};
+use runtime::CancelReason;
 use solver::ops::exec::Secrets;
 use solver::state::Reuse;
 use solver::{
@@ -91,10 +92,7 @@ pub(crate) fn run(
         (Err(_), Some(reason)) => Err(failure::interrupted(reason)),
         (Err(report), None) => Err(report),
         (Ok(Told::Answer(answer)), _) => answer.tell(),
-        (Ok(Told::Exported(Built { exported, cache })), _) => {
-            result::tell(&exported, &options.result)?;
-            cache.map(|()| exit::DONE)
-        }
+        (Ok(Told::Exported(built)), reason) => built.tell(&options.result, reason),
     }
 }
 
@@ -109,6 +107,18 @@ struct Built {
     exported: Vec<Exported>,
     /// What became of the caches that it was to leave.
     cache: Result<(), Box<Report>>,
+}
+
+impl Built {
+    /// Tells what was written, and what was not.
+    fn tell(self, options: &ResultOptions, cancelled: Option<CancelReason>) -> Outcome {
+        result::tell(&self.exported, options)?;
+        match (self.cache, cancelled) {
+            (Ok(()), _) => Ok(exit::DONE),
+            (Err(_), Some(reason)) => Err(failure::cache_interrupted(reason)),
+            (Err(report), None) => Err(report),
+        }
+    }
 }
 
 /// A Dockerfile with what it is planned with.
@@ -235,15 +245,9 @@ fn build(
         targets: &targets,
         kept: &kept,
     };
-    loop {
-        let report = |error, job: &Job| failure::of_solve(error, job, &source, options);
-        match attempt.run(&mut job, workshop, &report) {
-            Ok(built) => return Ok(built),
-            Err(Failure::Build(report)) => return Err(report),
-            // It is not taken again, so that there is an end to it.
-            Err(Failure::Import(why)) => workshop.events.warn(format!("{why}; it is made again")),
-        }
-    }
+    attempt.repeat(&mut job, workshop, &|error, job| {
+        failure::of_solve(error, job, &source, options)
+    })
 }
 
 /// What a job is carried out for.
@@ -254,7 +258,36 @@ struct Attempt<'a> {
     kept: &'a KeptStages,
 }
 
+/// How often layers of the store are made again because they were damaged: each time all are that are.
+const REPAIRS_MAX: usize = 2;
+
 impl Attempt<'_> {
+    /// Carries the job out, and again without what was of no use.
+    fn repeat(
+        &self,
+        job: &mut Job,
+        workshop: &Workshop,
+        report: &dyn Fn(SolveError, &Job) -> Box<Report>,
+    ) -> Result<Built, Box<Report>> {
+        let mut repairs = 0;
+        loop {
+            let why = match self.run(job, workshop, report) {
+                Ok(built) => return Ok(built),
+                Err(Failure::Build(report)) => return Err(report),
+                // It is not taken again, so that there is an end to it.
+                Err(Failure::Import(why)) => why,
+                Err(Failure::Damaged(report)) => {
+                    if repairs == REPAIRS_MAX {
+                        return Err(report);
+                    }
+                    repairs += 1;
+                    report.title
+                }
+            };
+            workshop.events.warn(format!("{why}; it is made again"));
+        }
+    }
+
     /// Carries the job out, and writes its result.
     fn run(
         &self,
@@ -278,7 +311,7 @@ impl Attempt<'_> {
             Ok(()) => Ok(()),
             Err(error) => match Failure::of(error, workshop, |error| failure::of_cache(&error)) {
                 Failure::Build(report) => Err(report),
-                import @ Failure::Import(_) => return Err(import),
+                again => return Err(again),
             },
         };
         Ok(Built { exported, cache })

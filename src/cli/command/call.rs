@@ -1,8 +1,6 @@
 //! `careen build --call` and `--check`: what a Dockerfile says of itself, and what is found in it. Nothing is built and
 //! nothing is written; the answer goes to standard output.
 
-use std::io::{self, Write as _};
-
 use dockerfile::call::{Outline, targets};
 use dockerfile::stage::StagePlan;
 use serde_json::Value;
@@ -12,6 +10,7 @@ use super::build::{self, Prepared};
 use super::said::Said;
 use crate::env::Environment;
 use crate::exit;
+use crate::format;
 use crate::options::{AnswerFormat, BuildOptions, Call, Question};
 use crate::report::Report;
 use crate::run::Outcome;
@@ -60,8 +59,7 @@ impl Answer {
             AnswerFormat::Text => said.text,
             AnswerFormat::Json => format!("{:#}\n", said.json),
         };
-        // Whoever closes our output has read what they wanted.
-        drop(io::stdout().lock().write_all(text.as_bytes()));
+        format::print(&text)?;
         match said.error {
             Some(error) if call.format == AnswerFormat::Text && !call.ignore_status => Err(error),
             _ if said.is_bad && !call.ignore_status => Ok(exit::FAILED),

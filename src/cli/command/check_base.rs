@@ -5,7 +5,7 @@
 //! digest is known, it is outdated when its lowest layers are not those of the base.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
+use std::io;
 
 use oci::check::{self, DocumentError};
 use oci::config::ConfigError;
@@ -19,6 +19,7 @@ use super::transfer::Surroundings;
 use super::workspace;
 use crate::args::CheckBaseArguments;
 use crate::exit;
+use crate::format;
 use crate::options::{host_platform, image_platform};
 use crate::report::{Kind, Report};
 use crate::run::Outcome;
@@ -87,8 +88,7 @@ pub(crate) fn run(arguments: &CheckBaseArguments, around: Surroundings<'_>) -> O
         let verdict = verdict(&image, &base, named.digest.as_ref());
         let verdict = verdict.map_err(|error| report(&error))?;
         if !arguments.quiet {
-            // Whoever closes our output has read what they wanted.
-            drop(writeln!(io::stdout(), "{}", verdict.told(&named.name)));
+            format::print(&format!("{}\n", verdict.told(&named.name)))?;
         }
         Ok(verdict.code())
     })

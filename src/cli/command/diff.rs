@@ -7,8 +7,6 @@ mod config;
 mod files;
 mod show;
 
-use std::io::{self, Write as _};
-
 use oci::{ImageConfig, Platform};
 use serde::Serialize;
 use solver::base::ResolvedImage;
@@ -21,6 +19,7 @@ use super::transfer::Surroundings;
 use super::workspace;
 use crate::args::{DiffArguments, DiffFormat};
 use crate::exit;
+use crate::format;
 use crate::options::image_platform;
 use crate::report::{Kind, Report};
 use crate::run::Outcome;
@@ -96,8 +95,7 @@ pub(crate) fn run(arguments: &DiffArguments, around: Surroundings<'_>) -> Outcom
                 DiffFormat::Text => show::text(&differences),
                 DiffFormat::Json => show::json(&differences),
             };
-            // Whoever closes our output has read what they wanted.
-            drop(io::stdout().write_all(text.as_bytes()));
+            format::print(&text)?;
             Ok(if differences.equal {
                 exit::DONE
             } else {

@@ -21,7 +21,7 @@ use solver::{Job, SolveError, StepError};
 
 use crate::options::{BuildOptions, DockerfileSource};
 use crate::report::{Kind, Place, Report};
-pub(crate) use cache::{chain, of_cache};
+pub(crate) use cache::{cache_interrupted, chain, of_cache};
 
 /// A file of the user's that cannot be read.
 #[derive(Debug, thiserror::Error)]

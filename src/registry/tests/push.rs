@@ -255,6 +255,23 @@ fn an_upload_that_is_always_forgotten_is_given_up() {
 }
 
 #[test]
+fn why_an_upload_failed_is_told_and_not_that_it_is_gone() {
+    let server = Server::answering(|asked| match asked.method.as_str() {
+        "POST" => placed(Reply::empty(202), 0),
+        "PUT" => Reply::new(
+            507,
+            r#"{"errors":[{"code":"DISK","message":"the disk is full"}]}"#,
+        ),
+        _ => Reply::empty(404),
+    });
+    let error = push(&server, CONTENT).unwrap_err();
+    assert_eq!(
+        error.failure.to_string(),
+        "the registry answered 507 Insufficient Storage: the disk is full (DISK)"
+    );
+}
+
+#[test]
 fn a_blob_is_sent_in_chunks_where_the_registry_takes_no_more() {
     let content: Vec<u8> = (0..700_000_u32).flat_map(u32::to_le_bytes).collect();
     let taker = Taker {

@@ -3,13 +3,13 @@
 use std::io::Read;
 use std::path::PathBuf;
 
-use oci::{Descriptor, Platform};
+use oci::{Descriptor, Digest, Platform};
 use solver::Workshop;
-use store::{ForeignError, LayoutSelector};
+use store::{BlobError, ForeignError, LayoutSelector};
 use transport::layout::LayoutSourceError;
 use transport::{
-    LayoutSource, LayoutTag, LayoutTarget, PlaceError, Source, Stop, Tag as _, Target as _,
-    Transferred, appended_to,
+    Document, LayoutSource, LayoutTag, LayoutTarget, PlaceError, Source, Stop, Tag, Target as _,
+    Transferred, Written, appended_to,
 };
 
 use super::documents;
@@ -104,11 +104,62 @@ impl ExportPlace for LocalCache {
         let stop = stop_of(workshop);
         // The layout is locked from here on: what is read below is what is written over.
         let target = LayoutTarget::open(&self.path, &self.selector, &stop)?;
+        let tag = LayoutTag::new(&self.path, &self.selector, &stop);
+        if let Some(lost) = tag.read().err().filter(is_lost) {
+            let shown = self.path.display();
+            let text = format!("what is in the cache `{shown}` is not kept: {lost}");
+            workshop.events.warn(text);
+        }
         Ok(Box::new(LayoutSession {
             cache: self,
             target,
             stop,
         }))
+    }
+}
+
+/// Tells whether what a tag names is lost or damaged: it is of no use to anybody, and no reason to fail.
+fn is_lost(error: &PlaceError) -> bool {
+    match error.downcast_ref() {
+        Some(LayoutSourceError::Blob(error)) => match error {
+            BlobError::Absent { .. } | BlobError::NotAFile { .. } | BlobError::Damaged(_) => true,
+            BlobError::TooLarge { .. } | BlobError::Open { .. } | BlobError::Read { .. } => false,
+        },
+        _ => false,
+    }
+}
+
+/// A tag that names nothing when what it names is lost.
+#[derive(Debug)]
+struct UsableTag<'a>(LayoutTag<'a>);
+
+impl Tag for UsableTag<'_> {
+    fn shown(&self) -> String {
+        self.0.shown()
+    }
+
+    fn read(&self) -> Result<Option<Document>, PlaceError> {
+        match self.0.read() {
+            Err(error) if is_lost(&error) => Ok(None),
+            read => read,
+        }
+    }
+
+    fn look(&self) -> Result<Option<Digest>, PlaceError> {
+        let found = self.read()?;
+        Ok(found.as_ref().map(Document::digest).transpose()?)
+    }
+
+    fn entries(&self, document: &Document) -> Result<Vec<Descriptor>, PlaceError> {
+        self.0.entries(document)
+    }
+
+    fn write(&self, index: &Document, expected: Option<&Digest>) -> Result<Written, PlaceError> {
+        self.0.write(index, expected)
+    }
+
+    fn is_exact(&self, index: &Document) -> bool {
+        self.0.is_exact(index)
     }
 }
 
@@ -119,9 +170,16 @@ struct LayoutSession<'w> {
     stop: Stop,
 }
 
+impl LayoutSession<'_> {
+    fn tag(&self) -> UsableTag<'_> {
+        let LocalCache { path, selector, .. } = self.cache;
+        UsableTag(LayoutTag::new(path, selector, &self.stop))
+    }
+}
+
 impl ExportSession for LayoutSession<'_> {
     fn read(&self, platform: &Platform) -> Result<Option<CacheConfig>, PlaceError> {
-        let tag = LayoutTag::new(&self.cache.path, &self.cache.selector, &self.stop);
+        let tag = self.tag();
         if tag.look()?.is_none() {
             return Ok(None);
         }
@@ -139,8 +197,7 @@ impl ExportSession for LayoutSession<'_> {
 
     fn write(&self, entries: &[CacheEntry]) -> Result<(), PlaceError> {
         let additions = documents::put_all(entries, &self.target)?;
-        let tag = LayoutTag::new(&self.cache.path, &self.cache.selector, &self.stop);
-        let index = appended_to(&CacheTag(&tag), &additions)?;
+        let index = appended_to(&CacheTag(&self.tag()), &additions)?;
         self.target.finish(&index)?;
         match self.cache.unnamed {
             Unnamed::Kept => Ok(()),

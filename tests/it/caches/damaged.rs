@@ -163,3 +163,24 @@ fn a_document_whose_bytes_were_changed_is_not_used() {
     assert_eq!(outcome(&log, "RUN head"), Outcome::Done);
     assert!(log.stderr.contains("nothing is imported"), "{}", log.stderr);
 }
+
+#[test]
+fn a_cache_whose_index_is_damaged_is_written_anew() {
+    needs!(Feature::Busybox);
+    for left in [None, Some("{")] {
+        let bench = bench_with_cache();
+        let cache = bench.path("cache");
+        let names = fs::read(cache.join("index.json")).unwrap();
+        let names: Value = serde_json::from_slice(&names).unwrap();
+        let index = blob(&cache, names["manifests"][0]["digest"].as_str().unwrap());
+        fs::remove_file(&index).unwrap();
+        left.inspect(|left| fs::write(&index, left).unwrap());
+        let log = bench
+            .build(&["--cache-to", "type=local,dest=cache,mode=max"])
+            .log;
+        let expected = "what is in the cache `$BENCH/cache` is not kept: blob";
+        assert!(log.stderr.contains(expected), "{}", log.stderr);
+        bench.forget();
+        assert_eq!(outcome(&build(&bench), "RUN head"), Outcome::Cached);
+    }
+}

@@ -1,7 +1,7 @@
 //! A build that is asked to end.
 
 use support::process::{self, Role};
-use support::{Feature, Gate, needs};
+use support::{Fault, Feature, Gate, Registry, needs};
 
 use crate::bench;
 
@@ -75,4 +75,30 @@ fn an_archive_that_nobody_reads_is_waited_for_until_an_interrupt() {
     running.wait_for("sending tarball");
     running.id().interrupt();
     assert_eq!(running.finish().error(130), "error: interrupted by SIGINT");
+}
+
+#[test]
+fn a_cache_that_is_interrupted_is_no_failure_of_the_cache() {
+    for ignored in ["false", "true"] {
+        let registry = Registry::start();
+        registry.misbehave(|_| Some(Fault::status(500)));
+        let bench = bench();
+        bench.file("file", "content\n");
+        bench.dockerfile("FROM scratch\nCOPY file /\n");
+        let cache = format!(
+            "type=registry,ref={}/app:cache,ignore-error={ignored}",
+            registry.host()
+        );
+        let mut running = bench
+            .careen_build(&["-o", "type=oci,dest=out.tar", "--cache-to", &cache])
+            .start();
+        running.wait_for_line_with("trying again in");
+        running.id().interrupt();
+        assert_eq!(
+            running.finish().error(130),
+            "error: interrupted by SIGINT\n  \
+             = note: the outputs of the build are written, and its cache is not exported"
+        );
+        assert!(std::fs::exists(bench.path("out.tar")).unwrap());
+    }
 }

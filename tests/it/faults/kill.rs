@@ -74,3 +74,19 @@ fn the_command_is_killed() {
     needs!(Feature::Busybox);
     kill(Role::Command);
 }
+
+#[test]
+fn a_builder_that_is_killed_is_told_of() {
+    needs!(Feature::Busybox);
+    let (bench, gate) = (bench().with_busybox(), Gate::open());
+    bench.dockerfile(&format!("FROM base\nRUN {}\n", gate.command()));
+    let running = bench.careen_build(&[]).start();
+    let stopped = gate.wait();
+    process::wait_for(running.id(), Role::Builder).kill();
+    assert_eq!(
+        running.finish().error(128 + 9),
+        "error: the builder was ended by SIGKILL\n  \
+         = note: the kernel ends processes so when memory is short, and writes it into its log"
+    );
+    drop(stopped);
+}

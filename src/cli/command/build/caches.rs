@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use export::OutputSpec;
 use export::output::Squash;
+use export::{ExportError, OutputSpec};
 use graph::Definition;
 use layer::Times;
 use oci::Platform;
@@ -107,7 +107,7 @@ impl Caches {
             let step = StepId(format!("export-cache-{number}"));
             let exported = export(cache, (&targets, &named), workshop, &step);
             match (exported, failure) {
-                (Err(error), CacheFailure::IsIgnored) if ImportError::behind(&error).is_none() => {
+                (Err(error), CacheFailure::IsIgnored) if is_of_the_cache(&error) => {
                     workshop.events.warn(failure::chain(&error));
                 }
                 (exported, _) => exported?,
@@ -115,6 +115,11 @@ impl Caches {
         }
         Ok(())
     }
+}
+
+/// Tells whether an export failed by itself: not because the build is to end, or because a layer has to be made again.
+fn is_of_the_cache(error: &ExportCacheError) -> bool {
+    !matches!(error, ExportCacheError::Cancelled) && ImportError::behind(error).is_none()
 }
 
 /// Returns how the files of the images with a cache in them are packed; none, with a warning, where they cannot have
@@ -177,6 +182,8 @@ fn cache_export(to: &CacheTo, image: Option<PackPlan>) -> CacheExport {
 pub(super) enum Failure {
     /// A layer of a cache is of no use: the text says which and why. The next attempt does not take it.
     Import(String),
+    /// A layer of the store was damaged. The next attempt does not find it.
+    Damaged(Box<Report>),
     /// Something else.
     Build(Box<Report>),
 }
@@ -191,6 +198,17 @@ impl Failure {
         match ImportError::behind(&error) {
             Some(import) if !workshop.cancel.is_cancelled() => Self::Import(failure::chain(import)),
             _ => Self::Build(report(error)),
+        }
+    }
+
+    /// Tells which it is, of what an output did not take.
+    pub(super) fn of_export(error: &ExportError, workshop: &Workshop) -> Self {
+        match (error, ImportError::behind(error)) {
+            (ExportError::Damaged { .. }, _) => Self::Damaged(failure::of_export(error)),
+            (_, Some(import)) if !workshop.cancel.is_cancelled() => {
+                Self::Import(failure::chain(import))
+            }
+            _ => Self::Build(failure::of_export(error)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What is told of a result that was written: the image's id, and what is known of it as JSON.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use export::{Exported, ExportedImage, OutputSpec, export_all, write_file};
@@ -10,7 +10,7 @@ use solver::{BuildResult, PackPlan, Workshop};
 
 use super::caches::Failure;
 use super::stages::KeptStages;
-use crate::command::failure;
+use crate::format;
 use crate::options::ResultOptions;
 use crate::report::{Kind, Report};
 
@@ -69,7 +69,7 @@ pub(super) fn export(
         }
     }
     export_all(&options.outputs, result, workshop)
-        .map_err(|error| Failure::of(error, workshop, |error| failure::of_export(&error)))
+        .map_err(|error| Failure::of_export(&error, workshop))
 }
 
 /// Tells what was written. Of several images the last one counts, as for buildx.
@@ -90,8 +90,7 @@ pub(super) fn tell(exported: &[Exported], options: &ResultOptions) -> Result<(),
         )?;
     }
     if let (true, Some(image)) = (options.quiet, image) {
-        // Whoever closes our output has read what they wanted.
-        drop(writeln!(io::stdout(), "{}", image.id()));
+        format::print(&format!("{}\n", image.id()))?;
     }
     Ok(())
 }

@@ -10,7 +10,6 @@ use solver::{BuildResult, PackPlan, Stack, Workshop};
 
 use super::caches::Failure;
 use super::platform_result;
-use crate::command::failure;
 use crate::options::ResultOptions;
 
 /// A stage with its images, one for each platform that it is for.
@@ -84,9 +83,8 @@ impl KeptStages {
                 platforms: platforms.collect(),
             };
             let id = StepId(format!("export-stage-{}", kept.name));
-            export_as(id, &output(workshop), &result, workshop).map_err(|error| {
-                Failure::of(error, workshop, |error| failure::of_export(&error))
-            })?;
+            export_as(id, &output(workshop), &result, workshop)
+                .map_err(|error| Failure::of_export(&error, workshop))?;
         }
         Ok(())
     }

@@ -4,8 +4,9 @@ use std::error::Error;
 
 use gha::GhaError;
 use remotecache::ExportCacheError;
+use runtime::CancelReason;
 
-use super::registry;
+use super::{interrupted, registry};
 use crate::report::{Kind, Report};
 
 /// Reports a cache that cannot be written. The outputs of the build are.
@@ -16,6 +17,14 @@ pub(crate) fn of_cache(error: &ExportCacheError) -> Box<Report> {
     let note = "the outputs of the build are written; `ignore-error=true` makes this a warning";
     report.notes.push(note.to_owned());
     Box::new(report)
+}
+
+/// Reports that the build was interrupted when its outputs were written, and its caches were not yet.
+pub(crate) fn cache_interrupted(reason: CancelReason) -> Box<Report> {
+    let mut report = interrupted(reason);
+    let note = "the outputs of the build are written, and its cache is not exported";
+    report.notes.push(note.to_owned());
+    report
 }
 
 /// Makes a report one about the cache service of GitHub Actions, where it is.

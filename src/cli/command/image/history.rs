@@ -45,7 +45,7 @@ pub(crate) fn run(
     let store = workshop::open_store(builder, places)?;
     let steps = steps(store.content(), &arguments.image, platform.as_ref())?;
     let rows: Vec<_> = steps.iter().map(|step| step.value(arguments)).collect();
-    format::print(&format.show(&format::titles(&TITLES), &rows)?);
+    format::print(&format.show(&format::titles(&TITLES), &rows)?)?;
     Ok(exit::DONE)
 }
 

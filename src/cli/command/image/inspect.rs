@@ -53,7 +53,7 @@ pub(crate) fn run(
             Err(error) => return Err(error.into()),
         }
     }
-    format::print(&template.show(&shown)?);
+    format::print(&template.show(&shown)?)?;
     Ok(code)
 }
 

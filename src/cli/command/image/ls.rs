@@ -49,14 +49,14 @@ pub(crate) fn run(
         filters.fits_name(name) && pattern.is_none_or(|text| is_asked_for(text, name))
     });
     if arguments.tree {
-        format::print(&tree::show(content, &rows));
+        format::print(&tree::show(content, &rows))?;
         return Ok(exit::DONE);
     }
     let values: Vec<_> = rows
         .iter()
         .map(|row| row.value(arguments.no_trunc))
         .collect();
-    format::print(&format.show(&format::titles(&TITLES), &values)?);
+    format::print(&format.show(&format::titles(&TITLES), &values)?)?;
     Ok(exit::DONE)
 }
 

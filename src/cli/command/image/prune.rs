@@ -33,7 +33,7 @@ pub(crate) fn run(
         return Ok(exit::DONE);
     }
     let store = workshop::open_store(builder, places)?;
-    format::print(&prune(&store, &filters, is_all)?);
+    format::print(&prune(&store, &filters, is_all)?)?;
     Ok(exit::DONE)
 }
 

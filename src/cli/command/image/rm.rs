@@ -25,7 +25,7 @@ pub(crate) fn run(
     let mut code = exit::DONE;
     for image in &arguments.images {
         match remove(&store, image, arguments.force) {
-            Ok(said) => format::print(&said),
+            Ok(said) => format::print(&said)?,
             Err(ImageError::Find(FindError::None { .. })) if arguments.force => {}
             Err(error) => {
                 report::print(&Box::<Report>::from(error));

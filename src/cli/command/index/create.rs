@@ -153,7 +153,7 @@ fn write(
             .map_err(|error| carrier.of(&IndexError::from(error)))?,
     };
     if arguments.dry_run {
-        show(&index);
+        show(&index)?;
         return Ok(index.descriptor);
     }
     for target in &request.targets {
@@ -179,7 +179,7 @@ fn add(
                 Ok(appended_to(tag, &additions)?)
             });
             let index = index.map_err(|error| carrier.of(&error))?;
-            show(&index);
+            show(&index)?;
             last = Some(index.descriptor);
             continue;
         }
@@ -199,7 +199,7 @@ fn once(around: Surroundings<'_>, options: &RegistryOptions) -> Result<Registry,
     registries::client(&options, &around.places.remote, around.builder.cancel())
 }
 
-fn show(index: &Document) {
+fn show(index: &Document) -> Result<(), Box<Report>> {
     match serde_json::from_slice::<Json>(&index.bytes) {
         Ok(json) => format::print(&(template::indented(&json, "  ") + "\n")),
         // It was made, or parsed, by ourselves.

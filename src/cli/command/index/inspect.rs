@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &ImagetoolsInspectArguments, around: Surroundings<'
     let source = carrier.source(&location)?;
     let root = read_root(source.as_ref()).map_err(|error| carrier.of(&error))?;
     if arguments.raw {
-        format::print_bytes(&root.bytes);
+        format::print_bytes(&root.bytes)?;
         return Ok(exit::DONE);
     }
     let seen = Rc::new(Seen {
@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &ImagetoolsInspectArguments, around: Surroundings<'
         None => seen.summary().map_err(|error| carrier.of(&error))?,
         Some(template) => render(&carrier, template, &seen, &arguments.image)?,
     };
-    format::print(&text);
+    format::print(&text)?;
     Ok(exit::DONE)
 }
 

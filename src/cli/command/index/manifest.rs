@@ -179,7 +179,7 @@ fn add(asked: &Asked, begins: Begins, around: Surroundings<'_>) -> Outcome {
         Ok(list)
     });
     added.map_err(|error| reported(&carrier, &error))?;
-    format::print(&format!("Created manifest list {}\n", asked.name));
+    format::print(&format!("Created manifest list {}\n", asked.name))?;
     Ok(exit::DONE)
 }
 
@@ -305,7 +305,7 @@ fn push(arguments: &ManifestPushArguments, around: Surroundings<'_>) -> Outcome 
             .remove(&asked.name)
             .map_err(|error| carrier.of(&error))?;
     }
-    format::print(&format!("{}\n", index.descriptor.digest()));
+    format::print(&format!("{}\n", index.descriptor.digest()))?;
     Ok(exit::DONE)
 }
 

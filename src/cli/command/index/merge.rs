@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &MergeArguments, around: Surroundings<'_>) -> Outco
         put(&carrier, (&combination, &index), &target)?;
         note(&format!("{target}"));
     }
-    format::print(&format!("{}\n", index.descriptor.digest()));
+    format::print(&format!("{}\n", index.descriptor.digest()))?;
     Ok(exit::DONE)
 }
 

@@ -47,7 +47,7 @@ pub(super) fn run(arguments: &ManifestInspectArguments, around: Surroundings<'_>
         [image] => list_or_image(arguments, image, around)?,
         _ => Json::Null,
     };
-    format::print(&(template::indented(&json, "\t") + "\n"));
+    format::print(&(template::indented(&json, "\t") + "\n"))?;
     Ok(exit::DONE)
 }
 
