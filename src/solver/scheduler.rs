@@ -4,10 +4,12 @@
 //! and send back a report; they share no state with it. What is looked up is looked up here, one record at a time: a
 //! thread would take longer to be woken. Commands, what servers have, and digests and copies have each their own
 //! bound, so that none waits for another. Of commands that could begin, the one with the most work after it does, and
-//! a few more are prepared than may run: `crate::admission` lets them in.
+//! a few more are prepared than may run: `crate::admission` lets them in. One that waits for somebody else, another build
+//! or whoever has its cache, steps aside: the next one is prepared in its place.
 
 mod keyed;
 mod lane;
+mod news;
 mod telling;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -19,7 +21,7 @@ use std::thread::{Scope, available_parallelism};
 use graph::{Input, Op, SourceOp, VertexId};
 
 use crate::admission::{Admission, Limits};
-use crate::crew::{Crew, Member};
+use crate::crew::Crew;
 use crate::error::{SolveError, StepError};
 use crate::event::{Event, Origin};
 use crate::experience;
@@ -31,6 +33,8 @@ use crate::worker::{self, Answer, Order, Turn};
 
 pub use keyed::{KeyedLayer, Solved};
 use lane::{Lane, Waiting};
+pub(crate) use news::News;
+use news::Report;
 
 /// Carries out a job; returns the file systems of its targets, in order.
 ///
@@ -54,7 +58,7 @@ pub fn solve_keyed(job: &Job, workshop: &Workshop) -> Result<Solved, SolveError>
         budget_bytes: job.options.memory_budget_bytes,
     });
     let solved = std::thread::scope(|scope| {
-        Scheduler::new(job, workshop, &admission).run(scope, &sender, &inbox)
+        Scheduler::new(job, workshop, &admission, sender).run(scope, &inbox)
     });
     let kept = workshop.store.finish().map_err(SolveError::Keep);
     let stacks = solved?;
@@ -67,15 +71,6 @@ const PREPARED: usize = 2;
 
 /// How many servers are asked at the same time.
 const TRANSFERS: usize = 8;
-
-/// What a worker sends back.
-struct Report {
-    vertex: VertexId,
-    lane: Lane,
-    /// Who has carried it out, and is free again; none when there was no thread for it.
-    member: Option<Member>,
-    result: Result<Answer, StepError>,
-}
 
 /// What the scheduler holds of a vertex beside its phase.
 #[derive(Default, Clone)]
@@ -92,6 +87,8 @@ struct Scheduler<'job> {
     machine: Machine<'job>,
     slots: Vec<Slot>,
     admission: &'job Admission,
+    /// Where workers tell what there is; they have copies of it.
+    news: Sender<News>,
     /// What is new and not looked at.
     new: VecDeque<Action>,
     /// What is asked of the cache.
@@ -107,7 +104,12 @@ struct Scheduler<'job> {
 }
 
 impl<'job> Scheduler<'job> {
-    fn new(job: &'job Job, workshop: &'job Workshop, admission: &'job Admission) -> Self {
+    fn new(
+        job: &'job Job,
+        workshop: &'job Workshop,
+        admission: &'job Admission,
+        news: Sender<News>,
+    ) -> Self {
         let cores = available_parallelism().map_or(2, usize::from);
         Self {
             job,
@@ -115,6 +117,7 @@ impl<'job> Scheduler<'job> {
             machine: Machine::new(&job.definition, job.options.reuse),
             slots: vec![Slot::default(); job.definition.len()],
             admission,
+            news,
             new: VecDeque::new(),
             look_ups: VecDeque::new(),
             commands: Waiting::new(job.options.jobs.get().saturating_add(PREPARED)),
@@ -129,8 +132,7 @@ impl<'job> Scheduler<'job> {
     fn run<'scope>(
         mut self,
         scope: &'scope Scope<'scope, 'job>,
-        sender: &Sender<Report>,
-        inbox: &Receiver<Report>,
+        inbox: &Receiver<News>,
     ) -> Result<Solved, SolveError> {
         let targets: Vec<_> = self
             .job
@@ -141,16 +143,29 @@ impl<'job> Scheduler<'job> {
         self.new = self.machine.start(&targets).into();
         let mut crew = Crew::new(scope);
         loop {
-            self.dispatch(&mut crew, sender);
+            self.dispatch(&mut crew);
             // A command that ended is not kept waiting by what is looked up.
-            let report = if self.look_up() {
+            let news = if self.look_up() {
                 inbox.try_recv().ok()
             } else if self.machine.outstanding() > 0 {
-                Some(inbox.recv().expect("this function holds a sender"))
+                Some(inbox.recv().expect("the scheduler holds a sender"))
             } else {
                 break;
             };
-            if let Some(report) = report {
+            if let Some(news) = news {
+                self.hear(news, &mut crew);
+            }
+        }
+        self.finish()
+    }
+
+    /// Takes in what a worker tells.
+    fn hear(&mut self, news: News, crew: &mut Crew<'_, 'job>) {
+        match news {
+            News::StepsAside => self.commands.aside += 1,
+            News::IsBack => self.commands.aside -= 1,
+            News::Ended(report) => {
+                let report = *report;
                 if let Some(member) = report.member {
                     crew.is_free(member);
                 }
@@ -158,11 +173,10 @@ impl<'job> Scheduler<'job> {
                 self.absorb(report.vertex, report.result);
             }
         }
-        self.finish()
     }
 
     /// Hands out what may be done now.
-    fn dispatch(&mut self, crew: &mut Crew<'_, 'job>, sender: &Sender<Report>) {
+    fn dispatch(&mut self, crew: &mut Crew<'_, 'job>) {
         while let Some(action) = self.new.pop_front() {
             match action {
                 Action::Take { vertex } => self.take(vertex),
@@ -186,7 +200,7 @@ impl<'job> Scheduler<'job> {
         for lane in [Lane::Commands, Lane::Transfers, Lane::Files] {
             while let Some(action) = self.next(lane) {
                 self.announce(&action);
-                self.hand_out((action, lane), crew, sender);
+                self.hand_out((action, lane), crew);
             }
         }
     }
@@ -218,10 +232,11 @@ impl<'job> Scheduler<'job> {
         true
     }
 
-    fn turn(&self, vertex: VertexId) -> Turn<'job> {
+    fn turn(&self, vertex: VertexId) -> Turn<'_> {
         Turn {
             admission: self.admission,
             rank: self.rank_of(vertex),
+            news: &self.news,
         }
     }
 
@@ -243,33 +258,33 @@ impl<'job> Scheduler<'job> {
 
     /// Gives an action to a thread that has no other. Whatever becomes of it there, a report comes of it: the inbox is
     /// all that the scheduler waits for.
-    fn hand_out(
-        &mut self,
-        (action, lane): (Action, Lane),
-        crew: &mut Crew<'_, 'job>,
-        sender: &Sender<Report>,
-    ) {
+    fn hand_out(&mut self, (action, lane): (Action, Lane), crew: &mut Crew<'_, 'job>) {
         let vertex = action.vertex();
-        let (job, workshop, turn) = (self.job, self.workshop, self.turn(vertex));
+        let (job, workshop) = (self.job, self.workshop);
+        let (admission, rank, news) = (self.admission, self.rank_of(vertex), self.news.clone());
         let order = self.order(action);
-        let own = sender.clone();
         let work = move |member| {
+            let turn = Turn {
+                admission,
+                rank,
+                news: &news,
+            };
             let result = reported(|| worker::perform(job, workshop, turn, order));
             // The scheduler is gone only if it panicked; there is nobody to tell.
-            drop(own.send(Report {
+            drop(news.send(News::Ended(Box::new(Report {
                 vertex,
                 lane,
                 member: Some(member),
                 result,
-            }));
+            }))));
         };
         if let Err(error) = crew.hand_out(Box::new(work)) {
-            drop(sender.send(Report {
+            drop(self.news.send(News::Ended(Box::new(Report {
                 vertex,
                 lane,
                 member: None,
                 result: Err(StepError::Thread(error)),
-            }));
+            }))));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 use graph::{CacheKey, CacheMap, FileAction, Input, KeyInput, Op, SourceOp, Vertex};
 
@@ -14,6 +15,7 @@ use crate::job::{Job, Workshop};
 use crate::ops::{copy, directory, exec, git, http, image};
 use crate::realise::{Afterwards, Lookup};
 use crate::result::{Output, Stack, StackLayer};
+use crate::scheduler::News;
 use crate::state::{Action, Former};
 
 /// An action with all that it needs.
@@ -92,6 +94,8 @@ pub(crate) struct Step<'a> {
 pub(crate) struct Turn<'a> {
     pub(crate) admission: &'a Admission,
     pub(crate) rank: u64,
+    /// Where it tells that it only waits for somebody else.
+    pub(crate) news: &'a Sender<News>,
 }
 
 impl Step<'_> {

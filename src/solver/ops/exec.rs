@@ -35,6 +35,7 @@ use crate::job::Workshop;
 use crate::owners;
 use crate::realise;
 use crate::result::{Held, Output, StackLayer};
+use crate::scheduler::News;
 use crate::state::Reuse;
 use crate::worker::{Making, Product, Step};
 
@@ -53,14 +54,9 @@ pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: &Making) -> Result<Produ
     let keys = making.keys()?;
     // Whoever builds the same at the same time, here or in another process, waits here and then
     // finds our result.
-    let waiting = Waiting::new(
-        step,
-        "waiting for another build that runs this step".to_owned(),
-    );
-    let claims = step.workshop.store.claims();
-    let name = ClaimName::Key(keys.key.digest());
-    let claim = claims.exclusive_or(name, &|| waiting.is_over())?;
-    let _claim = KeyClaim::of(step, claim.ok_or(StepError::Cancelled)?);
+    let what = "waiting for another build that runs this step".to_owned();
+    let claim = wait_for(step, ClaimName::Key(keys.key.digest()), what)?;
+    let _claim = KeyClaim::of(step, claim);
     let is_renewed = step.job.definition.is_renewed(step.id);
     let may_reuse = step.job.options.reuse == Reuse::Yes && !is_renewed;
     if may_reuse && let Some(found) = cache::find(step, &keys.key)? {
@@ -139,7 +135,15 @@ impl Drop for KeyClaim<'_> {
     }
 }
 
-/// A wait for somebody else, which is told once.
+/// Takes a name that somebody else may have, and says so while that one is waited for.
+fn wait_for(step: &Step<'_>, name: ClaimName<'_>, what: String) -> Result<Claim, StepError> {
+    let waiting = Waiting::new(step, what);
+    let claims = step.workshop.store.claims();
+    let claim = claims.exclusive_or(name, &|| waiting.is_over())?;
+    claim.ok_or(StepError::Cancelled)
+}
+
+/// A wait for somebody else, which is told once. Others are prepared meanwhile.
 struct Waiting<'a> {
     step: &'a Step<'a>,
     what: String,
@@ -160,8 +164,22 @@ impl<'a> Waiting<'a> {
                 what: self.what.clone(),
                 done: false,
             });
+            self.tell(News::StepsAside);
         }
         self.step.workshop.cancel.is_cancelled()
+    }
+
+    fn tell(&self, news: News) {
+        // The scheduler is gone only if it panicked.
+        drop(self.step.turn.news.send(news));
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.told.get() {
+            self.tell(News::IsBack);
+        }
     }
 }
 

@@ -6,6 +6,9 @@ use graph::VertexId;
 
 use crate::state::Action;
 
+/// How many actions that stepped aside are not counted: each keeps a few descriptors open.
+const ASIDE: usize = 64;
+
 /// What bounds an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lane {
@@ -20,6 +23,8 @@ pub(super) enum Lane {
 /// Actions that wait for their turn, and how many of their kind are under way and may be.
 pub(super) struct Waiting {
     pub(super) running: usize,
+    /// How many of those under way wait for somebody else.
+    pub(super) aside: usize,
     limit: usize,
     pub(super) actions: Vec<Action>,
 }
@@ -28,6 +33,7 @@ impl Waiting {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             running: 0,
+            aside: 0,
             limit,
             actions: Vec::new(),
         }
@@ -35,7 +41,7 @@ impl Waiting {
 
     /// Returns the action that may begin now: that with the most work after it, and of several the first of the file.
     pub(super) fn next(&mut self, rank: impl Fn(VertexId) -> u64) -> Option<Action> {
-        if self.running >= self.limit {
+        if self.running - self.aside.min(ASIDE) >= self.limit {
             return None;
         }
         let order = |action: &Action| (Reverse(rank(action.vertex())), action.vertex());
@@ -50,18 +56,36 @@ impl Waiting {
 mod tests {
     use super::*;
 
+    fn waiting(limit: usize, actions: impl IntoIterator<Item = usize>) -> Waiting {
+        let actions = actions.into_iter().map(|index| Action::Run {
+            vertex: VertexId::new(index),
+            key: None,
+            definition: None,
+        });
+        Waiting {
+            actions: actions.collect(),
+            ..Waiting::new(limit)
+        }
+    }
+
+    #[test]
+    fn in_the_place_of_each_that_steps_aside_another_one_begins_but_not_without_end() {
+        let mut waiting = waiting(1, 0..2 * ASIDE);
+        let mut begun = |aside| {
+            waiting.aside = aside;
+            waiting.next(|_| 0).map(|_| waiting.running)
+        };
+        assert_eq!([begun(0), begun(0)], [Some(1), None]);
+        assert_eq!([begun(1), begun(1), begun(0)], [Some(2), None, None]);
+        for running in 2..=ASIDE {
+            assert_eq!(begun(running), Some(running + 1));
+        }
+        assert_eq!(begun(ASIDE + 1), None);
+    }
+
     #[test]
     fn of_what_waits_the_one_with_the_most_work_after_it_begins_while_there_is_room() {
-        let mut waiting = Waiting::new(3);
-        let vertex = VertexId::new;
-        for index in [4, 2, 3, 1] {
-            let vertex = vertex(index);
-            waiting.actions.push(Action::Run {
-                vertex,
-                key: None,
-                definition: None,
-            });
-        }
+        let mut waiting = waiting(3, [4, 2, 3, 1]);
         let rank = |id: VertexId| u64::from(id.index() == 3);
         let mut begun = || waiting.next(rank).map(|action| action.vertex().index());
         assert_eq!(

@@ -291,6 +291,34 @@ fn of_a_locked_cache_the_second_step_waits_and_says_so() {
 }
 
 #[test]
+fn steps_that_wait_for_a_cache_keep_no_other_step_waiting() {
+    needs!(Feature::Busybox);
+    let (bench, locked, other) = (bench().with_busybox(), Gate::open(), Gate::open());
+    let names: Vec<_> = (0..6).map(|number| format!("s{number}")).collect();
+    let stage = |name: &String| {
+        let run = step(
+            ",sharing=locked",
+            &format!("{}; echo > /{name}", locked.command()),
+        );
+        format!("FROM base AS {name}\n{run}")
+    };
+    let copy = |name: &String| format!("COPY --from={name} /{name} /\n");
+    bench.dockerfile(&format!(
+        "{}FROM base AS other\nRUN {}; echo > /other\nFROM scratch\n{}COPY --from=other /other /\n",
+        names.iter().map(stage).collect::<String>(),
+        other.command(),
+        names.iter().map(copy).collect::<String>(),
+    ));
+    let running = bench.careen_build(&["--jobs", "2"]).start();
+    // One has the cache, all others of its kind wait for it, and the second slot is free.
+    let first = locked.wait();
+    drop(other.wait());
+    drop(first);
+    (1..names.len()).for_each(|_| drop(locked.wait()));
+    running.finish().success();
+}
+
+#[test]
 fn a_locked_cache_is_locked_between_platforms() {
     needs!(Feature::Busybox, Feature::Arm64);
     let (bench, gate) = (bench().with_busybox(), Gate::open());

@@ -22,11 +22,11 @@ use runtime::{Submounts, TargetKind};
 use serde::Serialize;
 use store::{CacheDirectory, CacheId, CacheMeta, Claim, ClaimName};
 
-use super::Waiting;
 use super::bind;
 use super::check::as_mount;
 use super::error::MountError;
 use super::mounts::{Held, MountTable, Mounted, Owner, Source, access};
+use super::wait_for;
 use crate::error::StepError;
 use crate::import::RemoteStash;
 use crate::ops::copy;
@@ -146,10 +146,8 @@ impl Wanted<'_> {
             "waiting for the cache `{}`, which another step uses",
             self.mount.id
         );
-        let waiting = Waiting::new(self.step, what);
-        let claims = self.step.workshop.store.claims();
-        let claim = claims.exclusive_or(ClaimName::Cache(&id), &|| waiting.is_over())?;
-        Ok((id, claim.ok_or(StepError::Cancelled)?))
+        let claim = wait_for(self.step, ClaimName::Cache(&id), what)?;
+        Ok((id, claim))
     }
 
     /// Makes a new cache of what caches elsewhere have of it; none where there is nothing that can be used. Of several
@@ -162,10 +160,7 @@ impl Wanted<'_> {
         }
         let key = Digest::of(format!("fill a cache mount\0{id}").as_bytes());
         let what = format!("waiting for another step that fills `{}`", self.mount.id);
-        let waiting = Waiting::new(self.step, what);
-        let claims = workshop.store.claims();
-        let claim = claims.exclusive_or(ClaimName::Key(&key), &|| waiting.is_over())?;
-        let _claim: Claim = claim.ok_or(StepError::Cancelled)?;
+        let _claim = wait_for(self.step, ClaimName::Key(&key), what)?;
         let found = workshop.store.caches().open(id);
         if let Some(directory) = found.map_err(|error| self.failed(error))? {
             return Ok(Some(directory));
