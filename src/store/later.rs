@@ -16,11 +16,14 @@
 //!
 //! Within the process all of it is there at once: the lease knows the directories, and [`Later::record`] the records.
 //! Whoever dies before step 2 leaves nothing; who dies between 2 and 3 leaves snapshots without a record.
+//!
+//! If the disk fails nothing is kept from then on, and whoever commits next is told. What could not be kept stays until
+//! [`Later::finish`]: steps that run stand on it, and a file that is suddenly gone would be what they fail with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use crate::claim::Claim;
 use crate::file::FileError;
@@ -43,6 +46,9 @@ pub enum LaterError {
     /// No thread can be had that waits for the disk.
     #[error("start a thread that waits for the disk")]
     Thread(#[source] std::io::Error),
+    /// Something before it, as was told already.
+    #[error("what an earlier step made cannot be kept")]
+    Earlier,
 }
 
 /// The snapshots, records and claims of this process that wait for the disk; a cheap handle.
@@ -52,6 +58,8 @@ pub(crate) struct Later {
     /// Whoever commits, records and looks up shares this with the thread; each holds it for a moment, and nobody while
     /// files are read or written. Messages would not do: a record must be found as soon as it was written.
     state: Arc<Mutex<State>>,
+    /// There is room again.
+    changed: Arc<Condvar>,
 }
 
 #[derive(Debug, Default)]
@@ -61,7 +69,12 @@ struct State {
     writing: Arc<Records>,
     thread: Option<JoinHandle<()>>,
     is_busy: bool,
+    /// Something could not be kept, and nothing is until all have heard of it.
+    is_broken: bool,
+    /// Why, until somebody was told.
     failure: Option<LaterError>,
+    /// What could not be kept, for those who use it.
+    lost: VecDeque<Complete>,
 }
 
 /// The documents of records by their places.
@@ -70,7 +83,7 @@ type Records = BTreeMap<PathBuf, Vec<u8>>;
 /// What is kept in one go.
 #[derive(Debug, Default)]
 struct Batch {
-    snapshots: Vec<Complete>,
+    snapshots: VecDeque<Complete>,
     records: Records,
     claims: Vec<Claim>,
 }
@@ -86,32 +99,36 @@ impl Later {
         Self {
             layout,
             state: Arc::default(),
+            changed: Arc::default(),
         }
     }
 
     /// Takes a snapshot, and sees to it that somebody waits for the disk.
     pub(crate) fn add(&self, complete: Complete) -> Result<(), LaterError> {
-        if self.state().waiting.snapshots.len() >= WAITING_LIMIT {
-            self.finish()?;
+        let is_full =
+            |state: &mut State| state.is_busy && state.waiting.snapshots.len() >= WAITING_LIMIT;
+        let state = self.changed.wait_while(self.state(), is_full);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        if state.is_broken {
+            return Err(state.failure.take().unwrap_or(LaterError::Earlier));
         }
-        let mut state = self.state();
-        state.waiting.snapshots.push(complete);
         if !state.is_busy {
             // One that has seen that nothing is left does not look again.
             drop(state.thread.take());
             let own = self.clone();
-            let thread = std::thread::Builder::new().spawn(move || own.keep_all());
+            let thread = thread::Builder::new().spawn(move || own.keep_all());
             state.thread = Some(thread.map_err(LaterError::Thread)?);
             state.is_busy = true;
         }
+        state.waiting.snapshots.push_back(complete);
         Ok(())
     }
 
-    /// Takes a record if snapshots wait that it may name; else gives it back.
+    /// Takes a record if snapshots wait, or are lost, that it may name; else gives it back.
     pub(crate) fn hold_record(&self, place: &Path, document: Vec<u8>) -> Option<Vec<u8>> {
         let mut state = self.state();
         if !state.is_busy {
-            return Some(document);
+            return (!state.is_broken).then_some(document);
         }
         state.waiting.records.insert(place.to_owned(), document);
         None
@@ -135,11 +152,12 @@ impl Later {
         }
     }
 
-    /// Waits until nothing waits any more.
+    /// Waits until nothing waits any more. Nobody may use what was committed any more if it fails.
     ///
     /// # Errors
     ///
-    /// Fails when something could not be kept since the last call. It is removed then, and so is what came after it.
+    /// Fails when something could not be kept since the last call, unless who committed was told. It is removed then, and
+    /// so is what came after it.
     pub(crate) fn finish(&self) -> Result<(), LaterError> {
         let thread = self.state().thread.take();
         if let Some(thread) = thread
@@ -147,15 +165,19 @@ impl Later {
         {
             std::panic::resume_unwind(panic);
         }
-        self.state().failure.take().map_or(Ok(()), Err)
+        let mut state = self.state();
+        state.is_broken = false;
+        let (failure, lost) = (state.failure.take(), std::mem::take(&mut state.lost));
+        drop(state);
+        drop(lost);
+        failure.map_or(Ok(()), Err)
     }
 
     /// Keeps batch after batch until nothing waits.
     fn keep_all(&self) {
+        let _ending = Ending(self);
         while let Some(batch) = self.next_batch() {
-            if let Err(error) = self.keep(batch) {
-                self.state().failure.get_or_insert(error);
-            }
+            self.keep(batch);
         }
     }
 
@@ -168,29 +190,61 @@ impl Later {
         }
         let mut batch = std::mem::take(&mut state.waiting);
         state.writing = Arc::new(std::mem::take(&mut batch.records));
+        self.changed.notify_all();
         Some(batch)
     }
 
-    fn keep(&self, batch: Batch) -> Result<(), LaterError> {
-        let (records, has_failed) = {
+    /// Keeps a batch, unless one before it could not be: what was made of something that is lost is of no use.
+    fn keep(&self, mut batch: Batch) {
+        let (records, is_broken) = {
             let state = self.state();
-            (Arc::clone(&state.writing), state.failure.is_some())
+            (Arc::clone(&state.writing), state.is_broken)
         };
-        if has_failed {
-            // What was made of something that is gone is of no use.
-            return Ok(());
+        let kept = if is_broken {
+            Ok(())
+        } else {
+            self.write(&mut batch.snapshots, &records)
+        };
+        let mut state = self.state();
+        state.lost.extend(batch.snapshots);
+        if let Err(error) = kept {
+            state.is_broken = true;
+            state.failure = Some(error);
         }
-        snapshot::place_all(&self.layout, batch.snapshots)?;
-        for (place, document) in records.iter() {
+        drop(state);
+        drop(batch.claims);
+    }
+
+    /// Puts snapshots into their places, and takes them out of the list, and then writes records.
+    fn write(
+        &self,
+        snapshots: &mut VecDeque<Complete>,
+        records: &Records,
+    ) -> Result<(), LaterError> {
+        snapshot::place_all(&self.layout, snapshots)?;
+        for (place, document) in records {
             record::write(&self.layout, place, document).map_err(LaterError::Record)?;
         }
-        drop(batch.claims);
         Ok(())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every change of it is one assignment.
+        // Nobody panics between two changes of it that belong together.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sees to it that nobody waits for a thread that panicked; [`Later::finish`] passes the panic on.
+struct Ending<'a>(&'a Later);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let mut state = self.0.state();
+            state.is_busy = false;
+            state.is_broken = true;
+            self.0.changed.notify_all();
+        }
     }
 }
 

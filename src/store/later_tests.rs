@@ -115,6 +115,38 @@ fn what_cannot_be_kept_is_told_and_nothing_names_it() {
 }
 
 #[test]
+fn what_cannot_be_kept_stays_for_those_who_use_it_and_who_commits_next_is_told() {
+    let stopped = Stopped::new();
+    stopped.commit("one");
+    stopped.commit("two");
+    let is_of_one = |path: &PathBuf| fs::exists(path.join("fs/one")).unwrap();
+    let entries = fs::read_dir(stopped.fixture.path("ingest")).unwrap();
+    let mut paths = entries.map(|entry| entry.unwrap().path());
+    fs::remove_dir_all(paths.find(is_of_one).unwrap()).unwrap();
+    stopped.later.keep_all();
+
+    let in_use = stopped.snapshots.open(&stopped.lease, &id("two")).unwrap();
+    assert_eq!(in_use.unwrap().fs.names().unwrap(), [b"two"]);
+    let commit = |name: &str| {
+        let active = stopped.snapshots.prepare(&stopped.lease).unwrap();
+        active.commit_later(&id(name), meta()).map(drop)
+    };
+    let told = [commit("three"), commit("four")].map(|refused| chain(&refused.unwrap_err()));
+    assert!(told[0].starts_with("commit snapshot `one`: "), "{told:?}");
+    assert_eq!(told[1], "what an earlier step made cannot be kept");
+    let key = Digest::of(b"key");
+    stopped.records.put(&key, &"two").unwrap();
+    assert_eq!(stopped.records.get::<String>(&key).unwrap(), None);
+
+    stopped.later.finish().unwrap();
+    assert_eq!(names(&stopped.fixture.path("ingest")), [""; 0]);
+    assert!(!stopped.others_find("two"));
+    stopped.commit("five");
+    stopped.later.finish().unwrap();
+    assert!(stopped.others_find("five"));
+}
+
+#[test]
 fn the_thread_keeps_what_comes_while_it_works() {
     let fixture = Fixture::new();
     let lease = fixture.store.lease().unwrap();

@@ -19,6 +19,7 @@
 //! Two processes may commit the same id. The first one wins; the other one's files are removed, and it
 //! gets the snapshot of the first.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -253,14 +254,13 @@ impl ActiveSnapshot {
     ///
     /// Fails when the files cannot be synced or put into their place; they are removed then.
     pub fn commit(self, id: &SnapshotId, meta: SnapshotMeta) -> Result<Snapshot, SnapshotError> {
-        let id = id.clone();
-        self.sync(&id)?;
-        Complete {
+        self.sync(id)?;
+        let mut complete = Complete {
             active: self,
-            id,
+            id: id.clone(),
             meta,
-        }
-        .place()
+        };
+        complete.place()
     }
 
     /// Makes the files a snapshot that this process can use at once, and everybody as soon as the disk has them
@@ -270,7 +270,8 @@ impl ActiveSnapshot {
     ///
     /// # Errors
     ///
-    /// Fails when the snapshot cannot be opened again, or no thread can be had that waits for the disk.
+    /// Fails when the snapshot cannot be opened again, no thread can be had that waits for the disk, or what was committed
+    /// before could not be kept.
     pub fn commit_later(self, id: &SnapshotId, meta: SnapshotMeta) -> Result<Snapshot, LaterError> {
         let snapshot = Snapshot {
             id: id.clone(),
@@ -351,41 +352,39 @@ pub(crate) struct Complete {
 
 impl Complete {
     /// Puts it into its place. It is synced.
-    fn place(self) -> Result<Snapshot, SnapshotError> {
-        let Self {
-            mut active,
-            id,
-            meta,
-        } = self;
+    fn place(&mut self) -> Result<Snapshot, SnapshotError> {
+        let Self { active, id, meta } = self;
         let mark = Mark {
             id: id.clone(),
-            meta,
+            meta: meta.clone(),
         };
-        active
-            .write_mark(&mark)
-            .map_err(SnapshotError::place(&id))?;
+        active.write_mark(&mark).map_err(SnapshotError::place(id))?;
         let object = ObjectId::Snapshot(id.clone());
         let claim = active
             .lease
             .claim_exclusive(&object)
-            .map_err(SnapshotError::lease(&id))?;
+            .map_err(SnapshotError::lease(id))?;
         let committed = active.place(mark);
         drop(claim);
         committed
     }
 }
 
-/// Puts snapshots into their places, after one sync for all of them.
-pub(crate) fn place_all(layout: &Layout, all: Vec<Complete>) -> Result<(), SnapshotError> {
-    for complete in &all {
+/// Puts snapshots into their places, after one sync for all of them. Those that are left after an error are not in theirs.
+pub(crate) fn place_all(
+    layout: &Layout,
+    all: &mut VecDeque<Complete>,
+) -> Result<(), SnapshotError> {
+    for complete in &*all {
         let finished = complete.active.finish();
         finished.map_err(SnapshotError::finish(&complete.id))?;
     }
-    if let Some(last) = all.last() {
+    if let Some(last) = all.back() {
         sync(layout, &last.active.fs).map_err(SnapshotError::finish(&last.id))?;
     }
-    for complete in all {
+    while let Some(complete) = all.front_mut() {
         drop(complete.place()?);
+        all.pop_front();
     }
     Ok(())
 }
