@@ -32,6 +32,7 @@ mod remove;
 mod root;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod users;
 mod walk;
 mod xattr;

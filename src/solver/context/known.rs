@@ -1,7 +1,8 @@
 //! Digests of the user's files that earlier builds read, by what `stat` says of them.
 //!
 //! A file counts as unchanged while its inode number, size, time of modification and time of change are the same. The
-//! time of change cannot be set by anybody, so that an edit shows which put the other time back. An edit within one tick of
+//! time of change cannot be set by anybody, so that an edit shows which put the other time back; where a file system has
+//! no such time ([`Root::traces_changes`]) nothing is known and nothing learnt. An edit within one tick of
 //! the file system's clock would not show: a file is learnt only if both of its times were older than that when the build
 //! began, as git does with its index. Only files on the device of the directory itself are learnt, of which all extended
 //! attributes are known too: that there is none that an image would have.
@@ -13,9 +14,10 @@
 //!   8      8             8       4                    8       4                32 bytes
 //! ```
 //!
-//! What is read later, to be copied or packed, is held against its digest all the same. So a record that is wrong (a file
-//! written through a mapping, a clock that was set back) never makes a wrong image. The build that finds it out forgets
-//! all records and is begun once more ([`DigestTrust`]).
+//! What is read later, to be copied or packed, is held against its digest all the same. So no file with a record that is
+//! wrong (one written through a mapping, a clock that was set back) comes into an image as what it is not. The build that
+//! finds it out forgets all records and is begun once more ([`DigestTrust`]). A build that reads nothing, since all is in
+//! the cache, does not find it out.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -108,8 +110,10 @@ impl fmt::Debug for KnownDigests {
 }
 
 impl KnownDigests {
-    /// Returns what a store knows of a directory; none if the directory cannot be told from others.
+    /// Returns what a store knows of a directory; none if the directory cannot be told from others, or its files not from
+    /// what they were.
     pub(crate) fn of(store: &Store, trust: &DigestTrust, directory: &Root) -> Option<Self> {
+        directory.traces_changes().ok().filter(|traces| *traces)?;
         let top = directory.metadata(&RootPath::root()).ok().flatten()?;
         let now = Clock::System.now();
         Some(Self {
@@ -360,6 +364,13 @@ mod tests {
         for file in &files {
             assert_eq!(second.digest_of(file), Some(digest(file)), "{}", file.size);
         }
+    }
+
+    #[test]
+    fn of_a_directory_in_which_a_change_leaves_no_trace_nothing_is_known() {
+        let place = Place::new();
+        let proc = Root::open(Path::new("/proc/sys")).unwrap();
+        assert!(KnownDigests::of(&place.store, &place.trust, &proc).is_none());
     }
 
     #[test]
