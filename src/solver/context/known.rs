@@ -167,7 +167,9 @@ impl KnownDigests {
             return;
         }
         let nothing = Known::default();
-        let known = self.known.get().unwrap_or(&nothing);
+        // One of those that were believed may be what was wrong.
+        let known = self.known.get().filter(|_| !self.trust.is_lost());
+        let known = known.unwrap_or(&nothing);
         if let Err(error) = self.write(known, &learnt) {
             debug!(name = %self.name, %error, "digests not kept");
         }
@@ -450,6 +452,28 @@ mod tests {
             ..place
         };
         assert_eq!(other_build.known().digest_of(&file), None);
+    }
+
+    #[test]
+    fn what_a_build_believed_that_lost_its_trust_is_not_kept_for_the_next() {
+        let place = Place::new();
+        let [wrong, other] = ["f", "g"].map(|name| place.write(name, "text"));
+        let first = place.later();
+        first.learn(&wrong, &Digest::of(b"something else"));
+        first.keep();
+        let second = place.later();
+        assert!(second.digest_of(&wrong).is_some());
+        second.learn(&other, &Digest::of(b"text"));
+        let changed = ContentError::NotAFile;
+        place.trust.hear(&changed, &place.store);
+        second.keep();
+        let other_build = Place {
+            trust: DigestTrust::default(),
+            ..place
+        };
+        assert_eq!(other_build.known().digest_of(&wrong), None);
+        let text = Some(Digest::of(b"text"));
+        assert_eq!(other_build.known().digest_of(&other), text);
     }
 
     #[test]
