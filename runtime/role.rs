@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
 use crate::starter;
-use crate::sys::process;
+use crate::sys::{process, signal};
 
 /// What a role argument begins with.
 const PREFIX: &str = "--careen-role=";
@@ -50,13 +50,16 @@ pub enum SandboxRole {
     Starter,
 }
 
-/// Returns the role that `arguments` give, the name of the program being the first of them.
+/// Returns the role that `arguments` give, the name of the program being the first of them. Whatever it is, this process
+/// can wait for those that it starts from here on.
 ///
 /// ```
 /// let arguments = ["careen".into(), "build".into()];
 /// assert_eq!(runtime::role(&arguments), None);
 /// ```
 pub fn role(arguments: &[OsString]) -> Option<Role> {
+    // The kernel refuses that for SIGKILL and SIGSTOP alone.
+    signal::hear_of_children().unwrap_or_default();
     let name = arguments.get(1)?.to_str()?.strip_prefix(PREFIX)?;
     if name == "starter" {
         return Some(Role::Sandbox(SandboxRole::Starter));

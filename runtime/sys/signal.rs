@@ -76,6 +76,13 @@ pub(crate) fn note_more(signals: &[Signal]) -> Result<(), CallError> {
     Ok(())
 }
 
+/// Has this process told of the ends of its children, which who started it may have told it to ignore: then they would be
+/// gone before they could be waited for (waitpid(2), "Notes").
+pub(crate) fn hear_of_children() -> Result<(), CallError> {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    set_action(Signal::SIGCHLD, &default).map(drop)
+}
+
 /// Gives every signal its default action and unblocks all: what a program expects to be started
 /// with.
 pub(crate) fn reset() -> Result<(), CallError> {
@@ -110,6 +117,16 @@ mod tests {
     use super::*;
     use std::io::Write as _;
     use std::os::fd::AsFd as _;
+
+    #[test]
+    fn the_ends_of_children_are_told_whatever_the_caller_ignored() {
+        let ignored = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+        set_action(Signal::SIGCHLD, &ignored).unwrap();
+        hear_of_children().unwrap();
+        let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+        let found = set_action(Signal::SIGCHLD, &default).unwrap();
+        assert!(matches!(found.handler(), SigHandler::SigDfl));
+    }
 
     #[test]
     fn take_noted_of_an_empty_pipe_is_empty() {
