@@ -104,7 +104,6 @@ fn unpack(
     if let Some(snapshot) = realise::open(workshop, id)? {
         return Ok(snapshot);
     }
-    check(root, path, digest)?;
     let unreadable = |source| CopyError::Archive {
         path: path.to_string(),
         source,
@@ -115,12 +114,17 @@ fn unpack(
     };
     let active = workshop.store.snapshots().prepare(&workshop.lease)?;
     let file = Cancellable::new(root.open_file_nofollow(path)?, &workshop.cancel);
-    let mut tar = layer::decompressor(file).map_err(unreadable)?;
     let options = ApplyOptions {
         ids: workshop.ids,
         limits: Limits::default(),
     };
-    let applied = layer::apply(&mut tar, active.fs(), &options).map_err(refused)?;
+    let apply = |mut tar| layer::apply(&mut tar, active.fs(), &options).map_err(refused);
+    let applied = layer::decompressor(file)
+        .map_err(unreadable)
+        .and_then(apply);
+    // When it was read: under the digest nothing else may be kept, and what it has become is why it could not be unpacked.
+    check(root, path, digest)?;
+    let applied = applied?;
     if let Some(link) = applied.unsettled.links.first() {
         let (path, target) = (path.to_string(), link.target.to_string());
         return Err(CopyError::ArchiveLink { path, target }.into());
