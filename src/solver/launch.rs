@@ -109,7 +109,9 @@ fn root(
     (host_files, changes): (&Prepared, &ActiveSnapshot),
 ) -> Result<OwnedFd, StepError> {
     let stack = image::stack(workshop, &launch.image)?;
-    let lowers = realise::lowers(workshop, StepId("launch".to_owned()), &stack)?;
+    let lowers = realise::lowers(workshop, StepId("launch".to_owned()), &stack, &|| {
+        workshop.cancel.is_cancelled()
+    })?;
     owners::inherit_top(workshop, changes.fs(), lowers.last())?;
     exec::mount_root(workshop, host_files, &lowers, changes)
 }

@@ -38,6 +38,9 @@ use crate::owners;
 use crate::pack;
 use crate::result::{Held, Recipe, Stack, StackLayer};
 
+/// Asked while somebody else is waited for, who makes the same: whether to give up.
+pub(crate) type IsOver<'a> = &'a (dyn Fn() -> bool + Sync);
+
 /// Returns the directories of a stack, the lowest first.
 ///
 /// # Errors
@@ -47,8 +50,14 @@ pub(crate) fn lowers(
     workshop: &Workshop,
     step: StepId,
     stack: &Stack,
+    is_over: IsOver<'_>,
 ) -> Result<Vec<Arc<Root>>, RealiseError> {
-    without_repeats(directories(workshop, step, stack)?.concat())
+    let maker = Maker {
+        workshop,
+        step,
+        is_over,
+    };
+    without_repeats(maker.directories(stack)?.concat())
 }
 
 /// Returns the directories of each layer of a stack: one, or a whole copy and the delta over it.
@@ -57,18 +66,12 @@ fn directories(
     step: StepId,
     stack: &Stack,
 ) -> Result<Vec<Vec<Arc<Root>>>, RealiseError> {
-    let is_base = |layer: &&Arc<StackLayer>| matches!(layer.held, Held::Base(_));
-    let base: Vec<_> = stack.layers().iter().take_while(is_base).collect();
-    let maker = Maker { workshop, step };
-    maker.fetch_remote(&stack.layers()[base.len()..])?;
-    let mut roots = maker.base(&base)?;
-    let mut directories: Vec<_> = roots.iter().map(|root| vec![Arc::clone(root)]).collect();
-    for layer in &stack.layers()[base.len()..] {
-        let own = maker.layer(layer, &roots)?;
-        roots.extend(own.iter().cloned());
-        directories.push(own);
-    }
-    Ok(directories)
+    let maker = Maker {
+        workshop,
+        step,
+        is_over: &|| workshop.cancel.is_cancelled(),
+    };
+    maker.directories(stack)
 }
 
 /// Returns a read-only view of a stack as one file system.
@@ -233,9 +236,25 @@ fn roots_of(
 struct Maker<'a> {
     workshop: &'a Workshop,
     step: StepId,
+    is_over: IsOver<'a>,
 }
 
 impl Maker<'_> {
+    /// Returns the directories of each layer of a stack.
+    fn directories(&self, stack: &Stack) -> Result<Vec<Vec<Arc<Root>>>, RealiseError> {
+        let is_base = |layer: &&Arc<StackLayer>| matches!(layer.held, Held::Base(_));
+        let base: Vec<_> = stack.layers().iter().take_while(is_base).collect();
+        self.fetch_remote(&stack.layers()[base.len()..])?;
+        let mut roots = self.base(&base)?;
+        let mut directories: Vec<_> = roots.iter().map(|root| vec![Arc::clone(root)]).collect();
+        for layer in &stack.layers()[base.len()..] {
+            let own = self.layer(layer, &roots)?;
+            roots.extend(own.iter().cloned());
+            directories.push(own);
+        }
+        Ok(directories)
+    }
+
     /// Returns the directories of a layer that is not a base's.
     fn layer(
         &self,
@@ -407,10 +426,9 @@ impl Maker<'_> {
 
     /// Makes sure that nobody else, here or in another process, makes the same at the same time.
     fn claim(&self, what: &Digest) -> Result<Claim, RealiseError> {
-        let cancelled = || self.workshop.cancel.is_cancelled();
         let claims = self.workshop.store.claims();
         claims
-            .exclusive_or(ClaimName::Key(what), &cancelled)?
+            .exclusive_or(ClaimName::Key(what), &self.is_over)?
             .ok_or(RealiseError::Cancelled)
     }
 }

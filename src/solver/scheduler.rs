@@ -4,8 +4,8 @@
 //! and send back a report; they share no state with it. What is looked up is looked up here, one record at a time: a
 //! thread would take longer to be woken. Commands, what servers have, and digests and copies have each their own
 //! bound, so that none waits for another. Of commands that could begin, the one with the most work after it does, and
-//! a few more are prepared than may run: `crate::admission` lets them in. One that waits for somebody else, another build
-//! or whoever has its cache, steps aside: the next one is prepared in its place.
+//! a few more are prepared than may run: `crate::admission` lets them in. One that waits for somebody else, who unpacks its
+//! base, has its cache or carries out the same step, steps aside: the next one is prepared in its place.
 
 mod keyed;
 mod lane;

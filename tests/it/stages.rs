@@ -1,7 +1,9 @@
 //! Several stages.
 
+use std::sync::mpsc;
+
 use insta::assert_snapshot;
-use support::{Feature, Gate, Outcome, needs};
+use support::{Feature, Gate, Outcome, Registry, needs};
 
 use crate::bench;
 
@@ -66,6 +68,36 @@ fn stages_that_do_not_need_each_other_run_side_by_side() {
     let both = [gate.wait(), gate.wait()];
     drop(both);
     assert_eq!(running.finish().code(), 0);
+}
+
+#[test]
+fn stages_that_wait_for_one_base_keep_no_other_stage_waiting() {
+    needs!(Feature::Busybox);
+    let (bench, gate, registry) = (bench().with_busybox(), Gate::open(), Registry::start());
+    let slow = format!("{}/slow:1", registry.host());
+    bench.dockerfile("FROM scratch\nCOPY --from=base / /\n");
+    bench.careen_build(&["--push", "-t", &slow]).run().success();
+    bench.forget();
+    let (release, released) = mpsc::channel::<()>();
+    let mut blobs = 0;
+    registry.misbehave(move |asked| {
+        blobs += u32::from(asked.path.contains("/blobs/"));
+        // The first is the configuration. The layer does not come before it is let go.
+        (blobs > 1).then(|| released.recv().unwrap_or_default());
+        None
+    });
+    let stages = (0..6).map(|number| format!("FROM {slow} AS s{number}\nRUN echo > /{number}\n"));
+    let copies = (0..6).map(|number| format!("COPY --from=s{number} /{number} /\n"));
+    bench.dockerfile(&format!(
+        "{}FROM base AS other\nRUN {}; echo > /other\nFROM scratch\n{}COPY --from=other /other /\n",
+        stages.collect::<String>(),
+        gate.command(),
+        copies.collect::<String>(),
+    ));
+    let running = bench.careen_build(&["-j", "2"]).start();
+    drop(gate.wait());
+    drop(release);
+    running.finish().success();
 }
 
 #[test]

@@ -13,9 +13,9 @@ mod secret;
 mod socket;
 mod volume;
 
-use std::cell::Cell;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use graph::{CacheKey, ExecOp, KeyInput, NetworkMode};
 use oci::Clock;
@@ -33,8 +33,8 @@ use crate::experience::{self, Experience};
 use crate::host_files::Prepared;
 use crate::job::Workshop;
 use crate::owners;
-use crate::realise;
-use crate::result::{Held, Output, StackLayer};
+use crate::realise::{self, RealiseError};
+use crate::result::{Held, Output, Stack, StackLayer};
 use crate::scheduler::News;
 use crate::state::Reuse;
 use crate::worker::{Making, Product, Step};
@@ -135,9 +135,16 @@ impl Drop for KeyClaim<'_> {
     }
 }
 
+/// Returns the directories of what a command stands on, or has mounted.
+fn lowers(step: &Step<'_>, stack: &Stack) -> Result<Vec<Arc<Root>>, RealiseError> {
+    // Whoever unpacks the same says so.
+    let waiting = Waiting::new(step, None);
+    realise::lowers(step.workshop, step.step_id(), stack, &|| waiting.is_over())
+}
+
 /// Takes a name that somebody else may have, and says so while that one is waited for.
 fn wait_for(step: &Step<'_>, name: ClaimName<'_>, what: String) -> Result<Claim, StepError> {
-    let waiting = Waiting::new(step, what);
+    let waiting = Waiting::new(step, Some(what));
     let claims = step.workshop.store.claims();
     let claim = claims.exclusive_or(name, &|| waiting.is_over())?;
     claim.ok_or(StepError::Cancelled)
@@ -146,24 +153,24 @@ fn wait_for(step: &Step<'_>, name: ClaimName<'_>, what: String) -> Result<Claim,
 /// A wait for somebody else, which is told once. Others are prepared meanwhile.
 struct Waiting<'a> {
     step: &'a Step<'a>,
-    what: String,
-    told: Cell<bool>,
+    what: Option<String>,
+    told: AtomicBool,
 }
 
 impl<'a> Waiting<'a> {
-    fn new(step: &'a Step<'a>, what: String) -> Self {
-        let told = Cell::new(false);
+    fn new(step: &'a Step<'a>, what: Option<String>) -> Self {
+        let told = AtomicBool::new(false);
         Self { step, what, told }
     }
 
     /// Tells whether to give up. It is asked only when the first try was in vain.
     fn is_over(&self) -> bool {
-        if !self.told.replace(true) {
-            self.step.workshop.events.emit(Event::Progress {
-                step: self.step.step_id(),
-                what: self.what.clone(),
-                done: false,
-            });
+        if !self.told.swap(true, Ordering::Relaxed) {
+            if let Some(what) = self.what.clone() {
+                let (step, done) = (self.step.step_id(), false);
+                let progress = Event::Progress { step, what, done };
+                self.step.workshop.events.emit(progress);
+            }
             self.tell(News::StepsAside);
         }
         self.step.workshop.cancel.is_cancelled()
@@ -177,7 +184,7 @@ impl<'a> Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if self.told.get() {
+        if *self.told.get_mut() {
             self.tell(News::IsBack);
         }
     }
@@ -198,7 +205,7 @@ fn turn<'a>(step: &Step<'a>) -> Result<Permit<'a>, StepError> {
 /// Runs the command; returns what it changed.
 fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<Made, StepError> {
     let workshop = step.workshop;
-    let lowers = realise::lowers(workshop, step.step_id(), step.below()?)?;
+    let lowers = lowers(step, step.below()?)?;
     let active = workshop.store.snapshots().prepare(&workshop.lease)?;
     let host_files = workshop
         .host_files

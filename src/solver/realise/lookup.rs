@@ -231,6 +231,7 @@ impl Indexing<'_> {
         let maker = Maker {
             workshop: self.workshop,
             step: self.step.clone(),
+            is_over: &|| self.workshop.cancel.is_cancelled(),
         };
         let _claims = maker.claims(wanted.iter().flatten())?;
         std::thread::scope(|scope| {

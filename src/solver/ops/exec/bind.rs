@@ -13,7 +13,6 @@ use super::mounts::{Held, MountTable, Mounted, Source, access};
 use crate::error::StepError;
 use crate::ops::copy;
 use crate::owners;
-use crate::realise;
 use crate::result::{Output, Stack};
 use crate::worker::Step;
 
@@ -80,7 +79,7 @@ fn overlay(
     table: &mut MountTable,
 ) -> Result<OwnedFd, StepError> {
     let workshop = step.workshop;
-    let lowers = realise::lowers(workshop, step.step_id(), stack)?;
+    let lowers = super::lowers(step, stack)?;
     let discarded = match mount.access {
         MountAccess::ReadOnly => None,
         MountAccess::ReadWrite => Some(workshop.store.snapshots().prepare(&workshop.lease)?),
