@@ -33,9 +33,9 @@ mod wildcard;
 use std::sync::Arc;
 
 use graph::{Archives, CacheMap, CopyAction, KeyInput};
-use layer::ChangeSet;
-use oci::Digest;
+use layer::{Change, ChangeKind, ChangeSet, Node};
 use oci::time::Clock;
+use oci::{Digest, Hasher};
 use rootfs::FileTime;
 use store::SnapshotId;
 
@@ -52,6 +52,9 @@ use crate::job::Workshop;
 use crate::realise::{self, Lookup};
 use crate::result::{Held, Output, Recipe, Stack, StackLayer};
 use crate::worker::{Making, Step};
+
+/// How many bytes are hashed at once.
+const SHAPE_BYTES: usize = 64 * 1024;
 
 /// Reads what a copy copies.
 pub(crate) fn collect(step: &Step<'_>, action: &CopyAction) -> Result<Collected, StepError> {
@@ -127,14 +130,16 @@ fn linked(
     )
 }
 
-/// Names the layer of a recipe by its key: whoever makes it again makes the same.
+/// Names the layer of a recipe by its key, which has what is copied, and by what it makes of that: whoever makes it again
+/// makes the same.
 pub(crate) fn recipe(
     step: &Step<'_>,
     kind: &str,
     key: &graph::CacheKey,
     changes: ChangeSet,
 ) -> Result<StackLayer, StepError> {
-    let id = SnapshotId::from_digest(kind, key.digest())?;
+    let name = format!("{key}\0{}", shape(&changes));
+    let id = SnapshotId::from_digest(kind, &Digest::of(name.as_bytes()))?;
     let created = Some(step.workshop.clock.now());
     // Equal in every build of the same Dockerfile, and of no meaning beyond that: see `realise::delta`.
     let vertex = step.job.definition.digest(step.id).to_string();
@@ -144,6 +149,27 @@ pub(crate) fn recipe(
         held: Held::Recipe(Arc::new(Recipe::of_lineage(changes, lineage))),
         created,
     })
+}
+
+/// Digests all that a change set takes from the files below it: where things go, and to whom they belong. The key does
+/// not say that, since a command below may have been run again under the same key, and have made other links and users.
+fn shape(changes: &ChangeSet) -> Digest {
+    let (mut hasher, mut bytes) = (Hasher::new(), Vec::new());
+    for Change { path, kind } in changes.as_slice() {
+        bytes.extend_from_slice(path.as_bytes());
+        bytes.push(0);
+        if let ChangeKind::Put(Node { attributes, .. }) = kind {
+            for number in [attributes.uid, attributes.gid, attributes.mode.bits()] {
+                bytes.extend(number.to_le_bytes());
+            }
+        }
+        if bytes.len() >= SHAPE_BYTES {
+            hasher.update(&bytes);
+            bytes.clear();
+        }
+    }
+    hasher.update(&bytes);
+    hasher.finish()
 }
 
 /// Returns the time that new files get.

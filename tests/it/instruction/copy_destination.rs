@@ -1,7 +1,7 @@
 //! `COPY`: where it goes.
 
 use insta::assert_snapshot;
-use support::{BaseImage, Bench, Entry, Kind};
+use support::{BaseImage, Bench, Entry, Feature, Kind, needs};
 
 use crate::bench;
 
@@ -115,4 +115,26 @@ fn a_directory_and_a_file_do_not_replace_each_other() {
     2 | COPY more /dir
       | ^^^^^^^^^^^^^^ step 2/2
     ");
+}
+
+#[test]
+fn a_copy_goes_where_a_command_that_ran_again_says_and_to_whom() {
+    needs!(Feature::Busybox);
+    let bench = bench().with_busybox();
+    bench.file("new", "new\n");
+    // Another number with each run, under the same key.
+    bench.dockerfile(
+        "FROM base\n\
+         RUN n=1$(tr -dc 0-9 < /proc/sys/kernel/random/uuid | head -c 3) && mkdir -p /$n /etc && ln -s /$n /app \
+         && echo $n > /n && echo user:x:$n:$n::/: >> /etc/passwd\n\
+         COPY --chown=user new /app/\nWORKDIR /app/made\nRUN cat /app/new && test -d /app/made\n",
+    );
+    for arguments in [&[][..], &["--no-cache"], &["--no-cache"]] {
+        let built = bench.build(arguments);
+        assert_eq!(built.log.output(), ["new"], "{arguments:?}");
+        let image = built.image();
+        let number: u64 = image.text("n").trim().parse().unwrap();
+        let copied = image.entry(&format!("{number}/new"));
+        assert_eq!(copied.owner, (number, number), "{arguments:?}");
+    }
 }
