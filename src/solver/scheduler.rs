@@ -32,7 +32,7 @@ use crate::state::{Action, Machine, Verdict};
 use crate::worker::{self, Answer, Order, Turn};
 
 pub use keyed::{KeyedLayer, Solved};
-use lane::{Lane, Waiting};
+use lane::{Lane, PREPARED, TRANSFERS, Waiting};
 pub(crate) use news::News;
 use news::Report;
 
@@ -64,13 +64,6 @@ pub fn solve_keyed(job: &Job, workshop: &Workshop) -> Result<Solved, SolveError>
     let stacks = solved?;
     kept.map(|()| stacks)
 }
-
-/// How many commands more than may run are prepared: their layers fetched, their locks taken, their file systems
-/// mounted.
-const PREPARED: usize = 2;
-
-/// How many servers are asked at the same time.
-const TRANSFERS: usize = 8;
 
 /// What the scheduler holds of a vertex beside its phase.
 #[derive(Default, Clone)]

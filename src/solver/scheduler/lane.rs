@@ -6,6 +6,13 @@ use graph::VertexId;
 
 use crate::state::Action;
 
+/// How many commands more than may run are prepared: their layers fetched, their locks taken, their file systems
+/// mounted.
+pub(super) const PREPARED: usize = 2;
+
+/// How many servers are asked at the same time.
+pub(super) const TRANSFERS: usize = 8;
+
 /// How many actions that stepped aside are not counted: each keeps a few descriptors open.
 const ASIDE: usize = 64;
 
