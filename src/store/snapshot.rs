@@ -52,6 +52,8 @@ pub enum SnapshotKind {
     Upper,
     /// Files that careen put there itself.
     Files,
+    /// What several snapshots together say, with the files of these under second names.
+    Merged,
 }
 
 /// What is known of a committed snapshot.
@@ -277,9 +279,7 @@ impl ActiveSnapshot {
             fs: open_root(&self.scratch.path().join(FS))?,
             meta: meta.clone(),
         };
-        if !self.lease.opened().add(snapshot.try_clone()?) {
-            return Ok(self.commit(id, meta)?);
-        }
+        self.lease.opened().add_waiting(snapshot.try_clone()?);
         let later = self.later.clone();
         later.add(Complete {
             active: self,
@@ -385,7 +385,9 @@ pub(crate) fn place_all(layout: &Layout, all: Vec<Complete>) -> Result<(), Snaps
         sync(layout, &last.active.fs).map_err(SnapshotError::finish(&last.id))?;
     }
     for complete in all {
+        let (lease, id) = (complete.active.lease.clone(), complete.id.clone());
         drop(complete.place()?);
+        lease.opened().placed(&id);
     }
     Ok(())
 }
