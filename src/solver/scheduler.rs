@@ -26,7 +26,7 @@ use crate::experience;
 use crate::job::{Job, Workshop};
 use crate::ops::copy::Collected;
 use crate::result::{Output, Stack, StackLayer};
-use crate::state::{Action, Machine, Verdict};
+use crate::state::{Action, Machine, Verdict, seen_by_commands};
 use crate::worker::{self, Answer, Order, Turn};
 
 pub use keyed::{KeyedLayer, Solved};
@@ -101,6 +101,8 @@ struct Scheduler<'job> {
     files: Waiting,
     /// How much work comes after each vertex, as soon as one command has to wait for another.
     ranks: Vec<u64>,
+    /// Which vertices' files a command will see.
+    seen: Vec<bool>,
     /// The vertices whose layers are those of a target.
     chains: BTreeSet<VertexId>,
     failure: Option<SolveError>,
@@ -121,6 +123,7 @@ impl<'job> Scheduler<'job> {
             transfers: Waiting::new(TRANSFERS),
             files: Waiting::new(cores * 2),
             ranks: Vec::new(),
+            seen: seen_by_commands(&job.definition),
             chains: chains(job),
             failure: None,
         }
@@ -222,6 +225,7 @@ impl<'job> Scheduler<'job> {
         Turn {
             admission: self.admission,
             rank: self.rank_of(vertex),
+            is_seen_by_command: self.seen.get(vertex.index()).copied().unwrap_or(true),
         }
     }
 

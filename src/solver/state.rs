@@ -31,6 +31,7 @@
 
 mod phase;
 mod rank;
+mod seen;
 
 use std::cell::OnceCell;
 
@@ -38,6 +39,7 @@ use graph::{CacheKey, CacheMap, Definition, Input, InputKey, KeyInput, Op, Sourc
 
 pub use phase::{Action, Demand, Former, Phase, Reuse, Verdict};
 pub use rank::ranks;
+pub use seen::seen_by_commands;
 
 /// What is known of the keys of a vertex beside its phase.
 #[derive(Debug, Default)]
