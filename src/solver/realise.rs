@@ -7,6 +7,7 @@ mod base;
 mod delta;
 mod error;
 mod lookup;
+mod pile;
 mod remote;
 mod unpack;
 mod view;
@@ -28,6 +29,7 @@ use store::{
 pub use error::RealiseError;
 pub use lookup::LookupError;
 pub(crate) use lookup::{Afterwards, Lookup};
+pub use pile::Piles;
 pub(crate) use view::View;
 
 use self::delta::Delta;
@@ -48,27 +50,12 @@ pub(crate) fn lowers(
     step: StepId,
     stack: &Stack,
 ) -> Result<Vec<Arc<Root>>, RealiseError> {
-    without_repeats(directories(workshop, step, stack)?.concat())
+    let maker = Maker { workshop, step };
+    without_repeats(maker.pile(stack)?.roots())
 }
 
-/// Returns the directories of each layer of a stack: one, or a whole copy and the delta over it.
-fn directories(
-    workshop: &Workshop,
-    step: StepId,
-    stack: &Stack,
-) -> Result<Vec<Vec<Arc<Root>>>, RealiseError> {
-    let is_base = |layer: &&Arc<StackLayer>| matches!(layer.held, Held::Base(_));
-    let base: Vec<_> = stack.layers().iter().take_while(is_base).collect();
-    let maker = Maker { workshop, step };
-    maker.fetch_remote(&stack.layers()[base.len()..])?;
-    let mut roots = maker.base(&base)?;
-    let mut directories: Vec<_> = roots.iter().map(|root| vec![Arc::clone(root)]).collect();
-    for layer in &stack.layers()[base.len()..] {
-        let own = maker.layer(layer, &roots)?;
-        roots.extend(own.iter().cloned());
-        directories.push(own);
-    }
-    Ok(directories)
+fn is_base(layer: &StackLayer) -> bool {
+    matches!(layer.held, Held::Base(_))
 }
 
 /// Returns a read-only view of a stack as one file system.
@@ -77,11 +64,8 @@ fn directories(
 ///
 /// As [`lowers`].
 pub(crate) fn view(workshop: &Workshop, step: StepId, stack: &Stack) -> Result<View, RealiseError> {
-    view_of(
-        workshop,
-        directories(workshop, step, stack)?.concat(),
-        stack,
-    )
+    let maker = Maker { workshop, step };
+    view_of(workshop, maker.pile(stack)?.roots(), stack)
 }
 
 /// Returns a read-only view of a stack whose layers have these directories.
@@ -119,20 +103,25 @@ pub(crate) fn halves(
     stack: &Stack,
     kept: usize,
 ) -> Result<Halves, RealiseError> {
-    let mut below = directories(workshop, step, stack)?;
-    let above = below.split_off(kept);
     let (lower, upper) = stack.layers().split_at(kept);
-    let parts = upper.iter().zip(&above).flat_map(|(layer, own)| {
+    let maker = Maker { workshop, step };
+    let own = maker.parts(stack)?;
+    let parts = upper.iter().zip(&own[kept..]).flat_map(|(layer, own)| {
         own.iter().map(|root| {
             let owners = owners::of_layer(workshop, &layer.id)?;
             Ok(View::of_directory(Arc::clone(root), owners))
         })
     });
-    let stack_of = |layers: &[Arc<StackLayer>]| layers.iter().cloned().collect::<Stack>();
+    let parts = parts.collect::<Result<_, RealiseError>>()?;
+    // All directories are there by now, so that the upper layers need not be made on nothing.
+    let view = |layers: &[Arc<StackLayer>]| {
+        let stack = layers.iter().cloned().collect();
+        view_of(workshop, maker.pile(&stack)?.roots(), &stack)
+    };
     Ok(Halves {
-        parts: parts.collect::<Result<_, RealiseError>>()?,
-        below: view_of(workshop, below.concat(), &stack_of(lower))?,
-        above: view_of(workshop, above.concat(), &stack_of(upper))?,
+        below: view(lower)?,
+        above: view(upper)?,
+        parts,
     })
 }
 
