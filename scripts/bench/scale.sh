@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # scale.sh CAREEN BASE [KIND…]: time and memory of builds against the number of steps, the number of files and the size of a
 # layer, as Markdown tables. CAREEN is the program (a release build), BASE an OCI image layout with /bin/sh, seq, awk and dd
-# (busybox). The kinds are `steps`, `files` and `layers`; without one, all.
+# (busybox). The kinds are `steps`, `files` and `layers`; without one, all. An ordinary user calls it.
 #
 # SCALE_DIR is where the stores and contexts are, by default a new directory below TMPDIR: some 15 GiB and three million
-# files for all of it. SCALE_FILES and SCALE_GIB say where to end: the most files (1000000), the largest layer (4).
-# It runs as whoever calls it, and needs GNU time. What cannot be built is said on standard error and in the table. Each number is the least of three builds, but where the build
-# takes longer than twenty seconds: then it is that of one. Memory is the largest resident size of any one process.
+# files for all of it. SCALE_STEPS, SCALE_FILES and SCALE_GIB say where to end: the most steps (1000) and files (1000000),
+# the largest layer (4). It needs GNU time. What cannot be built is said on standard error and in the table.
+#
+# A time is the median of N builds (3), but where the build takes longer than twenty seconds: then it is that of one.
+# Memory is the largest resident size of any one process in any of them.
 # shellcheck disable=SC2016 # Backticks of Markdown.
 set -euo pipefail
 shopt -s inherit_errexit
@@ -16,10 +18,18 @@ base=$(realpath "${2:?an image layout}")
 shift 2
 kinds=("${@:-all}")
 work=$(mktemp -d "${SCALE_DIR:-${TMPDIR:-/tmp}}/scale.XXXXXX")
+most_steps=${SCALE_STEPS:-1000}
 most_files=${SCALE_FILES:-1000000}
 most_gib=${SCALE_GIB:-4}
-runs=3
+runs=${N:-3}
 long_seconds=20
+
+[[ -x $careen && -f $base/index.json ]] || { echo "$0: no program, or no image layout" >&2; exit 2; }
+[[ $runs =~ ^[1-9][0-9]*$ ]] || { echo "$0: N is how many builds are timed" >&2; exit 2; }
+time=$(type -P time) || { echo "$0: GNU time is missing" >&2; exit 2; }
+for kind in "${kinds[@]}"; do
+  [[ $kind == @(all|steps|files|layers) ]] || { echo "$0: there is no kind \`$kind\`" >&2; exit 2; }
+done
 
 # Files of a store may have ids of the user's range: they can be removed where these are mapped.
 remove() {
@@ -35,14 +45,14 @@ wanted() {
 once() {
   local context=$1 output=$2
   shift 2
-  CAREEN_STORE=$work/store command time -q -f '%e %M' -o "$work/time" \
+  CAREEN_STORE=$work/store "$time" -q -f '%e %M' -o "$work/time" \
     "$careen" build --progress none --build-context "base=oci-layout://$base" --output "$output" "$@" "$context" >&2
   cat "$work/time"
 }
 
-# best PREPARE CONTEXT OUTPUT [ARGUMENT…]: prints the least time of several builds and the memory of that one. PREPARE is
-# run before each of them.
-best() {
+# median PREPARE CONTEXT OUTPUT [ARGUMENT…]: prints the median of the times of several builds, and the most memory. PREPARE
+# is run before each of them.
+median() {
   local prepare=$1 times=$work/times took
   shift
   : > "$times"
@@ -55,7 +65,9 @@ best() {
     echo "$took" >> "$times"
     [[ ${took%%.*} -lt $long_seconds ]] || break
   done
-  sort -n "$times" | awk 'NR == 1 { printf "%.3f s, %.0f MB", $1, $2 * 1024 / 1e6 }'
+  sort -n "$times" | awk '
+    { seconds[NR] = $1; if ($2 > most) most = $2 }
+    END { printf "%.2f s, %.0f MB", seconds[int((NR + 1) / 2)], most * 1024 / 1e6 }'
 }
 
 nothing() { :; }
@@ -68,14 +80,25 @@ row() {
   printf '\n'
 }
 
+# dockerfile COUNT FORMAT: prints a Dockerfile of that many steps, each with its number at `@`.
+dockerfile() {
+  echo 'FROM base'
+  seq "$1" | while read -r number; do printf '%s\n' "${2//@/$number}"; done
+}
+
 steps() {
-  printf '\n| Steps | `RUN :`, nothing reused | the same again, cached |\n| --- | --- | --- |\n'
-  local context=$work/steps count fresh
+  printf '\n| Steps | `RUN :`, nothing reused | the same again, cached | `COPY` of one file, nothing reused | cached |\n'
+  printf '| --- | --- | --- | --- | --- |\n'
+  local context=$work/steps count fresh again copied
   mkdir "$context"
-  for count in 10 100 1000; do
-    { echo 'FROM base'; seq "$count" | sed 's/.*/RUN : &/'; } > "$context/Dockerfile"
-    fresh=$(best forget "$context" type=cacheonly)
-    row "$count" "$fresh" "$(best nothing "$context" type=cacheonly)"
+  echo 'one file' > "$context/file"
+  for ((count = 10; count <= most_steps; count *= 10)); do
+    dockerfile "$count" 'RUN : @' > "$context/Dockerfile"
+    fresh=$(median forget "$context" type=cacheonly)
+    again=$(median nothing "$context" type=cacheonly)
+    dockerfile "$count" 'COPY file /files/@' > "$context/Dockerfile"
+    copied=$(median forget "$context" type=cacheonly)
+    row "$count" "$fresh" "$again" "$copied" "$(median nothing "$context" type=cacheonly)"
   done
   forget
 }
@@ -102,15 +125,15 @@ files() {
   for ((count = 1000; count <= most_files; count *= 10)); do
     tree "$count"
     printf 'FROM scratch\nCOPY files /files\n' > "$work/tree-$count/Dockerfile"
-    copied=$(best forget "$work/tree-$count" "type=oci,dest=$work/out.tar")
-    again=$(best nothing "$work/tree-$count" "type=oci,dest=$work/out.tar")
+    copied=$(median forget "$work/tree-$count" "type=oci,dest=$work/out.tar")
+    again=$(median nothing "$work/tree-$count" "type=oci,dest=$work/out.tar")
     remove "$work/tree-$count"
     # Some thousand in a directory: one that has all of them is a measure of the file system.
     cat > "$context/Dockerfile" << DOCKERFILE
 FROM base
 RUN mkdir /m && cd /m && for d in \$(seq 0 $(((count - 1) / 1000))); do mkdir \$d && (cd \$d && seq 1 1000 | xargs touch); done
 DOCKERFILE
-    row "$count" "$copied" "$again" "$(best forget "$context" "type=oci,dest=$work/out.tar")"
+    row "$count" "$copied" "$again" "$(median forget "$context" "type=oci,dest=$work/out.tar")"
   done
   forget
 }
@@ -126,8 +149,8 @@ layers() {
 FROM base
 RUN { dd if=/dev/urandom bs=1M count=$(((size + 1) / 2)); dd if=/dev/zero bs=1M count=$((size / 2)); } > /data 2> /dev/null
 DOCKERFILE
-    fresh=$(best forget "$context" "type=oci,dest=$work/out.tar")
-    row "$size MiB" "$fresh" "$(best nothing "$context" "type=oci,dest=$work/out.tar")"
+    fresh=$(median forget "$context" "type=oci,dest=$work/out.tar")
+    row "$size MiB" "$fresh" "$(median nothing "$context" "type=oci,dest=$work/out.tar")"
   done
   forget
 }

@@ -14,6 +14,7 @@ use runtime::{
 use solver::context::DigestTrust;
 use solver::emulation::Emulation;
 use solver::host_files::HostFiles;
+use solver::realise::Piles;
 use solver::remote::Remote;
 use solver::{Events, Pulling, TimedEvent, Workshop};
 use store::{IdMapName, OpenOptions, Store, SyncPolicy};
@@ -101,6 +102,7 @@ pub(crate) fn open(
         clock: Clock::System,
         cancel: builder.cancel().clone(),
         events,
+        piles: Piles::default(),
     };
     Ok((workshop, receiver))
 }

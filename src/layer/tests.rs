@@ -4,6 +4,7 @@ mod archive;
 mod gnu;
 mod hostile;
 mod index;
+mod merge;
 mod objects;
 mod pack;
 mod recipe;

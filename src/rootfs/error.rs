@@ -108,6 +108,11 @@ impl FsError {
         self.is_errno(Errno::EOPNOTSUPP)
     }
 
+    /// Tells whether an object has as many names as the file system takes.
+    pub fn is_linked_too_often(&self) -> bool {
+        self.is_errno(Errno::EMLINK)
+    }
+
     /// Tells whether the disk, the quota or the inodes are used up.
     pub fn is_full(&self) -> bool {
         self.is_errno(Errno::ENOSPC) || self.is_errno(Errno::EDQUOT)

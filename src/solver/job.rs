@@ -18,6 +18,7 @@ use crate::host_files::HostFiles;
 use crate::import::Imports;
 use crate::ops::exec::{Secrets, Volume};
 use crate::pack::PackPlan;
+use crate::realise::Piles;
 use crate::registries::Registries;
 use crate::remote::Remote;
 use crate::result::StackLayer;
@@ -112,4 +113,6 @@ pub struct Workshop {
     pub cancel: CancelToken,
     /// Who is told.
     pub events: Events,
+    /// The directories of the stacks that were needed last.
+    pub piles: Piles,
 }

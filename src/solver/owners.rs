@@ -47,9 +47,13 @@ pub(crate) fn remember(
 }
 
 /// Tells whether the owners that belong to a snapshot are there. What a command left has none: it
-/// could not give its links away.
+/// could not give its links away. Those of merged layers are kept for each of these.
 pub(crate) fn are_there(workshop: &Workshop, snapshot: &Snapshot) -> Result<bool, OwnersError> {
-    if workshop.ids != IdStorage::Recorded || snapshot.meta.kind == SnapshotKind::Upper {
+    let has_none = matches!(
+        snapshot.meta.kind,
+        SnapshotKind::Upper | SnapshotKind::Merged
+    );
+    if workshop.ids != IdStorage::Recorded || has_none {
         return Ok(true);
     }
     let text = workshop

@@ -7,6 +7,7 @@ mod base;
 mod delta;
 mod error;
 mod lookup;
+mod pile;
 mod remote;
 mod unpack;
 mod view;
@@ -28,6 +29,7 @@ use store::{
 pub use error::RealiseError;
 pub use lookup::LookupError;
 pub(crate) use lookup::{Afterwards, Lookup};
+pub use pile::Piles;
 pub(crate) use view::View;
 
 use self::delta::Delta;
@@ -57,21 +59,11 @@ pub(crate) fn lowers(
         step,
         is_over,
     };
-    without_repeats(maker.directories(stack)?.concat())
+    without_repeats(maker.pile(stack)?.roots())
 }
 
-/// Returns the directories of each layer of a stack: one, or a whole copy and the delta over it.
-fn directories(
-    workshop: &Workshop,
-    step: StepId,
-    stack: &Stack,
-) -> Result<Vec<Vec<Arc<Root>>>, RealiseError> {
-    let maker = Maker {
-        workshop,
-        step,
-        is_over: &|| workshop.cancel.is_cancelled(),
-    };
-    maker.directories(stack)
+fn is_base(layer: &StackLayer) -> bool {
+    matches!(layer.held, Held::Base(_))
 }
 
 /// Returns a read-only view of a stack as one file system.
@@ -80,11 +72,12 @@ fn directories(
 ///
 /// As [`lowers`].
 pub(crate) fn view(workshop: &Workshop, step: StepId, stack: &Stack) -> Result<View, RealiseError> {
-    view_of(
+    let maker = Maker {
         workshop,
-        directories(workshop, step, stack)?.concat(),
-        stack,
-    )
+        step,
+        is_over: &|| workshop.cancel.is_cancelled(),
+    };
+    view_of(workshop, maker.pile(stack)?.roots(), stack)
 }
 
 /// Returns a read-only view of a stack whose layers have these directories.
@@ -122,20 +115,29 @@ pub(crate) fn halves(
     stack: &Stack,
     kept: usize,
 ) -> Result<Halves, RealiseError> {
-    let mut below = directories(workshop, step, stack)?;
-    let above = below.split_off(kept);
     let (lower, upper) = stack.layers().split_at(kept);
-    let parts = upper.iter().zip(&above).flat_map(|(layer, own)| {
+    let maker = Maker {
+        workshop,
+        step,
+        is_over: &|| workshop.cancel.is_cancelled(),
+    };
+    let own = maker.parts(stack)?;
+    let parts = upper.iter().zip(&own[kept..]).flat_map(|(layer, own)| {
         own.iter().map(|root| {
             let owners = owners::of_layer(workshop, &layer.id)?;
             Ok(View::of_directory(Arc::clone(root), owners))
         })
     });
-    let stack_of = |layers: &[Arc<StackLayer>]| layers.iter().cloned().collect::<Stack>();
+    let parts = parts.collect::<Result<_, RealiseError>>()?;
+    // All directories are there by now, so that the upper layers need not be made on nothing.
+    let view = |layers: &[Arc<StackLayer>]| {
+        let stack = layers.iter().cloned().collect();
+        view_of(workshop, maker.pile(&stack)?.roots(), &stack)
+    };
     Ok(Halves {
-        parts: parts.collect::<Result<_, RealiseError>>()?,
-        below: view_of(workshop, below.concat(), &stack_of(lower))?,
-        above: view_of(workshop, above.concat(), &stack_of(upper))?,
+        below: view(lower)?,
+        above: view(upper)?,
+        parts,
     })
 }
 
@@ -240,21 +242,6 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// Returns the directories of each layer of a stack.
-    fn directories(&self, stack: &Stack) -> Result<Vec<Vec<Arc<Root>>>, RealiseError> {
-        let is_base = |layer: &&Arc<StackLayer>| matches!(layer.held, Held::Base(_));
-        let base: Vec<_> = stack.layers().iter().take_while(is_base).collect();
-        self.fetch_remote(&stack.layers()[base.len()..])?;
-        let mut roots = self.base(&base)?;
-        let mut directories: Vec<_> = roots.iter().map(|root| vec![Arc::clone(root)]).collect();
-        for layer in &stack.layers()[base.len()..] {
-            let own = self.layer(layer, &roots)?;
-            roots.extend(own.iter().cloned());
-            directories.push(own);
-        }
-        Ok(directories)
-    }
-
     /// Returns the directories of a layer that is not a base's.
     fn layer(
         &self,

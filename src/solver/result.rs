@@ -154,6 +154,24 @@ impl Stack {
         self.top.as_ref().map(|level| &level.layer)
     }
 
+    /// Returns the uppermost change set and the stack below it.
+    pub(crate) fn split_top(&self) -> Option<(&Arc<StackLayer>, Self)> {
+        let top = self.top.as_ref()?;
+        let below = Self {
+            top: top.below.clone(),
+        };
+        Some((&top.layer, below))
+    }
+
+    /// Tells whether this is the very stack that another one is, or a clone of it.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (&self.top, &other.top) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
     /// Returns the change sets, the lowest first.
     pub fn layers(&self) -> &[Arc<StackLayer>] {
         let Some(top) = &self.top else { return &[] };

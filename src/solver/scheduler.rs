@@ -28,7 +28,7 @@ use crate::experience;
 use crate::job::{Job, Workshop};
 use crate::ops::copy::Collected;
 use crate::result::{Output, Stack, StackLayer};
-use crate::state::{Action, Machine, Verdict};
+use crate::state::{Action, Machine, Verdict, seen_by_commands};
 use crate::worker::{self, Answer, Order, Turn};
 
 pub use keyed::{KeyedLayer, Solved};
@@ -91,6 +91,8 @@ struct Scheduler<'job> {
     files: Waiting,
     /// How much work comes after each vertex, as soon as one command has to wait for another.
     ranks: Vec<u64>,
+    /// Which vertices' files a command will see.
+    seen: Vec<bool>,
     /// The vertices whose layers are those of a target.
     chains: BTreeSet<VertexId>,
     failure: Option<SolveError>,
@@ -117,6 +119,7 @@ impl<'job> Scheduler<'job> {
             transfers: Waiting::new(TRANSFERS),
             files: Waiting::new(cores * 2),
             ranks: Vec::new(),
+            seen: seen_by_commands(&job.definition),
             chains: chains(job),
             failure: None,
         }
@@ -229,7 +232,12 @@ impl<'job> Scheduler<'job> {
             admission: self.admission,
             rank: self.rank_of(vertex),
             news: &self.news,
+            is_seen_by_command: self.is_seen(vertex),
         }
+    }
+
+    fn is_seen(&self, vertex: VertexId) -> bool {
+        self.seen.get(vertex.index()).copied().unwrap_or(true)
     }
 
     fn waiting(&mut self, lane: Lane) -> &mut Waiting {
@@ -254,12 +262,14 @@ impl<'job> Scheduler<'job> {
         let vertex = action.vertex();
         let (job, workshop) = (self.job, self.workshop);
         let (admission, rank, news) = (self.admission, self.rank_of(vertex), self.news.clone());
+        let is_seen_by_command = self.is_seen(vertex);
         let order = self.order(action);
         let work = move |member| {
             let turn = Turn {
                 admission,
                 rank,
                 news: &news,
+                is_seen_by_command,
             };
             let result = reported(|| worker::perform(job, workshop, turn, order));
             // The scheduler is gone only if it panicked; there is nobody to tell.

@@ -32,6 +32,7 @@
 mod keys;
 mod phase;
 mod rank;
+mod seen;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +41,7 @@ use graph::{CacheKey, Definition, Input, InputKey, Op, VertexId};
 use keys::Keys;
 pub use phase::{Action, Demand, Former, Phase, Reuse, Verdict};
 pub use rank::ranks;
+pub use seen::seen_by_commands;
 
 /// The states of all vertices of one job.
 #[derive(Debug)]

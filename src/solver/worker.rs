@@ -1,10 +1,9 @@
 //! Carries out one action and reports what came of it. Shares no state with the scheduler.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use graph::{CacheKey, CacheMap, FileAction, Input, KeyInput, Op, SourceOp, Vertex};
+use graph::{CacheKey, CacheMap, FileAction, KeyInput, Op, SourceOp, Vertex};
 
 use crate::admission::Admission;
 use crate::cache::{self, Found, Keys};
@@ -89,13 +88,15 @@ pub(crate) struct Step<'a> {
     pub(crate) turn: Turn<'a>,
 }
 
-/// Where a command asks whether it may run, and with how much work after it.
+/// Where a command asks whether it may run, with how much work after it; and who comes after a step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Turn<'a> {
     pub(crate) admission: &'a Admission,
     pub(crate) rank: u64,
     /// Where it tells that it only waits for somebody else.
     pub(crate) news: &'a Sender<News>,
+    /// Whether a command, or a copy from this stage, will see the files of the step, be it under those of others.
+    pub(crate) is_seen_by_command: bool,
 }
 
 impl Step<'_> {
@@ -122,7 +123,7 @@ impl Step<'_> {
     ///
     /// Fails when the layers cannot be read.
     pub(crate) fn look_below(&self) -> Result<Lookup<'_>, StepError> {
-        let afterwards = if self.is_seen_by_command() {
+        let afterwards = if self.turn.is_seen_by_command {
             Afterwards::Command
         } else {
             Afterwards::Nothing
@@ -134,27 +135,6 @@ impl Step<'_> {
             below,
             afterwards,
         )?)
-    }
-
-    /// Tells whether a command, or a copy from this stage, will see the files of this step, be it under those of others.
-    fn is_seen_by_command(&self) -> bool {
-        let definition = &self.job.definition;
-        let mut on_this = BTreeSet::from([self.id]);
-        for id in definition.ids() {
-            let Vertex { op, inputs, .. } = definition.vertex(id);
-            let is_on_this = |input: &Input| match input {
-                Input::Vertex(input) => on_this.contains(input),
-                Input::Scratch => false,
-            };
-            let is_copied_from = inputs.iter().skip(1).any(is_on_this);
-            if is_copied_from || matches!(op, Op::Exec(_)) && inputs.iter().any(is_on_this) {
-                return true;
-            }
-            if inputs.first().is_some_and(is_on_this) {
-                on_this.insert(id);
-            }
-        }
-        false
     }
 }
 

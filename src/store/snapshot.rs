@@ -53,6 +53,8 @@ pub enum SnapshotKind {
     Upper,
     /// Files that careen put there itself.
     Files,
+    /// What several snapshots together say, with the files of these under second names.
+    Merged,
 }
 
 /// What is known of a committed snapshot.
@@ -278,9 +280,7 @@ impl ActiveSnapshot {
             fs: open_root(&self.scratch.path().join(FS))?,
             meta: meta.clone(),
         };
-        if !self.lease.opened().add(snapshot.try_clone()?) {
-            return Ok(self.commit(id, meta)?);
-        }
+        self.lease.opened().add_waiting(snapshot.try_clone()?);
         let later = self.later.clone();
         later.add(Complete {
             active: self,
@@ -384,6 +384,7 @@ pub(crate) fn place_all(
     }
     while let Some(complete) = all.front_mut() {
         drop(complete.place()?);
+        complete.active.lease.opened().placed(&complete.id);
         all.pop_front();
     }
     Ok(())

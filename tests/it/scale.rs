@@ -136,3 +136,88 @@ fn two_thousand_ignore_patterns_leave_out_what_they_match_and_nothing_else() {
         ]
     );
 }
+
+/// A Dockerfile of more layers than the kernel mounts on each other: most of them copy the file `file`, and some commands
+/// change what lies many layers below.
+fn dockerfile_of_many_layers() -> String {
+    let mut dockerfile =
+        "FROM base\nRUN mkdir -p /tree/kept /tree/gone /again && echo old > /again/old\n"
+            .to_owned();
+    for number in 0..520 {
+        match number {
+            // Each in another run of those that are merged, or in none.
+            150 => add(
+                &mut dockerfile,
+                format_args!("RUN rm /f10 /tree/f1 && rm -r /tree/gone"),
+            ),
+            300 => add(
+                &mut dockerfile,
+                format_args!(
+                    "RUN rm -r /again && mkdir /again && echo new > /again/new && rm /f200"
+                ),
+            ),
+            301 => add(
+                &mut dockerfile,
+                format_args!("RUN echo more >> /f290 && chmod 700 /tree/kept && rm /f250"),
+            ),
+            _ if number % 50 == 1 => {
+                add(&mut dockerfile, format_args!("COPY file /tree/f{number}"));
+            }
+            _ => add(&mut dockerfile, format_args!("COPY file /f{number}")),
+        }
+    }
+    add(
+        &mut dockerfile,
+        format_args!(
+            "RUN ls -d /f[0-9]* | wc -l > /seen && ls /again /tree >> /seen && stat -c %a /tree/kept >> /seen \
+             && cat /again/new /f290 >> /seen && rm /f20 && rm -r /again"
+        ),
+    );
+    dockerfile
+}
+
+#[test]
+fn of_five_hundred_and_twenty_layers_a_command_sees_what_is_left_of_them_and_so_does_one_on_them() {
+    needs!(Feature::Busybox);
+    let bench = bench().with_busybox();
+    bench.file("file", "of the context\n");
+    bench.dockerfile(&dockerfile_of_many_layers());
+    let many = ["--output", "type=oci,dest=many,tar=false"];
+    bench.careen_build(&many).run().success();
+    let archive = support::Archive::read_directory(&bench.path("many"));
+    let image = archive.image();
+    // The base's, the first command's and the last one's.
+    assert_eq!(image.layers.len(), 523);
+    // But for three commands, the tree's eleven, and three that were removed.
+    let in_tree = "f101\nf151\nf201\nf251\nf351\nf401\nf451\nf501\nf51\nkept";
+    let expected = format!(
+        "{}\n/again:\nnew\n\n/tree:\n{in_tree}\n700\nnew\nof the context\nmore\n",
+        520 - 3 - 10 - 3,
+    );
+    assert_eq!(image.text("seen"), expected);
+    for gone in [
+        "f10",
+        "f200",
+        "f250",
+        "f20",
+        "tree/f1",
+        "tree/gone",
+        "again",
+    ] {
+        assert!(!image.has(gone), "{gone}");
+    }
+    assert_eq!(image.top_paths(), [".wh.again", ".wh.f20", "seen"]);
+    // As a base, of which nothing is there.
+    bench.forget();
+    bench.dockerfile(
+        "FROM many\n\
+         RUN ls -d /f[0-9]* | wc -l > /seen && rm /f30\n\
+         COPY --from=many /f290 /copied\n\
+         RUN test ! -e /f30 && test ! -e /again && cat /copied >> /seen\n",
+    );
+    let built = bench.build(&["--build-context", "many=oci-layout://many", "--squash"]);
+    let image = built.image();
+    assert_eq!(image.layers.len(), 524);
+    assert_eq!(image.text("seen"), "503\nof the context\nmore\n");
+    assert!(!image.has("f30"));
+}

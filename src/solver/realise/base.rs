@@ -15,6 +15,7 @@ use store::{ActiveSnapshot, NameError, Snapshot, SnapshotId, SnapshotKind, Snaps
 
 use super::Maker;
 use super::error::RealiseError;
+use super::pile::Pile;
 use super::unpack::unpack;
 use crate::base::{self, ArrivingBlob, Awaited};
 use crate::event::Event;
@@ -36,19 +37,25 @@ enum BaseDirectory {
 impl Maker<'_> {
     /// Returns the directories of a base's layers.
     pub(super) fn base(&self, layers: &[&Arc<StackLayer>]) -> Result<Vec<Arc<Root>>, RealiseError> {
-        let bases: Vec<_> = layers.iter().filter_map(|layer| base_of(layer)).collect();
-        let found = bases.iter().map(|(id, base)| self.open_base(id, base));
-        let found: Vec<_> = found.collect::<Result<_, _>>()?;
-        if let Some(roots) = found
-            .into_iter()
-            .map(|found| Some(Arc::new(found?.fs)))
-            .collect()
-        {
+        if let Some(roots) = self.base_that_is_there(layers)? {
             return Ok(roots);
         }
+        let bases: Vec<_> = layers.iter().filter_map(|layer| base_of(layer)).collect();
         let _claims = self.claims(bases.iter().map(|(_, base)| *base))?;
         let unpacked = self.unpack_all(&bases)?;
         self.settle_all(&bases, unpacked)
+    }
+
+    /// Returns the directories of layers of a base if all of them are there.
+    pub(super) fn base_that_is_there(
+        &self,
+        layers: &[&Arc<StackLayer>],
+    ) -> Result<Option<Vec<Arc<Root>>>, RealiseError> {
+        let bases = layers.iter().filter_map(|layer| base_of(layer));
+        let found = bases.map(|(id, base)| self.open_base(id, base));
+        let found: Vec<_> = found.collect::<Result<_, _>>()?;
+        let roots = found.into_iter().map(|found| Some(Arc::new(found?.fs)));
+        Ok(roots.collect())
     }
 
     /// Unpacks the layers that are not there, side by side.
@@ -133,14 +140,16 @@ impl Maker<'_> {
         directories: Vec<BaseDirectory>,
     ) -> Result<Vec<Arc<Root>>, RealiseError> {
         let mut roots: Vec<Arc<Root>> = Vec::new();
+        let mut below = Pile::default();
         for ((chain, base), directory) in bases.iter().zip(directories) {
             let root = match directory {
                 BaseDirectory::There(snapshot) => Arc::new(snapshot.fs),
                 BaseDirectory::Unpacked(unpacked) => {
-                    let complete = self.complete(chain, base, *unpacked, &roots)?;
+                    let complete = self.complete(chain, base, *unpacked, &below.roots())?;
                     Arc::new(complete.fs)
                 }
             };
+            self.put(&mut below, chain, vec![Arc::clone(&root)])?;
             roots.push(root);
         }
         Ok(roots)

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use layer::{ApplyError, ChecksumError, PlaceError, SettleError};
+use layer::{ApplyError, ChecksumError, MergeError, PlaceError, SettleError};
 use oci::DiffId;
 use rootfs::FsError;
 use runtime::OverlayError;
@@ -73,6 +73,14 @@ pub enum RealiseError {
         layer: SnapshotId,
         /// Why.
         source: PlaceError,
+    },
+    /// Layers cannot be merged.
+    #[error("cannot merge layers as `{layer}`")]
+    Merge {
+        /// What they become.
+        layer: SnapshotId,
+        /// Why.
+        source: MergeError,
     },
     /// The blob of a layer of ours cannot be read.
     #[error("cannot read the layer `{layer}`")]

@@ -223,6 +223,9 @@ impl Indexing<'_> {
         stack: &Stack,
         layers: &mut [Option<LookedInto>],
     ) -> Result<bool, RealiseError> {
+        if layers.iter().all(Option::is_some) {
+            return Ok(true);
+        }
         let wanted = |(layer, found): (&Arc<StackLayer>, &Option<LookedInto>)| match &layer.held {
             Held::Base(base) if found.is_none() => Some(base.clone()),
             _ => None,

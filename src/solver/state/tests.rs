@@ -341,3 +341,18 @@ fn the_longest_way_to_a_target_is_counted_for_each_vertex() {
     };
     assert_eq!(ranks(&definition, length), [12, 21, 11, 2, 1]);
 }
+
+/// A command stands on a copy, and another stage is copied from: all but the copies on top of them are seen.
+#[test]
+fn what_is_below_a_command_or_copied_from_is_seen() {
+    let mut builder = DefinitionBuilder::new();
+    let mut add = |vertex| Input::Vertex(builder.add(vertex).unwrap());
+    let context = add(local());
+    let lowest = add(copy("/a", Input::Scratch, context));
+    let command = add(exec("command", lowest));
+    let other = add(copy("/b", Input::Scratch, context));
+    let above = add(copy("/c", command, other));
+    add(copy("/d", above, context));
+    let seen = seen_by_commands(&builder.finish());
+    assert_eq!(seen, [true, true, false, true, false, false]);
+}
