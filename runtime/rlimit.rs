@@ -8,11 +8,13 @@
 //! A hard limit can be lowered by everybody and raised by the machine's root alone: capabilities in
 //! a user namespace do not count (`setrlimit(2)`).
 
+use std::os::fd::{BorrowedFd, RawFd};
+
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::OpenFiles;
-use crate::sys::{CallError, Called as _};
+use crate::sys::{CallError, Called as _, fd};
 
 /// A resource whose use is limited for each process or user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -143,14 +145,21 @@ impl ResourceLimit {
 /// The most that the builder asks for; it has no use for more.
 const OPEN_FILES_WANTED: u64 = 65_536;
 
-/// Raises this process's limit and returns what it was.
-pub(crate) fn raise_open_files() -> Result<OpenFiles, CallError> {
+/// How many descriptors the builder has room for before the table of them grows: a directory for each of some hundred
+/// layers, and what a few steps have open.
+const ROOM: RawFd = 1024;
+
+/// Raises this process's limit and returns what it was. Room for a usual build is made at once, which the process must
+/// have one thread for; `any` is a descriptor.
+pub(crate) fn raise_open_files(any: BorrowedFd<'_>) -> Result<OpenFiles, CallError> {
     let (soft, hard) =
         getrlimit(Resource::RLIMIT_NOFILE).called(|| "getrlimit(RLIMIT_NOFILE)".to_owned())?;
     let wanted = hard.min(OPEN_FILES_WANTED);
     if wanted > soft {
         set_open_files(OpenFiles { soft: wanted, hard })?;
     }
+    // Where the limit is lower, the table grows as it needs to.
+    fd::reserve(any, ROOM - 1).unwrap_or_default();
     Ok(OpenFiles { soft, hard })
 }
 

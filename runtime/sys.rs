@@ -4,7 +4,7 @@
 //! its name, its arguments and the path behind each descriptor ([`CallError`]).
 
 pub(crate) mod environment;
-mod fd;
+pub(crate) mod fd;
 pub(crate) mod file;
 pub(crate) mod mount;
 pub(crate) mod network;

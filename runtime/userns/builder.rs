@@ -106,7 +106,7 @@ impl BuilderRole {
         mount::make_private().map_err(EnterError::SetUp)?;
         // What is made must not depend on who builds.
         umask(Mode::S_IWGRP | Mode::S_IWOTH);
-        let open_files = rlimit::raise_open_files().map_err(EnterError::SetUp)?;
+        let open_files = rlimit::raise_open_files(channel.as_fd()).map_err(EnterError::SetUp)?;
         Ok(Builder {
             ids,
             cancel,
