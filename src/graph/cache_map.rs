@@ -113,6 +113,11 @@ impl CacheMap {
         })
     }
 
+    /// Returns the digest of what a vertex does, whatever it is done to and on whatever platform.
+    pub fn operation(vertex: &Vertex) -> Digest {
+        digest_of(&(KeyFormat::CURRENT, &vertex.op))
+    }
+
     /// Returns the digest of what is done and on which platform, without the inputs.
     pub fn op(&self) -> &Digest {
         &self.op

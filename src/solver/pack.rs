@@ -11,7 +11,10 @@ use layer::{
 };
 use oci::{DiffId, Digest, MediaType};
 use serde::{Deserialize, Serialize};
-use store::{IngestError, LeaseError, ObjectId, Presence, RecordError, SnapshotError, SnapshotId};
+use store::{
+    ClaimError, ClaimName, IngestError, LeaseError, ObjectId, Presence, RecordError, SnapshotError,
+    SnapshotId,
+};
 
 use crate::base::BaseError;
 use crate::cancel::Cancellable;
@@ -124,6 +127,9 @@ pub enum PackLayerError {
     /// What was packed cannot be recorded.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// Nobody can be kept from packing it at the same time.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
     /// The blob cannot be kept alive.
     #[error(transparent)]
     Lease(#[from] LeaseError),
@@ -185,6 +191,14 @@ pub fn pack_early(
         let blob = remote::pack(workshop, step, remote, plan)?;
         return Ok((blob, PackedWhen::Before));
     }
+    if let Some(blob) = find_packed(workshop, &layer.id, plan)? {
+        return Ok((blob, PackedWhen::Before));
+    }
+    // Several platforms, and several builds, may have it. One that is cancelled while it waits notices when it reads.
+    let cancelled = || workshop.cancel.is_cancelled();
+    let key = record_key(&layer.id, plan);
+    let claims = workshop.store.claims();
+    let _claim = claims.exclusive_or(ClaimName::Key(&key), &cancelled)?;
     if let Some(blob) = find_packed(workshop, &layer.id, plan)? {
         return Ok((blob, PackedWhen::Before));
     }

@@ -86,6 +86,24 @@ fn deltas(bench: &Bench) -> Option<usize> {
 }
 
 #[test]
+fn a_copy_that_is_the_same_for_all_platforms_is_made_once() {
+    let bench = bench();
+    bench.file("file", "text\n");
+    bench.dockerfile("FROM scratch\nCOPY file /new/file\n");
+    let flags = [
+        "--platform",
+        "linux/amd64,linux/arm64",
+        "-o",
+        "type=tar,dest=out.tar",
+    ];
+    bench.careen_build(&flags).run().success();
+    let snapshots = bench.path("home/.local/share/careen/snapshots");
+    let modes = fs::read_dir(snapshots).unwrap();
+    let made = modes.flat_map(|mode| fs::read_dir(mode.unwrap().path()).unwrap());
+    assert_eq!(made.count(), 1);
+}
+
+#[test]
 fn a_context_of_which_little_changed_is_copied_as_if_it_were_new() {
     needs!(Feature::Busybox);
     let bench = bench_with_files();

@@ -33,7 +33,7 @@ mod wildcard;
 
 use std::sync::Arc;
 
-use graph::{Archives, CacheMap, CopyAction, KeyInput};
+use graph::{Archives, CacheMap, CopyAction};
 use layer::{Change, ChangeKind, ChangeSet, Node};
 use oci::time::Clock;
 use oci::{Digest, Hasher};
@@ -99,8 +99,9 @@ pub(crate) fn run(
         linked(step, action, collected)?
     } else {
         let view = step.look_below()?;
+        let content = collected.digest.clone();
         let changes = plan::plan(&view, action, collected, &step.workshop.clock)?;
-        recipe(step, "copy", &keys.key, changes)?
+        recipe(step, "copy", Some(&content), changes)?
     };
     let layer = Arc::new(layer);
     let found = cache::Found {
@@ -120,26 +121,22 @@ fn linked(
 ) -> Result<StackLayer, StepError> {
     let nothing = realise::view(step.workshop, step.step_id(), &Stack::scratch())?;
     let nothing = Lookup::of_view(nothing);
-    let content = KeyInput::Content(collected.digest.clone());
+    let content = collected.digest.clone();
     let changes = plan::plan(&nothing, action, collected, &step.workshop.clock)?;
-    let map = CacheMap::of(step.vertex).ok_or(StepError::MissingInput { index: 0 })?;
-    recipe(
-        step,
-        "link",
-        &map.key(&[KeyInput::Scratch, content]),
-        changes,
-    )
+    recipe(step, "link", Some(&content), changes)
 }
 
-/// Names the layer of a recipe by its key, which has what is copied, and by what it makes of that: whoever makes it again
-/// makes the same.
+/// Names the layer of a recipe by what is done, by what it is done with, and by what it makes of that: whoever makes it
+/// again makes the same, be it onto another base or for another platform. So it is made, kept and packed once.
 pub(crate) fn recipe(
     step: &Step<'_>,
     kind: &str,
-    key: &graph::CacheKey,
+    content: Option<&Digest>,
     changes: ChangeSet,
 ) -> Result<StackLayer, StepError> {
-    let name = format!("{key}\0{}", shape(&changes));
+    let operation = CacheMap::operation(step.vertex);
+    let content = content.map(Digest::as_str).unwrap_or_default();
+    let name = format!("{operation}\0{content}\0{}", shape(&changes));
     let id = SnapshotId::from_digest(kind, &Digest::of(name.as_bytes()))?;
     let created = Some(step.workshop.clock.now());
     // Equal in every build of the same Dockerfile, and of no meaning beyond that: see `realise::delta`.
@@ -152,8 +149,8 @@ pub(crate) fn recipe(
     })
 }
 
-/// Digests all that a change set takes from the files below it: where things go, and to whom they belong. The key does
-/// not say that, since a command below may have been run again under the same key, and have made other links and users.
+/// Digests all that a change set takes from the files below it: where things go, to whom they belong, and what
+/// directories there say of themselves but for their times.
 fn shape(changes: &ChangeSet) -> Digest {
     let (mut hasher, mut bytes) = (Hasher::new(), Vec::new());
     for Change { path, kind } in changes.as_slice() {
@@ -162,6 +159,14 @@ fn shape(changes: &ChangeSet) -> Digest {
         if let ChangeKind::Put(Node { attributes, .. }) = kind {
             for number in [attributes.uid, attributes.gid, attributes.mode.bits()] {
                 bytes.extend(number.to_le_bytes());
+            }
+            for text in attributes
+                .xattrs
+                .iter()
+                .flat_map(|(name, value)| [name, value])
+            {
+                bytes.extend((text.len() as u64).to_le_bytes());
+                bytes.extend_from_slice(text);
             }
         }
         if bytes.len() >= SHAPE_BYTES {

@@ -24,7 +24,7 @@ pub(crate) fn run(
     let view = step.look_below()?;
     let changes = plan(step, &view, action)?;
     let keys = making.keys()?;
-    let layer = Arc::new(copy::recipe(step, "dir", &keys.key, changes)?);
+    let layer = Arc::new(copy::recipe(step, "dir", None, changes)?);
     let found = Found {
         layer: Arc::clone(&layer),
         earlier: None,
