@@ -1,0 +1,110 @@
+//! What came of actions: results are kept and passed on, and the first failure ends the job.
+
+use std::sync::Arc;
+
+use graph::{Input, Op, VertexId};
+
+use super::Scheduler;
+use crate::error::{SolveError, StepError};
+use crate::event::{Event, Origin};
+use crate::result::{Output, Stack, StackLayer};
+use crate::state::Verdict;
+use crate::worker::Answer;
+
+impl Scheduler<'_> {
+    /// Puts what the cache has onto the result of input 0.
+    pub(super) fn take(&mut self, vertex: VertexId) {
+        let below = match self.job.definition.vertex(vertex).inputs.first() {
+            Some(Input::Vertex(input)) => self.slots[input.index()].output.clone(),
+            Some(Input::Scratch) | None => Some(Output::Files(Stack::scratch())),
+        };
+        let verdict = match (below, self.slots[vertex.index()].found.take()) {
+            (Some(Output::Files(stack)), Some(layer)) => {
+                self.slots[vertex.index()].output = Some(Output::Files(stack.with(layer)));
+                self.pass_on(vertex);
+                self.tell_finished(vertex, Origin::Cached);
+                Verdict::Finished
+            }
+            _ => Verdict::Failed,
+        };
+        let actions = self.machine.step(vertex, verdict);
+        self.new.extend(actions);
+    }
+
+    pub(super) fn absorb(&mut self, id: VertexId, result: Result<Answer, StepError>) {
+        let verdict = match result {
+            Ok(answer) => self.keep(id, answer),
+            Err(error) => self.fail(id, error),
+        };
+        let actions = self.machine.step(id, verdict);
+        self.new.extend(actions);
+    }
+
+    fn keep(&mut self, id: VertexId, answer: Answer) -> Verdict {
+        let slot = &mut self.slots[id.index()];
+        match answer {
+            Answer::AliasFound { key, layer } => {
+                slot.found = Some(layer);
+                Verdict::AliasFound(key)
+            }
+            Answer::AliasUnknown => Verdict::AliasUnknown,
+            Answer::Checked { key, collected } => {
+                slot.collected = collected;
+                Verdict::Checked(key)
+            }
+            Answer::Hit(found) => {
+                slot.found = Some(found.layer);
+                found.earlier.map_or(Verdict::Hit, Verdict::HitAs)
+            }
+            Answer::Miss => Verdict::Miss,
+            Answer::Made(product) => {
+                slot.output = Some(product.output);
+                slot.collected = None;
+                self.pass_on(id);
+                self.tell_finished(id, Origin::Made);
+                let earlier = product.earlier;
+                earlier.map_or(Verdict::Finished, Verdict::FinishedAs)
+            }
+        }
+    }
+
+    /// Passes on the layers that a vertex has added to a target: it adds one, or it is the base with all.
+    fn pass_on(&self, id: VertexId) {
+        let Some(layers) = self
+            .job
+            .options
+            .layers
+            .as_ref()
+            .filter(|_| self.chains.contains(&id))
+        else {
+            return;
+        };
+        let Some(Output::Files(stack)) = &self.slots[id.index()].output else {
+            return;
+        };
+        // Whoever takes them no more has all that they want.
+        let pass_on = |layer: &Arc<StackLayer>| drop(layers.send(Arc::clone(layer)));
+        if let Op::Source(_) = self.job.definition.vertex(id).op {
+            stack.layers().iter().for_each(pass_on);
+        } else {
+            stack.top().into_iter().for_each(pass_on);
+        }
+    }
+
+    fn fail(&mut self, id: VertexId, error: StepError) -> Verdict {
+        self.workshop.digests.hear(&error, &self.workshop.store);
+        if self.failure.is_none() {
+            self.give_up();
+            self.events().emit(Event::Failed {
+                step: self.step_id(id),
+                name: self.job.definition.vertex(id).label.to_string(),
+                error: error.to_string(),
+            });
+            self.failure = Some(SolveError::Step {
+                vertex: id,
+                error: Box::new(error),
+            });
+        }
+        Verdict::Failed
+    }
+}
