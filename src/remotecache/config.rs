@@ -149,6 +149,12 @@ pub struct CacheRecord {
     pub made: Timestamp,
     /// On which day a build had it last.
     pub used: Timestamp,
+    /// The results of commands that it stood on ([`solver::digest_of_commands`]); none if there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<Digest>,
+    /// The key of an earlier result that is the same, by which what stands on it is found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<CacheKey>,
 }
 
 /// What the definition of a copy led to.
@@ -302,6 +308,20 @@ impl CacheConfig {
         }
         self.layers.push(layer);
         self.layers.len() - 1
+    }
+
+    /// Removes what is said of a key a second time. A result that goes by its own key comes before one that is found by it.
+    pub(crate) fn keep_first_records(&mut self) {
+        let own = self
+            .records
+            .iter()
+            .filter(|record| record.earlier.is_none());
+        let own: BTreeSet<_> = own.map(|record| record.key.clone()).collect();
+        let mut seen = BTreeSet::new();
+        self.records.retain(|record| {
+            let is_own = record.earlier.is_none();
+            (is_own || !own.contains(&record.key)) && seen.insert(record.key.clone())
+        });
     }
 
     /// Returns the blobs, each once.

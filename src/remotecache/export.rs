@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::thread::{self, available_parallelism};
 
 use graph::CacheKey;
-use oci::{Clock, Platform, Timestamp};
+use oci::{Clock, Digest, Platform, Timestamp};
 use solver::event::{Event, Origin, StepId};
 use solver::pack::PackLayerError;
 use solver::result::StackLayer;
 use solver::stash::{MountId, MountSelection};
-use solver::{KeyedLayer, LayerBlob, PackPlan, Stack, Workshop, pack_layer};
+use solver::{KeyedLayer, LayerBlob, PackPlan, Stack, Workshop, digest_of_commands, pack_layer};
 use store::SnapshotId;
 use transport::PlaceError;
 
@@ -230,15 +230,29 @@ impl Exporting<'_> {
             let Some((layer, blob)) = packed.get(&keyed.layer.id) else {
                 continue;
             };
+            // Of what stood on something that nobody can have nobody has any use.
+            let Some(on) = commands_below(keyed, packed) else {
+                continue;
+            };
             let layer_at = config.add_layer(CacheLayer::new(blob, self.cache.plan.times));
-            config.records.push(CacheRecord {
+            let record = CacheRecord {
                 key: keyed.key.clone(),
                 layer: layer_at,
                 created: layer.created.unwrap_or(keyed.made),
                 made: keyed.made,
                 used,
+                on,
+                earlier: None,
+            };
+            let asked = keyed.asked.iter().map(|key| CacheRecord {
+                key: key.clone(),
+                earlier: Some(keyed.key.clone()),
+                ..record.clone()
             });
+            config.records.extend(asked);
+            config.records.push(record);
         }
+        config.keep_first_records();
         let keys = &config.records;
         let is_known = |key: &CacheKey| keys.iter().any(|record| record.key == *key);
         config.aliases = aliases_of(keyed.iter().copied(), is_known);
@@ -314,15 +328,23 @@ impl Exporting<'_> {
     }
 }
 
+/// Returns which results of commands something stood on, in the words of caches; `None` if one of them is not exported.
+#[expect(clippy::option_option, reason = "that there is none is known")]
+fn commands_below(keyed: &KeyedLayer, packed: &Packed) -> Option<Option<Digest>> {
+    let tar_of = |layer: &Arc<StackLayer>| Some(packed.get(&layer.id)?.1.diff_id.clone());
+    let tars = keyed.on.commands().map(tar_of);
+    Some(digest_of_commands(&tars.collect::<Option<Vec<_>>>()?))
+}
+
 /// Returns what definitions led to, of those whose content is known.
 pub(crate) fn aliases_of<'k>(
     keyed: impl IntoIterator<Item = &'k KeyedLayer>,
     is_known: impl Fn(&CacheKey) -> bool,
 ) -> Vec<CacheAlias> {
     let keyed = keyed.into_iter().filter(|keyed| is_known(&keyed.key));
-    let aliases = keyed.filter_map(|keyed| {
-        Some(CacheAlias {
-            definition: keyed.definition.clone()?,
+    let aliases = keyed.flat_map(|keyed| {
+        keyed.definitions.iter().map(|definition| CacheAlias {
+            definition: definition.clone(),
             content: keyed.key.clone(),
         })
     });

@@ -52,6 +52,8 @@ impl Known {
                 times: layer.times.into(),
                 created: record.created,
                 made: record.made,
+                on: record.on,
+                earlier: record.earlier,
             };
             self.layers.entry(record.key).or_insert(layer);
         }

@@ -3,15 +3,15 @@
 //! Programs that do not know the field pass it over, and copies of the image have it too. It is as reproducible as the
 //! image: a record tells no time but that of its layer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use graph::CacheKey;
 use layer::Times;
 use oci::descriptor::digest_of;
-use oci::{ImageConfig, Timestamp};
+use oci::{DiffId, Digest, ImageConfig, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use solver::{KeyedLayer, PlatformResult};
+use solver::{KeyedLayer, PlatformResult, digest_with_command};
 
 use crate::config::{
     CacheAlias, CacheConfig, CacheLayer, CacheRecord, ConfigError, FORMAT, PackedTimes,
@@ -38,6 +38,12 @@ struct InlineRecord {
     key: CacheKey,
     layer: usize,
     created: Timestamp,
+    /// Whether a command made it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    command: bool,
+    /// The key of an earlier result that is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    earlier: Option<CacheKey>,
 }
 
 /// Takes the cache of a base out of the configuration of what is made from it: its layers are there, and its records
@@ -55,14 +61,24 @@ pub fn put(result: &mut PlatformResult, keyed: &[KeyedLayer], times: Times) {
         .enumerate()
         .map(|(at, layer)| (&layer.id, at))
         .collect();
+    let commands: BTreeSet<_> = result.stack.commands().map(|layer| &layer.id).collect();
     let records = keyed.iter().filter_map(|keyed| {
-        Some(InlineRecord {
+        let record = InlineRecord {
             key: keyed.key.clone(),
             layer: *places.get(&keyed.layer.id)?,
             created: keyed.layer.created?,
-        })
+            command: commands.contains(&keyed.layer.id),
+            earlier: None,
+        };
+        let asked = keyed.asked.iter().map(|key| InlineRecord {
+            key: key.clone(),
+            earlier: Some(keyed.key.clone()),
+            ..record.clone()
+        });
+        let asked: Vec<_> = asked.collect();
+        Some(std::iter::once(record).chain(asked))
     });
-    let records: Vec<_> = records.collect();
+    let records: Vec<_> = records.flatten().collect();
     let cache = InlineCache {
         format: FORMAT,
         times: times.into(),
@@ -106,17 +122,35 @@ pub fn read(
             times: cache.times,
         });
     }
+    let on = commands_below(&cache.records, &config.rootfs.diff_ids);
     let record = |record: InlineRecord| CacheRecord {
         key: record.key,
         layer: record.layer,
         created: record.created,
         made: record.created,
         used: record.created,
+        on: on.get(record.layer).cloned().flatten(),
+        earlier: record.earlier,
     };
     found.records = cache.records.into_iter().map(record).collect();
     found.aliases = cache.aliases;
     found.check()?;
     Ok(Some(found))
+}
+
+/// Returns for each layer of an image which results of commands are below it, in the words of caches.
+fn commands_below(records: &[InlineRecord], tars: &[DiffId]) -> Vec<Option<Digest>> {
+    let commands = records.iter().filter(|record| record.command);
+    let commands: BTreeSet<_> = commands.map(|record| record.layer).collect();
+    let mut below = None;
+    let each = tars.iter().enumerate().map(|(at, tar)| {
+        let on = below.clone();
+        if commands.contains(&at) {
+            below = Some(digest_with_command(on.as_ref(), tar));
+        }
+        on
+    });
+    each.collect()
 }
 
 /// Returns the OCI name of a layer's media type.

@@ -5,22 +5,28 @@
 //! layer is a recipe until somebody needs it, is recorded as soon as its name is known. What the store does not know
 //! is asked for elsewhere ([`crate::import`]).
 //!
+//! What stands on results of commands counts only where the same results are below again ([`crate::footing`]). What is
+//! below is not known yet when a vertex is looked up ahead of its input; it is held against the record when the result is
+//! put onto it ([`bears`]).
+//!
 //! A result may have several keys. The record of each names the layer; all but one name that one too, by which what
 //! stands on the result is found: the key of the content that a copy's definition led to, and the key of the
 //! *earlier* command that had made the same ([`crate::earlier`]).
 
 use std::sync::Arc;
 
-use graph::CacheKey;
+use graph::{CacheKey, Vertex};
 use oci::{Clock, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{RecordError, Snapshot, SnapshotId};
 
 use crate::error::StepError;
+use crate::footing::{self, Footing, Tars};
+use crate::import::{On, Wanted};
 use crate::job::Workshop;
 use crate::pack;
 use crate::realise;
-use crate::result::{Held, StackLayer};
+use crate::result::{Held, Output, Stack, StackLayer};
 use crate::state::Former;
 use crate::worker::Step;
 
@@ -42,6 +48,9 @@ struct VertexRecord {
     /// When the command ran that made the layer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ran: Option<Ran>,
+    /// What the result stood on.
+    #[serde(default, skip_serializing_if = "Footing::is_bases")]
+    footing: Footing,
 }
 
 /// When a command ran.
@@ -54,12 +63,33 @@ pub(crate) struct Ran {
 }
 
 /// What a key led to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Found {
+    /// The key.
+    pub(crate) key: CacheKey,
     /// The layer.
     pub(crate) layer: Arc<StackLayer>,
     /// The key by which what stands on it is found, if that is another.
     pub(crate) earlier: Option<CacheKey>,
+    /// What it stood on.
+    pub(crate) footing: Footing,
+}
+
+impl Found {
+    /// Returns what was made now, on what is below the step.
+    pub(crate) fn made(
+        step: &Step<'_>,
+        keys: &Keys,
+        layer: Arc<StackLayer>,
+    ) -> Result<Self, StepError> {
+        let footing = Footing::of(step.below()?);
+        Ok(Self {
+            key: keys.key.clone(),
+            layer,
+            earlier: None,
+            footing,
+        })
+    }
 }
 
 /// The keys of one result.
@@ -73,39 +103,130 @@ pub(crate) struct Keys {
     pub(crate) former: Vec<Former>,
 }
 
-/// Returns what a key led to, if it is there.
+/// Returns what a key led to, if it is there, and stood on what is below the step as far as that is known.
 pub(crate) fn find(step: &Step<'_>, key: &CacheKey) -> Result<Option<Found>, StepError> {
     let records = step.workshop.store.records();
     let record = records.get::<VertexRecord>(key.digest())?;
     let counts = |record: &VertexRecord| Some(record.made) >= step.job.options.oldest;
-    if let Some(record) = record.filter(counts) {
+    if let Some(record) = record.filter(counts)
+        && known_below(step).map_or(Ok(true), |below| record.footing.is(below, step.workshop))?
+    {
         let earlier = match record.earlier {
             Some(earlier) if leads_to(step.workshop, &earlier, &record.layer)? => Some(earlier),
             Some(_) | None => None,
         };
         if let Some(layer) = available(step.workshop, record.layer, record.created)? {
-            return Ok(Some(Found { layer, earlier }));
+            let footing = record.footing;
+            return Ok(Some(Found {
+                key: key.clone(),
+                layer,
+                earlier,
+                footing,
+            }));
         }
     }
     find_elsewhere(step, key)
 }
 
+/// Returns what is below a step, if it is known already and the result depends on it.
+fn known_below<'a>(step: &Step<'a>) -> Option<&'a Stack> {
+    let Some(Some(Output::Files(below))) = step.inputs.first() else {
+        return None;
+    };
+    footing::matters_to(step.vertex).then_some(below)
+}
+
+/// Tells whether what was found can be put onto what is below now.
+pub(crate) fn bears(
+    workshop: &Workshop,
+    vertex: &Vertex,
+    (below, found): (&Stack, &Found),
+) -> Result<bool, StepError> {
+    Ok(!footing::matters_to(vertex) || found.footing.is(below, workshop)?)
+}
+
+/// Notes by the names of this store what something stood on that came from elsewhere, once it is known that it is this.
+pub(crate) fn settle(
+    workshop: &Workshop,
+    (below, found): (&Stack, &Found),
+) -> Result<(), RecordError> {
+    if !matches!(found.footing, Footing::Elsewhere(_)) {
+        return Ok(());
+    }
+    let records = workshop.store.records();
+    let key = found.key.digest();
+    let record = records.get::<VertexRecord>(key)?;
+    let is_it =
+        |record: &VertexRecord| record.layer == found.layer.id && record.footing == found.footing;
+    if let Some(record) = record.filter(is_it) {
+        let footing = Footing::of(below);
+        records.put(key, &VertexRecord { footing, ..record })?;
+    }
+    Ok(())
+}
+
 /// Returns what a key led to in the builds of others, and records it: once its files are there, it is one of ours.
 fn find_elsewhere(step: &Step<'_>, key: &CacheKey) -> Result<Option<Found>, StepError> {
-    let options = &step.job.options;
-    let found = options.imports.find(step.workshop, key, options.oldest)?;
-    let Some((layer, made)) = found else {
+    let (workshop, options) = (step.workshop, &step.job.options);
+    if options.imports.is_empty() {
+        return Ok(None);
+    }
+    let below = known_below(step);
+    let on = match below {
+        None => On::Anything,
+        Some(below) => match footing::tars_of(below, workshop)? {
+            Tars::Known(on) => On::This(on),
+            Tars::Unknown => return Ok(None),
+        },
+    };
+    let wanted = Wanted {
+        oldest: options.oldest,
+        on,
+    };
+    let Some(found) = options.imports.find(workshop, key, &wanted)? else {
         return Ok(None);
     };
-    let record = VertexRecord {
-        made,
-        ..record_of(step.workshop, &layer)
+    let footing = match below {
+        Some(below) => Footing::of(below),
+        None => Footing::of_import(found.on),
     };
-    step.workshop.store.records().put(key.digest(), &record)?;
+    let record = VertexRecord {
+        made: found.made,
+        ..record_of(workshop, &found.layer, &footing)
+    };
+    let earlier = found.earlier;
+    let earlier = remember_import(workshop, (key, earlier), record)?;
     Ok(Some(Found {
-        layer: Arc::new(layer),
-        earlier: None,
+        key: key.clone(),
+        layer: Arc::new(found.layer),
+        earlier,
+        footing,
     }))
+}
+
+/// Records what came from elsewhere, under its key, and under that of the earlier result that it is. Returns that key,
+/// unless it led to something else here.
+fn remember_import(
+    workshop: &Workshop,
+    (key, earlier): (&CacheKey, Option<CacheKey>),
+    record: VertexRecord,
+) -> Result<Option<CacheKey>, RecordError> {
+    let records = workshop.store.records();
+    let mut known = None;
+    if let Some(earlier) = &earlier {
+        known = records.get::<VertexRecord>(earlier.digest())?;
+        if known.is_none() {
+            records.put(earlier.digest(), &record)?;
+        }
+    }
+    let is_it = known.is_none_or(|known| known.layer == record.layer);
+    let earlier = earlier.filter(|_| is_it);
+    let record = VertexRecord {
+        earlier: earlier.clone(),
+        ..record
+    };
+    records.put(key.digest(), &record)?;
+    Ok(earlier)
 }
 
 /// Tells whether a key leads to a layer: it may have been made anew since, and differently.
@@ -156,7 +277,7 @@ pub(crate) fn find_alias(
         if let Some(found) = find(step, &content)? {
             let record = VertexRecord {
                 content: Some(content.clone()),
-                ..record_of(step.workshop, &found.layer)
+                ..record_of(step.workshop, &found.layer, &found.footing)
             };
             records.put(definition.digest(), &record)?;
             return Ok(Some((content, found)));
@@ -182,7 +303,7 @@ pub(crate) fn remember(
     let record = VertexRecord {
         ran,
         earlier: found.earlier.clone(),
-        ..record_of(workshop, &found.layer)
+        ..record_of(workshop, &found.layer, &found.footing)
     };
     workshop.store.records().put(keys.key.digest(), &record)?;
     // What names another key is written after that one's record.
@@ -208,7 +329,7 @@ pub(crate) fn remember_others(
     for definition in definition.iter().chain(definitions) {
         let record = VertexRecord {
             content: Some(key.clone()),
-            ..record_of(workshop, &found.layer)
+            ..record_of(workshop, &found.layer, &found.footing)
         };
         records.put(definition.digest(), &record)?;
     }
@@ -220,14 +341,14 @@ pub(crate) fn remember_others(
     for result in results.filter(|result| *result != key && *result != same) {
         let record = VertexRecord {
             earlier: Some(same.clone()),
-            ..record_of(workshop, &found.layer)
+            ..record_of(workshop, &found.layer, &found.footing)
         };
         records.put(result.digest(), &record)?;
     }
     Ok(())
 }
 
-fn record_of(workshop: &Workshop, layer: &StackLayer) -> VertexRecord {
+fn record_of(workshop: &Workshop, layer: &StackLayer, footing: &Footing) -> VertexRecord {
     let created = layer.created.unwrap_or_else(|| workshop.clock.now());
     VertexRecord {
         layer: layer.id.clone(),
@@ -236,6 +357,7 @@ fn record_of(workshop: &Workshop, layer: &StackLayer) -> VertexRecord {
         content: None,
         earlier: None,
         ran: None,
+        footing: footing.clone(),
     }
 }
 

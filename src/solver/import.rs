@@ -27,6 +27,7 @@ use store::{BlobSource as _, ClaimName, NameError, ObjectId, Presence, RecordErr
 use crate::cancel::Cancellable;
 use crate::error::StepError;
 use crate::event::{Event, StepId};
+use crate::footing;
 use crate::job::Workshop;
 use crate::pack::{self, LayerBlob, PackLayerError};
 use crate::result::{Held, StackLayer};
@@ -96,6 +97,49 @@ pub struct ImportedLayer {
     pub created: Timestamp,
     /// When it was made.
     pub made: Timestamp,
+    /// The results of commands that it stood on ([`crate::digest_of_commands`]); none if there were none.
+    pub on: Option<Digest>,
+    /// The key of an earlier result that is the same, by which what stands on it is found.
+    pub earlier: Option<CacheKey>,
+}
+
+/// What is looked for.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// Since when it must have been made.
+    pub(crate) oldest: Option<Timestamp>,
+    /// What it must have stood on.
+    pub(crate) on: On,
+}
+
+/// What a result must have stood on.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum On {
+    /// That is not known yet, or does not matter.
+    Anything,
+    /// These results of commands, or none.
+    This(Option<Digest>),
+}
+
+impl On {
+    fn is(&self, other: Option<&Digest>) -> bool {
+        match self {
+            Self::Anything => true,
+            Self::This(on) => on.as_ref() == other,
+        }
+    }
+}
+
+/// What a key led to elsewhere.
+#[derive(Debug)]
+pub(crate) struct Imported {
+    pub(crate) layer: StackLayer,
+    /// When it was made.
+    pub(crate) made: Timestamp,
+    /// What it stood on.
+    pub(crate) on: Option<Digest>,
+    /// The key of an earlier result that is the same.
+    pub(crate) earlier: Option<CacheKey>,
 }
 
 /// A layer that is a blob elsewhere.
@@ -148,6 +192,14 @@ impl Place {
         useless.len() < FAILURES_MAX && !useless.contains(digest)
     }
 
+    /// Returns the key of the earlier result that a layer is, as long as it leads to the same there.
+    fn same_as(&self, layer: &ImportedLayer) -> Option<CacheKey> {
+        let earlier = layer.earlier.as_ref()?;
+        let there = self.backend.find(earlier)?;
+        let is_same = there.blob == layer.blob && there.on == layer.on;
+        is_same.then(|| earlier.clone())
+    }
+
     fn give_up(&self, digest: &Digest) {
         let mut useless = self.useless.lock().unwrap_or_else(PoisonError::into_inner);
         useless.insert(digest.clone());
@@ -174,19 +226,21 @@ impl Imports {
         self.places.is_empty()
     }
 
-    /// Returns what a key led to elsewhere, made not before `oldest`.
+    /// Returns what a key led to elsewhere.
     pub(crate) fn find(
         &self,
         workshop: &Workshop,
         key: &CacheKey,
-        oldest: Option<Timestamp>,
-    ) -> Result<Option<(StackLayer, Timestamp)>, StepError> {
+        wanted: &Wanted,
+    ) -> Result<Option<Imported>, StepError> {
         let Some(times) = wanted_times(workshop).filter(|_| !self.is_empty()) else {
             return Ok(None);
         };
         self.load(workshop);
         let counts = |layer: &ImportedLayer| {
-            layer.times == times && Some(layer.made) >= oldest && is_readable(&layer.blob)
+            let stood_on_it = wanted.on.is(layer.on.as_ref());
+            let is_new = Some(layer.made) >= wanted.oldest;
+            layer.times == times && is_new && stood_on_it && is_readable(&layer.blob)
         };
         let found = self.places.iter().find_map(|place| {
             let layer = place.backend.find(key).filter(counts)?;
@@ -198,10 +252,17 @@ impl Imports {
         };
         let blob = ObjectId::Blob(layer.blob.digest.clone());
         workshop.lease.add(&blob)?;
-        let made = layer.made;
-        let id = directory_of(key, &layer.blob)?;
+        let (made, on) = (layer.made, layer.on.clone());
+        let earlier = place.same_as(&layer);
+        let id = directory_of(earlier.as_ref().unwrap_or(key), &layer.blob)?;
+        footing::remember_tar(workshop, &id, (&layer.blob.diff_id, times))?;
         let remote = RemoteLayer { layer, id, place };
-        Ok(Some((remote.into_stack_layer(), made)))
+        Ok(Some(Imported {
+            layer: remote.into_stack_layer(),
+            made,
+            on,
+            earlier,
+        }))
     }
 
     /// Returns the content keys that a definition led to elsewhere.
@@ -228,7 +289,7 @@ impl Imports {
 
 /// Returns what happens to the times of files in all outputs of a job; none if they differ, since a layer of a cache is
 /// what it is.
-fn wanted_times(workshop: &Workshop) -> Option<Times> {
+pub(crate) fn wanted_times(workshop: &Workshop) -> Option<Times> {
     let mut plans = workshop.pack.iter().map(|plan| plan.times);
     let first = plans.next().unwrap_or_default();
     plans.all(|times| times == first).then_some(first)

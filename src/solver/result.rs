@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
-use graph::ImageSource;
+use graph::{ImageSource, Op};
 use layer::ChangeSet;
 use oci::config::ImageConfig;
 use oci::{DiffId, Digest, Platform, Timestamp};
@@ -97,6 +97,15 @@ pub struct StackLayer {
     pub created: Option<Timestamp>,
 }
 
+/// What made a change set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MadeBy {
+    /// A command, which may make something else the next time.
+    Command,
+    /// A base, or a copy: the same again.
+    Other,
+}
+
 /// The ordered change sets that make a file system; the lowest first.
 ///
 /// A stack shares what is below with the stack that it was put onto, so that one of ten thousand layers does not hold
@@ -110,6 +119,9 @@ pub struct Stack {
 struct Level {
     layer: Arc<StackLayer>,
     below: Option<Arc<Self>>,
+    by: MadeBy,
+    /// Names all results of commands in it; none if there are none.
+    commands: Option<Digest>,
     /// All of them, the lowest first, if somebody asked.
     list: OnceLock<Box<[Arc<StackLayer>]>>,
 }
@@ -139,14 +151,50 @@ impl Stack {
     /// Returns this stack with one change set more.
     #[must_use]
     pub fn with(&self, layer: Arc<StackLayer>) -> Self {
+        let commands = self.commands_digest().cloned();
+        self.with_level(layer, MadeBy::Other, commands)
+    }
+
+    /// Returns this stack with the result of a command on top.
+    #[must_use]
+    pub fn with_command(&self, layer: Arc<StackLayer>) -> Self {
+        let below = self.commands_digest().map_or("", Digest::as_str);
+        let commands = Digest::of(format!("{below}\0{}", layer.id).as_bytes());
+        self.with_level(layer, MadeBy::Command, Some(commands))
+    }
+
+    /// Returns this stack with the result of an operation on top.
+    #[must_use]
+    pub(crate) fn with_result_of(&self, op: &Op, layer: Arc<StackLayer>) -> Self {
+        match op {
+            Op::Exec(_) => self.with_command(layer),
+            Op::Source(_) | Op::File(_) => self.with(layer),
+        }
+    }
+
+    fn with_level(&self, layer: Arc<StackLayer>, by: MadeBy, commands: Option<Digest>) -> Self {
         let level = Level {
             layer,
             below: self.top.clone(),
+            by,
+            commands,
             list: OnceLock::new(),
         };
         Self {
             top: Some(Arc::new(level)),
         }
+    }
+
+    /// Returns the digest of the names of all results of commands in it; none if there are none.
+    pub(crate) fn commands_digest(&self) -> Option<&Digest> {
+        self.top.as_ref()?.commands.as_ref()
+    }
+
+    /// Returns the results of commands in it, the uppermost first.
+    pub fn commands(&self) -> impl Iterator<Item = &Arc<StackLayer>> {
+        let levels = std::iter::successors(self.top.as_ref(), |level| level.below.as_ref());
+        let commands = levels.filter(|level| level.by == MadeBy::Command);
+        commands.map(|level| &level.layer)
     }
 
     /// Returns the uppermost change set.
@@ -260,6 +308,23 @@ mod tests {
         assert_eq!(names(&stacks[0]), [one.id.clone(), two.id.clone()]);
         assert_eq!(names(&stacks[1]), [one.id.clone(), three.id.clone()]);
         assert_eq!(stacks[1].top().map(|layer| &layer.id), Some(&three.id));
+    }
+
+    #[test]
+    fn what_commands_left_in_a_stack_is_told_whatever_else_is_in_it() {
+        let [one, two, three] = [1, 2, 3].map(layer);
+        let copied = Stack::scratch().with(Arc::clone(&one));
+        assert_eq!(copied.commands_digest(), None);
+        assert_eq!(copied.commands().count(), 0);
+        let ran = copied.with_command(Arc::clone(&two));
+        let other = copied.with_command(Arc::clone(&three));
+        assert_ne!(ran.commands_digest(), other.commands_digest());
+        let above = ran.with(Arc::clone(&three));
+        assert_eq!(above.commands_digest(), ran.commands_digest());
+        let twice = above.with_command(three);
+        assert_ne!(twice.commands_digest(), other.commands_digest());
+        let ids: Vec<_> = twice.commands().map(|layer| &layer.id).collect();
+        assert_eq!(ids, [&layer(3).id, &two.id]);
     }
 
     #[test]

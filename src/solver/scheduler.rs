@@ -22,12 +22,13 @@ use std::thread::{Scope, available_parallelism};
 use graph::{Input, Op, SourceOp, VertexId};
 
 use crate::admission::{Admission, Limits};
+use crate::cache::Found;
 use crate::crew::Crew;
 use crate::error::{SolveError, StepError};
 use crate::experience;
 use crate::job::{Job, Workshop};
 use crate::ops::copy::Collected;
-use crate::result::{Output, Stack, StackLayer};
+use crate::result::{Output, Stack};
 use crate::state::{Action, Machine, Verdict, seen_by_commands};
 use crate::worker::{self, Order, Turn};
 
@@ -68,7 +69,7 @@ pub fn solve_keyed(job: &Job, workshop: &Workshop) -> Result<Solved, SolveError>
 /// What the scheduler holds of a vertex beside its phase.
 #[derive(Default, Clone)]
 struct Slot {
-    found: Option<Arc<StackLayer>>,
+    found: Option<Found>,
     collected: Option<Arc<Collected>>,
     output: Option<Output>,
     announced: bool,

@@ -16,6 +16,9 @@
 //! any ──► Failed (its own action failed) or Cancelled (what it needs failed)
 //! ```
 //!
+//! What was found ahead of its input may have stood on another result of that than there is now: then it is not taken but
+//! goes back from `Running` to `Unkeyed`, and what is looked up after that is known to stand on what is there.
+//!
 //! *Aliasing* asks the cache whether the definition of a copy is known to have led to some content;
 //! if so, what it copies from need not exist. `Checking` digests what would be copied. A command that
 //! mounts files of stages or images goes the way of a copy.
@@ -214,6 +217,7 @@ impl<'a> Machine<'a> {
 
     fn settle(&mut self, vertex: VertexId, verdict: Verdict) {
         let index = vertex.index();
+        self.keys[index].note(self.phases[index].keys_given_up(&verdict));
         let phase = std::mem::replace(&mut self.phases[index], Phase::Failed);
         self.phases[index] = phase.next(verdict);
         if self.stopping && !self.phase(vertex).is_final() {

@@ -13,7 +13,7 @@ use crate::event::StepId;
 use crate::job::{Job, Workshop};
 use crate::ops::{copy, directory, exec, git, http, image};
 use crate::realise::{Afterwards, Lookup};
-use crate::result::{Output, Stack, StackLayer};
+use crate::result::{Output, Stack};
 use crate::scheduler::News;
 use crate::state::{Action, Former};
 
@@ -39,8 +39,8 @@ pub(crate) enum Answer {
     AliasFound {
         /// The key by which what stands on it is found.
         key: CacheKey,
-        /// The result's own layer.
-        layer: Arc<StackLayer>,
+        /// The result.
+        found: Found,
     },
     /// The definition is not known.
     AliasUnknown,
@@ -281,8 +281,8 @@ fn find_alias(
     };
     cache::remember_others(step.workshop, &keys, &found)?;
     Ok(Answer::AliasFound {
-        key: found.earlier.unwrap_or(keys.key),
-        layer: found.layer,
+        key: found.earlier.clone().unwrap_or(keys.key),
+        found,
     })
 }
 

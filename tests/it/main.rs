@@ -69,6 +69,8 @@ mod ssh;
 #[cfg(test)]
 mod stages;
 #[cfg(test)]
+mod stood;
+#[cfg(test)]
 mod transfer;
 #[cfg(test)]
 mod windows;

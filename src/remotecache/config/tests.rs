@@ -32,6 +32,8 @@ fn config() -> CacheConfig {
         created: time(1),
         made: time(2),
         used: time(0),
+        on: None,
+        earlier: None,
     });
     config.aliases.push(CacheAlias {
         definition: key("definition"),

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
+use oci::Platform;
 use oci::descriptor::descriptor;
 use oci::media_type::{DOCKER_LAYER_GZIP, OCI_LAYER_GZIP};
-use oci::{DiffId, Digest, Platform};
 use solver::Stack;
 use solver::result::{Held, StackLayer};
 use store::SnapshotId;
@@ -28,8 +28,10 @@ fn layer(name: &str) -> Arc<StackLayer> {
 fn keyed(name: &str) -> KeyedLayer {
     KeyedLayer {
         key: key(name),
-        definition: Some(key(&format!("definition of {name}"))),
+        asked: Vec::new(),
+        definitions: vec![key(&format!("definition of {name}"))],
         layer: layer(name),
+        on: Stack::scratch(),
         made: time(9),
     }
 }
@@ -111,4 +113,27 @@ fn a_field_that_is_damaged_or_of_another_format_is_refused() {
         let error = read(&config, &layers).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
+}
+
+#[test]
+fn a_record_stands_on_the_commands_below_its_layer() {
+    let mut result = result();
+    let stack = Stack::scratch().with(layer("base"));
+    result.stack = stack.with_command(layer("one")).with_command(layer("two"));
+    let mut two = keyed("two");
+    two.asked.push(key("asked"));
+    put(&mut result, &[keyed("one"), two], Times::Kept);
+    let (config, layers) = image(&result);
+    let found = read(&config, &layers).unwrap().unwrap();
+    let on_one = solver::digest_of_commands(&[DiffId::new(Digest::of(b"one"))]);
+    let told = found.records.iter();
+    let told: Vec<_> = told
+        .map(|record| (&record.key, record.on.clone(), record.earlier.clone()))
+        .collect();
+    let expected = [
+        (&key("one"), None, None),
+        (&key("two"), on_one.clone(), None),
+        (&key("asked"), on_one, Some(key("two"))),
+    ];
+    assert_eq!(told, expected);
 }

@@ -32,6 +32,8 @@ fn config(records: &[(&str, i64)]) -> CacheConfig {
             created: time(*used),
             made: time(*used),
             used: time(*used),
+            on: None,
+            earlier: None,
         });
     }
     config

@@ -104,10 +104,7 @@ pub(crate) fn run(
         recipe(step, "copy", Some(&content), changes)?
     };
     let layer = Arc::new(layer);
-    let found = cache::Found {
-        layer: Arc::clone(&layer),
-        earlier: None,
-    };
+    let found = cache::Found::made(step, keys, Arc::clone(&layer))?;
     cache::remember(step.workshop, keys, &found, None)?;
     Ok(Output::Files(below.with(layer)))
 }

@@ -25,10 +25,7 @@ pub(crate) fn run(
     let changes = plan(step, &view, action)?;
     let keys = making.keys()?;
     let layer = Arc::new(copy::recipe(step, "dir", None, changes)?);
-    let found = Found {
-        layer: Arc::clone(&layer),
-        earlier: None,
-    };
+    let found = Found::made(step, keys, Arc::clone(&layer))?;
     cache::remember(step.workshop, keys, &found, None)?;
     Ok(Output::Files(below.with(layer)))
 }

@@ -87,15 +87,15 @@ fn keep(step: &Step<'_>, making: &Making, made: Made) -> Result<Found, StepError
     };
     let (found, ran) = if let Some((key, layer, ran)) = same {
         let earlier = (key != keys.key).then_some(key);
-        (Found { layer, earlier }, ran)
+        let found = Found::made(step, keys, layer)?;
+        (Found { earlier, ..found }, ran)
     } else {
         let layer = StackLayer {
             id: commit(&keys.key, made.active)?,
             held: Held::Stored,
             created: Some(workshop.clock.now()),
         };
-        let (layer, earlier) = (Arc::new(layer), None);
-        (Found { layer, earlier }, made.ran)
+        (Found::made(step, keys, Arc::new(layer))?, made.ran)
     };
     cache::remember(workshop, keys, &found, Some(ran))?;
     if found.earlier.is_none() {
@@ -107,7 +107,7 @@ fn keep(step: &Step<'_>, making: &Making, made: Made) -> Result<Found, StepError
 /// Puts what a command changed onto what is below.
 fn on_top(step: &Step<'_>, found: Found) -> Result<Product, StepError> {
     Ok(Product {
-        output: Output::Files(step.below()?.with(found.layer)),
+        output: Output::Files(step.below()?.with_command(found.layer)),
         earlier: found.earlier,
     })
 }

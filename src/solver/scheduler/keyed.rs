@@ -1,6 +1,6 @@
 //! What the keys of a job led to: what of it others can use when they have the same keys.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use graph::{CacheKey, Input, Op, VertexId};
@@ -11,7 +11,7 @@ use crate::cache;
 use crate::error::{SolveError, StepError};
 use crate::job::KeyedLayers;
 use crate::result::{Output, Stack, StackLayer};
-use crate::state::{Phase, Reuse};
+use crate::state::{Former, Phase, Reuse};
 use crate::worker::Step;
 
 /// What a job led to.
@@ -28,30 +28,41 @@ pub struct Solved {
 pub struct KeyedLayer {
     /// The key.
     pub key: CacheKey,
-    /// The key of the definition, where the content of what is copied or mounted is part of the key, and the definition
+    /// Other keys that led to it: those that are asked for by whoever does not know yet that it is an earlier result.
+    pub asked: Vec<CacheKey>,
+    /// The keys of the definition, where the content of what is copied or mounted is part of the key, and the definition
     /// is known without it.
-    pub definition: Option<CacheKey>,
+    pub definitions: Vec<CacheKey>,
     /// The layer.
     pub layer: Arc<StackLayer>,
+    /// What it stood on. Of a base that nobody needed, the layers are missing.
+    pub on: Stack,
     /// When it was made.
     pub made: Timestamp,
 }
+
+/// The results of vertices, as far as they are there.
+type Stacks = BTreeMap<VertexId, Stack>;
 
 impl Scheduler<'_> {
     /// Returns what the keys of each target led to.
     pub(super) fn keyed(&self) -> Result<Vec<Vec<KeyedLayer>>, SolveError> {
         let targets = self.job.targets.iter();
-        let keyed = targets.map(|target| {
-            let vertices = self.vertices_of(*target).into_iter();
-            let layers = vertices.map(|id| {
-                self.keyed_layer(id).map_err(|error| SolveError::Step {
-                    vertex: id,
-                    error: Box::new(error),
-                })
-            });
-            layers.filter_map(Result::transpose).collect()
-        });
-        keyed.collect()
+        targets.map(|target| self.keyed_of(*target)).collect()
+    }
+
+    fn keyed_of(&self, target: Input) -> Result<Vec<KeyedLayer>, SolveError> {
+        let mut keyed = Vec::new();
+        let mut stacks = Stacks::new();
+        // What is below a vertex has a lower id.
+        for id in self.vertices_of(target) {
+            let found = self.keyed_layer(id, &mut stacks);
+            keyed.extend(found.map_err(|error| SolveError::Step {
+                vertex: id,
+                error: Box::new(error),
+            })?);
+        }
+        Ok(keyed)
     }
 
     /// Returns the vertices of a target that are asked about.
@@ -74,26 +85,68 @@ impl Scheduler<'_> {
     }
 
     /// Returns what the key of a vertex led to, if it has one and the result is there.
-    fn keyed_layer(&self, id: VertexId) -> Result<Option<KeyedLayer>, StepError> {
-        let vertex = self.job.definition.vertex(id);
-        let Some(key) = self.machine.phase(id).key() else {
+    fn keyed_layer(
+        &self,
+        id: VertexId,
+        stacks: &mut Stacks,
+    ) -> Result<Option<KeyedLayer>, StepError> {
+        let Some(stack) = self.stack_of(id, stacks)? else {
             return Ok(None);
         };
-        if matches!(vertex.op, Op::Source(_)) {
+        stacks.insert(id, stack.clone());
+        let (Some(key), Some((layer, on))) = (self.machine.phase(id).key(), stack.split_top())
+        else {
+            return Ok(None);
+        };
+        if matches!(self.job.definition.vertex(id).op, Op::Source(_)) {
             return Ok(None);
         }
-        let layer = match (&self.slots[id.index()].output, self.machine.phase(id)) {
-            (Some(Output::Files(stack)), _) => stack.layers().last().cloned(),
-            (_, Phase::Keyed { .. } | Phase::Hit { .. }) => self.find_unneeded(id, key)?,
-            _ => None,
-        };
         let made = cache::made(self.workshop, key)?;
-        Ok(layer.map(|layer| KeyedLayer {
+        let (asked, definitions) = self.other_keys(id, key);
+        Ok(Some(KeyedLayer {
             key: key.clone(),
-            definition: self.machine.definition_of(id),
-            layer,
+            asked,
+            definitions,
+            layer: Arc::clone(layer),
+            on,
             made: made.unwrap_or_else(|| Clock::System.now()),
         }))
+    }
+
+    /// Returns the keys beside the one of the result that somebody may ask for: of the result, and of its definition.
+    fn other_keys(&self, id: VertexId, key: &CacheKey) -> (Vec<CacheKey>, Vec<CacheKey>) {
+        let mut asked = Vec::new();
+        let mut definitions: Vec<_> = self.machine.definition_of(id).into_iter().collect();
+        for former in self.machine.former_keys(id) {
+            let (keys, former) = match former {
+                Former::Result(former) if former == key => continue,
+                Former::Result(former) => (&mut asked, former),
+                Former::Definition(former) => (&mut definitions, former),
+            };
+            if !keys.contains(former) {
+                keys.push(former.clone());
+            }
+        }
+        (asked, definitions)
+    }
+
+    /// Returns the result of a vertex, if it is there.
+    fn stack_of(&self, id: VertexId, stacks: &Stacks) -> Result<Option<Stack>, StepError> {
+        let vertex = self.job.definition.vertex(id);
+        match (&self.slots[id.index()].output, self.machine.phase(id)) {
+            (Some(Output::Files(stack)), _) => Ok(Some(stack.clone())),
+            (None, Phase::Keyed { .. }) if matches!(vertex.op, Op::Source(_)) => {
+                Ok(Some(Stack::scratch()))
+            }
+            (None, Phase::Keyed { key, .. } | Phase::Hit { key }) => {
+                let below = vertex.inputs.first().and_then(|input| match input {
+                    Input::Scratch => Some(Stack::scratch()),
+                    Input::Vertex(below) => stacks.get(below).cloned(),
+                });
+                below.map_or(Ok(None), |below| self.find_unneeded(id, key, &below))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Looks up a vertex of which only the key was needed: what copies from it was found without it.
@@ -101,18 +154,21 @@ impl Scheduler<'_> {
         &self,
         id: VertexId,
         key: &CacheKey,
-    ) -> Result<Option<Arc<StackLayer>>, StepError> {
+        below: &Stack,
+    ) -> Result<Option<Stack>, StepError> {
         if self.job.options.reuse == Reuse::No {
             return Ok(None);
         }
+        let vertex = self.job.definition.vertex(id);
         let step = Step {
             job: self.job,
             workshop: self.workshop,
-            vertex: self.job.definition.vertex(id),
+            vertex,
             id,
-            inputs: &[],
+            inputs: &[Some(Output::Files(below.clone()))],
             turn: self.turn(id),
         };
-        Ok(cache::find(&step, key)?.map(|found| found.layer))
+        let found = cache::find(&step, key)?;
+        Ok(found.map(|found| below.with_result_of(&vertex.op, found.layer)))
     }
 }

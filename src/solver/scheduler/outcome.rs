@@ -5,6 +5,7 @@ use std::sync::Arc;
 use graph::{Input, Op, VertexId};
 
 use super::Scheduler;
+use crate::cache;
 use crate::error::{SolveError, StepError};
 use crate::event::{Event, Origin};
 use crate::result::{Output, Stack, StackLayer};
@@ -12,23 +13,39 @@ use crate::state::Verdict;
 use crate::worker::Answer;
 
 impl Scheduler<'_> {
-    /// Puts what the cache has onto the result of input 0.
+    /// Puts what the cache has onto the result of input 0, if that is what it stood on.
     pub(super) fn take(&mut self, vertex: VertexId) {
-        let below = match self.job.definition.vertex(vertex).inputs.first() {
-            Some(Input::Vertex(input)) => self.slots[input.index()].output.clone(),
-            Some(Input::Scratch) | None => Some(Output::Files(Stack::scratch())),
-        };
-        let verdict = match (below, self.slots[vertex.index()].found.take()) {
-            (Some(Output::Files(stack)), Some(layer)) => {
-                self.slots[vertex.index()].output = Some(Output::Files(stack.with(layer)));
+        let verdict = match self.taken(vertex) {
+            Ok(Some(stack)) => {
+                self.slots[vertex.index()].output = Some(Output::Files(stack));
                 self.pass_on(vertex);
                 self.tell_finished(vertex, Origin::Cached);
                 Verdict::Finished
             }
-            _ => Verdict::Failed,
+            Ok(None) => Verdict::StoodElsewhere,
+            Err(error) => self.fail(vertex, error),
         };
         let actions = self.machine.step(vertex, verdict);
         self.new.extend(actions);
+    }
+
+    /// Returns the result of input 0 with what the cache has on top; none if that stood on something else.
+    fn taken(&mut self, id: VertexId) -> Result<Option<Stack>, StepError> {
+        let vertex = self.job.definition.vertex(id);
+        let below = match vertex.inputs.first() {
+            Some(Input::Vertex(input)) => self.slots[input.index()].output.clone(),
+            Some(Input::Scratch) | None => Some(Output::Files(Stack::scratch())),
+        };
+        let (Some(Output::Files(below)), Some(found)) =
+            (below, self.slots[id.index()].found.take())
+        else {
+            return Err(StepError::MissingInput { index: 0 });
+        };
+        if !cache::bears(self.workshop, vertex, (&below, &found))? {
+            return Ok(None);
+        }
+        cache::settle(self.workshop, (&below, &found))?;
+        Ok(Some(below.with_result_of(&vertex.op, found.layer)))
     }
 
     pub(super) fn absorb(&mut self, id: VertexId, result: Result<Answer, StepError>) {
@@ -43,8 +60,8 @@ impl Scheduler<'_> {
     fn keep(&mut self, id: VertexId, answer: Answer) -> Verdict {
         let slot = &mut self.slots[id.index()];
         match answer {
-            Answer::AliasFound { key, layer } => {
-                slot.found = Some(layer);
+            Answer::AliasFound { key, found } => {
+                slot.found = Some(found);
                 Verdict::AliasFound(key)
             }
             Answer::AliasUnknown => Verdict::AliasUnknown,
@@ -53,8 +70,9 @@ impl Scheduler<'_> {
                 Verdict::Checked(key)
             }
             Answer::Hit(found) => {
-                slot.found = Some(found.layer);
-                found.earlier.map_or(Verdict::Hit, Verdict::HitAs)
+                let earlier = found.earlier.clone();
+                slot.found = Some(found);
+                earlier.map_or(Verdict::Hit, Verdict::HitAs)
             }
             Answer::Miss => Verdict::Miss,
             Answer::Made(product) => {

@@ -13,10 +13,21 @@ pub(super) struct Keys {
     map: OnceCell<Option<CacheMap>>,
     /// The key that others have taken into theirs.
     shown: Option<CacheKey>,
-    /// The keys that it had before.
+    /// The keys that it had before, or by which it was found.
     former: Vec<Former>,
     /// The key of an input turned out to be another while an action was under way.
     pub(super) is_stale: bool,
+}
+
+impl Keys {
+    /// Notes keys that the vertex goes by no more.
+    pub(super) fn note(&mut self, keys: [Option<Former>; 2]) {
+        for key in keys.into_iter().flatten() {
+            if !self.former.contains(&key) {
+                self.former.push(key);
+            }
+        }
+    }
 }
 
 impl Machine<'_> {
@@ -45,18 +56,15 @@ impl Machine<'_> {
         let keys = &mut self.keys[vertex.index()];
         let phase = &mut self.phases[vertex.index()];
         if let Some(open) = phase.open_keys() {
-            for key in open.into_iter().flatten() {
-                if !keys.former.contains(&key) {
-                    keys.former.push(key);
-                }
-            }
+            keys.note(open);
             *phase = Phase::Unkeyed;
         } else if phase.is_outstanding() && !matches!(phase, Phase::Running { .. }) {
             keys.is_stale = true;
         }
     }
 
-    /// Returns the keys that a vertex had before those of its inputs turned out to be others.
+    /// Returns the keys that a vertex had before those of its inputs turned out to be others, or its result that of another
+    /// key.
     pub fn former_keys(&self, vertex: VertexId) -> &[Former] {
         &self.keys[vertex.index()].former
     }

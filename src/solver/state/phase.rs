@@ -94,6 +94,8 @@ impl Phase {
                 key: Some(key),
                 definition,
             },
+            // It is looked up once more, now that it is known what it has to have stood on.
+            (Self::Running { .. }, Verdict::StoodElsewhere) => Self::Unkeyed,
             (Self::Running { key }, Verdict::Finished) => Self::Done { key },
             (Self::Running { .. }, Verdict::FinishedAs(key)) => Self::Done { key: Some(key) },
             (_, _) => Self::Failed,
@@ -142,6 +144,24 @@ impl Phase {
         }
     }
 
+    /// Returns the keys, of its result and of its definition, that lead to a result which goes by another.
+    pub(super) fn keys_given_up(&self, verdict: &Verdict) -> [Option<Former>; 2] {
+        let result = |key: &CacheKey| Some(Former::Result(key.clone()));
+        let definition = |key: &CacheKey| Some(Former::Definition(key.clone()));
+        match (self, verdict) {
+            (Self::Aliasing { definition: key }, Verdict::AliasFound(_)) => [None, definition(key)],
+            (
+                Self::LookingUp {
+                    key,
+                    definition: other,
+                },
+                Verdict::HitAs(_),
+            ) => [result(key), other.as_ref().and_then(definition)],
+            (Self::Running { key: Some(key) }, Verdict::FinishedAs(_)) => [result(key), None],
+            (_, _) => [None, None],
+        }
+    }
+
     /// Tells whether an action is under way for the vertex.
     pub(super) fn is_outstanding(&self) -> bool {
         match self {
@@ -166,8 +186,8 @@ impl Phase {
     }
 }
 
-/// A key that a vertex had before those of its inputs turned out to stand for other ones. It is recorded beside the new
-/// one, so that the next build finds the result by either.
+/// A key that a vertex had before those of its inputs, or its own result, turned out to stand for other ones. It is
+/// recorded beside the new one, so that the next build finds the result by either.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Former {
     /// The key of the result.
@@ -270,6 +290,8 @@ pub enum Verdict {
     Finished,
     /// The result is there, and it is the same as that of another key.
     FinishedAs(CacheKey),
+    /// What the cache has stood on another result than input 0 came out as.
+    StoodElsewhere,
     /// The action failed.
     Failed,
 }
