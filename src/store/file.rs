@@ -3,7 +3,7 @@
 //! They take paths of the store's own names only; what an image or a user named goes through
 //! [`rootfs::Root`].
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -121,7 +121,15 @@ pub(crate) fn read_limited(path: &Path, limit_bytes: u64) -> Result<Option<Vec<u
 
 /// Reads an open regular file of at most `limit_bytes` to its end.
 pub(crate) fn read_all(file: &File, limit_bytes: u64) -> io::Result<Vec<u8>> {
-    let metadata = file.metadata()?;
+    read_described(file, &file.metadata()?, limit_bytes)
+}
+
+/// Reads an open file to its end, like [`read_all`], which is known to be what `metadata` says.
+pub(crate) fn read_described(
+    file: &File,
+    metadata: &Metadata,
+    limit_bytes: u64,
+) -> io::Result<Vec<u8>> {
     if !metadata.is_file() {
         return Err(io::Error::new(
             ErrorKind::InvalidData,

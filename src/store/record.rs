@@ -7,7 +7,7 @@
 //! The time of a record's last use is that of its file. It is set when it is an hour old or more, so
 //! that looking up writes next to nothing.
 
-use std::fs::{File, FileTimes};
+use std::fs::{File, FileTimes, Metadata};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -161,25 +161,27 @@ impl RecordStore {
             Err(error) if is_none(&error) => return Ok(None),
             Err(error) => return Err(FileError::of("open", path)(error)),
         };
-        match file::read_all(&file, RECORD_LIMIT_BYTES) {
-            Ok(bytes) => {
-                self.touch(&file);
-                Ok(Some(bytes))
-            }
+        let read = file.metadata().and_then(|metadata| {
+            let bytes = file::read_described(&file, &metadata, RECORD_LIMIT_BYTES)?;
+            self.touch(&file, &metadata);
+            Ok(bytes)
+        });
+        match read {
+            Ok(bytes) => Ok(Some(bytes)),
             Err(error) if is_none(&error) => Ok(None),
             Err(error) => Err(FileError::of("read", path)(error)),
         }
     }
 
     /// Notes that a record is in use. A record that looks older than it is only goes earlier.
-    fn touch(&self, file: &File) {
+    fn touch(&self, file: &File, metadata: &Metadata) {
         let now = self.layout.opened_at;
         let is_old = |time| match now.duration_since(time) {
             Ok(age) => age >= USE_GRANULARITY,
             // The clock was ahead once.
             Err(ahead) => ahead.duration() >= USE_GRANULARITY,
         };
-        let touched = match file.metadata().and_then(|metadata| metadata.modified()) {
+        let touched = match metadata.modified() {
             Ok(time) if is_old(time) => file.set_times(FileTimes::new().set_modified(now)),
             Ok(_) => Ok(()),
             Err(error) => Err(error),

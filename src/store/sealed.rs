@@ -13,18 +13,20 @@
 use oci::Digest;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 #[derive(Serialize)]
 struct Sealed<'a> {
     digest: &'a Digest,
-    body: &'a Value,
+    body: &'a RawValue,
 }
 
+/// A document of which only the frame was looked at: the body is parsed once, and as what it is.
 #[derive(Deserialize)]
-struct Opened {
+struct Opened<'a> {
     digest: Digest,
-    body: Value,
+    #[serde(borrow)]
+    body: &'a RawValue,
 }
 
 /// Returns the document of a body.
@@ -33,8 +35,8 @@ struct Opened {
 ///
 /// Fails when the body cannot be JSON: a map whose keys are not texts, a number that is none.
 pub(crate) fn seal<T: Serialize>(body: &T) -> serde_json::Result<Vec<u8>> {
-    let body = serde_json::to_value(body)?;
-    let digest = Digest::of(&serde_json::to_vec(&body)?);
+    let body = to_raw_value(body)?;
+    let digest = Digest::of(body.get().as_bytes());
     serde_json::to_vec(&Sealed {
         digest: &digest,
         body: &body,
@@ -44,11 +46,10 @@ pub(crate) fn seal<T: Serialize>(body: &T) -> serde_json::Result<Vec<u8>> {
 /// Returns the body of a document; `None` where it is damaged or of another type.
 pub(crate) fn open<T: DeserializeOwned>(document: &[u8]) -> Option<T> {
     let Opened { digest, body } = serde_json::from_slice(document).ok()?;
-    let intact = digest == Digest::of(&serde_json::to_vec(&body).ok()?);
-    if !intact {
+    if digest != Digest::of(body.get().as_bytes()) {
         return None;
     }
-    serde_json::from_value(body).ok()
+    serde_json::from_str(body.get()).ok()
 }
 
 #[cfg(test)]
