@@ -128,6 +128,19 @@ fn several_platforms_go_as_an_index_under_all_names() {
 }
 
 #[test]
+fn a_layer_that_several_platforms_have_is_sent_once() {
+    let (bench, served) = bench_with_base();
+    linked(&bench, &served);
+    bench.file("one", "1".repeat(4 << 20));
+    let platforms = format!("{},linux/s390x", host_platform());
+    push(&bench, &served, &["--platform", &platforms]);
+    let asked = served.end();
+    // Two layers, which both platforms have, and two configurations; the layers of the bases are mounted.
+    assert_eq!(uploads(&asked), 4, "{asked:#?}");
+    assert_eq!(count(&asked, "POST", "mount=sha256:"), 2, "{asked:#?}");
+}
+
+#[test]
 fn a_push_by_digest_gives_no_name() {
     let (bench, served) = bench_with_base();
     linked(&bench, &served);
