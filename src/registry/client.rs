@@ -62,8 +62,22 @@ impl fmt::Debug for Registry {
 pub(crate) struct Core {
     pub(crate) client: Client,
     pub(crate) hosts: Arc<dyn HostSource>,
+    learned: Learned,
+}
+
+/// What was learned of hosts: how they are reached, what they ask for, and the tokens that were had from them. Clients
+/// that trust the same servers and have the same logins may share it, so that a host is asked once; others must not,
+/// since one that trusts anybody may have learned it from anybody.
+#[derive(Clone, Default)]
+pub struct Learned {
     /// Any thread may be the first to learn something of a host, and all need it.
-    known: Mutex<Known>,
+    known: Arc<Mutex<Known>>,
+}
+
+impl fmt::Debug for Learned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Learned").finish_non_exhaustive()
+    }
 }
 
 /// What was learned of hosts.
@@ -86,6 +100,15 @@ impl Registry {
     ///
     /// Fails when the certificates cannot be used, or no thread can be had.
     pub fn open(options: RegistryOptions) -> Result<Self, ClientError> {
+        Self::open_with(options, &Learned::default())
+    }
+
+    /// Makes one that knows what others learned of hosts, and tells them what it learns; nothing is asked yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`Registry::open`].
+    pub fn open_with(options: RegistryOptions, learned: &Learned) -> Result<Self, ClientError> {
         let client = Client::open(ClientOptions {
             proxies: options.proxies,
             certificates: options.certificates,
@@ -96,7 +119,7 @@ impl Registry {
         let core = Core {
             client,
             hosts: options.hosts,
-            known: Mutex::default(),
+            learned: learned.clone(),
         };
         Ok(Self {
             core: Arc::new(core),
@@ -142,7 +165,8 @@ impl Registry {
 impl Core {
     /// Returns what is known of hosts. The lock is held for as long as it takes to look, and not while one is asked.
     pub(crate) fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        let known = &self.learned.known;
+        known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does something until it succeeds, or fails in a way that will not change.

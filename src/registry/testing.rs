@@ -231,6 +231,8 @@ pub(crate) struct Client {
     pub(crate) stop: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
     /// Through which server all others are reached but those on this machine.
     pub(crate) proxy: Option<String>,
+    /// What is known of hosts to all registries that are made.
+    pub(crate) learned: Option<Learned>,
 }
 
 impl Client {
@@ -248,7 +250,7 @@ impl Client {
             wait: Some(Arc::new(move |pause| pauses.lock().unwrap().push(pause))),
             ..RetryPolicy::brief()
         };
-        Registry::open(RegistryOptions {
+        let options = RegistryOptions {
             hosts: Arc::new(Hosts(hosts, self.login.clone())),
             retry,
             proxies: Proxies {
@@ -258,8 +260,9 @@ impl Client {
             certificates: Certificates::System,
             user_agent: "test/1".to_owned(),
             stop: self.stop.clone().unwrap_or_else(|| Arc::new(|| false)),
-        })
-        .unwrap()
+        };
+        let learned = self.learned.clone().unwrap_or_default();
+        Registry::open_with(options, &learned).unwrap()
     }
 
     pub(crate) fn repository(&self, hosts: Vec<Host>) -> Repository {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fetch::{ClientError, ClientOptions, RetryPolicy};
 use oci::Reference;
-use registry::{Access, Host, HostSource, Login, LookupError, Registry, RegistryOptions};
+use registry::{Access, Host, HostSource, Learned, Login, LookupError, Registry, RegistryOptions};
 
 /// Whether registries are asked for base images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,10 @@ pub enum Protection {
 pub struct Registries {
     options: RegistryOptions,
     pulling: Pulling,
+    /// What is known of hosts to all of these, and to those that are made of them: each would ask again otherwise.
+    learned: Learned,
+    /// The same of those who look at no certificate, which nobody else believes.
+    learned_insecurely: Learned,
     usual: OnceLock<Registry>,
     brief: OnceLock<Registry>,
     insecure: OnceLock<Registry>,
@@ -41,6 +45,8 @@ impl Registries {
         Self {
             options,
             pulling,
+            learned: Learned::default(),
+            learned_insecurely: Learned::default(),
             usual: OnceLock::new(),
             brief: OnceLock::new(),
             insecure: OnceLock::new(),
@@ -56,7 +62,7 @@ impl Registries {
             stop,
             ..self.options.clone()
         };
-        Self::new(options, self.pulling)
+        self.with(options)
     }
 
     /// Returns the same registries for what must not have effect later than it is sent: nothing is tried again.
@@ -66,7 +72,16 @@ impl Registries {
             retry: RetryPolicy::steady(0, Duration::ZERO),
             ..self.options.clone()
         };
-        Self::new(options, self.pulling)
+        self.with(options)
+    }
+
+    /// Returns the same registries, reached otherwise: what is known of them stays known.
+    fn with(&self, options: RegistryOptions) -> Self {
+        Self {
+            learned: self.learned.clone(),
+            learned_insecurely: self.learned_insecurely.clone(),
+            ..Self::new(options, self.pulling)
+        }
     }
 
     /// Returns what a client of other servers is made of, so that it reaches them as registries are reached.
@@ -101,7 +116,7 @@ impl Registries {
     ///
     /// Fails when the certificates cannot be used.
     pub fn usual(&self) -> Result<&Registry, ClientError> {
-        opened(&self.usual, || self.options.clone())
+        opened((&self.usual, &self.learned), || self.options.clone())
     }
 
     /// Returns what gives up after a few attempts: for questions whose answer is not needed.
@@ -110,7 +125,7 @@ impl Registries {
     ///
     /// As [`Registries::usual`].
     pub(crate) fn brief(&self) -> Result<&Registry, ClientError> {
-        opened(&self.brief, || RegistryOptions {
+        opened((&self.brief, &self.learned), || RegistryOptions {
             retry: RetryPolicy::brief(),
             ..self.options.clone()
         })
@@ -130,21 +145,22 @@ impl Registries {
 
     /// Returns what looks at no certificate, and speaks plain HTTP where a host does.
     fn insecure(&self) -> Result<&Registry, ClientError> {
-        opened(&self.insecure, || RegistryOptions {
+        let place = (&self.insecure, &self.learned_insecurely);
+        opened(place, || RegistryOptions {
             hosts: Arc::new(InsecureHosts(Arc::clone(&self.options.hosts))),
             ..self.options.clone()
         })
     }
 }
 
-fn opened(
-    place: &OnceLock<Registry>,
+fn opened<'r>(
+    (place, learned): (&'r OnceLock<Registry>, &Learned),
     options: impl FnOnce() -> RegistryOptions,
-) -> Result<&Registry, ClientError> {
+) -> Result<&'r Registry, ClientError> {
     if let Some(registry) = place.get() {
         return Ok(registry);
     }
-    let registry = Registry::open(options())?;
+    let registry = Registry::open_with(options(), learned)?;
     // Of two threads that are here at once one makes it for nothing.
     Ok(place.get_or_init(|| registry))
 }

@@ -194,3 +194,24 @@ fn plain_http_is_found_out_once_and_only_where_it_may_be() {
     );
     assert!(client.pauses.lock().unwrap().is_empty());
 }
+
+#[test]
+fn what_one_learned_of_a_host_another_knows_if_it_is_to() {
+    let server = having("{}");
+    let mut host = server.host();
+    host.base = host.base.with_scheme(fetch::Scheme::Https);
+    host.tls.plain_fallback = true;
+    let client = Client {
+        learned: Some(Learned::default()),
+        ..Client::default()
+    };
+    let stranger = Client::default();
+    for (client, pings) in [(&client, 1), (&client, 1), (&stranger, 2), (&client, 2)] {
+        // Each time a registry of its own.
+        let repository = client.repository(vec![host.clone()]);
+        assert_eq!(repository.manifest(&tag("1")).unwrap().bytes, b"{}");
+        let lines = server.lines();
+        let asked = lines.iter().filter(|line| *line == "GET /v2/").count();
+        assert_eq!(asked, pings);
+    }
+}
