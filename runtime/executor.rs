@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -10,6 +11,7 @@ use thiserror::Error;
 use crate::cancel::CancelToken;
 use crate::channel::ChannelError;
 use crate::conversation::Talk;
+use crate::network::NetworkFailure;
 use crate::protocol::{ExitStatus, InitFailure, SetupStep};
 use crate::spec::SandboxSpec;
 use crate::starter::StarterError;
@@ -41,6 +43,21 @@ pub trait Executor: fmt::Debug + Send + Sync {
 
     /// Returns which optional protections the commands have.
     fn protections(&self) -> Protections;
+
+    /// Starts to connect the network that the commands of this build share ([`NetworkMode::Sandbox`]), unless that
+    /// was begun already. It takes some hundredths of a second, in which other things can be done.
+    ///
+    /// [`NetworkMode::Sandbox`]: crate::NetworkMode::Sandbox
+    fn begin_network(&self) {}
+
+    /// Waits until commands can have that network.
+    ///
+    /// # Errors
+    ///
+    /// Fails when there is nothing that connects it, or that does not succeed.
+    fn await_network(&self, _cancel: &CancelToken) -> Result<(), Arc<NetworkFailure>> {
+        Err(Arc::new(NetworkFailure::Unsupported))
+    }
 
     /// Runs one command to its end. Every process that it started is gone when this returns.
     ///
@@ -147,6 +164,9 @@ pub enum ExecError {
     /// The sandbox's process could not be talked to.
     #[error("talk to a sandbox")]
     Talk(#[source] ChannelError),
+    /// There is no network of the build's own.
+    #[error("connect a network for a sandbox")]
+    Network(#[source] Arc<NetworkFailure>),
     /// The sandbox could not be set up.
     #[error("set up a sandbox: {step}")]
     Setup {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! init, joined to the sandbox's user namespace
+//!     join the network of commands
 //!     join the user namespace of commands
 //!     make the other namespaces
 //! PID 1, when the builder lets it proceed
@@ -73,6 +74,8 @@ pub(crate) type InitEnd = Channel<FromInit, ToInit>;
 pub(crate) struct Handed {
     pub(crate) root: OwnedFd,
     pub(crate) user_namespace: Option<OwnedFd>,
+    /// The network to join.
+    pub(crate) network: Option<OwnedFd>,
     /// What the command reads.
     pub(crate) input: Option<OwnedFd>,
     pub(crate) mounts: Vec<OwnedFd>,
@@ -117,6 +120,11 @@ impl Handed {
         } else {
             None
         };
+        let network = if setup.spec.network == NetworkMode::Sandbox {
+            Some(descriptors.next()?)
+        } else {
+            None
+        };
         let input = if setup.has_input {
             Some(descriptors.next()?)
         } else {
@@ -125,6 +133,7 @@ impl Handed {
         Some(Self {
             root,
             user_namespace,
+            network,
             input,
             mounts: descriptors.collect(),
             filter,
@@ -135,6 +144,10 @@ impl Handed {
 /// Leaves every namespace of the builder, and makes the process that is PID 1 of the new one.
 fn isolate(setup: &Setup, handed: &mut Handed) -> Result<ForkResult, InitFailure> {
     let at = |step| move |error: CallError| InitFailure::new(step, &error);
+    if let Some(network) = &handed.network {
+        // While this process is root of the builder's namespace, to which that of the network belongs.
+        process::setns(network.as_fd(), CloneFlags::CLONE_NEWNET).map_err(at(SetupStep::Network))?;
+    }
     let locks = setup.spec.confinement == Confinement::Namespace;
     if locks {
         lock::attach(setup, &handed.mounts)
@@ -195,7 +208,11 @@ mod tests {
 
     #[test]
     fn the_tables_are_in_the_order_of_the_drawing() {
-        let outside = [SetupStep::UserNamespace, SetupStep::Namespaces];
+        let outside = [
+            SetupStep::Network,
+            SetupStep::UserNamespace,
+            SetupStep::Namespaces,
+        ];
         let root = root::STEPS.iter().map(|(step, _)| *step);
         let command = command::STEPS.iter().map(|(step, _)| *step);
         let done: Vec<SetupStep> = outside

@@ -25,6 +25,7 @@ mod memory;
 mod mountpoint;
 mod namespaces;
 pub mod native;
+mod network;
 mod notify;
 mod overlay;
 mod parent;
@@ -52,6 +53,7 @@ pub use features::KernelFeatures;
 pub use inbox::SignalInbox;
 pub use memory::memory_directory;
 pub use namespaces::Namespaces;
+pub use network::NetworkFailure;
 pub use nix::sys::signal::Signal;
 pub use overlay::{
     LOWERS_LIMIT, OverlayError, OverlayOptions, Submounts, Upper, bind, mount_overlay,

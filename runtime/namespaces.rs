@@ -1,27 +1,30 @@
 //! The executor that needs user namespaces, with many ids or with one.
 
 use std::collections::BTreeSet;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tracing::{debug, info_span};
+use vendor_shim::network::UserNetwork;
 
+use crate::cancel::CancelToken;
 use crate::executor::{
     ExecError, Executor, ExecutorMode, Protections, SpecificationError, Step, StepOutcome,
 };
 use crate::features::KernelFeatures;
 use crate::landlock::Wall;
+use crate::network::{BuildNetwork, NetworkFailure};
 use crate::parent::{Proceeded, Proceeding, Running, Spawned};
 use crate::protocol::{OpenFiles, Setup};
-use crate::spec::{Access, MountSource, SandboxSpec};
+use crate::spec::{Access, MountSource, NetworkMode, SandboxSpec};
 use crate::starter::Starter;
 use crate::sys::socket::DESCRIPTORS_LIMIT;
 use crate::userns::{Builder, BuilderId, CommandNamespace, IdMap, SandboxId};
 use crate::{seccomp, stubs};
 
-/// How many descriptors of a message are not for mounts: the root, the user namespace, and what is read.
-const OTHER_DESCRIPTORS: usize = 3;
+/// How many descriptors of a message are not for mounts: the root, the user namespace, the network, and what is read.
+const OTHER_DESCRIPTORS: usize = 4;
 
 /// Runs each command in namespaces of its own, as ids that the builder maps.
 #[derive(Debug)]
@@ -32,6 +35,7 @@ pub struct Namespaces {
     /// Made when the first command runs, because most builds run none. Guards that it is made once;
     /// steps start in several threads.
     ground: Mutex<Option<Arc<Ground>>>,
+    network: BuildNetwork,
 }
 
 /// What all sandboxes of a build have in common.
@@ -54,6 +58,16 @@ impl Namespaces {
                 writing: features.landlock_writing,
             },
             ground: Mutex::new(None),
+            network: BuildNetwork::new(None),
+        }
+    }
+
+    /// Has the build's own network connected by `helper`, if a command asks for one.
+    #[must_use]
+    pub fn with_network(self, helper: Arc<dyn UserNetwork>) -> Self {
+        Self {
+            network: BuildNetwork::new(Some(helper)),
+            ..self
         }
     }
 
@@ -75,6 +89,7 @@ impl Namespaces {
     fn start(&self, step: &Step<'_>) -> Result<Running, ExecError> {
         let owner = self.owner(step.spec)?;
         let ground = self.ground()?;
+        let network = self.network_of(step)?;
         let namespace = &ground.namespace;
         let reads = step.talk.as_ref().is_some_and(|talk| talk.input.is_some());
         let input = (reads && step.spec.terminal.is_none()).then_some(owner);
@@ -82,6 +97,7 @@ impl Namespaces {
         let descriptors: Vec<BorrowedFd<'_>> = [step.root]
             .into_iter()
             .chain(namespace.descriptor())
+            .chain(network.iter().map(|network| network.as_fd()))
             .chain(input.as_ref().map(AsFd::as_fd))
             .chain(step.mounts.iter().map(|mount| mount.as_fd()))
             .collect();
@@ -97,6 +113,16 @@ impl Namespaces {
             Proceeded::Running(running) => Ok(running),
             Proceeded::Failed(failure) => Err(ExecError::from_failure(&failure, step.spec)),
         }
+    }
+
+    /// Returns the network that the command is to join, if it is not made for it.
+    fn network_of(&self, step: &Step<'_>) -> Result<Option<Arc<OwnedFd>>, ExecError> {
+        if step.spec.network != NetworkMode::Sandbox {
+            return Ok(None);
+        }
+        self.begin_network();
+        let network = self.network.wait(step.cancel);
+        network.map(Some).map_err(ExecError::Network)
     }
 
     fn setup(&self, spec: &SandboxSpec, joins_user_namespace: bool) -> Setup {
@@ -141,6 +167,19 @@ impl Executor for Namespaces {
 
     fn protections(&self) -> Protections {
         self.protections
+    }
+
+    fn begin_network(&self) {
+        // Without what all sandboxes need there is no command either, and that says so.
+        if let Ok(ground) = self.ground() {
+            self.network
+                .begin(self.ids, (&ground.starter, &ground.namespace));
+        }
+    }
+
+    fn await_network(&self, cancel: &CancelToken) -> Result<(), Arc<NetworkFailure>> {
+        self.begin_network();
+        self.network.wait(cancel).map(drop)
     }
 
     fn run(&self, step: Step<'_>) -> Result<StepOutcome, ExecError> {
@@ -311,10 +350,10 @@ mod tests {
             ),
             (
                 spec(),
-                251,
+                250,
                 SpecificationError::TooManyMounts {
-                    passed: 251,
-                    limit: 250,
+                    passed: 250,
+                    limit: 249,
                 },
             ),
         ];

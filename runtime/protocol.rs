@@ -18,7 +18,7 @@
 //!      ✕ closed: the other one is gone       ✕
 //! ```
 //!
-//! Descriptors of `Setup`: the root, the user namespace if there is one to join, what the command reads if it
+//! Descriptors of `Setup`: the root, the user namespace and the network if there are such to join, what the command reads if it
 //! reads anything, then those of the mounts. Descriptors of `Started`: two for each stub, the directory it is in
 //! and the stub; then the listener for questions about system calls, and our end of the terminal, if there are such.
 
@@ -187,6 +187,8 @@ macro_rules! setup_steps {
 }
 
 setup_steps! {
+    /// The network that the build has of its own is joined, if the command is to have that.
+    Network = "join the network of commands",
     /// The user namespace of commands is joined.
     UserNamespace = "join the user namespace of commands",
     /// The sandbox's own namespaces are made.

@@ -135,6 +135,9 @@ pub enum NetworkMode {
     Host,
     /// A loopback interface and nothing else.
     None,
+    /// One that all commands of a build share, and that a program connects to this machine's: what this machine
+    /// reaches is reached, but not its own loop-back. See [`crate::Executor::begin_network`].
+    Sandbox,
 }
 
 /// One mount.

@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::channel::{Channel, ChannelError, Received};
 use crate::executor::ExecutorMode;
 use crate::init;
+use crate::network;
 use crate::role::{INIT_NAME, SandboxRole};
 use crate::sealed::{SealedProgram, program};
 use crate::seccomp;
@@ -43,6 +44,8 @@ pub(crate) enum NewRole {
     Userns,
     /// Sets one sandbox up and is its PID 1.
     Init,
+    /// Makes the network of commands, or guards the program that connects it.
+    Network,
 }
 
 /// What is said first of a new process.
@@ -211,6 +214,7 @@ fn be_new(control: &OwnedFd, [stdout, stderr]: [&OwnedFd; 2]) -> nix::Result<()>
 fn fill(role: NewRole, filter: Option<Vec<Instruction>>) -> ExitCode {
     match role {
         NewRole::Userns => nested::serve(),
+        NewRole::Network => network::serve(),
         NewRole::Init => match process::set_name(INIT_NAME) {
             Ok(()) => init::serve(filter),
             Err(_) => ExitCode::FAILURE,

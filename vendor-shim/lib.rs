@@ -14,4 +14,5 @@ pub mod emulation;
 pub mod fake;
 pub mod git;
 pub mod idmap;
+pub mod network;
 pub mod program;

@@ -12,7 +12,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -22,7 +22,7 @@ mod running;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use running::Running;
+pub(crate) use running::{Running, stop};
 
 /// The whole environment of a helper. The search path serves helpers that start others in turn.
 pub const CLEAN_ENVIRONMENT: [(&str, &str); 2] = [
@@ -241,6 +241,20 @@ impl Program {
         Ok(Running::new(self.path.clone(), child))
     }
 
+    /// Starts the program with these standard streams, to go on until somebody ends it ([`stop`]).
+    pub(crate) fn start_service(
+        &self,
+        arguments: &[OsString],
+        [stdin, stdout, stderr]: [Stdio; 3],
+    ) -> Result<Child, ProgramError> {
+        let mut command = self.command(&Invocation::of(arguments, Duration::ZERO));
+        let child = command.stdin(stdin).stdout(stdout).stderr(stderr).spawn();
+        child.map_err(|source| ProgramError::Start {
+            program: self.path.clone(),
+            source,
+        })
+    }
+
     fn command(&self, invocation: &Invocation<'_>) -> Command {
         #[expect(
             clippy::disallowed_methods,
@@ -286,7 +300,8 @@ fn directories(searched: &[PathBuf]) -> String {
     }
 }
 
-fn quoted(last_words: &str) -> String {
+/// Returns a program's last words as the end of a sentence about it.
+pub(crate) fn quoted(last_words: &str) -> String {
     if last_words.is_empty() {
         String::new()
     } else {

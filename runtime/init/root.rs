@@ -103,8 +103,8 @@ impl Scene<'_> {
         let access = match (spec.network, spec.confinement) {
             (NetworkMode::Host, Confinement::Container) => return Ok(()),
             (NetworkMode::Host, Confinement::Namespace) => return self.bind_sys(),
-            (NetworkMode::None, Confinement::Container) => READ_ONLY,
-            (NetworkMode::None, Confinement::Namespace) => 0,
+            (NetworkMode::None | NetworkMode::Sandbox, Confinement::Container) => READ_ONLY,
+            (NetworkMode::None | NetworkMode::Sandbox, Confinement::Namespace) => 0,
         };
         let sys = match make(c"sysfs", &[], KERNEL_FILES | access) {
             // Where parts of the host's are hidden from us, the kernel gives no whole one.
@@ -206,7 +206,8 @@ impl Scene<'_> {
 
     fn raise_loopback(&mut self) -> Result<(), CallError> {
         match self.setup.spec.network {
-            NetworkMode::Host => Ok(()),
+            // That of the build was made with it.
+            NetworkMode::Host | NetworkMode::Sandbox => Ok(()),
             NetworkMode::None => network::raise_loopback(network::interface_socket()?.as_fd()),
         }
     }

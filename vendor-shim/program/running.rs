@@ -197,7 +197,8 @@ fn read_once<S: io::Read>(stream: &mut Option<S>, mut take: impl FnMut(&[u8])) -
     Ok(())
 }
 
-fn stop(child: &mut Child) {
+/// Kills a program with all that it started, and reaps it.
+pub(crate) fn stop(child: &mut Child) {
     // All fail only if the child was reaped already, and then there is nothing left to stop.
     if let Ok(id) = i32::try_from(child.id()) {
         killpg(Pid::from_raw(id), Signal::SIGKILL).ok();
