@@ -146,7 +146,8 @@ fn isolate(setup: &Setup, handed: &mut Handed) -> Result<ForkResult, InitFailure
     let at = |step| move |error: CallError| InitFailure::new(step, &error);
     if let Some(network) = &handed.network {
         // While this process is root of the builder's namespace, to which that of the network belongs.
-        process::setns(network.as_fd(), CloneFlags::CLONE_NEWNET).map_err(at(SetupStep::Network))?;
+        process::setns(network.as_fd(), CloneFlags::CLONE_NEWNET)
+            .map_err(at(SetupStep::Network))?;
     }
     let locks = setup.spec.confinement == Confinement::Namespace;
     if locks {

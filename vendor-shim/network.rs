@@ -1,8 +1,8 @@
 //! `pasta` and `slirp4netns`: programs that connect a network namespace to this machine's network without a privilege.
 //!
 //! What is in the namespace reaches what this machine reaches, and not this machine's own loop-back; nothing reaches
-//! what is in the namespace. Name servers are asked at an address of the namespace's own, behind which is the machine's
-//! resolver, also one on the machine's loop-back.
+//! what is in the namespace. Where the machine's resolver is on its loop-back, it is asked at an address of the namespace's
+//! own.
 //!
 //! The namespace is the program's standard input, so that it needs no name: who could find a process by its number
 //! could not always open its namespaces (`ptrace(2)`, "access mode checking"). The program says on its standard output
@@ -78,8 +78,8 @@ pub enum NetworkError {
 
 /// What connects a network namespace.
 pub trait UserNetwork: fmt::Debug + Send + Sync {
-    /// Returns the address at which the namespace finds the machine's resolver.
-    fn name_server(&self) -> IpAddr;
+    /// Returns the resolver configuration for what is in a namespace.
+    fn resolver(&self) -> String;
 
     /// Starts to connect a namespace. Whether that succeeds, [`Connection::wait`] tells.
     ///
@@ -101,18 +101,33 @@ enum Kind {
 pub struct SystemNetwork {
     kind: Kind,
     program: Program,
+    resolver: String,
+    /// Whether name servers are asked through the program.
+    forwards: bool,
 }
 
 impl SystemNetwork {
-    /// Finds one of the programs in `search_path`; `pasta` goes before `slirp4netns`, which is slower.
+    /// Finds one of the programs in `search_path`; `pasta` goes before `slirp4netns`, which is slower. `resolver` is the
+    /// machine's resolver configuration.
     ///
     /// # Errors
     ///
     /// Fails when neither is there.
-    pub fn find(search_path: &OsStr) -> Result<Self, NetworkError> {
-        let find = |kind, name| {
+    pub fn find(search_path: &OsStr, resolver: &str) -> Result<Self, NetworkError> {
+        let forwards = resolver.lines().any(is_on_loopback);
+        let find = |kind: Kind, name| {
+            let resolver = if forwards {
+                with_one_server(resolver, kind.name_server())
+            } else {
+                resolver.to_owned()
+            };
             let found = Program::find(name, search_path);
-            found.map(|program| Self { kind, program })
+            found.map(|program| Self {
+                kind,
+                program,
+                resolver,
+                forwards,
+            })
         };
         find(Kind::Pasta, "pasta")
             .or_else(|_| find(Kind::Slirp, "slirp4netns"))
@@ -121,17 +136,18 @@ impl SystemNetwork {
 }
 
 impl UserNetwork for SystemNetwork {
-    fn name_server(&self) -> IpAddr {
-        IpAddr::V4(match self.kind {
-            Kind::Pasta => PASTA_NAME_SERVER,
-            Kind::Slirp => SLIRP_NAME_SERVER,
-        })
+    fn resolver(&self) -> String {
+        self.resolver.clone()
     }
 
     fn connect(&self, namespace: OwnedFd) -> Result<Connection, NetworkError> {
         // Sooner than the program would find out.
         check_device().map_err(NetworkError::Device)?;
-        Connection::start(&self.program, &self.kind.arguments(), namespace)
+        Connection::start(
+            &self.program,
+            &self.kind.arguments(self.forwards),
+            namespace,
+        )
     }
 }
 
@@ -141,10 +157,20 @@ const PASTA_NAME_SERVER: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 /// That of the network that `slirp4netns` makes (slirp4netns(1)).
 const SLIRP_NAME_SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
 
+/// What a line of a resolver configuration begins with that names a server.
+const NAME_SERVER: &str = "nameserver";
+
 impl Kind {
+    /// Returns the address at which a namespace finds the machine's resolver.
+    fn name_server(self) -> IpAddr {
+        IpAddr::V4(match self {
+            Self::Pasta => PASTA_NAME_SERVER,
+            Self::Slirp => SLIRP_NAME_SERVER,
+        })
+    }
+
     /// Returns the arguments: the namespace is standard input, and what says that all is ready is standard output.
-    fn arguments(self) -> Vec<OsString> {
-        let server = PASTA_NAME_SERVER.to_string();
+    fn arguments(self, forwards: bool) -> Vec<OsString> {
         let words: &[&str] = match self {
             Self::Pasta => &[
                 "--foreground",
@@ -164,8 +190,6 @@ impl Kind {
                 "none",
                 "--udp-ns",
                 "none",
-                "--dns-forward",
-                &server,
             ],
             Self::Slirp => &[
                 "--configure",
@@ -177,7 +201,13 @@ impl Kind {
                 "tap0",
             ],
         };
-        words.iter().map(OsString::from).collect()
+        let mut arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
+        if forwards && self == Self::Pasta {
+            // Only then: answers of a server that was asked itself would come from this address (seen with 2023_03_09).
+            let server = PASTA_NAME_SERVER.to_string();
+            arguments.extend(["--dns-forward".to_owned(), server].map(OsString::from));
+        }
+        arguments
     }
 }
 
@@ -282,28 +312,23 @@ impl Drop for Connection {
     }
 }
 
-/// Returns the machine's resolver configuration as a namespace needs it: name servers on the machine's loop-back are
-/// asked at `forwarder`.
-pub fn resolver_of_namespace(machine: &str, forwarder: IpAddr) -> String {
-    let is_on_loopback = |line: &str| {
-        let server = line.trim().strip_prefix("nameserver");
-        let server = server.and_then(|server| server.split_whitespace().next());
-        let address = server.and_then(|server| server.parse::<IpAddr>().ok());
-        address.is_some_and(|address| address.is_loopback())
-    };
-    let (mut text, mut is_told) = (String::new(), false);
-    for line in machine.lines() {
-        if !is_on_loopback(line) {
-            text.push_str(line);
-        } else if is_told {
-            continue;
-        } else {
-            text.push_str(&["nameserver ", &forwarder.to_string()].concat());
-            is_told = true;
-        }
-        text.push('\n');
-    }
-    text
+/// Tells whether commands could not ask a name server of this resolver configuration from elsewhere.
+fn is_on_loopback(line: &str) -> bool {
+    let server = line.trim().strip_prefix(NAME_SERVER);
+    let server = server.and_then(|server| server.split_whitespace().next());
+    let address = server.and_then(|server| server.parse::<IpAddr>().ok());
+    address.is_some_and(|address| address.is_loopback())
+}
+
+/// Returns a resolver configuration in which `server` is the only one.
+fn with_one_server(text: &str, server: IpAddr) -> String {
+    let mut lines = vec![[NAME_SERVER, " ", &server.to_string()].concat()];
+    let others = text
+        .lines()
+        .filter(|line| !line.trim().starts_with(NAME_SERVER));
+    lines.extend(others.map(str::to_owned));
+    lines.push(String::new());
+    lines.join("\n")
 }
 
 /// Tells whether the device that both programs need can be opened by this user.

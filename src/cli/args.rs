@@ -215,8 +215,10 @@ pub struct BuildArguments {
 /// The networks that a command line may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum NetworkArgument {
-    /// What careen takes by itself: the machine's network
+    /// What careen takes by itself: `sandbox` where that is possible, else `host`; `run` takes `host`
     Default,
+    /// A network of the build's own: what this machine reaches, and nothing of this machine
+    Sandbox,
     /// The machine's network
     Host,
     /// A loop-back interface and nothing else

@@ -23,6 +23,8 @@ pub struct Config {
     pub jobs: Option<NonZeroUsize>,
     /// How much memory the commands that run at the same time may be expected to need: `4g`.
     pub memory_budget: Option<String>,
+    /// The network of commands: `default`, `sandbox`, `host`, `none`.
+    pub network: Option<String>,
     /// How progress is shown: `auto`, `plain`, `quiet`, `none`.
     pub progress: Option<String>,
     /// Directories in which QEMU's user emulators are looked for, before the usual ones.
@@ -104,6 +106,7 @@ mod tests {
             store: Some(PathBuf::from("/s")),
             jobs: NonZeroUsize::new(3),
             memory_budget: None,
+            network: None,
             progress: Some("plain".to_owned()),
             emulators: Some(vec![PathBuf::from("/e")]),
         };
@@ -116,7 +119,7 @@ mod tests {
         let message = error.message();
         assert_eq!(
             message,
-            "unknown field `job`, expected one of `store`, `jobs`, `memory-budget`, `progress`, `emulators`"
+            "unknown field `job`, expected one of `store`, `jobs`, `memory-budget`, `network`, `progress`, `emulators`"
         );
     }
 

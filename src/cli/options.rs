@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use oci::platform::PlatformError;
 use oci::reference::ReferenceError;
 use oci::{Platform, Reference};
+use solver::UsualNetwork;
 use solver::ops::exec::Volume;
 use solver::remote::RemoteOptions;
 
@@ -26,6 +27,7 @@ mod flag_file;
 mod hosts;
 pub(crate) mod index;
 mod limits;
+mod network;
 mod plan;
 mod policy;
 pub(crate) mod registry;
@@ -52,6 +54,7 @@ pub use registry::{RegistryOptions, RegistryUsageError};
 pub use result::{ResultError, ResultOptions};
 pub use sandbox::SandboxOptions;
 
+pub use network::NetworkUsageError;
 use secret::{SecretOption, SecretUsageError};
 pub(crate) use ssh::DEFAULT_ID as DEFAULT_SSH_ID;
 pub use ssh::SshError;
@@ -132,6 +135,9 @@ pub enum UsageError {
     /// What is said about registries is not understood.
     #[error(transparent)]
     Registry(#[from] RegistryUsageError),
+    /// A network.
+    #[error(transparent)]
+    Network(#[from] NetworkUsageError),
     /// What is said about the plan is not understood.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -177,6 +183,8 @@ pub struct BuildOptions {
     pub no_cache: bool,
     /// The network of commands.
     pub network: NetworkArgument,
+    /// The network of commands whose steps do not say.
+    pub usual_network: UsualNetwork,
     /// The files of each SSH agent that commands may use: a socket, or keys.
     pub ssh: BTreeMap<String, Vec<PathBuf>>,
     /// What else is asked for of their sandboxes.
@@ -295,6 +303,7 @@ impl BuildOptions {
             volumes: volume::parse_all(&arguments.volumes, env)?,
             no_cache: arguments.no_cache,
             network: arguments.network.unwrap_or(NetworkArgument::Default),
+            usual_network: network::of_build(arguments, config)?,
             ssh: ssh::parse_all(&arguments.sandbox.ssh, &context, env)?,
             context,
             sandbox: SandboxOptions::new(&arguments.sandbox, arguments.network)?,

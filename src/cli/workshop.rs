@@ -13,13 +13,14 @@ use runtime::{
 };
 use solver::context::DigestTrust;
 use solver::emulation::Emulation;
-use solver::host_files::HostFiles;
+use solver::host_files::{HostFiles, ResolvConf};
 use solver::realise::Piles;
 use solver::remote::Remote;
 use solver::{Events, Pulling, TimedEvent, Workshop};
 use store::{IdMapName, OpenOptions, Store, SyncPolicy};
 use vendor_shim::emulation::SystemEmulators;
 use vendor_shim::idmap::NewIdMap;
+use vendor_shim::network::{SystemNetwork, UserNetwork as _};
 
 use crate::env::Environment;
 use crate::options::{Places, Resolver};
@@ -81,14 +82,16 @@ pub(crate) fn open(
         .map_err(|error| Report::new(Kind::Host, &error))?;
     let features = KernelFeatures::probe();
     let emulators = SystemEmulators::new(places.emulators.clone());
+    let (executor, resolv_conf) = networked(Namespaces::new(builder, &features), places, resolver);
     let (events, receiver) = Events::channel();
     let workshop = Workshop {
         store,
         lease,
-        executor: Arc::new(Namespaces::new(builder, &features)),
+        executor: Arc::new(executor),
         features,
         emulation: Arc::new(Emulation::new(Box::new(emulators))),
-        host_files: Arc::new(HostFiles::new(resolver.applied_to(resolv_conf()), ids)),
+        host_files: Arc::new(HostFiles::new(resolv_conf, ids)),
+        networks: Arc::default(),
         remote: Arc::new(Remote::new(places.remote.clone(), builder.cancel().clone())),
         registries: Arc::new(registries(
             &places.registry,
@@ -105,6 +108,26 @@ pub(crate) fn open(
         piles: Piles::default(),
     };
     Ok((workshop, receiver))
+}
+
+/// Gives an executor what connects the network of a build, and returns what commands find name servers by.
+fn networked(
+    executor: Namespaces,
+    places: &Places,
+    resolver: &Resolver,
+) -> (Namespaces, ResolvConf) {
+    let machine = resolv_conf();
+    let text = String::from_utf8_lossy(&machine);
+    let (executor, sandbox) = match SystemNetwork::find(&places.remote.search_path, &text) {
+        Ok(helper) => {
+            let sandbox = helper.resolver().into_bytes();
+            (executor.with_network(Arc::new(helper)), sandbox)
+        }
+        // What there is not has no name servers either.
+        Err(_) => (executor, Vec::new()),
+    };
+    let [machine, sandbox] = [machine, sandbox].map(|text| resolver.applied_to(text));
+    (executor, ResolvConf { machine, sandbox })
 }
 
 /// Opens the store for the builder's id map.

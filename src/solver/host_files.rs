@@ -15,7 +15,7 @@ use graph::ExtraHost;
 use oci::Digest;
 use rootfs::{FsError, IdStorage, Mode, PathError, Root, RootPath};
 use runtime::userns::BuilderId;
-use runtime::{Access, CallError, Submounts};
+use runtime::{Access, CallError, NetworkMode, Submounts};
 use store::{
     ActiveSnapshot, Lease, NameError, SnapshotError, SnapshotId, SnapshotKind, SnapshotMeta, Store,
 };
@@ -46,10 +46,29 @@ pub enum HostFilesError {
     Name(#[from] NameError),
 }
 
+/// The texts of the resolver's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ResolvConf {
+    /// With the machine's network, or none.
+    pub machine: Vec<u8>,
+    /// With the network that a build has of its own.
+    pub sandbox: Vec<u8>,
+}
+
+impl ResolvConf {
+    /// Returns the one for a network.
+    pub(crate) fn of(&self, network: NetworkMode) -> &[u8] {
+        match network {
+            NetworkMode::Host | NetworkMode::None => &self.machine,
+            NetworkMode::Sandbox => &self.sandbox,
+        }
+    }
+}
+
 /// What commands see of this machine; nothing is made before a command runs.
 #[derive(Debug)]
 pub struct HostFiles {
-    resolv_conf: Vec<u8>,
+    resolv_conf: ResolvConf,
     ids: IdStorage,
     // Guards that the files are prepared once; the second command waits for the first.
     prepared: Mutex<Option<Arc<Prepared>>>,
@@ -60,15 +79,15 @@ pub struct HostFiles {
 pub struct Prepared {
     directory: ActiveSnapshot,
     stubs: Root,
-    resolv_conf: Vec<u8>,
+    resolv_conf: ResolvConf,
     owner: BuilderId,
     // Guards that a file is written once; commands that share one run at the same time.
     written: Mutex<BTreeSet<Digest>>,
 }
 
 impl HostFiles {
-    /// Keeps what is needed; `resolv_conf` is the text of the machine's own.
-    pub fn new(resolv_conf: Vec<u8>, ids: IdStorage) -> Self {
+    /// Keeps what is needed.
+    pub fn new(resolv_conf: ResolvConf, ids: IdStorage) -> Self {
         Self {
             resolv_conf,
             ids,
@@ -106,8 +125,8 @@ impl Prepared {
     }
 
     /// Returns the text of the resolver's configuration.
-    pub(crate) fn resolv_conf(&self) -> &[u8] {
-        &self.resolv_conf
+    pub(crate) fn resolv_conf(&self, network: NetworkMode) -> &[u8] {
+        self.resolv_conf.of(network)
     }
 
     /// Returns the files that every command sees, by their paths, as detached mounts.
@@ -119,13 +138,14 @@ impl Prepared {
         &self,
         hostname: &str,
         extra: &[ExtraHost],
+        network: NetworkMode,
     ) -> Result<[(&'static str, OwnedFd); 2], HostFilesError> {
         let hosts = hosts(hostname, extra);
         Ok([
             ("/etc/hosts", self.file(hosts.as_bytes(), Mode::new(0o644))?),
             (
                 "/etc/resolv.conf",
-                self.file(&self.resolv_conf, Mode::new(0o644))?,
+                self.file(self.resolv_conf(network), Mode::new(0o644))?,
             ),
         ])
     }

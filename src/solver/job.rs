@@ -16,6 +16,7 @@ use crate::emulation::Emulation;
 use crate::event::Events;
 use crate::host_files::HostFiles;
 use crate::import::Imports;
+use crate::network::{Networks, UsualNetwork};
 use crate::ops::exec::{Secrets, Volume};
 use crate::pack::PackPlan;
 use crate::realise::Piles;
@@ -58,7 +59,7 @@ pub struct JobOptions {
     /// What of this machine every command sees.
     pub volumes: Vec<Volume>,
     /// Which network a command gets whose step does not say.
-    pub network: runtime::NetworkMode,
+    pub network: UsualNetwork,
     /// Of which vertices is told what their keys led to.
     pub keyed: KeyedLayers,
     /// Where results of other builds are looked for, after the store.
@@ -94,6 +95,8 @@ pub struct Workshop {
     pub emulation: Arc<Emulation>,
     /// The files of the machine that commands see.
     pub host_files: Arc<HostFiles>,
+    /// What is known of the networks of commands.
+    pub networks: Arc<Networks>,
     /// What reaches servers.
     pub remote: Arc<Remote>,
     /// What reaches registries.

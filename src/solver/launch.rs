@@ -20,6 +20,7 @@ use crate::error::StepError;
 use crate::event::StepId;
 use crate::host_files::{self, HostFilesError, Prepared};
 use crate::job::Workshop;
+use crate::network::UsualNetwork;
 use crate::ops::exec::{self, MountTable, Mounted, MountedFrom, Volume, make_working_directory};
 use crate::ops::image;
 use crate::owners;
@@ -45,7 +46,7 @@ pub struct Launch {
     /// Further names in its `/etc/hosts`.
     pub extra_hosts: Vec<ExtraHost>,
     /// The network it has.
-    pub network: NetworkMode,
+    pub network: UsualNetwork,
     /// What it sees of the machine.
     pub volumes: Vec<Volume>,
     /// New directories in memory, and how many bytes each holds.
@@ -77,6 +78,7 @@ pub fn launch(
     workshop.emulation.require(&launch.platform)?;
     let snapshots = workshop.store.snapshots();
     // Both go when they are dropped: nothing of them is kept.
+    launch.network.begin(workshop);
     let changes = snapshots.prepare(&workshop.lease)?;
     let files = snapshots.prepare(&workshop.lease)?;
     let prepared = workshop
@@ -89,10 +91,12 @@ pub fn launch(
         make_working_directory(workshop, &view, directory)?;
     }
     drop(view);
-    let mut mounts = mounts(workshop, launch, (files.fs(), prepared.resolv_conf()))?;
+    let network = launch.network.settle(workshop)?;
+    let resolv_conf = prepared.resolv_conf(network);
+    let mut mounts = mounts(workshop, launch, (files.fs(), resolv_conf))?;
     let descriptors = mounts.take_files();
     let outcome = workshop.executor.run(runtime::Step {
-        spec: &spec(launch, &user, &mounts),
+        spec: &spec(launch, &user, (network, &mounts)),
         root: root.as_fd(),
         mounts: descriptors,
         output,
@@ -196,7 +200,11 @@ fn in_memory((target, size_bytes): &(String, Option<u64>)) -> Mounted {
     }
 }
 
-fn spec(launch: &Launch, user: &ResolvedUser, mounts: &MountTable) -> SandboxSpec {
+fn spec(
+    launch: &Launch,
+    user: &ResolvedUser,
+    (network, mounts): (NetworkMode, &MountTable),
+) -> SandboxSpec {
     let bytes = |texts: &[String]| texts.iter().map(|text| text.clone().into_bytes()).collect();
     SandboxSpec {
         environment: environment(&launch.env, user),
@@ -207,7 +215,7 @@ fn spec(launch: &Launch, user: &ResolvedUser, mounts: &MountTable) -> SandboxSpe
             groups: user.groups.clone(),
         },
         hostname: launch.hostname.clone(),
-        network: launch.network,
+        network,
         mounts: mounts.specs().to_vec(),
         shared_memory_bytes: launch.shared_memory_bytes,
         limits: launch.limits.clone(),

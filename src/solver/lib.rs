@@ -15,7 +15,7 @@
 //! * [`launch`](mod@launch): one command on an image, to try it;
 //! * [`base`]: base images; [`context`]: directories of the user's;
 //! * [`remote`]: what servers have; [`registries`]: what reaches registries;
-//! * [`emulation`], [`host_files`]: what this machine gives to commands.
+//! * [`emulation`], [`host_files`], [`network`]: what this machine gives to commands.
 #![forbid(unsafe_code)]
 
 mod admission;
@@ -34,6 +34,7 @@ pub mod host_files;
 pub mod import;
 pub mod job;
 pub mod launch;
+pub mod network;
 pub mod ops;
 pub mod owners;
 pub mod pack;
@@ -55,6 +56,7 @@ pub use footing::{of_tars as digest_of_commands, on_top_of as digest_with_comman
 pub use import::{CacheBackend, ImportError, ImportedLayer, Imports, RemoteLayer};
 pub use job::{Job, JobOptions, KeyedLayers, Workshop};
 pub use launch::{Launch, launch};
+pub use network::{Networks, UsualNetwork};
 pub use ops::image::stack as stack_of;
 pub use pack::{BaseLayers, LayerBlob, PackPlan, PackedWhen, pack_early, pack_layer};
 pub use registries::{Protection, Pulling, Registries};

@@ -75,7 +75,7 @@ fn the_programs_are_found_in_their_order_or_missed_by_name() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().as_os_str();
     assert_eq!(
-        SystemNetwork::find(path).unwrap_err().to_string(),
+        SystemNetwork::find(path, "").unwrap_err().to_string(),
         "neither `pasta` nor `slirp4netns` is installed"
     );
     for (name, kind, server) in [
@@ -84,29 +84,47 @@ fn the_programs_are_found_in_their_order_or_missed_by_name() {
     ] {
         script(directory.path(), "");
         std::fs::rename(directory.path().join("script"), directory.path().join(name)).unwrap();
-        let found = SystemNetwork::find(path).unwrap();
+        let found = SystemNetwork::find(path, "").unwrap();
         assert_eq!(
-            (found.kind, found.name_server().to_string().as_str()),
+            (found.kind, found.kind.name_server().to_string().as_str()),
             (kind, server)
         );
     }
 }
 
 #[test]
-fn name_servers_on_the_loop_back_are_asked_through_the_forwarder() {
-    let forwarder = IpAddr::V4(PASTA_NAME_SERVER);
-    for (machine, expected) in [
-        ("nameserver 10.1.1.1\n", "nameserver 10.1.1.1\n"),
+fn a_name_server_on_the_loop_back_is_asked_through_the_program() {
+    let directory = tempfile::tempdir().unwrap();
+    script(directory.path(), "");
+    std::fs::rename(
+        directory.path().join("script"),
+        directory.path().join("pasta"),
+    )
+    .unwrap();
+    for (machine, expected, forwards) in [
+        (
+            "search a\nnameserver 10.1.1.1\n",
+            "search a\nnameserver 10.1.1.1\n",
+            false,
+        ),
         (
             "search a b\nnameserver 127.0.0.53\nnameserver ::1\noptions edns0\n",
-            "search a b\nnameserver 169.254.1.1\noptions edns0\n",
+            "nameserver 169.254.1.1\nsearch a b\noptions edns0\n",
+            true,
         ),
         (
             "nameserver 10.1.1.1\nnameserver 127.0.0.1 # own",
-            "nameserver 10.1.1.1\nnameserver 169.254.1.1\n",
+            "nameserver 169.254.1.1\n",
+            true,
         ),
-        ("", ""),
+        ("", "", false),
     ] {
-        assert_eq!(resolver_of_namespace(machine, forwarder), expected);
+        let found = SystemNetwork::find(directory.path().as_os_str(), machine).unwrap();
+        assert_eq!(found.resolver(), expected);
+        let arguments = found.kind.arguments(found.forwards);
+        assert_eq!(
+            arguments.iter().any(|word| word == "--dns-forward"),
+            forwards
+        );
     }
 }

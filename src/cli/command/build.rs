@@ -379,7 +379,8 @@ fn plan_options(
         directories: source::named_ignores(options)?,
         empty_contexts: options.contexts.iter().filter_map(empty).collect(),
         network: match options.network {
-            NetworkArgument::Default => graph::NetworkMode::Default,
+            // What connects it is the machine's business, and no part of a key.
+            NetworkArgument::Default | NetworkArgument::Sandbox => graph::NetworkMode::Default,
             NetworkArgument::Host => graph::NetworkMode::Host,
             NetworkArgument::None => graph::NetworkMode::None,
         },
@@ -408,8 +409,7 @@ fn job_options(
         ssh,
         volumes: options.volumes.clone(),
         untracked_env: plan.untracked_env(),
-        // What a step does not say has the machine's network: it is the one that needs no rights.
-        network: runtime::NetworkMode::Host,
+        network: options.usual_network,
         keyed: KeyedLayers::None,
         imports: Imports::default(),
         layers: None,

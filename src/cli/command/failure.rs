@@ -2,6 +2,7 @@
 
 mod cache;
 mod mount;
+mod network;
 pub(crate) mod registry;
 pub(crate) mod remote;
 
@@ -302,6 +303,7 @@ fn of_exec(failure: &ExecError) -> Report {
         | ExecError::Lost
         | ExecError::Talk(_)
         | ExecError::Cancelled => Report::new(Kind::User, failure),
+        ExecError::Network(cause) => network::report(failure, cause),
         ExecError::Namespace(_)
         | ExecError::Starter(_)
         | ExecError::Start(_)

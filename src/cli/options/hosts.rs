@@ -7,8 +7,8 @@ use graph::ExtraHost;
 /// What stands for the machine that builds, as docker's clients have it.
 const HOST_GATEWAY: &str = "host-gateway";
 
-/// The machine that builds, seen from a command: commands have its network, so it is their own
-/// loop-back address.
+/// The machine that builds, seen from a command that has its network: its own loop-back address. Commands that are to
+/// know it have that network.
 const GATEWAY: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Why a name or a name server cannot be understood.
@@ -46,6 +46,12 @@ pub enum HostError {
         /// What was typed.
         text: String,
     },
+}
+
+/// Tells whether an `--add-host` names this machine.
+pub(super) fn is_gateway(text: &str) -> bool {
+    text.strip_suffix(HOST_GATEWAY)
+        .is_some_and(|name| name.ends_with([':', '=']))
 }
 
 /// Returns the hosts of `--add-host`, in their order.

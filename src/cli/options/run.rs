@@ -4,14 +4,13 @@ mod environment;
 
 use oci::{ImageConfig, Platform};
 use runtime::{LimitedResource, ResourceLimit};
+use solver::UsualNetwork;
 use solver::ops::exec::Volume;
 
 pub use environment::EnvironmentError;
 
-use super::{SandboxOptions, UsageError, host_platform, image_platform, volume};
-use crate::args::{
-    NetworkArgument, PullArgument, RefusedArguments, RunArguments, SandboxArguments,
-};
+use super::{SandboxOptions, UsageError, host_platform, image_platform, network, volume};
+use crate::args::{PullArgument, RefusedArguments, RunArguments, SandboxArguments};
 use crate::env::Environment;
 
 /// Where commands are looked for when an image does not say.
@@ -86,7 +85,7 @@ pub struct RunOptions {
     /// Whom to run as.
     pub user: Option<String>,
     /// The network.
-    pub network: runtime::NetworkMode,
+    pub network: UsualNetwork,
     /// The host name.
     pub hostname: Option<String>,
     /// Whether the root is closed to writing.
@@ -129,13 +128,7 @@ impl RunOptions {
                 .collect::<Result<_, _>>()?,
             working_directory: working_directory(arguments.workdir.as_deref())?,
             user: arguments.user.clone(),
-            network: match arguments.network {
-                Some(NetworkArgument::None) => runtime::NetworkMode::None,
-                // It is the one that needs no rights.
-                Some(NetworkArgument::Host | NetworkArgument::Default) | None => {
-                    runtime::NetworkMode::Host
-                }
-            },
+            network: network::of_run(arguments.network),
             hostname: hostname(arguments.hostname.as_deref())?,
             is_read_only: arguments.read_only,
             interactive: arguments.interactive,

@@ -32,6 +32,7 @@ use crate::event::Event;
 use crate::experience::{self, Experience};
 use crate::host_files::Prepared;
 use crate::job::Workshop;
+use crate::network::UsualNetwork;
 use crate::owners;
 use crate::realise::{self, RealiseError};
 use crate::result::{Held, Output, Stack, StackLayer};
@@ -205,6 +206,8 @@ fn turn<'a>(step: &Step<'a>) -> Result<Permit<'a>, StepError> {
 /// Runs the command; returns what it changed.
 fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<Made, StepError> {
     let workshop = step.workshop;
+    let network = network(step, op);
+    network.begin(workshop);
     let lowers = lowers(step, step.below()?)?;
     let active = workshop.store.snapshots().prepare(&workshop.lease)?;
     let host_files = workshop
@@ -216,9 +219,13 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
     let user = rootfs::resolve_user(&view, &op.user)?;
     make_working_directory(workshop, &view, &op.working_directory)?;
     drop(view);
-    let mut mounts = mounts::prepare(step, op, &host_files)?;
+    let network = network.settle(workshop)?;
+    let mut mounts = mounts::prepare(step, op, (&host_files, network))?;
     let files = mounts.take_files();
-    let spec = spec(step, op, &user, &mounts);
+    let spec = SandboxSpec {
+        network,
+        ..spec(step, op, &user, &mounts)
+    };
     let mut lines = Lines::new(step);
     // Last of all: nothing that is waited for here holds up another command.
     let permit = turn(step)?;
@@ -325,12 +332,16 @@ pub(crate) fn make_working_directory(
     Ok(())
 }
 
-fn spec(step: &Step<'_>, op: &ExecOp, user: &ResolvedUser, mounts: &MountTable) -> SandboxSpec {
-    let network = match op.network {
+/// Returns which network a step asks for.
+fn network(step: &Step<'_>, op: &ExecOp) -> UsualNetwork {
+    match op.network {
         NetworkMode::Default => step.job.options.network,
-        NetworkMode::None => runtime::NetworkMode::None,
-        NetworkMode::Host => runtime::NetworkMode::Host,
-    };
+        NetworkMode::None => UsualNetwork::Only(runtime::NetworkMode::None),
+        NetworkMode::Host => UsualNetwork::Only(runtime::NetworkMode::Host),
+    }
+}
+
+fn spec(step: &Step<'_>, op: &ExecOp, user: &ResolvedUser, mounts: &MountTable) -> SandboxSpec {
     SandboxSpec {
         arguments: op.argv.iter().map(|arg| arg.clone().into_bytes()).collect(),
         environment: environment::of(step, op, user, mounts),
@@ -342,7 +353,6 @@ fn spec(step: &Step<'_>, op: &ExecOp, user: &ResolvedUser, mounts: &MountTable) 
             groups: user.groups.clone(),
         },
         hostname: op.hostname.clone(),
-        network,
         mounts: mounts.specs().to_vec(),
         confinement: sandbox::confinement(&op.sandbox),
         shared_memory_bytes: sandbox::shared_memory_bytes(&op.sandbox),

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 
 use graph::{ExecFile, ExecMount, ExecOp, MountAccess, MountOwner, TmpfsMount};
 use rootfs::{IdStorage, Mode};
-use runtime::{Access, MountSource, MountSpec, SecretVariable, TargetKind};
+use runtime::{Access, MountSource, MountSpec, NetworkMode, SecretVariable, TargetKind};
 use store::{ActiveSnapshot, Claim};
 
 use super::error::MountError;
@@ -99,10 +99,10 @@ impl Owner {
 pub(super) fn prepare(
     step: &Step<'_>,
     op: &ExecOp,
-    host_files: &Prepared,
+    (host_files, network): (&Prepared, NetworkMode),
 ) -> Result<MountTable, StepError> {
     let mut table = MountTable::default();
-    for (target, file) in host_files.mounts(&op.hostname, &op.sandbox.extra_hosts)? {
+    for (target, file) in host_files.mounts(&op.hostname, &op.sandbox.extra_hosts, network)? {
         table.add(read_only_file(target, file));
     }
     for ExecFile {
