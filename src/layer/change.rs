@@ -1,5 +1,8 @@
 //! What one layer says of each path.
 
+mod list;
+mod set;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,6 +10,9 @@ use oci::Digest;
 use rootfs::{FileTime, Mode, Root, RootPath};
 
 use crate::diff::DiffError;
+
+pub use list::{ChangeList, Listed};
+pub use set::{ChangeSet, ChangeSetBuilder};
 
 /// What a layer says of one path.
 #[derive(Debug, Clone)]
@@ -115,78 +121,3 @@ pub enum Content {
 pub trait Changes: Iterator<Item = Result<Change, DiffError>> {}
 
 impl<I: Iterator<Item = Result<Change, DiffError>>> Changes for I {}
-
-/// A change set in memory: a recipe, whose contents are elsewhere.
-#[derive(Debug, Clone, Default)]
-pub struct ChangeSet {
-    changes: Vec<Change>,
-}
-
-impl ChangeSet {
-    /// Sorts changes by path. Of several changes of one path the last one counts.
-    pub fn new(mut changes: Vec<Change>) -> Self {
-        changes.reverse();
-        // The sort is stable, so that the last one said comes first, and is the one that stays.
-        changes.sort_by(|one, other| one.path.cmp(&other.path));
-        changes.dedup_by(|later, kept| later.path == kept.path);
-        Self { changes }
-    }
-
-    /// Returns the changes in order.
-    pub fn as_slice(&self) -> &[Change] {
-        &self.changes
-    }
-
-    /// Returns what is said of a path.
-    pub fn get(&self, path: &RootPath) -> Option<&Change> {
-        let found = self
-            .changes
-            .binary_search_by(|change| change.path.cmp(path));
-        found.ok().map(|index| &self.changes[index])
-    }
-
-    /// Returns the changes as a stream.
-    pub fn stream(&self) -> impl Changes {
-        self.changes.iter().cloned().map(Ok)
-    }
-
-    /// Tells whether nothing changes.
-    pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_change_set_is_in_order_and_the_last_word_counts() {
-        let change = |path: &str, kind| Change {
-            path: RootPath::strict(path).unwrap(),
-            kind,
-        };
-        let fifo = || {
-            ChangeKind::Put(Node {
-                attributes: Attributes::default(),
-                kind: NodeKind::Fifo,
-            })
-        };
-        let set = ChangeSet::new(vec![
-            change("b", fifo()),
-            change("a/x", ChangeKind::Delete),
-            change("a", ChangeKind::Delete),
-            change("b", ChangeKind::Delete),
-        ]);
-        let found: Vec<_> = set
-            .stream()
-            .map(Result::unwrap)
-            .map(|change| change.path)
-            .collect();
-        assert_eq!(
-            found,
-            ["a", "a/x", "b"].map(|path| RootPath::strict(path).unwrap())
-        );
-        assert!(matches!(set.as_slice()[2].kind, ChangeKind::Delete));
-    }
-}

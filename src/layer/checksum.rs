@@ -58,24 +58,6 @@ pub fn digest_changes<C: Changes>(changes: C) -> Result<Digest, ChecksumError> {
     Ok(hasher.finish())
 }
 
-/// Returns the digest of changes that put these objects, as [`digest_changes`] does.
-///
-/// # Errors
-///
-/// Fails where a file cannot be read.
-pub fn digest_nodes<'n, N: IntoIterator<Item = (&'n RootPath, &'n Node)>>(
-    nodes: N,
-) -> Result<Digest, ChecksumError> {
-    let mut hasher = Hasher::new();
-    let mut bytes = Vec::new();
-    for (path, node) in nodes {
-        add_node(&mut bytes, path, node)?;
-        hasher.update(&bytes);
-        bytes.clear();
-    }
-    Ok(hasher.finish())
-}
-
 /// Returns a digest of all that a change which puts an object says, its time included; with an equal one the same is made.
 ///
 /// # Errors

@@ -66,10 +66,11 @@ pub use apply::{Applied, ApplyError, ApplyOptions, apply};
 pub use archive::{ArchiveError, ArchiveFile, ArchiveReader, begins_archive, is_archive};
 pub use archive_index::{ArchiveMember, MemberKind, index_archive};
 pub use archive_write::{ArchiveWriteError, ArchiveWriter};
-pub use change::{Attributes, Change, ChangeKind, ChangeSet, Changes, Content, Node, NodeKind};
-pub use checksum::{
-    ChecksumError, HashedFile, digest_changes, digest_nodes, fingerprint, hash_files,
+pub use change::{
+    Attributes, Change, ChangeKind, ChangeList, ChangeSet, ChangeSetBuilder, Changes, Content,
+    Listed, Node, NodeKind,
 };
+pub use checksum::{ChecksumError, HashedFile, digest_changes, fingerprint, hash_files};
 pub use compress::Compression;
 pub use content::ContentError;
 pub use decompress::{ArchiveFormat, decompressor, sniff};

@@ -1,14 +1,19 @@
 //! Looking names up in a stack of layers of which not all are directories: as overlayfs would find them.
+//!
+//! A stack with one layer more shares what is known of those below ([`Lookups::with`]): a look-up costs about the same
+//! however many layers there are, and so does the next layer (see [`parts`]).
+
+mod parts;
+mod said;
 
 use std::sync::Arc;
 
 use rootfs::{FileKind, Owners, Root, RootPath, TABLE_LIMIT_BYTES, Way};
 
-use crate::change::{Attributes, Change, ChangeKind, ChangeSet, NodeKind};
+use crate::change::{Attributes, ChangeSet};
 use crate::index::{Indexed, LayerIndex};
-use crate::indexer::unsaid;
-use crate::node::directory_attributes;
-use crate::xattr;
+use parts::{Mark, Part};
+use said::{Found, Said};
 
 /// The layers cannot be looked into without directories of them: something is not known, or is in the way. Whoever
 /// needs the answer, or the words of the error, makes the directories.
@@ -27,29 +32,18 @@ pub enum LookedInto {
     Directory(Arc<Root>, Owners),
 }
 
-/// What one layer, or all of them, say of a path.
-#[derive(Debug, Clone)]
-enum Said {
-    Nothing,
-    Gone,
-    Directory(Found),
-    Link(Vec<u8>),
-    Other(FileKind),
-}
-
-/// A directory of one layer.
-#[derive(Debug, Clone)]
-struct Found {
-    attributes: Attributes,
-    opaque: bool,
-    implied: bool,
-}
-
 /// A stack of layers that names are looked up in.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub struct Lookups {
-    /// The lowest first.
-    layers: Vec<LookedInto>,
+    /// The lowest first; what each has is never changed.
+    parts: Vec<Arc<Part>>,
+}
+
+/// What all layers say of a path.
+struct Merged {
+    said: Said,
+    /// The uppermost layer that says it.
+    by: Option<usize>,
 }
 
 impl Lookups {
@@ -59,19 +53,32 @@ impl Lookups {
     ///
     /// Fails where a layer has files below what is no directory in the layers below it, which has to be settled.
     pub fn new(layers: Vec<LookedInto>) -> Result<Self, Undecided> {
-        let lookups = Self { layers };
-        for (count, layer) in lookups.layers.iter().enumerate() {
-            let LookedInto::Index(index) = layer else {
-                continue;
-            };
+        let layers = layers.into_iter();
+        layers.fold(Ok(Self::default()), |below, layer| below?.with(layer))
+    }
+
+    /// Returns the stack with one layer more.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Lookups::new`] does.
+    pub fn with(&self, layer: LookedInto) -> Result<Self, Undecided> {
+        if let LookedInto::Index(index) = &layer {
             for path in index.implied() {
-                match lookups.look_below(count, path)? {
+                match self.look(path)?.said {
                     Said::Nothing | Said::Gone | Said::Directory(_) => {}
                     Said::Link(_) | Said::Other(_) => return Err(Undecided),
                 }
             }
         }
-        Ok(lookups)
+        let mut parts = self.parts.clone();
+        parts::add(&mut parts, layer);
+        Ok(Self { parts })
+    }
+
+    /// Returns how many layers are directories, each of which is held open.
+    pub fn open_directories(&self) -> usize {
+        self.parts.iter().filter(|part| part.is_directory()).count()
     }
 
     /// Returns the kind of what is at a path; the last component is not followed.
@@ -84,12 +91,14 @@ impl Lookups {
             (Some(parent), Some(name)) => self.resolve(&parent)?.child(name),
             _ => return Ok(Some(FileKind::Directory)),
         };
-        Ok(match self.look(&real.map_err(|_too_long| Undecided)?)? {
-            Said::Nothing | Said::Gone => None,
-            Said::Directory(_) => Some(FileKind::Directory),
-            Said::Link(_) => Some(FileKind::Symlink),
-            Said::Other(kind) => Some(kind),
-        })
+        Ok(
+            match self.look(&real.map_err(|_too_long| Undecided)?)?.said {
+                Said::Nothing | Said::Gone => None,
+                Said::Directory(_) => Some(FileKind::Directory),
+                Said::Link(_) => Some(FileKind::Symlink),
+                Said::Other(kind) => Some(kind),
+            },
+        )
     }
 
     /// Returns the path that a path leads to, without symbolic links, the last component's included. What does not
@@ -100,7 +109,7 @@ impl Lookups {
     /// Fails where that cannot be known, and where the path leads nowhere.
     pub fn resolve(&self, path: &RootPath) -> Result<RootPath, Undecided> {
         let real = rootfs::follow(path, |path| {
-            self.look(path).map(|said| match said {
+            self.look(path).map(|merged| match merged.said {
                 Said::Link(target) => Way::Link(target),
                 Said::Other(_) => Way::Blocked,
                 Said::Nothing | Said::Gone | Said::Directory(_) => Way::Open,
@@ -122,7 +131,7 @@ impl Lookups {
         {
             return Err(Undecided);
         }
-        Ok(match self.look(path)? {
+        Ok(match self.look(path)?.said {
             Said::Directory(found) => Some(found.attributes),
             Said::Nothing | Said::Gone | Said::Link(_) | Said::Other(_) => None,
         })
@@ -135,13 +144,13 @@ impl Lookups {
     /// Fails where its bytes are not known.
     pub fn read(&self, path: &RootPath) -> Result<Option<Vec<u8>>, Undecided> {
         let real = self.resolve(path)?;
-        match self.look(&real)? {
+        let Merged { said, by } = self.look(&real)?;
+        match said {
             Said::Nothing | Said::Gone => return Ok(None),
             Said::Other(FileKind::File) => {}
             Said::Directory(_) | Said::Link(_) | Said::Other(_) => return Err(Undecided),
         }
-        let holds = |layer: &&LookedInto| matches!(layer.at(&real), Ok(Said::Other(_)));
-        match self.layers.iter().rev().find(holds) {
+        match by.and_then(|layer| self.layer(layer)) {
             Some(LookedInto::Index(index)) => match index.entries.get(&real) {
                 Some(Indexed::File(Some(bytes))) => Ok(Some(bytes.to_vec())),
                 _ => Err(Undecided),
@@ -153,154 +162,155 @@ impl Lookups {
         }
     }
 
-    fn look(&self, path: &RootPath) -> Result<Said, Undecided> {
-        self.look_below(self.layers.len(), path)
+    fn layer(&self, number: usize) -> Option<&LookedInto> {
+        self.parts.iter().find_map(|part| part.layer(number))
     }
 
-    /// Says what the lowest `count` layers have at a path to which no link leads.
-    fn look_below(&self, count: usize, path: &RootPath) -> Result<Said, Undecided> {
-        let mut seen: Vec<_> = self.layers[..count].iter().rev().collect();
-        let mut said = Said::Directory(Found::unsaid());
-        for at in path
-            .ancestors()
-            .filter(|at| !at.is_root())
-            .chain([path.clone()])
-        {
-            if at.is_root() {
+    /// Says what the layers have at a path to which no link leads.
+    fn look(&self, path: &RootPath) -> Result<Merged, Undecided> {
+        let mut view = Seen {
+            lookups: self,
+            floor: 0,
+            directories: None,
+        };
+        let mut merged = Merged {
+            said: Said::Directory(Found::unsaid()),
+            by: None,
+        };
+        let own = (!path.is_root()).then(|| path.clone());
+        for at in path.ancestors().filter(|at| !at.is_root()).chain(own) {
+            let Said::Directory(_) = merged.said else {
+                return Ok(Merged {
+                    said: Said::Nothing,
+                    by: None,
+                });
+            };
+            merged = view.descend(&at)?;
+        }
+        Ok(merged)
+    }
+}
+
+/// What is seen on the way down a path.
+struct Seen<'l> {
+    lookups: &'l Lookups,
+    /// The lowest layer of which something is seen.
+    floor: usize,
+    /// The layers that are directories and have a part in the directory above; all at the top.
+    directories: Option<Vec<usize>>,
+}
+
+/// What is put together of one path, from the top downwards.
+#[derive(Default)]
+struct Putting {
+    result: Option<Found>,
+    by: Option<usize>,
+    /// Nothing below a layer that hides what is below it has a part in what is in the directory.
+    floor: Option<usize>,
+    directories: Vec<usize>,
+    is_over: bool,
+}
+
+impl Seen<'_> {
+    /// Goes one step down, to a path below that of the step before.
+    fn descend(&mut self, at: &RootPath) -> Result<Merged, Undecided> {
+        let hash = parts::hash_of(at.as_bytes());
+        let mut putting = Putting::default();
+        for part in self.lookups.parts.iter().rev() {
+            if putting.is_over || part.end() <= self.floor {
                 break;
             }
-            let Said::Directory(_) = said else {
-                return Ok(Said::Nothing);
+            let other = match &**part {
+                Part::Directory { number, layer } => {
+                    let sees = |above: &Vec<usize>| above.contains(number);
+                    if self.directories.as_ref().is_none_or(sees) {
+                        putting.take(*number, layer.at(at)?, true)
+                    } else {
+                        None
+                    }
+                }
+                Part::Named(_) => {
+                    let marks = part.marks(hash, self.floor);
+                    putting.take_marked(part, marks, at)?
+                }
             };
-            (said, seen) = merged(&seen, &at)?;
+            if let Some(merged) = other {
+                return Ok(merged);
+            }
         }
-        Ok(said)
+        self.floor = putting
+            .floor
+            .map_or(self.floor, |floor| floor.max(self.floor));
+        self.directories = Some(putting.directories);
+        Ok(Merged {
+            said: putting.result.map_or(Said::Nothing, Said::Directory),
+            by: putting.by,
+        })
     }
 }
 
-/// Says what layers, the uppermost first, have at a path, and which of them have something below it that is seen.
-fn merged<'l>(
-    layers: &[&'l LookedInto],
-    at: &RootPath,
-) -> Result<(Said, Vec<&'l LookedInto>), Undecided> {
-    let mut result: Option<Found> = None;
-    let mut seen = Vec::new();
-    let mut is_hidden = false;
-    for layer in layers {
-        match layer.at(at)? {
+impl Putting {
+    /// Takes what the layers of one part say, of those that may say something.
+    fn take_marked(
+        &mut self,
+        part: &Part,
+        mut marks: &[Mark],
+        at: &RootPath,
+    ) -> Result<Option<Merged>, Undecided> {
+        while let Some((mark, below)) = marks.split_last() {
+            let number = mark.layer();
+            if let Some(merged) = self.take(number, part.said(number, at)?, false) {
+                return Ok(Some(merged));
+            }
+            marks = below;
+            if self.is_over {
+                break;
+            }
+            if self.is_explicit() {
+                // Of the layers below, only what hides others counts any more.
+                let Some(hiding) = below.last().and_then(Mark::hiding) else {
+                    break;
+                };
+                let count = below.partition_point(|mark| mark.layer() <= hiding);
+                marks = &below[..count];
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes what the next layer below says; returns the answer if that is no directory.
+    fn take(&mut self, number: usize, said: Said, is_directory: bool) -> Option<Merged> {
+        match said {
             Said::Nothing => {}
             Said::Directory(found) => {
-                if !is_hidden {
-                    seen.push(*layer);
+                if self.floor.is_none() && is_directory {
+                    self.directories.push(number);
                 }
-                is_hidden |= found.opaque;
-                result = Some(match result {
-                    Some(above) if !above.implied => above,
-                    // Of a directory that nothing is said of above, what is below counts.
-                    Some(_) | None => found,
-                });
-                if is_hidden && result.as_ref().is_some_and(|found| !found.implied) {
-                    break;
+                if found.opaque && self.floor.is_none() {
+                    self.floor = Some(number);
                 }
+                self.by = self.by.or(Some(number));
+                // Of a directory that nothing is said of above, what is below counts.
+                if !self.is_explicit() {
+                    self.result = Some(found);
+                }
+                self.is_over = self.floor.is_some() && self.is_explicit();
             }
-            other if result.is_none() => return Ok((other, Vec::new())),
-            Said::Gone | Said::Link(_) | Said::Other(_) => break,
+            other if self.result.is_none() => {
+                return Some(Merged {
+                    said: other,
+                    by: Some(number),
+                });
+            }
+            Said::Gone | Said::Link(_) | Said::Other(_) => {
+                self.floor = self.floor.or(Some(number + 1));
+                self.is_over = true;
+            }
         }
+        None
     }
-    Ok((result.map_or(Said::Nothing, Said::Directory), seen))
-}
 
-impl Found {
-    fn unsaid() -> Self {
-        Self {
-            attributes: unsaid(),
-            opaque: false,
-            implied: false,
-        }
-    }
-}
-
-impl LookedInto {
-    /// Says what this layer has at a path; what the path leads through are directories of it.
-    fn at(&self, path: &RootPath) -> Result<Said, Undecided> {
-        match self {
-            Self::Index(index) => Ok(said_by_index(index, path)),
-            Self::Changes(changes) => said_by_changes(changes.as_slice(), path),
-            Self::Directory(root, owners) => said_by_directory(root, owners, path),
-        }
-    }
-}
-
-fn said_by_index(index: &LayerIndex, path: &RootPath) -> Said {
-    match index.entries.get(path) {
-        None => Said::Nothing,
-        Some(Indexed::Gone) => Said::Gone,
-        Some(Indexed::Directory(directory)) => Said::Directory(Found {
-            attributes: directory.attributes.clone(),
-            opaque: directory.opaque,
-            implied: directory.implied,
-        }),
-        Some(Indexed::Symlink(target)) => Said::Link(target.clone()),
-        Some(Indexed::File(_)) => Said::Other(FileKind::File),
-        Some(Indexed::Fifo) => Said::Other(FileKind::Fifo),
-    }
-}
-
-fn said_by_changes(changes: &[Change], path: &RootPath) -> Result<Said, Undecided> {
-    let place = changes.partition_point(|change| change.path < *path);
-    let Some(change) = changes.get(place) else {
-        return Ok(Said::Nothing);
-    };
-    if change.path != *path {
-        // A directory that nothing is said of is made of what is in it.
-        let is_above = change.path.starts_with(path);
-        return Ok(if is_above {
-            Said::Directory(Found::unsaid())
-        } else {
-            Said::Nothing
-        });
-    }
-    let node = match &change.kind {
-        ChangeKind::Delete => return Ok(Said::Gone),
-        ChangeKind::Put(node) => node,
-    };
-    Ok(match &node.kind {
-        NodeKind::Directory { opaque } => Said::Directory(Found {
-            attributes: node.attributes.clone(),
-            opaque: *opaque,
-            implied: false,
-        }),
-        NodeKind::Symlink { target } => Said::Link(target.clone()),
-        NodeKind::Fifo => Said::Other(FileKind::Fifo),
-        NodeKind::HardLink { target } if target < path => return said_by_changes(changes, target),
-        NodeKind::HardLink { .. } => return Err(Undecided),
-        NodeKind::File { .. } | NodeKind::CharDevice { .. } | NodeKind::BlockDevice { .. } => {
-            Said::Other(FileKind::File)
-        }
-    })
-}
-
-fn said_by_directory(root: &Root, owners: &Owners, path: &RootPath) -> Result<Said, Undecided> {
-    let unreadable = |_: rootfs::FsError| Undecided;
-    let Some(metadata) = root.metadata(path).map_err(unreadable)? else {
-        return Ok(Said::Nothing);
-    };
-    if metadata.is_whiteout() {
-        return Ok(Said::Gone);
-    }
-    match metadata.kind {
-        FileKind::Symlink => Ok(Said::Link(root.read_link(path).map_err(unreadable)?)),
-        FileKind::Directory => {
-            let attributes = directory_attributes(root, path, owners);
-            let attributes = attributes.map_err(|_unreadable| Undecided)?;
-            let inode = root.inode(path).map_err(unreadable)?;
-            let opaque = inode.xattr(xattr::OPAQUE).map_err(unreadable)?;
-            Ok(Said::Directory(Found {
-                attributes: attributes.ok_or(Undecided)?,
-                opaque: opaque.is_some_and(|value| value == xattr::OPAQUE_VALUE),
-                implied: false,
-            }))
-        }
-        kind => Ok(Said::Other(kind)),
+    fn is_explicit(&self) -> bool {
+        self.result.as_ref().is_some_and(|found| !found.implied)
     }
 }

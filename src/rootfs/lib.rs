@@ -49,7 +49,7 @@ pub use follow::{FollowError, Way, follow};
 pub use owner::{
     Device, IdError, IdStorage, OWNER_XATTR, OwnerRecord, OwnerTable, Owners, RecordError,
 };
-pub use path::{COMPONENT_LIMIT_BYTES, PATH_LIMIT_BYTES, PathError, RootPath};
+pub use path::{COMPONENT_LIMIT_BYTES, PATH_LIMIT_BYTES, PathError, RootPath, compare_paths};
 pub use root::Root;
 pub use users::{
     GROUP, PASSWD, ResolvedUser, TABLE_LIMIT_BYTES, UserError, UserTables, resolve_user,

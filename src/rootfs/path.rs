@@ -294,14 +294,18 @@ impl fmt::Debug for RootPath {
 /// In the order of components: what is below a directory comes right after it, before `a-` and after `a`.
 impl Ord for RootPath {
     fn cmp(&self, other: &Self) -> Ordering {
-        // No name has a NUL, so that the end of a name counts as less than all that may follow in a longer one.
-        let rank = |byte: u8| if byte == b'/' { 0 } else { byte };
-        let (own, others) = (self.as_bytes(), other.as_bytes());
-        let differing = own.iter().zip(others).find(|(one, other)| one != other);
-        match differing {
-            Some((one, other)) => rank(*one).cmp(&rank(*other)),
-            None => own.len().cmp(&others.len()),
-        }
+        compare_paths(&self.0, &other.0)
+    }
+}
+
+/// Compares the bytes of two paths in the order of [`RootPath`].
+pub fn compare_paths(one: &[u8], other: &[u8]) -> Ordering {
+    // No name has a NUL, so that the end of a name counts as less than all that may follow in a longer one.
+    let rank = |byte: u8| if byte == b'/' { 0 } else { byte };
+    let differing = one.iter().zip(other).find(|(one, other)| one != other);
+    match differing {
+        Some((one, other)) => rank(*one).cmp(&rank(*other)),
+        None => one.len().cmp(&other.len()),
     }
 }
 

@@ -9,7 +9,7 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use graph::{ImageSource, Op};
-use layer::ChangeSet;
+use layer::{ChangeSet, Lookups};
 use oci::config::ImageConfig;
 use oci::{DiffId, Digest, Platform, Timestamp};
 use store::SnapshotId;
@@ -124,6 +124,8 @@ struct Level {
     commands: Option<Digest>,
     /// All of them, the lowest first, if somebody asked.
     list: OnceLock<Box<[Arc<StackLayer>]>>,
+    /// All of them as what names are looked up in, if somebody did.
+    lookups: OnceLock<Lookups>,
 }
 
 impl Drop for Level {
@@ -179,6 +181,7 @@ impl Stack {
             by,
             commands,
             list: OnceLock::new(),
+            lookups: OnceLock::new(),
         };
         Self {
             top: Some(Arc::new(level)),
@@ -209,6 +212,32 @@ impl Stack {
             top: top.below.clone(),
         };
         Some((&top.layer, below))
+    }
+
+    /// Returns what names of the lower layers are looked up in, as far up as somebody did, and the layers above, the
+    /// lowest first.
+    pub(crate) fn lookups(&self) -> (Lookups, Vec<Arc<StackLayer>>) {
+        let mut above = Vec::new();
+        let mut next = self.top.as_ref();
+        let mut known = None;
+        while let Some(level) = next {
+            known = level.lookups.get();
+            if known.is_some() {
+                break;
+            }
+            above.push(Arc::clone(&level.layer));
+            next = level.below.as_ref();
+        }
+        above.reverse();
+        (known.cloned().unwrap_or_default(), above)
+    }
+
+    /// Keeps what names of all layers are looked up in, for this stack and those on it.
+    pub(crate) fn keep_lookups(&self, lookups: Lookups) {
+        if let Some(top) = &self.top {
+            // Whoever was quicker knows the same.
+            drop(top.lookups.set(lookups));
+        }
     }
 
     /// Tells whether this is the very stack that another one is, or a clone of it.
@@ -325,6 +354,25 @@ mod tests {
         assert_ne!(twice.commands_digest(), other.commands_digest());
         let ids: Vec<_> = twice.commands().map(|layer| &layer.id).collect();
         assert_eq!(ids, [&layer(3).id, &two.id]);
+    }
+
+    #[test]
+    fn what_names_are_looked_up_in_is_known_from_the_nearest_stack_below() {
+        let [one, two, three] = [1, 2, 3].map(layer);
+        let below = Stack::scratch().with(one);
+        let above = below.with(Arc::clone(&two)).with(Arc::clone(&three));
+        let names = |stack: &Stack| {
+            let (_, above) = stack.lookups();
+            above
+                .iter()
+                .map(|layer| layer.id.clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(&above).len(), 3);
+        below.keep_lookups(Lookups::default());
+        assert_eq!(names(&above), [two.id.clone(), three.id.clone()]);
+        assert_eq!(names(&below), []);
+        assert_eq!(names(&Stack::scratch()), []);
     }
 
     #[test]

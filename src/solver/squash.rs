@@ -179,7 +179,7 @@ mod tests {
             parts: parts.iter().map(Directory::view).collect(),
         };
         let set = squash(&halves).unwrap();
-        let line = |change: &Change| {
+        let line = |change: Change| {
             let mark = match &change.kind {
                 ChangeKind::Delete => '-',
                 ChangeKind::Put(node) => match node.kind {
@@ -189,7 +189,7 @@ mod tests {
             };
             format!("{mark}{}", change.path)
         };
-        set.as_slice().iter().map(line).collect()
+        set.iter().map(line).collect()
     }
 
     #[test]

@@ -214,7 +214,7 @@ fn levels_are_honoured_and_wrong_ones_refused() {
 
 #[test]
 fn a_full_disk_and_a_changed_file_end_the_packing() {
-    let mut wrong = sample().as_slice().to_vec();
+    let mut wrong = sample().iter().collect::<Vec<_>>();
     if let ChangeKind::Put(Node {
         kind: NodeKind::File { size, .. },
         ..

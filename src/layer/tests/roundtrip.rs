@@ -185,7 +185,7 @@ fn fact(change: &Change) -> String {
 
 /// Leaves the attributes out that a kind cannot hold: a second name of a symlink or a fifo has none.
 fn holdable(set: &ChangeSet) -> ChangeSet {
-    let mut changes = set.as_slice().to_vec();
+    let mut changes = set.iter().collect::<Vec<_>>();
     let without: Vec<_> = changes
         .iter()
         .filter(|change| matches!(&change.kind, ChangeKind::Put(node) if matches!(node.kind, NodeKind::Symlink { .. } | NodeKind::Fifo)))

@@ -41,7 +41,7 @@ use rootfs::FileTime;
 use store::SnapshotId;
 
 pub(crate) use archive::directory_of;
-pub use collect::{Collected, Found, FoundEntry};
+pub use collect::{Collected, Found};
 pub use error::CopyError;
 pub(crate) use plan::{directory_node, group_of, with_ancestors};
 pub(crate) use similar::similar;
@@ -150,7 +150,7 @@ pub(crate) fn recipe(
 /// directories there say of themselves but for their times.
 fn shape(changes: &ChangeSet) -> Digest {
     let (mut hasher, mut bytes) = (Hasher::new(), Vec::new());
-    for Change { path, kind } in changes.as_slice() {
+    for Change { path, kind } in changes.iter() {
         bytes.extend_from_slice(path.as_bytes());
         bytes.push(0);
         if let ChangeKind::Put(Node { attributes, .. }) = kind {

@@ -57,7 +57,7 @@ impl Delta {
     /// Compares a copy with the last whole one of its lineage; none if there is none or too much differs.
     pub(super) fn of(hints: &Hints, recipe: &Recipe) -> Result<Option<Self>, ChecksumError> {
         let lineage = recipe.lineage.as_ref();
-        let Some(lineage) = lineage.filter(|_| recipe.as_slice().len() >= CHANGES_MIN) else {
+        let Some(lineage) = lineage.filter(|_| recipe.len() >= CHANGES_MIN) else {
             return Ok(None);
         };
         let Some(hint) = hints.get(lineage) else {
@@ -91,22 +91,21 @@ impl Delta {
 
 /// Keeps what a directory was made of, for the next copy of its lineage. Whether that can be done matters to nobody.
 pub(super) fn remember(hints: &Hints, id: &SnapshotId, recipe: &Recipe) {
-    let is_simple = |change: &Change| kind_of(change).is_some();
-    let changes = recipe.as_slice();
-    let (Some(lineage), true) = (&recipe.lineage, changes.len() >= CHANGES_MIN) else {
+    let is_simple = |change: Change| kind_of(&change).is_some();
+    let (Some(lineage), true) = (&recipe.lineage, recipe.len() >= CHANGES_MIN) else {
         return;
     };
-    if !changes.iter().all(is_simple) {
+    if !recipe.iter().all(is_simple) {
         return;
     }
     let write = || -> Result<(), Box<dyn std::error::Error>> {
         let mut hint = hints.create(lineage)?;
         let mut bytes = vec![FORMAT];
         add(&mut bytes, id.as_str().as_bytes());
-        for change in changes {
+        for change in recipe.iter() {
             add(&mut bytes, change.path.as_bytes());
-            bytes.push(u8::from(kind_of(change) == Some(Kind::Directory)));
-            bytes.extend(fingerprint(change)?);
+            bytes.push(u8::from(kind_of(&change) == Some(Kind::Directory)));
+            bytes.extend(fingerprint(&change)?);
             if bytes.len() > 1 << 18 {
                 hint.write(&bytes)?;
                 bytes.clear();
@@ -260,7 +259,7 @@ fn delta(
     earlier: Earlier<'_>,
     recipe: &ChangeSet,
 ) -> Result<Option<Delta>, ChecksumError> {
-    let Some(difference) = compare(earlier.peekable(), recipe.as_slice())? else {
+    let Some(difference) = compare(earlier.peekable(), recipe)? else {
         return Ok(None);
     };
     let Difference {
@@ -271,8 +270,8 @@ fn delta(
         for above in path.ancestors() {
             // An overlay shows the attributes of the uppermost directory.
             match recipe.get(&above) {
-                Some(change) if kind_of(change) == Some(Kind::Directory) => {
-                    changes.insert(above, change.kind.clone());
+                Some(change) if kind_of(&change) == Some(Kind::Directory) => {
+                    changes.insert(above, change.kind);
                 }
                 _ => return Ok(None),
             }
@@ -280,7 +279,7 @@ fn delta(
     }
     for path in put {
         if let Some(change) = recipe.get(&path) {
-            changes.insert(path, change.kind.clone());
+            changes.insert(path, change.kind);
         }
     }
     changes.extend(gone.into_iter().map(|path| (path, ChangeKind::Delete)));
@@ -298,12 +297,12 @@ fn delta(
 /// Returns what differs; none if that is too much, or of a kind of which no delta is made.
 fn compare(
     mut earlier: Peekable<Earlier<'_>>,
-    changes: &[Change],
+    changes: &ChangeSet,
 ) -> Result<Option<Difference>, ChecksumError> {
     let mut difference = Difference::default();
     let limit = changes.len() / PART;
-    for change in changes {
-        let Some(kind) = kind_of(change) else {
+    for change in changes.iter() {
+        let Some(kind) = kind_of(&change) else {
             return Ok(None);
         };
         let record = loop {
@@ -321,7 +320,7 @@ fn compare(
         };
         match record {
             None => difference.put.push(change.path.clone()),
-            Some(record) if record.kind == kind && record.fingerprint == fingerprint(change)? => {}
+            Some(record) if record.kind == kind && record.fingerprint == fingerprint(&change)? => {}
             Some(record) => difference.replace(&record, kind),
         }
         if difference.len() > limit {

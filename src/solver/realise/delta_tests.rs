@@ -122,9 +122,9 @@ fn paths(changes: &ChangeSet) -> Vec<String> {
         ChangeKind::Put(_) => '+',
         ChangeKind::Delete => '-',
     };
-    let changes = changes.as_slice().iter();
+    let changes = changes.iter();
     changes
-        .map(|change| format!("{}{}", sign(change), change.path))
+        .map(|change| format!("{}{}", sign(&change), change.path))
         .collect()
 }
 
@@ -181,7 +181,7 @@ fn no_delta_is_made_of_much_of_little_and_of_links() {
     }
     assert!(place.delta(&much).is_none());
     assert!(Place::new(&files(5)).delta(&files(5)).is_none());
-    let mut linked = recipe(&whole).as_slice().to_vec();
+    let mut linked = recipe(&whole).iter().collect::<Vec<_>>();
     linked.push(Change {
         path: RootPath::strict("link").unwrap(),
         kind: ChangeKind::Put(Node {

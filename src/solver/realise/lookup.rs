@@ -4,6 +4,9 @@
 //! kept as a record by the digest of the tar. Where a command of the same job will need the directories they are
 //! made at once, and so they are where the index does not know the answer, or a look-up fails: the directories have
 //! the last word.
+//!
+//! What is known of a stack is kept beside it as long as the job goes on, so that the next copy looks at one layer more and
+//! not at all of them again.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -53,6 +56,9 @@ pub(crate) enum Afterwards {
 
 /// Raised when what an index says changes, so that nothing of the older kind is taken for it.
 const INDEX_FORMAT: u32 = 1;
+
+/// How many directories stay open for those who look into the same stack, or one on it, later.
+const OPEN_DIRECTORIES: usize = 16;
 
 /// A stack that names are looked up in.
 pub(crate) struct Lookup<'a> {
@@ -170,18 +176,26 @@ struct Indexing<'a> {
 impl Indexing<'_> {
     /// Returns all layers of a stack as what can be looked into; none where directories are to be made.
     fn lookups(&self, stack: &Stack) -> Result<Option<Lookups>, RealiseError> {
-        let mut layers = Vec::new();
-        for layer in stack.layers() {
-            layers.push(self.there(layer)?);
+        let (below, above) = stack.lookups();
+        if above.is_empty() {
+            return Ok(Some(below));
         }
+        let there = above.iter().map(|layer| self.there(layer));
+        let mut layers = there.collect::<Result<Vec<_>, _>>()?;
         if self.afterwards == Afterwards::Command && layers.iter().any(Option::is_none) {
             return Ok(None);
         }
-        if !self.index_missing(stack, &mut layers)? {
+        if !self.index_missing(&above, &mut layers)? {
             return Ok(None);
         }
-        let layers: Option<Vec<_>> = layers.into_iter().collect();
-        Ok(layers.and_then(|layers| Lookups::new(layers).ok()))
+        let with = |below: Lookups, layer: Option<_>| below.with(layer.ok_or(Undecided)?);
+        let Ok(lookups) = layers.into_iter().try_fold(below, with) else {
+            return Ok(None);
+        };
+        if lookups.open_directories() <= OPEN_DIRECTORIES {
+            stack.keep_lookups(lookups.clone());
+        }
+        Ok(Some(lookups))
     }
 
     /// Returns a layer that needs nothing to be read but what is there.
@@ -220,7 +234,7 @@ impl Indexing<'_> {
     /// directory either, which says why.
     fn index_missing(
         &self,
-        stack: &Stack,
+        above: &[Arc<StackLayer>],
         layers: &mut [Option<LookedInto>],
     ) -> Result<bool, RealiseError> {
         if layers.iter().all(Option::is_some) {
@@ -230,7 +244,7 @@ impl Indexing<'_> {
             Held::Base(base) if found.is_none() => Some(base.clone()),
             _ => None,
         };
-        let wanted: Vec<_> = stack.layers().iter().zip(&*layers).map(wanted).collect();
+        let wanted: Vec<_> = above.iter().zip(&*layers).map(wanted).collect();
         let maker = Maker {
             workshop: self.workshop,
             step: self.step.clone(),
@@ -239,7 +253,7 @@ impl Indexing<'_> {
         let _claims = maker.claims(wanted.iter().flatten())?;
         std::thread::scope(|scope| {
             let coming = base::fetch_all(scope, self.workshop, self.step, wanted);
-            for (place, layer) in stack.layers().iter().enumerate() {
+            for (place, layer) in above.iter().enumerate() {
                 if layers[place].is_none() {
                     // Where it cannot be fetched, opening it says so.
                     let made = self.make(layer, coming.begun(place));

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use graph::Archives;
-use layer::{ApplyOptions, ChecksumError, Content, ContentError, Limits, NodeKind};
+use layer::{ApplyOptions, ChangeKind, ChecksumError, Content, ContentError, Limits, NodeKind};
 use oci::Digest;
 use rootfs::{Owners, Root, RootPath};
 use store::{ClaimName, Snapshot, SnapshotId, SnapshotKind, SnapshotMeta};
@@ -36,12 +36,12 @@ pub(crate) fn unpack_all(
 
 /// Returns the file of a source that is an archive.
 fn archive_of(found: &Found) -> Result<Option<(Arc<Root>, RootPath, Digest)>, CopyError> {
-    let [entry] = found.entries.as_slice() else {
-        return Ok(None);
-    };
-    if found.archives == Archives::Keep {
+    if found.archives == Archives::Keep || found.entries.len() != 1 {
         return Ok(None);
     }
+    let Some(ChangeKind::Put(node)) = found.entries.first().map(|entry| entry.change.kind) else {
+        return Ok(None);
+    };
     let NodeKind::File {
         content:
             Content::File {
@@ -50,16 +50,16 @@ fn archive_of(found: &Found) -> Result<Option<(Arc<Root>, RootPath, Digest)>, Co
                 expected: Some(digest),
             },
         ..
-    } = &entry.node.kind
+    } = node.kind
     else {
         return Ok(None);
     };
-    let file = root.open_file_nofollow(path)?;
+    let file = root.open_file_nofollow(&path)?;
     let is_archive = layer::is_archive(&file).map_err(|source| CopyError::Archive {
         path: path.to_string(),
         source,
     })?;
-    Ok(is_archive.then(|| (Arc::clone(root), path.clone(), digest.clone())))
+    Ok(is_archive.then_some((root, path, digest)))
 }
 
 fn unpacked(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use graph::pattern::{self, ParentState, PatternSet};
 use graph::{Archives, CopyAction, CopySource};
-use layer::{Attributes, Content, Node, NodeKind};
+use layer::{Attributes, Change, ChangeKind, ChangeList, Content, Listed, Node, NodeKind};
 use oci::{Clock, Digest};
 use rootfs::{Entry, FileKind, Metadata, Mode, NamedEntry, Root, RootPath, Walk};
 use runtime::CancelToken;
@@ -39,22 +39,11 @@ pub struct Found {
     /// The last component of its path: its name in a destination that is a directory.
     pub name: Vec<u8>,
     /// The source itself, at the empty path, and all that is below it, parents first.
-    pub entries: Vec<FoundEntry>,
+    pub entries: ChangeList,
     /// What happens to it if it is an archive.
     pub archives: Archives,
     /// Whether directories that are at the destination keep their attributes (`--parents`).
     pub keeps_directories: bool,
-}
-
-/// One file, directory or link of a source.
-#[derive(Debug, Clone)]
-pub struct FoundEntry {
-    /// Its path below the source.
-    pub tail: RootPath,
-    /// What it is.
-    pub node: Node,
-    /// Device and inode number, of a file that has several names.
-    pub inode: Option<(u64, u64)>,
 }
 
 impl Collected {
@@ -69,8 +58,18 @@ impl Found {
     /// Tells whether the source is a directory, whose contents are copied.
     pub fn is_directory(&self) -> bool {
         let first = self.entries.first();
-        first.is_some_and(|entry| matches!(entry.node.kind, NodeKind::Directory { .. }))
+        first.is_some_and(|entry| is_directory(&entry.change.kind))
     }
+}
+
+/// Returns the entry of something at a path below its source.
+pub(super) fn entry(tail: RootPath, node: Node) -> Listed {
+    let kind = ChangeKind::Put(node);
+    Change { path: tail, kind }.into()
+}
+
+fn is_directory(kind: &ChangeKind) -> bool {
+    matches!(kind, ChangeKind::Put(node) if matches!(node.kind, NodeKind::Directory { .. }))
 }
 
 /// Reads what a copy copies.
@@ -188,14 +187,10 @@ fn inline(name: &str, content: &str, clock: &Clock) -> Found {
         size: content.len() as u64,
         content: Content::Bytes(Arc::from(content.as_bytes())),
     };
-    let entry = FoundEntry {
-        tail: RootPath::root(),
-        node: Node { attributes, kind },
-        inode: None,
-    };
+    let entry = entry(RootPath::root(), Node { attributes, kind });
     Found {
         name: name.as_bytes().to_vec(),
-        entries: vec![entry],
+        entries: [entry].into_iter().collect(),
         archives: Archives::Keep,
         keeps_directories: false,
     }
@@ -240,14 +235,9 @@ impl Reader<'_> {
             attributes: Attributes::default(),
             kind,
         };
-        let top = FoundEntry {
-            tail: RootPath::root(),
-            node,
-            inode: None,
-        };
         Ok(vec![Found {
             name: Vec::new(),
-            entries: vec![top],
+            entries: [entry(RootPath::root(), node)].into_iter().collect(),
             archives: Archives::Keep,
             keeps_directories: false,
         }])
@@ -273,7 +263,7 @@ impl Reader<'_> {
         if !real.is_root() && !self.sees(&real, is_directory) {
             return Err(ignored());
         }
-        let mut entries = Vec::new();
+        let mut entries = ChangeList::default();
         if is_directory {
             let filter = Filter::new(self.tree.ignore(), self.exclude, &real).only(wanted);
             self.read_directory((root, &real), filter, &mut entries)?;
@@ -300,16 +290,15 @@ impl Reader<'_> {
         &self,
         (root, real): (&Arc<Root>, &RootPath),
         mut filter: Filter<'_>,
-        entries: &mut Vec<FoundEntry>,
+        entries: &mut ChangeList,
     ) -> Result<(), CopyError> {
         let top = root.entry(real)?;
         entries.extend(self.entry(root, &top, RootPath::root())?);
         let mut walk = root.walk_below(real)?;
         let walked = |take: &mut Take<'_>| self.walk(&mut walk, (real, &mut filter), take);
         let look = |(named, tail): (NamedEntry, RootPath)| self.entry(root, &named.look()?, tail);
-        let found = crew::in_order(LOOKING_THREADS, walked, look)?;
-        entries.extend(found.into_iter().flatten());
-        Ok(())
+        let keep = |found: Option<Listed>| entries.extend(found);
+        crew::in_order(LOOKING_THREADS, walked, look, keep)
     }
 
     /// Hands out the names that the filter takes below a directory, in order.
@@ -348,7 +337,7 @@ impl Reader<'_> {
         root: &Arc<Root>,
         entry: &Entry,
         tail: RootPath,
-    ) -> Result<Option<FoundEntry>, CopyError> {
+    ) -> Result<Option<Listed>, CopyError> {
         let node = match self.tree {
             SourceTree::Stage(view) => layer::stored_node(root, entry, view.owners())?,
             SourceTree::Local(directory) => match &directory.owners {
@@ -368,10 +357,9 @@ impl Reader<'_> {
             ..
         } = entry.metadata;
         let has_names = kind == FileKind::File && nlink > 1;
-        Ok(node.map(|node| FoundEntry {
-            tail,
-            node,
+        Ok(node.map(|node| Listed {
             inode: has_names.then_some((dev, ino)),
+            ..self::entry(tail, node)
         }))
     }
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use layer::{Content, Node, NodeKind};
+use layer::{ChangeKind, Content, Listed, Node, NodeKind};
 use oci::{Digest, Hasher};
+use rootfs::{Root, RootPath};
 use runtime::CancelToken;
 
 use super::collect::{Found, check};
@@ -19,56 +20,70 @@ pub(super) fn hash_contents(
     known: Option<&KnownDigests>,
     cancel: &CancelToken,
 ) -> Result<(), CopyError> {
-    let entries = sources.iter_mut().flat_map(|found| &mut found.entries);
-    let mut nodes = entries
-        .map(|entry| &mut entry.node)
-        .filter(|node| is_unread(node));
-    loop {
-        check(cancel)?;
-        let mut batch: Vec<_> = nodes.by_ref().take(HASH_BATCH).collect();
-        if batch.is_empty() {
-            return Ok(());
+    for found in sources {
+        if found.entries.unread() == 0 {
+            continue;
         }
-        hash_batch(&mut batch, known)?;
-    }
-}
-
-fn hash_batch(batch: &mut [&mut Node], known: Option<&KnownDigests>) -> Result<(), CopyError> {
-    let files = batch.iter().filter_map(|node| match &node.kind {
-        NodeKind::File {
-            content: Content::File { root, path, .. },
-            ..
-        } => Some((Arc::clone(root), path.clone())),
-        _ => None,
-    });
-    let hashed = layer::hash_files(&files.collect::<Vec<_>>())?;
-    for (node, file) in batch.iter_mut().zip(hashed) {
-        let Node { attributes, kind } = &mut **node;
-        if let (Some(known), Some(metadata)) = (known, &file.metadata)
-            && attributes.xattrs.is_empty()
-        {
-            known.learn(metadata, &file.digest);
-        }
-        if let NodeKind::File {
-            content: Content::File { expected, .. },
-            ..
-        } = kind
-        {
-            *expected = Some(file.digest);
+        let mut entries = std::mem::take(&mut found.entries).drain();
+        loop {
+            check(cancel)?;
+            let mut batch: Vec<_> = entries.by_ref().take(HASH_BATCH).collect();
+            if batch.is_empty() {
+                break;
+            }
+            hash_batch(&mut batch, known)?;
+            found.entries.extend(batch);
         }
     }
     Ok(())
 }
 
-/// Tells whether a node is a file on disk whose digest is not known.
-fn is_unread(node: &Node) -> bool {
-    matches!(
-        &node.kind,
-        NodeKind::File {
-            content: Content::File { expected: None, .. },
-            ..
+fn hash_batch(batch: &mut [Listed], known: Option<&KnownDigests>) -> Result<(), CopyError> {
+    let mut unread: Vec<_> = batch.iter_mut().filter_map(unread).collect();
+    let files = unread
+        .iter()
+        .map(|file| (Arc::clone(file.root), file.path.clone()));
+    let hashed = layer::hash_files(&files.collect::<Vec<_>>())?;
+    for (file, hashed) in unread.iter_mut().zip(hashed) {
+        if let (Some(known), Some(metadata)) = (known, &hashed.metadata)
+            && !file.has_xattrs
+        {
+            known.learn(metadata, &hashed.digest);
         }
-    )
+        *file.expected = Some(hashed.digest);
+    }
+    Ok(())
+}
+
+/// A file on disk whose digest is not known.
+struct Unread<'a> {
+    root: &'a Arc<Root>,
+    path: &'a RootPath,
+    expected: &'a mut Option<Digest>,
+    has_xattrs: bool,
+}
+
+fn unread(listed: &mut Listed) -> Option<Unread<'_>> {
+    let ChangeKind::Put(Node { attributes, kind }) = &mut listed.change.kind else {
+        return None;
+    };
+    match kind {
+        NodeKind::File {
+            content:
+                Content::File {
+                    root,
+                    path,
+                    expected: expected @ None,
+                },
+            ..
+        } => Some(Unread {
+            root,
+            path,
+            expected,
+            has_xattrs: !attributes.xattrs.is_empty(),
+        }),
+        _ => None,
+    }
 }
 
 /// Returns the digest of all sources but their times.
@@ -77,8 +92,8 @@ pub(super) fn digest(sources: &[Found]) -> Result<Digest, CopyError> {
     for found in sources {
         hasher.update(&(found.name.len() as u64).to_le_bytes());
         hasher.update(&found.name);
-        let nodes = found.entries.iter().map(|entry| (&entry.tail, &entry.node));
-        hasher.update(layer::digest_nodes(nodes)?.as_str().as_bytes());
+        let entries = found.entries.iter().map(|entry| Ok(entry.change));
+        hasher.update(layer::digest_changes(entries)?.as_str().as_bytes());
     }
     Ok(hasher.finish())
 }

@@ -4,7 +4,7 @@
 //! What is no more than one batch is done by the caller itself.
 
 use std::mem;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 /// How many items a batch has. Each may hold a directory open: of all that are on their way the number stays far below the
@@ -14,32 +14,37 @@ const BATCH: usize = 64;
 /// How many batches wait for one worker.
 const QUEUE: usize = 1;
 
-/// What came of the batches of one worker: of each, or up to the first that failed with its number.
-type Worked<R, E> = Result<Vec<Vec<R>>, (usize, E)>;
+/// What came of one batch.
+type Worked<R, E> = Result<Vec<R>, E>;
 
-/// One thread, and what sends batches to it.
+/// One thread, what sends batches to it, and where what comes of them arrives.
 struct Worker<'scope, T, R, E> {
-    sender: SyncSender<(usize, Vec<T>)>,
-    thread: ScopedJoinHandle<'scope, Worked<R, E>>,
+    sender: SyncSender<Vec<T>>,
+    results: Receiver<Worked<R, E>>,
+    thread: ScopedJoinHandle<'scope, ()>,
 }
 
-/// Hands what `produce` gives to up to `threads` threads, each of which does `work` with it, and returns what came of
-/// it in order.
+/// Hands what `produce` gives to up to `threads` threads, each of which does `work` with it, and what comes of it to
+/// `keep`, in order and as soon as it is there.
 ///
 /// # Errors
 ///
-/// Fails with the first error of `work` in that order, or else with that of `produce`.
+/// Fails with the first error of `work` in that order, or else with that of `produce`. What was kept by then is of no use.
 pub(super) fn in_order<T: Send, R: Send, E: Send>(
     threads: usize,
     produce: impl FnOnce(&mut dyn FnMut(T)) -> Result<(), E>,
     work: impl Fn(T) -> Result<R, E> + Sync,
-) -> Result<Vec<R>, E> {
+    keep: impl FnMut(R),
+) -> Result<(), E> {
     std::thread::scope(|scope| {
         let mut crew = Crew {
             work: &work,
+            keep,
             threads,
             batch: Vec::new(),
             sent: 0,
+            kept: 0,
+            failed: None,
             workers: Vec::new(),
         };
         let produced = produce(&mut |item| crew.take(scope, item));
@@ -47,20 +52,26 @@ pub(super) fn in_order<T: Send, R: Send, E: Send>(
     })
 }
 
-struct Crew<'scope, 'work, T, R, E, W> {
+struct Crew<'scope, 'work, T, R, E, W, K> {
     work: &'work W,
+    keep: K,
     threads: usize,
     batch: Vec<T>,
+    /// How many batches went to workers.
     sent: usize,
+    /// Of how many it is known what came of them.
+    kept: usize,
+    failed: Option<E>,
     workers: Vec<Worker<'scope, T, R, E>>,
 }
 
-impl<'scope, 'work: 'scope, T, R, E, W> Crew<'scope, 'work, T, R, E, W>
+impl<'scope, 'work: 'scope, T, R, E, W, K> Crew<'scope, 'work, T, R, E, W, K>
 where
     T: Send + 'scope,
     R: Send + 'scope,
     E: Send + 'scope,
     W: Fn(T) -> Result<R, E> + Sync,
+    K: FnMut(R),
 {
     fn take(&mut self, scope: &'scope Scope<'scope, '_>, item: T) {
         if self.batch.len() == BATCH {
@@ -82,56 +93,73 @@ where
         }
         let turn = self.sent % self.threads;
         let batch = mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
-        // A worker that takes no more has failed, and says so at the end.
-        drop(self.workers[turn].sender.send((self.sent, batch)));
+        // A worker that takes no more has failed, which is known when it is its turn.
+        drop(self.workers[turn].sender.send(batch));
         self.sent += 1;
+        while let Ok(worked) = self.next_results().try_recv() {
+            self.keep(worked);
+        }
     }
 
     fn start(&self, scope: &'scope Scope<'scope, '_>) -> std::io::Result<Worker<'scope, T, R, E>> {
-        let (sender, receiver) = sync_channel::<(usize, Vec<T>)>(QUEUE);
+        let (sender, batches) = sync_channel::<Vec<T>>(QUEUE);
+        // It holds no more than the batches that are sent between two looks.
+        let (done, results) = channel();
         let work = self.work;
         let thread = Builder::new().spawn_scoped(scope, move || {
-            let done = receiver.into_iter().map(|(number, batch)| {
-                let results = batch.into_iter().map(work).collect::<Result<Vec<R>, E>>();
-                results.map_err(|error| (number, error))
-            });
-            done.collect()
+            for batch in batches {
+                let worked: Worked<R, E> = batch.into_iter().map(work).collect();
+                let is_over = worked.is_err();
+                if done.send(worked).is_err() || is_over {
+                    return;
+                }
+            }
         })?;
-        Ok(Worker { sender, thread })
+        Ok(Worker {
+            sender,
+            results,
+            thread,
+        })
     }
 
-    /// Does what is left, waits for the workers and puts what they did in order.
-    fn finish(self, produced: Result<(), E>) -> Result<Vec<R>, E> {
-        let last: Result<Vec<R>, E> = self.batch.into_iter().map(self.work).collect();
-        let (mut parts, mut failed) = (Vec::new(), None);
-        for Worker { sender, thread } in self.workers {
+    /// Returns where what comes of the next batch arrives. One has been sent.
+    fn next_results(&self) -> &Receiver<Worked<R, E>> {
+        &self.workers[self.kept % self.workers.len()].results
+    }
+
+    /// Keeps what came of the next batch, up to the first that failed.
+    fn keep(&mut self, worked: Worked<R, E>) {
+        self.kept += 1;
+        match worked {
+            Err(error) => self.failed = self.failed.take().or(Some(error)),
+            Ok(results) if self.failed.is_none() => results.into_iter().for_each(&mut self.keep),
+            Ok(_) => {}
+        }
+    }
+
+    /// Does what is left, and waits for the workers.
+    fn finish(mut self, produced: Result<(), E>) -> Result<(), E> {
+        while self.kept < self.sent && self.failed.is_none() {
+            // One that ended without an answer panicked.
+            let Ok(worked) = self.next_results().recv() else {
+                break;
+            };
+            self.keep(worked);
+        }
+        for Worker { sender, thread, .. } in self.workers {
             drop(sender);
-            match thread.join() {
-                Ok(Ok(done)) => parts.push(done.into_iter()),
-                Ok(Err(error)) => failed = Some(first(failed, error)),
-                Err(panic) => std::panic::resume_unwind(panic),
+            if let Err(panic) = thread.join() {
+                std::panic::resume_unwind(panic);
             }
         }
-        if let Some((_, error)) = failed {
+        if let Some(error) = self.failed {
             return Err(error);
         }
-        let last = last?;
-        produced?;
-        let mut results = Vec::with_capacity(self.sent * BATCH + last.len());
-        let turns = parts.len();
-        for number in 0..self.sent {
-            results.extend(parts[number % turns].next().into_iter().flatten());
+        let mut keep = self.keep;
+        for item in self.batch {
+            keep((self.work)(item)?);
         }
-        results.extend(last);
-        Ok(results)
-    }
-}
-
-/// Returns that of two failures that is of the earlier batch.
-fn first<E>(known: Option<(usize, E)>, other: (usize, E)) -> (usize, E) {
-    match known {
-        Some(known) if known.0 < other.0 => known,
-        _ => other,
+        produced
     }
 }
 
@@ -140,7 +168,8 @@ mod tests {
     use super::*;
 
     fn doubled(count: usize, fails: &[usize]) -> Result<Vec<usize>, usize> {
-        in_order(
+        let mut kept = Vec::new();
+        let done = in_order(
             3,
             |take| {
                 (0..count).for_each(take);
@@ -153,7 +182,9 @@ mod tests {
                     Ok(item * 2)
                 }
             },
-        )
+            |result| kept.push(result),
+        );
+        done.map(|()| kept)
     }
 
     #[test]
@@ -180,6 +211,7 @@ mod tests {
                 Err("walk")
             },
             Ok,
+            drop::<usize>,
         );
         assert_eq!(failed, Err("walk"));
     }

@@ -1,13 +1,13 @@
 //! The destination side of a copy: where the files go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use graph::CopyAction;
-use layer::{Attributes, Change, ChangeKind, ChangeSet, Node, NodeKind};
+use layer::{Attributes, Change, ChangeKind, ChangeSet, ChangeSetBuilder, Listed, Node, NodeKind};
 use oci::time::Clock;
 use rootfs::{FileKind, FileTime, Mode, ResolvedUser, RootPath};
 
-use super::collect::{Collected, Found, FoundEntry};
+use super::collect::{Collected, Found};
 use super::error::CopyError;
 use super::file_time;
 use super::mode::ModeChange;
@@ -31,13 +31,14 @@ pub(crate) fn plan(
         mode,
         owner,
         now: file_time(clock),
-        changes: BTreeMap::new(),
+        changes: ChangeSetBuilder::default(),
+        made: BTreeSet::new(),
         absent: None,
     };
     for found in collected.sources {
         plan.place(found, &action.destination)?;
     }
-    Ok(plan.finish())
+    Ok(plan.changes.finish())
 }
 
 /// The owner of what a copy makes.
@@ -78,7 +79,9 @@ struct Plan<'a> {
     mode: Option<ModeChange>,
     owner: Option<Owner>,
     now: FileTime,
-    changes: BTreeMap<RootPath, Node>,
+    changes: ChangeSetBuilder,
+    /// The directories that every source has in common: they need not be looked for among all changes.
+    made: BTreeSet<RootPath>,
     /// A directory of this copy that the destination does not have: nothing below it is there either, and most of what
     /// is copied is below such a one.
     absent: Option<RootPath>,
@@ -94,8 +97,10 @@ impl Plan<'_> {
         }
         let target = self.file_target(&found, &wanted, destination)?;
         let mut names = BTreeMap::new();
-        for entry in found.entries {
-            self.put(entry, target.clone(), &mut names)?;
+        for Listed { change, inode } in found.entries.drain() {
+            if let ChangeKind::Put(node) = change.kind {
+                self.put((node, inode), target.clone(), &mut names)?;
+            }
         }
         Ok(())
     }
@@ -104,23 +109,29 @@ impl Plan<'_> {
     fn place_contents(&mut self, found: Found, target: &RootPath) -> Result<(), CopyError> {
         let mut names = BTreeMap::new();
         let keeps_directories = found.keeps_directories;
-        let below = found.entries.into_iter();
-        for entry in below.filter(|entry| !entry.tail.is_root()) {
-            let path = target.join(&entry.tail).map_err(|source| CopyError::Path {
-                path: entry.tail.to_string(),
-                source,
-            })?;
-            if keeps_directories && self.keeps(&entry, &path)? {
+        for Listed { change, inode } in found.entries.drain() {
+            let Change { path: tail, kind } = change;
+            let ChangeKind::Put(node) = kind else {
+                continue;
+            };
+            if tail.is_root() {
                 continue;
             }
-            self.put(entry, path, &mut names)?;
+            let path = target.join(&tail).map_err(|source| CopyError::Path {
+                path: tail.to_string(),
+                source,
+            })?;
+            if keeps_directories && self.keeps(&node, &path)? {
+                continue;
+            }
+            self.put((node, inode), path, &mut names)?;
         }
         Ok(())
     }
 
     /// Tells whether an entry is a directory that is at the destination, which is then kept.
-    fn keeps(&mut self, entry: &FoundEntry, path: &RootPath) -> Result<bool, CopyError> {
-        let is_directory = matches!(entry.node.kind, NodeKind::Directory { .. });
+    fn keeps(&mut self, node: &Node, path: &RootPath) -> Result<bool, CopyError> {
+        let is_directory = matches!(node.kind, NodeKind::Directory { .. });
         if !is_directory || self.kind_at(path)? != Some(FileKind::Directory) {
             return Ok(false);
         }
@@ -130,11 +141,11 @@ impl Plan<'_> {
 
     fn put(
         &mut self,
-        entry: FoundEntry,
+        (node, inode): (Node, Option<(u64, u64)>),
         path: RootPath,
         names: &mut BTreeMap<(u64, u64), RootPath>,
     ) -> Result<(), CopyError> {
-        let is_directory = matches!(entry.node.kind, NodeKind::Directory { .. });
+        let is_directory = matches!(node.kind, NodeKind::Directory { .. });
         let found = self.kind_at(&path)?;
         if found.is_none() && is_directory {
             self.note_absent(&path);
@@ -152,8 +163,8 @@ impl Plan<'_> {
                 });
             }
         }
-        let mut node = self.changed(entry.node);
-        if let Some(inode) = entry.inode {
+        let mut node = self.changed(node);
+        if let Some(inode) = inode {
             let first = names.entry(inode).or_insert_with(|| path.clone());
             if *first != path {
                 node.kind = NodeKind::HardLink {
@@ -161,8 +172,13 @@ impl Plan<'_> {
                 };
             }
         }
-        self.changes.insert(path, node);
+        self.push(path, node);
         Ok(())
+    }
+
+    fn push(&mut self, path: RootPath, node: Node) {
+        let kind = ChangeKind::Put(node);
+        self.changes.push(Change { path, kind });
     }
 
     /// Applies `--chown` and `--chmod`.
@@ -206,13 +222,17 @@ impl Plan<'_> {
     /// their attributes, the others with those of a new one.
     fn make_directories(&mut self, path: &RootPath) -> Result<(), CopyError> {
         for directory in with_ancestors(path) {
-            if let Some(node) = self.changes.get(&directory) {
-                if matches!(node.kind, NodeKind::Directory { .. }) {
-                    continue;
+            if self.made.contains(&directory) {
+                continue;
+            }
+            match self.put_at(&directory) {
+                None => {}
+                Some(FileKind::Directory) => continue,
+                Some(_) => {
+                    return Err(CopyError::NotADirectory {
+                        path: directory.to_string(),
+                    });
                 }
-                return Err(CopyError::NotADirectory {
-                    path: directory.to_string(),
-                });
             }
             let node = match self.view.directory(&directory)? {
                 Some(attributes) => directory_node(attributes),
@@ -226,9 +246,22 @@ impl Plan<'_> {
                     directory_node(self.new_directory())
                 }
             };
-            self.changes.insert(directory, node);
+            self.made.insert(directory.clone());
+            self.push(directory, node);
         }
         Ok(())
+    }
+
+    /// Returns the kind of what this copy puts at a path.
+    fn put_at(&self, path: &RootPath) -> Option<FileKind> {
+        // What a walk brings comes in order, behind all that was there.
+        if self.changes.is_behind(path) {
+            return None;
+        }
+        match self.changes.get(path)?.kind {
+            ChangeKind::Put(node) => Some(kind_of(&node)),
+            ChangeKind::Delete => None,
+        }
     }
 
     fn new_directory(&self) -> Attributes {
@@ -252,11 +285,8 @@ impl Plan<'_> {
         if path.is_root() {
             return Ok(Some(FileKind::Directory));
         }
-        // What a walk brings comes in order, behind all that was there.
-        let last = self.changes.last_key_value();
-        let is_new = last.is_some_and(|(last, _)| last < path);
-        if !is_new && let Some(node) = self.changes.get(path) {
-            return Ok(Some(kind_of(node)));
+        if let Some(kind) = self.put_at(path) {
+            return Ok(Some(kind));
         }
         if self
             .absent
@@ -274,15 +304,6 @@ impl Plan<'_> {
         if !self.absent.as_ref().is_some_and(is_known) {
             self.absent = Some(directory.clone());
         }
-    }
-
-    fn finish(self) -> ChangeSet {
-        let changes = self.changes.into_iter();
-        let put = |(path, node)| Change {
-            path,
-            kind: ChangeKind::Put(node),
-        };
-        ChangeSet::new(changes.map(put).collect())
     }
 }
 

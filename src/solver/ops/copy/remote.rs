@@ -8,7 +8,7 @@ use layer::{Attributes, Content, Node, NodeKind};
 use oci::Timestamp;
 use rootfs::{FileTime, Mode, RootPath};
 
-use super::collect::{Found, FoundEntry};
+use super::collect::{Found, entry};
 use super::source::SourceTree;
 use crate::context::LocalDirectory;
 use crate::error::StepError;
@@ -94,11 +94,9 @@ impl FetchedFileAt {
         let name = self.file.file_name.as_deref().unwrap_or(UNNAMED);
         Found {
             name: name.as_bytes().to_vec(),
-            entries: vec![FoundEntry {
-                tail: RootPath::root(),
-                node: Node { attributes, kind },
-                inode: None,
-            }],
+            entries: [entry(RootPath::root(), Node { attributes, kind })]
+                .into_iter()
+                .collect(),
             keeps_directories: false,
             archives: graph::Archives::Keep,
         }

@@ -66,8 +66,9 @@ fn found(collected: &Collected) -> Vec<String> {
     let mut lines = Vec::new();
     for source in &collected.sources {
         lines.push(format!("[{}]", String::from_utf8_lossy(&source.name)));
-        let tails = source.entries.iter().filter(|entry| !entry.tail.is_root());
-        lines.extend(tails.map(|entry| entry.tail.to_string()));
+        let tails = source.entries.iter().map(|entry| entry.change.path);
+        let below = tails.filter(|tail| !tail.is_root());
+        lines.extend(below.map(|tail| tail.to_string()));
     }
     lines
 }
@@ -182,8 +183,9 @@ fn links_on_the_way_are_followed_inside_the_root_and_links_in_a_source_are_kept(
     let tree = context(dir.path(), &[]);
     let collected = collect(&tree, &copy(&["way"], "/")).unwrap();
     assert_eq!(found(&collected), ["[way]", "file", "out"]);
-    let out = &collected.sources[0].entries[2];
-    assert!(matches!(out.node.kind, NodeKind::Symlink { .. }));
+    let out = collected.sources[0].entries.iter().nth(2).unwrap();
+    let is_link = |node: &Node| matches!(node.kind, NodeKind::Symlink { .. });
+    assert!(matches!(&out.change.kind, ChangeKind::Put(node) if is_link(node)));
     // What the link leads to is looked for below the context's root, where it is not.
     let error = collect(&tree, &copy(&["real/out"], "/")).unwrap_err();
     assert!(matches!(error, CopyError::NotFound { .. }), "{error:?}");

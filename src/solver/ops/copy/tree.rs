@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use layer::{Change, ChangeKind, ChangeSet, Node, NodeKind};
+use layer::{Change, ChangeKind, ChangeSet, ChangeSetBuilder, Listed, Node, NodeKind};
 use rootfs::RootPath;
 
 use super::collect::Collected;
@@ -23,22 +23,21 @@ pub(crate) fn tree_at(collected: &Collected, name: &str) -> Result<ChangeSet, Co
         source,
     })?;
     let mut names: BTreeMap<(u64, u64), RootPath> = BTreeMap::new();
-    let mut changes = Vec::new();
-    for entry in collected.sources.iter().flat_map(|found| &found.entries) {
-        let path = top.join(&entry.tail).map_err(refuse(&entry.tail))?;
-        let mut node = entry.node.clone();
-        if let Some(inode) = entry.inode {
+    let mut changes = ChangeSetBuilder::default();
+    let sources = collected.sources.iter();
+    for Listed { change, inode } in sources.flat_map(|found| found.entries.iter()) {
+        let Change { path: tail, kind } = change;
+        let path = top.join(&tail).map_err(refuse(&tail))?;
+        let mut kind = kind;
+        if let (Some(inode), ChangeKind::Put(node)) = (inode, &mut kind) {
             let first = names.entry(inode).or_insert_with(|| path.clone());
             if *first != path {
-                link(&mut node, first);
+                link(node, first);
             }
         }
-        changes.push(Change {
-            path,
-            kind: ChangeKind::Put(node),
-        });
+        changes.push(Change { path, kind });
     }
-    Ok(ChangeSet::new(changes))
+    Ok(changes.finish())
 }
 
 fn link(node: &mut Node, target: &RootPath) {

@@ -51,7 +51,7 @@ impl Bundle {
     /// Returns what is said of each path: `-` for what is gone, or kind, mode and owner.
     fn changes(&self) -> Vec<String> {
         let changes = of(self.directory.path(), &self.recorded).unwrap();
-        let line = |change: &Change| match &change.kind {
+        let line = |change: Change| match &change.kind {
             ChangeKind::Delete => format!("{} -", change.path),
             ChangeKind::Put(node) => {
                 let entry = FileEntry::new(change.path.clone(), node.clone());
@@ -72,7 +72,7 @@ impl Bundle {
                 line.trim_end().to_owned()
             }
         };
-        changes.as_slice().iter().map(line).collect()
+        changes.iter().map(line).collect()
     }
 }
 
