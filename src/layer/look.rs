@@ -5,6 +5,8 @@
 
 mod parts;
 mod said;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -53,8 +55,8 @@ impl Lookups {
     ///
     /// Fails where a layer has files below what is no directory in the layers below it, which has to be settled.
     pub fn new(layers: Vec<LookedInto>) -> Result<Self, Undecided> {
-        let layers = layers.into_iter();
-        layers.fold(Ok(Self::default()), |below, layer| below?.with(layer))
+        let mut layers = layers.into_iter();
+        layers.try_fold(Self::default(), |below, layer| below.with(layer))
     }
 
     /// Returns the stack with one layer more.

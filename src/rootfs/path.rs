@@ -115,6 +115,12 @@ impl RootPath {
         Ok(path)
     }
 
+    /// Takes the bytes of a path that was one before, and was kept as bytes.
+    pub fn from_normal(bytes: Vec<u8>) -> Self {
+        debug_assert!(Self::strict(&bytes).is_ok_and(|path| path.0 == bytes));
+        Self(bytes)
+    }
+
     /// Adds one component.
     fn push(&mut self, component: &[u8]) -> Result<(), PathError> {
         if component.contains(&0) {

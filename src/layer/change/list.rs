@@ -212,7 +212,7 @@ impl ChangeList {
 
     /// Returns the first entry at a path or behind it, of entries that are in order.
     pub fn at_or_after(&self, path: &RootPath) -> Option<Listed> {
-        let is_before = |block: &&[u8]| Reader::new(block, &self.tables).is_first_up_to(path);
+        let is_before = |block: &&[u8]| Reader::new(block, &self.tables).begins_up_to(path);
         let blocks: usize = partition_point(self.blocks.len() + 1, |index| {
             self.block(index).as_ref().is_some_and(is_before)
         });
@@ -234,6 +234,15 @@ impl ChangeList {
             while let Some(kind) = reader.next_name() {
                 take(reader.path(), kind == Kind::Directory);
             }
+        }
+    }
+
+    /// Hands the paths of all entries to `take`, each with its owner, mode and extended attributes, but not its time; none
+    /// of one that is gone.
+    pub fn for_each_attributes<T: FnMut(&[u8], Option<&Attributes>)>(&self, mut take: T) {
+        for block in self.blocks() {
+            let mut reader = Reader::new(block, &self.tables);
+            while reader.read_attributes(&mut take) {}
         }
     }
 

@@ -3,7 +3,7 @@
 use rootfs::RootPath;
 
 use super::list::{ChangeList, Listed};
-use super::{Change, Changes};
+use super::{Attributes, Change, Changes};
 
 /// A change set in memory: a recipe, whose contents are elsewhere.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +41,12 @@ impl ChangeSet {
     /// Hands the paths of all changes to `take`, each with whether it is a directory that hides nothing below it.
     pub(crate) fn for_each_name(&self, take: impl FnMut(&[u8], bool)) {
         self.changes.for_each_name(take);
+    }
+
+    /// Hands the paths of all changes to `take`, each with its owner, mode and extended attributes, but not its time; none
+    /// of one that is gone.
+    pub fn for_each_attributes<T: FnMut(&[u8], Option<&Attributes>)>(&self, take: T) {
+        self.changes.for_each_attributes(take);
     }
 
     /// Returns the changes as a stream.
@@ -89,8 +95,8 @@ impl ChangeSetBuilder {
 
     /// Returns what was said of a path last.
     pub fn get(&self, path: &RootPath) -> Option<Change> {
-        let newest_first = self.runs.iter().rev();
-        let found = newest_first.filter_map(|run| run.get(path)).next();
+        let mut newest_first = self.runs.iter().rev();
+        let found = newest_first.find_map(|run| run.get(path));
         found.map(|listed| listed.change)
     }
 
@@ -142,7 +148,7 @@ fn merged(below: ChangeList, above: ChangeList) -> ChangeList {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::{Attributes, ChangeKind, Node, NodeKind};
+    use crate::change::{ChangeKind, Node, NodeKind};
 
     fn path(text: &str) -> RootPath {
         RootPath::strict(text).unwrap()

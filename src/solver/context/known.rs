@@ -19,7 +19,6 @@
 //! finds it out forgets all records and is begun once more ([`DigestTrust`]). A build that reads nothing, since all is in
 //! the cache, does not find it out.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -88,9 +87,9 @@ pub struct KnownDigests {
     opened: FileTime,
     /// Read when it is first asked for: most builds have no copy, or one that is found by other means.
     known: OnceLock<Known>,
-    /// What was read now, by inode number. Several copies learn at the same time, each a batch at once, and nobody waits
+    /// What was read now, in no order. Several copies learn at the same time, each a batch at once, and nobody waits
     /// for what is learnt: a channel would need somebody to empty it.
-    learnt: Mutex<BTreeMap<u64, Record>>,
+    learnt: Mutex<Vec<Record>>,
 }
 
 /// The records of the hint, and which of them were of use.
@@ -126,7 +125,7 @@ impl KnownDigests {
                 nanos: now.nanos(),
             },
             known: OnceLock::new(),
-            learnt: Mutex::new(BTreeMap::new()),
+            learnt: Mutex::new(Vec::new()),
         })
     }
 
@@ -156,16 +155,19 @@ impl KnownDigests {
         record[..STAT_BYTES].copy_from_slice(&stat_of(metadata));
         record[STAT_BYTES..].copy_from_slice(&hash);
         let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
-        learnt.insert(metadata.ino, record);
+        learnt.push(record);
     }
 
     /// Keeps what was learnt for the next build. Whether that can be done matters to nobody.
     pub(crate) fn keep(&self) {
         let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
-        let learnt = std::mem::take(&mut *learnt);
+        let mut learnt = std::mem::take(&mut *learnt);
         if learnt.is_empty() {
             return;
         }
+        // Of a file that was read twice any record is as good as the other: it is compared with what `stat` says.
+        learnt.sort_unstable_by_key(|record| inode_of(record));
+        learnt.dedup_by_key(|record| inode_of(record));
         let nothing = Known::default();
         // One of those that were believed may be what was wrong.
         let known = self.known.get().filter(|_| !self.trust.is_lost());
@@ -180,16 +182,16 @@ impl KnownDigests {
         metadata.dev == self.device && newest.seconds < self.opened.seconds - SETTLED_SECONDS
     }
 
-    fn write(&self, known: &Known, learnt: &BTreeMap<u64, Record>) -> Result<(), FileError> {
+    fn write(&self, known: &Known, learnt: &[Record]) -> Result<(), FileError> {
         let mut hint = self.hints.create(&self.name)?;
-        let kept = known.kept();
-        let mut kept = kept
-            .filter(|record| !learnt.contains_key(&inode_of(record)))
-            .peekable();
+        let mut kept = known.kept().peekable();
         let mut bytes = Vec::new();
-        for (inode, record) in learnt {
-            while let Some(older) = kept.next_if(|older| inode_of(older) < *inode) {
-                bytes.extend_from_slice(older);
+        for record in learnt {
+            let inode = inode_of(record);
+            while let Some(older) = kept.next_if(|older| inode_of(older) <= inode) {
+                if inode_of(older) < inode {
+                    bytes.extend_from_slice(older);
+                }
             }
             bytes.extend_from_slice(record);
             if bytes.len() > 1 << 18 {

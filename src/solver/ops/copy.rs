@@ -34,7 +34,7 @@ mod wildcard;
 use std::sync::Arc;
 
 use graph::{Archives, CacheMap, CopyAction};
-use layer::{Change, ChangeKind, ChangeSet, Node};
+use layer::{Attributes, ChangeSet};
 use oci::time::Clock;
 use oci::{Digest, Hasher};
 use rootfs::FileTime;
@@ -150,29 +150,30 @@ pub(crate) fn recipe(
 /// directories there say of themselves but for their times.
 fn shape(changes: &ChangeSet) -> Digest {
     let (mut hasher, mut bytes) = (Hasher::new(), Vec::new());
-    for Change { path, kind } in changes.iter() {
-        bytes.extend_from_slice(path.as_bytes());
+    changes.for_each_attributes(|path, attributes| {
+        bytes.extend_from_slice(path);
         bytes.push(0);
-        if let ChangeKind::Put(Node { attributes, .. }) = kind {
-            for number in [attributes.uid, attributes.gid, attributes.mode.bits()] {
-                bytes.extend(number.to_le_bytes());
-            }
-            for text in attributes
-                .xattrs
-                .iter()
-                .flat_map(|(name, value)| [name, value])
-            {
-                bytes.extend((text.len() as u64).to_le_bytes());
-                bytes.extend_from_slice(text);
-            }
+        if let Some(attributes) = attributes {
+            add_attributes(&mut bytes, attributes);
         }
         if bytes.len() >= SHAPE_BYTES {
             hasher.update(&bytes);
             bytes.clear();
         }
-    }
+    });
     hasher.update(&bytes);
     hasher.finish()
+}
+
+fn add_attributes(bytes: &mut Vec<u8>, attributes: &Attributes) {
+    for number in [attributes.uid, attributes.gid, attributes.mode.bits()] {
+        bytes.extend(number.to_le_bytes());
+    }
+    let xattrs = attributes.xattrs.iter();
+    for text in xattrs.flat_map(|(name, value)| [name, value]) {
+        bytes.extend((text.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(text);
+    }
 }
 
 /// Returns the time that new files get.

@@ -34,8 +34,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Tells whether the first entry is at a path or before it.
-    pub(super) fn is_first_up_to(mut self, path: &RootPath) -> bool {
-        self.head().is_some() && self.root_path() <= *path
+    pub(super) fn begins_up_to(mut self, path: &RootPath) -> bool {
+        self.head().is_some() && self.compares(path).is_le()
     }
 
     /// Returns the first entry at a path or behind it.
@@ -56,6 +56,26 @@ impl<'a> Reader<'a> {
         Some(kind)
     }
 
+    /// Goes to the next entry, and hands its path, owner, mode and extended attributes to `take`; none of these of one that
+    /// is gone. Tells whether there was one.
+    pub(super) fn read_attributes(
+        &mut self,
+        take: &mut impl FnMut(&[u8], Option<&Attributes>),
+    ) -> bool {
+        let Some(kind) = self.head() else {
+            return false;
+        };
+        let rest = self.left;
+        let attributes = (kind != Kind::Delete).then(|| {
+            let place = self.length();
+            &self.tables.attributes[place]
+        });
+        take(&self.path, attributes);
+        self.left = rest;
+        self.pass(kind);
+        true
+    }
+
     /// Returns the path of the entry that was read last.
     pub(super) fn path(&self) -> &[u8] {
         &self.path
@@ -66,7 +86,7 @@ impl<'a> Reader<'a> {
     }
 
     fn root_path(&self) -> RootPath {
-        RootPath::strict(&self.path).expect(WRITTEN)
+        RootPath::from_normal(self.path.clone())
     }
 
     /// Reads the tag, the path and the inode.
@@ -148,7 +168,7 @@ impl<'a> Reader<'a> {
                 target: self.text().to_vec(),
             },
             Kind::HardLink => NodeKind::HardLink {
-                target: RootPath::strict(self.text()).expect(WRITTEN),
+                target: RootPath::from_normal(self.text().to_vec()),
             },
             Kind::CharDevice => NodeKind::CharDevice {
                 major: self.half(),
@@ -184,7 +204,7 @@ impl<'a> Reader<'a> {
         };
         Content::File {
             root: Arc::clone(&self.tables.roots[place]),
-            path: RootPath::strict(&path).expect(WRITTEN),
+            path: RootPath::from_normal(path),
             expected,
         }
     }

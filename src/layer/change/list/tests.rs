@@ -158,6 +158,28 @@ fn names_are_read_without_the_rest() {
 }
 
 #[test]
+fn attributes_are_read_without_the_rest() {
+    let root = Arc::new(Root::open(Path::new(".")).unwrap());
+    let entries = many(&root);
+    let list: ChangeList = entries.iter().cloned().collect();
+    let mut found = Vec::new();
+    list.for_each_attributes(|path, attributes| {
+        found.push((path.to_vec(), attributes.cloned()));
+    });
+    let expected = entries.iter().map(|entry| {
+        let attributes = match &entry.change.kind {
+            ChangeKind::Delete => None,
+            ChangeKind::Put(node) => Some(Attributes {
+                mtime: FileTime::default(),
+                ..node.attributes.clone()
+            }),
+        };
+        (entry.change.path.as_bytes().to_vec(), attributes)
+    });
+    assert_eq!(found, expected.collect::<Vec<_>>());
+}
+
+#[test]
 fn a_file_of_a_tree_takes_few_bytes() {
     let root = Arc::new(Root::open(Path::new(".")).unwrap());
     let entry = |number: usize| {
