@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use thiserror::Error;
 
 use crate::cancel::CancelToken;
+use crate::cgroup::{GroupError, GroupLimits};
 use crate::channel::ChannelError;
 use crate::conversation::Talk;
 use crate::network::NetworkFailure;
@@ -57,6 +58,18 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// Fails when there is nothing that connects it, or that does not succeed.
     fn await_network(&self, _cancel: &CancelToken) -> Result<(), Arc<NetworkFailure>> {
         Err(Arc::new(NetworkFailure::Unsupported))
+    }
+
+    /// Finds where the commands of this build can have control groups with such limits: below `parent`, a path from the
+    /// root of the hierarchy, or the nearest group that can be divided.
+    ///
+    /// Must be called before the first command runs, if one is to have such limits.
+    ///
+    /// # Errors
+    ///
+    /// Fails when no group can be divided; then nothing can be limited so.
+    fn find_groups(&self, _limits: &GroupLimits, _parent: Option<&str>) -> Result<(), GroupError> {
+        Err(GroupError::Unsupported)
     }
 
     /// Runs one command to its end. Every process that it started is gone when this returns.
@@ -128,6 +141,8 @@ pub struct StepOutcome {
     pub duration: Duration,
     /// The resident size of the largest of its processes, in bytes; 0 if that is not known.
     pub peak_bytes: u64,
+    /// Whether the kernel ended a process of it because the memory of its control group was used up.
+    pub ran_out_of_memory: bool,
 }
 
 /// Optional protections, and whether they are in force.
@@ -167,6 +182,9 @@ pub enum ExecError {
     /// There is no network of the build's own.
     #[error("connect a network for a sandbox")]
     Network(#[source] Arc<NetworkFailure>),
+    /// Its control group could not be made.
+    #[error("limit what a command uses")]
+    Group(#[source] GroupError),
     /// The sandbox could not be set up.
     #[error("set up a sandbox: {step}")]
     Setup {

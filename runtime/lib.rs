@@ -13,6 +13,7 @@
 pub mod binfmt;
 mod bytes;
 mod cancel;
+mod cgroup;
 mod channel;
 mod conversation;
 mod credentials;
@@ -43,6 +44,7 @@ mod terminal;
 pub mod userns;
 
 pub use cancel::{CancelReason, CancelToken};
+pub use cgroup::{GroupError, GroupLimits};
 pub use channel::ChannelError;
 pub use conversation::Talk;
 pub use executor::{

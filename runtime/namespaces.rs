@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use tracing::{debug, info_span};
-use vendor_shim::network::UserNetwork;
+use vendor_shim::network::{NetworkError, UserNetwork};
 
 use crate::cancel::CancelToken;
+use crate::cgroup::{ControlGroups, Group, GroupError, GroupLimits};
 use crate::executor::{
     ExecError, Executor, ExecutorMode, Protections, SpecificationError, Step, StepOutcome,
 };
@@ -36,6 +37,8 @@ pub struct Namespaces {
     /// steps start in several threads.
     ground: Mutex<Option<Arc<Ground>>>,
     network: BuildNetwork,
+    /// Where commands have control groups, if they are to have such.
+    groups: OnceLock<ControlGroups>,
 }
 
 /// What all sandboxes of a build have in common.
@@ -58,15 +61,16 @@ impl Namespaces {
                 writing: features.landlock_writing,
             },
             ground: Mutex::new(None),
-            network: BuildNetwork::new(None),
+            network: BuildNetwork::new(Err(NetworkFailure::Unsupported)),
+            groups: OnceLock::new(),
         }
     }
 
-    /// Has the build's own network connected by `helper`, if a command asks for one.
+    /// Has the build's own network connected by `helper`, if a command asks for one; or says why there is none.
     #[must_use]
-    pub fn with_network(self, helper: Arc<dyn UserNetwork>) -> Self {
+    pub fn with_network(self, helper: Result<Arc<dyn UserNetwork>, NetworkError>) -> Self {
         Self {
-            network: BuildNetwork::new(Some(helper)),
+            network: BuildNetwork::new(helper.map_err(NetworkFailure::Connect)),
             ..self
         }
     }
@@ -85,8 +89,8 @@ impl Namespaces {
         Ok(made)
     }
 
-    /// Starts the sandbox and its command.
-    fn start(&self, step: &Step<'_>) -> Result<Running, ExecError> {
+    /// Starts the sandbox and its command, in `group` if it has one.
+    fn start(&self, step: &Step<'_>, group: Option<&Group>) -> Result<Running, ExecError> {
         let owner = self.owner(step.spec)?;
         let ground = self.ground()?;
         let network = self.network_of(step)?;
@@ -94,6 +98,9 @@ impl Namespaces {
         let reads = step.talk.as_ref().is_some_and(|talk| talk.input.is_some());
         let input = (reads && step.spec.terminal.is_none()).then_some(owner);
         let (spawned, input) = Spawned::spawn(&ground.starter, owner, input)?;
+        if let Some(group) = group {
+            group.add(spawned.id()).map_err(ExecError::Group)?;
+        }
         let descriptors: Vec<BorrowedFd<'_>> = [step.root]
             .into_iter()
             .chain(namespace.descriptor())
@@ -123,6 +130,16 @@ impl Namespaces {
         self.begin_network();
         let network = self.network.wait(step.cancel);
         network.map(Some).map_err(ExecError::Network)
+    }
+
+    /// Makes the control group of a command that is to have one.
+    fn group_of(&self, limits: Option<&GroupLimits>) -> Result<Option<Group>, ExecError> {
+        let Some(limits) = limits else {
+            return Ok(None);
+        };
+        let groups = self.groups.get().ok_or(GroupError::Unsupported);
+        let group = groups.and_then(|groups| groups.create(limits));
+        group.map(Some).map_err(ExecError::Group)
     }
 
     fn setup(&self, spec: &SandboxSpec, joins_user_namespace: bool) -> Setup {
@@ -182,11 +199,19 @@ impl Executor for Namespaces {
         self.network.wait(cancel).map(drop)
     }
 
+    fn find_groups(&self, limits: &GroupLimits, parent: Option<&str>) -> Result<(), GroupError> {
+        let found = ControlGroups::find(limits, parent)?;
+        // Who asked before has found the same.
+        drop(self.groups.set(found));
+        Ok(())
+    }
+
     fn run(&self, step: Step<'_>) -> Result<StepOutcome, ExecError> {
         let _span = info_span!("sandbox").entered();
         check(step.spec, step.mounts.len()).map_err(ExecError::Specification)?;
         let started = Instant::now();
-        let running = self.start(&step)?;
+        let group = self.group_of(step.spec.group.as_ref())?;
+        let running = self.start(&step, group.as_ref())?;
         let Step {
             mounts,
             output,
@@ -206,6 +231,7 @@ impl Executor for Namespaces {
             status: exited.status,
             duration: started.elapsed(),
             peak_bytes: exited.peak_bytes,
+            ran_out_of_memory: group.is_some_and(|group| group.ran_out_of_memory()),
         };
         debug!(status = %outcome.status, duration = ?outcome.duration, "command ended");
         Ok(outcome)

@@ -105,12 +105,14 @@ struct Connected {
 }
 
 impl BuildNetwork {
-    /// Keeps what is to connect it; nothing is started yet.
-    pub(crate) fn new(helper: Option<Arc<dyn UserNetwork>>) -> Self {
-        Self {
-            helper,
-            state: Mutex::new(State::Unasked),
-        }
+    /// Keeps what is to connect it, or why there is nothing; nothing is started yet.
+    pub(crate) fn new(helper: Result<Arc<dyn UserNetwork>, NetworkFailure>) -> Self {
+        let (helper, state) = match helper {
+            Ok(helper) => (Some(helper), State::Unasked),
+            Err(failure) => (None, State::Failed(Arc::new(failure))),
+        };
+        let state = Mutex::new(state);
+        Self { helper, state }
     }
 
     /// Starts to connect it, unless that was begun already.

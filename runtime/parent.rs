@@ -112,6 +112,11 @@ impl Spawned {
         Ok((spawned, reading))
     }
 
+    /// Returns the number of its process.
+    pub(crate) fn id(&self) -> Pid {
+        self.processes.pid
+    }
+
     /// Tells it everything, and waits until its PID 1 is there.
     pub(crate) fn isolate(
         mut self,

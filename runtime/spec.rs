@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::bytes;
+use crate::cgroup::GroupLimits;
 use crate::rlimit::ResourceLimit;
 
 /// The host name that a build has under `BuildKit`. It is the same everywhere, so that it can be
@@ -47,6 +48,8 @@ pub struct SandboxSpec {
     pub shared_memory_bytes: u64,
     /// Limits that it has instead of those of this process, each resource once.
     pub limits: Vec<ResourceLimit>,
+    /// What its processes may use together, by a control group of its own if it is to have one. Only for what [`crate::Executor::find_groups`] found groups for.
+    pub group: Option<GroupLimits>,
     /// What it may do with the root itself. What is mounted below has an access of its own.
     pub root_access: Access,
     /// Whether its standard streams are one terminal, and how large that is at first. Without one, it has two
@@ -206,6 +209,7 @@ impl SandboxSpec {
             confinement: Confinement::Container,
             shared_memory_bytes: DEFAULT_SHARED_MEMORY_BYTES,
             limits: Vec::new(),
+            group: None,
             root_access: Access::ReadWrite,
             terminal: None,
         }

@@ -37,7 +37,7 @@ pub use policy::{BuildxArguments, PolicyArguments};
 pub use registry::{RegistryCommand, ServeArguments};
 pub use registry_access::RegistryArguments;
 pub use result::{ResultArguments, SquashArgument};
-pub use run::{PullArgument, RefusedArguments, RunArguments};
+pub use run::{PullArgument, RefusedArguments, RunArguments, RunLimitArguments};
 pub use sandbox::{LegacyArguments, SandboxArguments};
 pub use transfer::{
     CopyArguments, DeleteArguments, DigestArguments, FormatArgument, ImageTransfer,

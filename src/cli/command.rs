@@ -15,6 +15,7 @@ mod located;
 pub(crate) mod login;
 pub(crate) mod registry;
 pub(crate) mod repack;
+mod resources;
 pub(crate) mod run;
 mod said;
 pub(crate) mod transfer;

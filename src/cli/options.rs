@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use oci::platform::PlatformError;
 use oci::reference::ReferenceError;
 use oci::{Platform, Reference};
-use solver::UsualNetwork;
 use solver::ops::exec::Volume;
 use solver::remote::RemoteOptions;
+use solver::{CommandLimits, UsualNetwork};
 
 use crate::args::{
     BuildArguments, GlobalArguments, NetworkArgument, ProgressArgument, RegistryArguments,
@@ -31,6 +31,7 @@ mod network;
 mod plan;
 mod policy;
 pub(crate) mod registry;
+mod resources;
 mod result;
 pub mod run;
 mod sandbox;
@@ -55,6 +56,7 @@ pub use result::{ResultError, ResultOptions};
 pub use sandbox::SandboxOptions;
 
 pub use network::NetworkUsageError;
+pub use resources::{ResourceError, ResourceOptions};
 use secret::{SecretOption, SecretUsageError};
 pub(crate) use ssh::DEFAULT_ID as DEFAULT_SSH_ID;
 pub use ssh::SshError;
@@ -135,6 +137,9 @@ pub enum UsageError {
     /// What is said about registries is not understood.
     #[error(transparent)]
     Registry(#[from] RegistryUsageError),
+    /// What commands may use.
+    #[error(transparent)]
+    Resource(#[from] ResourceError),
     /// A network.
     #[error(transparent)]
     Network(#[from] NetworkUsageError),
@@ -183,6 +188,8 @@ pub struct BuildOptions {
     pub no_cache: bool,
     /// The network of commands.
     pub network: NetworkArgument,
+    /// What each command may use, as far as this machine can see to that; found out before the first runs.
+    pub command_limits: CommandLimits,
     /// The network of commands whose steps do not say.
     pub usual_network: UsualNetwork,
     /// The files of each SSH agent that commands may use: a socket, or keys.
@@ -303,6 +310,7 @@ impl BuildOptions {
             volumes: volume::parse_all(&arguments.volumes, env)?,
             no_cache: arguments.no_cache,
             network: arguments.network.unwrap_or(NetworkArgument::Default),
+            command_limits: CommandLimits::default(),
             usual_network: network::of_build(arguments, config)?,
             ssh: ssh::parse_all(&arguments.sandbox.ssh, &context, env)?,
             context,

@@ -121,10 +121,10 @@ fn networked(
     let (executor, sandbox) = match SystemNetwork::find(&places.remote.search_path, &text) {
         Ok(helper) => {
             let sandbox = helper.resolver().into_bytes();
-            (executor.with_network(Arc::new(helper)), sandbox)
+            (executor.with_network(Ok(Arc::new(helper))), sandbox)
         }
         // What there is not has no name servers either.
-        Err(_) => (executor, Vec::new()),
+        Err(error) => (executor.with_network(Err(error)), Vec::new()),
     };
     let [machine, sandbox] = [machine, sandbox].map(|text| resolver.applied_to(text));
     (executor, ResolvConf { machine, sandbox })

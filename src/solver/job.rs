@@ -7,7 +7,7 @@ use std::sync::mpsc::Sender;
 
 use graph::{Definition, Input};
 use oci::time::{Clock, Timestamp};
-use runtime::{CancelToken, Executor, KernelFeatures};
+use runtime::{CancelToken, Executor, GroupLimits, KernelFeatures, ResourceLimit};
 use store::{Lease, Store};
 use vendor_shim::agent::Agent;
 
@@ -58,6 +58,8 @@ pub struct JobOptions {
     pub ssh: BTreeMap<String, Arc<dyn Agent>>,
     /// What of this machine every command sees.
     pub volumes: Vec<Volume>,
+    /// What each command may use.
+    pub limits: CommandLimits,
     /// Which network a command gets whose step does not say.
     pub network: UsualNetwork,
     /// Of which vertices is told what their keys led to.
@@ -66,6 +68,15 @@ pub struct JobOptions {
     pub imports: Imports,
     /// Who gets each layer of the targets as soon as it is there, the lowest of each target first.
     pub layers: Option<Sender<Arc<StackLayer>>>,
+}
+
+/// What a command may use, as far as this machine can see to that. No part of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CommandLimits {
+    /// By its control group, if it has one.
+    pub group: Option<GroupLimits>,
+    /// By limits of each process.
+    pub processes: Vec<ResourceLimit>,
 }
 
 /// Of which vertices is told what their keys led to.

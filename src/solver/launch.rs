@@ -11,15 +11,15 @@ use oci::Platform;
 use rootfs::{Mode, ResolvedUser, Root, RootPath};
 use runtime::userns::BuilderId;
 use runtime::{
-    Access, ExitStatus, NetworkMode, OutputSink, ResourceLimit, SandboxSpec, SandboxUser,
-    Submounts, Talk, TargetKind, TerminalSize,
+    Access, ExitStatus, GroupLimits, NetworkMode, OutputSink, ResourceLimit, SandboxSpec,
+    SandboxUser, Submounts, Talk, TargetKind, TerminalSize,
 };
 use store::ActiveSnapshot;
 
 use crate::error::StepError;
 use crate::event::StepId;
 use crate::host_files::{self, HostFilesError, Prepared};
-use crate::job::Workshop;
+use crate::job::{CommandLimits, Workshop};
 use crate::network::UsualNetwork;
 use crate::ops::exec::{self, MountTable, Mounted, MountedFrom, Volume, make_working_directory};
 use crate::ops::image;
@@ -59,8 +59,22 @@ pub struct Launch {
     pub shared_memory_bytes: u64,
     /// Limits on its resources.
     pub limits: Vec<ResourceLimit>,
+    /// What its processes may use together, if it has a control group.
+    pub group: Option<GroupLimits>,
     /// The size of its terminal, if it has one.
     pub terminal: Option<TerminalSize>,
+}
+
+impl Launch {
+    /// Gives the command these limits beside its own, which count more.
+    pub fn limit(&mut self, limits: &CommandLimits) {
+        for limit in &limits.processes {
+            if !self.limits.iter().any(|own| own.resource == limit.resource) {
+                self.limits.push(*limit);
+            }
+        }
+        self.group.clone_from(&limits.group);
+    }
 }
 
 /// Runs a command on an image to its end.
@@ -219,6 +233,7 @@ fn spec(
         mounts: mounts.specs().to_vec(),
         shared_memory_bytes: launch.shared_memory_bytes,
         limits: launch.limits.clone(),
+        group: launch.group.clone(),
         root_access: launch.root_access,
         terminal: launch.terminal,
         ..SandboxSpec::new(bytes(&launch.command))

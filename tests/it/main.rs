@@ -41,9 +41,13 @@ mod indexes;
 #[cfg(test)]
 mod instruction;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod login;
 #[cfg(test)]
 mod mounts;
+#[cfg(test)]
+mod network;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]

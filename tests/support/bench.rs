@@ -16,6 +16,9 @@ use crate::layout::{self, BaseImage};
 use crate::program::{Finished, Invocation};
 
 /// Where careen finds its helpers.
+/// The configuration that careen finds: commands reach what a test listens at.
+const CONFIG: &str = "home/.config/careen/config.toml";
+/// Where programs are looked for.
 const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 /// The time that every build has: two builds differ by nothing but what differs in them.
 const EPOCH: &str = "1700000000";
@@ -61,6 +64,10 @@ impl Bench {
         for name in ["context", "home"] {
             fs::create_dir(bench.path(name)).expect("a directory can be made");
         }
+        let config = bench.path(CONFIG);
+        let directory = config.parent().expect("it is below the home");
+        fs::create_dir_all(directory).expect("a directory can be made");
+        fs::write(&config, "network = \"host\"\n").expect("a file can be written");
         bench
     }
 

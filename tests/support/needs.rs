@@ -30,6 +30,8 @@ pub enum Feature {
     Git,
     /// OpenSSH's client and agent.
     SshClient,
+    /// A network of a build's own: a program that connects one, and its device.
+    UserNetwork,
     /// Programs of `arm64`: natively, or by QEMU and a `binfmt_misc` in a user namespace.
     Arm64,
 }
@@ -79,6 +81,10 @@ fn look(feature: Feature) -> Result<(), &'static str> {
             fs::exists(SSH_ADD).unwrap_or(false),
             "/usr/bin/ssh-add (package openssh-client)",
         ),
+        Feature::UserNetwork => (
+            has_user_network(),
+            "pasta (package passt) or slirp4netns, and a /dev/net/tun that this user may open",
+        ),
         Feature::Arm64 => (
             runs_arm64(),
             "an arm64 machine, or Linux 6.7 and the package qemu-user-static",
@@ -101,6 +107,15 @@ fn has_git() -> bool {
     ["/usr/bin/git", "/usr/local/bin/git", "/bin/git"]
         .iter()
         .any(|path| fs::exists(path).unwrap_or(false))
+}
+
+fn has_user_network() -> bool {
+    let programs = ["/usr/bin/pasta", "/usr/bin/slirp4netns"];
+    let is_there = programs
+        .iter()
+        .any(|path| fs::exists(path).unwrap_or(false));
+    let mut device = fs::OpenOptions::new();
+    is_there && device.read(true).write(true).open("/dev/net/tun").is_ok()
 }
 
 fn has_id_range() -> bool {

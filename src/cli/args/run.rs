@@ -76,6 +76,9 @@ pub struct RunArguments {
     /// Limit of the command's processes: `NAME=SOFT[:HARD]`
     #[arg(long = "ulimit", value_name = "LIMIT")]
     pub ulimits: Vec<String>,
+    /// What the command may use.
+    #[command(flatten)]
+    pub limits: RunLimitArguments,
     /// Pass signals on to the command
     #[arg(
         long,
@@ -99,6 +102,32 @@ pub struct RunArguments {
     /// What docker has and careen has not.
     #[command(flatten)]
     pub refused: RefusedArguments,
+}
+
+/// What a command may use, of processors, memory and processes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RunLimitArguments {
+    /// Memory: `64m`
+    #[arg(short, long, value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// Memory and swap together; -1 for as much swap as there is
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
+    pub memory_swap: Option<String>,
+    /// How many processors: `2`, `0.5`
+    #[arg(long, value_name = "N")]
+    pub cpus: Option<String>,
+    /// Share of the processors when others want them too; usual is 1024
+    #[arg(short, long, value_name = "N")]
+    pub cpu_shares: Option<String>,
+    /// Which processors: `0-3,5`
+    #[arg(long, value_name = "LIST")]
+    pub cpuset_cpus: Option<String>,
+    /// How many processes and threads
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub pids_limit: Option<String>,
+    /// Control group that the command's is in, as a path from the root of their hierarchy
+    #[arg(long, value_name = "GROUP")]
+    pub cgroup_parent: Option<String>,
 }
 
 /// When an image is pulled.

@@ -30,18 +30,25 @@ pub struct SandboxArguments {
     /// Limit of the processes of RUN commands: `NAME=SOFT[:HARD]`
     #[arg(long = "ulimit", value_name = "LIMIT")]
     pub ulimits: Vec<String>,
-    /// Control group above those of RUN commands; not enforced yet
+    /// Control group that those of RUN commands are in, as a path from the root of their hierarchy
     #[arg(long, value_name = "GROUP")]
     pub cgroup_parent: Option<String>,
-    /// Resource of RUN commands, `NAME=VALUE`; not enforced yet
+    /// What each RUN command may use, `NAME=VALUE`: `memory`, `memory-swap`, `cpu-shares`, `cpu-period`, `cpu-quota`,
+    /// `cpuset-cpus`, `cpuset-mems`
     #[arg(long = "resource", value_name = "NAME=VALUE")]
     pub resources: Vec<String>,
+    /// How many processes and threads each RUN command may have
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub pids_limit: Option<String>,
+    /// How many processors each RUN command may use: `2`, `0.5`
+    #[arg(long, value_name = "N")]
+    pub cpus: Option<String>,
     /// What other builders take.
     #[command(flatten)]
     pub legacy: LegacyArguments,
 }
 
-/// Arguments that `docker build` has or had, and that change nothing here.
+/// Arguments that `docker build` has or had: limits, and what changes nothing here.
 #[derive(Debug, Clone, Default, Args)]
 pub struct LegacyArguments {
     /// Memory limit

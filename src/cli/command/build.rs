@@ -29,7 +29,7 @@ use solver::{
 };
 
 use super::said::Said;
-use super::{call, failure};
+use super::{call, failure, resources};
 use crate::args::{BuildArguments, NetworkArgument};
 use crate::config::Config;
 use crate::env::Environment;
@@ -65,7 +65,7 @@ pub(crate) fn run(
     env: &Environment,
     config: &Config,
 ) -> Outcome {
-    let options = BuildOptions::new(arguments, env, config)
+    let mut options = BuildOptions::new(arguments, env, config)
         .map_err(|error| Report::new(Kind::Usage, &error))?;
     context::check(&options)?;
     check_volumes(&options)?;
@@ -80,6 +80,7 @@ pub(crate) fn run(
     for warning in &options.sandbox.warnings {
         workshop.events.warn(warning.clone());
     }
+    options.command_limits = resources::settle(&options.sandbox.resources, &workshop);
     let display = Display::start(options.progress, events);
     let built = match options.call {
         Some(call) => call::answer(call, &options, env, &mut workshop).map(Told::Answer),
@@ -409,6 +410,7 @@ fn job_options(
         ssh,
         volumes: options.volumes.clone(),
         untracked_env: plan.untracked_env(),
+        limits: options.command_limits.clone(),
         network: options.usual_network,
         keyed: KeyedLayers::None,
         imports: Imports::default(),

@@ -309,6 +309,7 @@ fn of_exec(failure: &ExecError) -> Report {
         | ExecError::Start(_)
         | ExecError::Watch(_)
         | ExecError::CleanUp(_)
+        | ExecError::Group(_)
         | ExecError::Setup { .. } => Report::new(Kind::Host, failure),
     }
 }
@@ -319,6 +320,10 @@ fn of_command(failure: &CommandFailure) -> Report {
         report
             .notes
             .push(format!("last output:\n{}", failure.last_output.join("\n")));
+    }
+    if failure.ran_out_of_memory {
+        let told = "the kernel ended a process of this step: it had used up the memory that `--memory` gives";
+        report.notes.push(told.to_owned());
     }
     if let Some(emulator) = &failure.emulator {
         report

@@ -125,6 +125,7 @@ fn a_command_that_failed_says_how_and_what_it_wrote_last() {
         status: FailureStatus::Code(2),
         last_output: vec!["make: *** no rule".to_owned(), "make: stop".to_owned()],
         emulator: Some("qemu-aarch64".to_owned()),
+        ran_out_of_memory: false,
     };
     let report = report(3, error.into());
     assert_eq!(report.kind, Kind::User);
@@ -149,13 +150,16 @@ fn a_command_that_was_killed_names_the_signal() {
         status: FailureStatus::Signal(9),
         last_output: Vec::new(),
         emulator: None,
+        ran_out_of_memory: true,
     };
     assert_snapshot!(report(3, error.into()).to_text(), @r"
-    error: RUN failed: `/bin/sh -c` was ended by signal 9
+    error: RUN failed: `/bin/sh -c` was ended by signal 9 (SIGKILL)
      --> Dockerfile:3:1
       |
     3 | RUN make \
       | ^^^^^^^^^^ step 2/3 [build linux/arm64]
+      |
+      = note: the kernel ended a process of this step: it had used up the memory that `--memory` gives
     ");
 }
 

@@ -23,6 +23,7 @@ use store::SnapshotId;
 
 use super::failure;
 use super::located::Finder;
+use super::resources;
 use super::transfer::Surroundings;
 use super::workspace;
 use crate::args::RunArguments;
@@ -83,6 +84,7 @@ pub(crate) fn run(arguments: &RunArguments, around: Surroundings<'_>) -> Outcome
     for warning in options.sandbox.warnings.iter().chain(&options.warnings) {
         workshop.events.warn(warning.clone());
     }
+    let limits = resources::settle(&options.sandbox.resources, &workshop);
     let finder = Finder {
         workshop: &workshop,
         registry: &registry,
@@ -92,7 +94,8 @@ pub(crate) fn run(arguments: &RunArguments, around: Surroundings<'_>) -> Outcome
     let prepared = prepare(&options, &finder);
     // What the command says comes after all that is said before it.
     show_all(&events);
-    let launched = prepared.and_then(|launch| {
+    let launched = prepared.and_then(|mut launch| {
+        launch.limit(&limits);
         let signals = signals(arguments, builder)?;
         start(&workshop, &launch, &options, signals.as_ref())
     });
@@ -199,6 +202,7 @@ fn launch(
             .shared_memory_bytes
             .unwrap_or(DEFAULT_SHARED_MEMORY_BYTES),
         limits: options.limits(),
+        group: None,
         terminal: options.terminal.then(size_of_terminal),
         image: source,
         command,

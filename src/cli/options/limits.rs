@@ -1,4 +1,4 @@
-//! `--shm-size`, `--ulimit`, and what other builders have to limit a command with.
+//! `--shm-size`, `--ulimit`: what each process of a command may use.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,7 @@ use dockerfile::suggest;
 use graph::Limit;
 use runtime::LimitedResource;
 
-use crate::args::{LegacyArguments, SandboxArguments};
-
-/// The names of `--resource`, those of buildx.
-const RESOURCES: [&str; 7] = [
-    "memory",
-    "memory-swap",
-    "cpu-shares",
-    "cpu-period",
-    "cpu-quota",
-    "cpuset-cpus",
-    "cpuset-mems",
-];
+use crate::args::LegacyArguments;
 
 /// Why a limit cannot be understood.
 #[derive(Debug, thiserror::Error)]
@@ -60,12 +49,6 @@ pub enum LimitError {
     /// The soft limit is above the hard one.
     #[error("`--ulimit {text}`: the soft limit is above the hard limit")]
     Order {
-        /// What was typed.
-        text: String,
-    },
-    /// The value of a `--resource` is missing.
-    #[error("`--resource {text}` is not `NAME=VALUE`")]
-    Pair {
         /// What was typed.
         text: String,
     },
@@ -152,27 +135,9 @@ fn value(text: &str, value: &str) -> Result<Option<u64>, LimitError> {
     })
 }
 
-/// Returns what is to be told of the arguments that change nothing, and refuses what is no size or
-/// no resource.
-pub(super) fn warnings(arguments: &SandboxArguments) -> Result<Vec<String>, LimitError> {
-    let legacy = &arguments.legacy;
-    if let Some(size_text) = &legacy.memory {
-        size("--memory", size_text)?;
-    }
-    if let Some(size_text) = legacy.memory_swap.as_ref().filter(|text| *text != "-1") {
-        size("--memory-swap", size_text)?;
-    }
-    let mut warnings: Vec<String> = unenforced(legacy)
-        .into_iter()
-        .filter(|(_, is_given)| *is_given)
-        .map(|(flag, _)| not_enforced(flag))
-        .collect();
-    if arguments.cgroup_parent.is_some() {
-        warnings.push(not_enforced("--cgroup-parent"));
-    }
-    for text in &arguments.resources {
-        warnings.push(not_enforced(&format!("--resource {}", resource(text)?)));
-    }
+/// Returns what is to be told of the arguments that change nothing.
+pub(super) fn warnings(legacy: &LegacyArguments) -> Vec<String> {
+    let mut warnings = Vec::new();
     if legacy.isolation.is_some() {
         warnings
             .push("`--isolation` changes nothing: there is one way to isolate commands".to_owned());
@@ -183,42 +148,7 @@ pub(super) fn warnings(arguments: &SandboxArguments) -> Result<Vec<String>, Limi
                 .to_owned(),
         );
     }
-    Ok(warnings)
-}
-
-fn unenforced(legacy: &LegacyArguments) -> [(&'static str, bool); 7] {
-    [
-        ("--memory", legacy.memory.is_some()),
-        ("--memory-swap", legacy.memory_swap.is_some()),
-        ("--cpu-shares", legacy.cpu_shares.is_some()),
-        ("--cpu-period", legacy.cpu_period.is_some()),
-        ("--cpu-quota", legacy.cpu_quota.is_some()),
-        ("--cpuset-cpus", legacy.cpuset_cpus.is_some()),
-        ("--cpuset-mems", legacy.cpuset_mems.is_some()),
-    ]
-}
-
-fn not_enforced(flag: &str) -> String {
-    format!("`{flag}` is not enforced: commands are not put into control groups yet")
-}
-
-/// Returns the name of a `--resource`.
-fn resource(text: &str) -> Result<&str, LimitError> {
-    let (name, _) = text
-        .split_once('=')
-        .filter(|(_, value)| !value.is_empty())
-        .ok_or_else(|| LimitError::Pair {
-            text: text.to_owned(),
-        })?;
-    if RESOURCES.contains(&name) {
-        return Ok(name);
-    }
-    Err(LimitError::Resource {
-        flag: "--resource",
-        text: text.to_owned(),
-        name: name.to_owned(),
-        near: suggest::nearest(name, RESOURCES).map(str::to_owned),
-    })
+    warnings
 }
 
 #[cfg(test)]
@@ -321,42 +251,15 @@ mod tests {
 
     #[test]
     fn what_changes_nothing_is_told() {
-        let arguments = SandboxArguments {
-            cgroup_parent: Some("x".to_owned()),
-            resources: vec!["cpu-quota=1000".to_owned()],
-            legacy: LegacyArguments {
-                memory: Some("1g".to_owned()),
-                memory_swap: Some("-1".to_owned()),
-                isolation: Some("default".to_owned()),
-                rm: Some(true),
-                ..LegacyArguments::default()
-            },
-            ..SandboxArguments::default()
+        let legacy = LegacyArguments {
+            isolation: Some("default".to_owned()),
+            rm: Some(true),
+            ..LegacyArguments::default()
         };
-        let rest = "is not enforced: commands are not put into control groups yet";
         assert_eq!(
-            warnings(&arguments).unwrap(),
-            [
-                format!("`--memory` {rest}"),
-                format!("`--memory-swap` {rest}"),
-                format!("`--cgroup-parent` {rest}"),
-                format!("`--resource cpu-quota` {rest}"),
-                "`--isolation` changes nothing: there is one way to isolate commands".to_owned(),
-            ]
+            warnings(&legacy),
+            ["`--isolation` changes nothing: there is one way to isolate commands".to_owned()]
         );
-        assert_eq!(
-            warnings(&SandboxArguments::default()).unwrap(),
-            Vec::<String>::new()
-        );
-    }
-
-    #[test]
-    fn a_resource_that_there_is_not_is_refused() {
-        let refused = |text: &str| resource(text).unwrap_err().to_string();
-        assert_eq!(
-            refused("cpu-quotas=1"),
-            "`--resource cpu-quotas=1`: there is no resource `cpu-quotas`; did you mean `cpu-quota`?"
-        );
-        assert_eq!(refused("memory"), "`--resource memory` is not `NAME=VALUE`");
+        assert_eq!(warnings(&LegacyArguments::default()), Vec::<String>::new());
     }
 }

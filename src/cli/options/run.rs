@@ -10,7 +10,9 @@ use solver::ops::exec::Volume;
 pub use environment::EnvironmentError;
 
 use super::{SandboxOptions, UsageError, host_platform, image_platform, network, volume};
-use crate::args::{PullArgument, RefusedArguments, RunArguments, SandboxArguments};
+use crate::args::{
+    LegacyArguments, PullArgument, RefusedArguments, RunArguments, SandboxArguments,
+};
 use crate::env::Environment;
 
 /// Where commands are looked for when an image does not say.
@@ -262,6 +264,7 @@ fn memory(text: &str) -> Result<(String, Option<u64>), RunUsageError> {
 }
 
 fn sandbox(arguments: &RunArguments) -> Result<SandboxOptions, UsageError> {
+    let limits = &arguments.limits;
     let shared = SandboxArguments {
         add_hosts: arguments.add_hosts.clone(),
         dns: arguments.dns.clone(),
@@ -269,6 +272,16 @@ fn sandbox(arguments: &RunArguments) -> Result<SandboxOptions, UsageError> {
         dns_search: arguments.dns_search.clone(),
         shm_size: arguments.shm_size.clone(),
         ulimits: arguments.ulimits.clone(),
+        cpus: limits.cpus.clone(),
+        pids_limit: limits.pids_limit.clone(),
+        cgroup_parent: limits.cgroup_parent.clone(),
+        legacy: LegacyArguments {
+            memory: limits.memory.clone(),
+            memory_swap: limits.memory_swap.clone(),
+            cpu_shares: limits.cpu_shares.clone(),
+            cpuset_cpus: limits.cpuset_cpus.clone(),
+            ..LegacyArguments::default()
+        },
         ..SandboxArguments::default()
     };
     SandboxOptions::new(&shared, arguments.network)

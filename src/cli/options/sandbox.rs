@@ -6,6 +6,7 @@ use dockerfile::stage::Entitlement;
 use graph::{SandboxSettings, SecurityMode};
 
 use super::hosts::Resolver;
+use super::resources::ResourceOptions;
 use super::{UsageError, allow, hosts, limits};
 use crate::args::{NetworkArgument, SandboxArguments};
 
@@ -18,6 +19,8 @@ pub struct SandboxOptions {
     pub settings: SandboxSettings,
     /// What commands have in `/etc/resolv.conf`.
     pub resolver: Resolver,
+    /// What the processes of each command may use together.
+    pub resources: ResourceOptions,
     /// What is to be told of arguments that change nothing.
     pub warnings: Vec<String>,
 }
@@ -44,7 +47,8 @@ impl SandboxOptions {
                 cgroup_parent: arguments.cgroup_parent.clone(),
             },
             resolver: Resolver::new(dns, dns_options, dns_search)?,
-            warnings: limits::warnings(arguments)?,
+            warnings: limits::warnings(&arguments.legacy),
+            resources: ResourceOptions::new(arguments)?,
         })
     }
 }

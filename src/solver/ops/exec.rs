@@ -251,7 +251,15 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
             Ok(Made { active, ran })
         }
         Some(_) if workshop.cancel.is_cancelled() => Err(StepError::Cancelled),
-        Some(status) => Err(failure(op, status, lines, emulator).into()),
+        Some(status) => {
+            let failure = failure(op, status, lines, emulator);
+            let ran_out_of_memory = outcome.ran_out_of_memory;
+            Err(CommandFailure {
+                ran_out_of_memory,
+                ..failure
+            }
+            .into())
+        }
     }
 }
 
@@ -283,6 +291,7 @@ fn failure(
         status,
         last_output: lines.into_last(),
         emulator: emulator.map(|emulator| emulator.name.clone()),
+        ran_out_of_memory: false,
     }
 }
 
@@ -356,7 +365,8 @@ fn spec(step: &Step<'_>, op: &ExecOp, user: &ResolvedUser, mounts: &MountTable) 
         mounts: mounts.specs().to_vec(),
         confinement: sandbox::confinement(&op.sandbox),
         shared_memory_bytes: sandbox::shared_memory_bytes(&op.sandbox),
-        limits: sandbox::limits(&op.sandbox),
+        limits: sandbox::limits(&op.sandbox, &step.job.options.limits),
+        group: step.job.options.limits.group.clone(),
         ..SandboxSpec::new(Vec::new())
     }
 }

@@ -206,7 +206,7 @@ fn a_command_that_a_signal_ended_is_shown_as_that() {
     let bench = bench().with_busybox();
     bench.dockerfile("FROM base\nRUN kill -SEGV $$\n");
     assert_snapshot!(bench.refusal(&[]), @r"
-    error: RUN failed: `/bin/sh -c` was ended by signal 11
+    error: RUN failed: `/bin/sh -c` was ended by signal 11 (SIGSEGV)
      --> Dockerfile:2:1
       |
     2 | RUN kill -SEGV $$

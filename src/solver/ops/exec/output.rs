@@ -26,6 +26,8 @@ pub struct CommandFailure {
     pub last_output: Vec<String>,
     /// What ran it, if it was emulated.
     pub emulator: Option<String>,
+    /// Whether the kernel ended a process of it because the memory of its control group was used up.
+    pub ran_out_of_memory: bool,
 }
 
 /// How a command ended that did not succeed.
@@ -41,7 +43,7 @@ impl fmt::Display for FailureStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Code(code) => write!(f, "exited with status {code}"),
-            Self::Signal(signal) => write!(f, "was ended by signal {signal}"),
+            Self::Signal(signal) => write!(f, "was ended by {}", ExitStatus::Signal(*signal)),
         }
     }
 }
