@@ -158,10 +158,9 @@ impl Hierarchy {
             let (root, mount) = (fields.next()?, fields.next()?);
             let below = Path::new(own).strip_prefix(root).ok()?;
             let mount = PathBuf::from(mount);
-            kind.starts_with("cgroup2 ").then(|| Self {
-                own: mount.join(below),
-                mount,
-            })
+            // Joined with nothing, a path would end with a slash.
+            let own = mount.components().chain(below.components()).collect();
+            kind.starts_with("cgroup2 ").then_some(Self { mount, own })
         })
     }
 }
@@ -244,7 +243,8 @@ fn divide(group: &Path, controllers: &[&str]) -> io::Result<()> {
         controllers.iter().all(|name| there.contains(name))
     };
     if !has_all(&fs::read_to_string(group.join("cgroup.controllers"))?) {
-        return Err(Errno::ENOENT.into());
+        let text = "it does not have these controllers";
+        return Err(io::Error::new(io::ErrorKind::NotFound, text));
     }
     if !has_all(&fs::read_to_string(&file)?) {
         hand_on(group, &file, controllers)?;

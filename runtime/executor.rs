@@ -60,6 +60,10 @@ pub trait Executor: fmt::Debug + Send + Sync {
         Err(Arc::new(NetworkFailure::Unsupported))
     }
 
+    /// Tells that no command runs that could have that network, and that perhaps none will: it is ended while other
+    /// things are done.
+    fn end_network(&self) {}
+
     /// Finds where the commands of this build can have control groups with such limits: below `parent`, a path from the
     /// root of the hierarchy, or the nearest group that can be divided.
     ///

@@ -199,6 +199,10 @@ impl Executor for Namespaces {
         self.network.wait(cancel).map(drop)
     }
 
+    fn end_network(&self) {
+        self.network.end();
+    }
+
     fn find_groups(&self, limits: &GroupLimits, parent: Option<&str>) -> Result<(), GroupError> {
         let found = ControlGroups::find(limits, parent)?;
         // Who asked before has found the same.

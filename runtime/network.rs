@@ -85,6 +85,8 @@ pub(crate) struct BuildNetwork {
     helper: Option<Arc<dyn UserNetwork>>,
     /// Guards that it is made once. The first command waits for the connection here, and the others for the first.
     state: Mutex<State>,
+    /// What has been told to end and was not waited for.
+    ending: Mutex<Vec<Connected>>,
 }
 
 #[derive(Debug)]
@@ -112,7 +114,12 @@ impl BuildNetwork {
             Err(failure) => (None, State::Failed(Arc::new(failure))),
         };
         let state = Mutex::new(state);
-        Self { helper, state }
+        let ending = Mutex::default();
+        Self {
+            helper,
+            state,
+            ending,
+        }
     }
 
     /// Starts to connect it, unless that was begun already.
@@ -143,6 +150,20 @@ impl BuildNetwork {
             State::Failed(failure) => Err(Arc::clone(failure)),
             State::Unasked | State::Connecting(_) => Err(Arc::new(NetworkFailure::Unsupported)),
         }
+    }
+
+    /// Begins to end it. A command that asks for one after that gets another.
+    pub(crate) fn end(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = match std::mem::replace(&mut *state, State::Unasked) {
+            State::Connecting(connected) | State::Ready(connected) => {
+                connected.connection.end();
+                let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+                ending.push(connected);
+                State::Unasked
+            }
+            settled => settled,
+        };
     }
 
     fn connect(

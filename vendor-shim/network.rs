@@ -249,6 +249,12 @@ impl Connection {
         self.child.id()
     }
 
+    /// Ends the program, and does not wait for that: what comes with the end of a network takes the kernel some
+    /// hundredths of a second.
+    pub fn end(&self) {
+        program::kill(&self.child);
+    }
+
     /// Waits until the namespace is connected.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ mod running;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use running::{Running, stop};
+pub(crate) use running::{Running, kill, stop};
 
 /// The whole environment of a helper. The search path serves helpers that start others in turn.
 pub const CLEAN_ENVIRONMENT: [(&str, &str); 2] = [

@@ -197,12 +197,18 @@ fn read_once<S: io::Read>(stream: &mut Option<S>, mut take: impl FnMut(&[u8])) -
     Ok(())
 }
 
-/// Kills a program with all that it started, and reaps it.
-pub(crate) fn stop(child: &mut Child) {
-    // All fail only if the child was reaped already, and then there is nothing left to stop.
+/// Kills a program with all that it started, which must not have been reaped.
+pub(crate) fn kill(child: &Child) {
+    // It fails only if all of it has ended already.
     if let Ok(id) = i32::try_from(child.id()) {
         killpg(Pid::from_raw(id), Signal::SIGKILL).ok();
     }
+}
+
+/// Kills a program with all that it started, and reaps it.
+pub(crate) fn stop(child: &mut Child) {
+    // All fail only if the child was reaped already, and then there is nothing left to stop.
+    kill(child);
     drop(child.kill());
     drop(child.wait());
 }

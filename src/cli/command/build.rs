@@ -328,6 +328,7 @@ fn solve_with_layers(
     let early = EarlyLayers::start(&wanted.outputs, workshop);
     job.options.layers = early.as_ref().map(EarlyLayers::sender);
     let solved = solve_keyed(job, workshop);
+    workshop.executor.end_network();
     job.options.layers = None;
     match (early, &solved) {
         (Some(early), Ok(_)) => early.finish(),

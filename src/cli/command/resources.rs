@@ -1,5 +1,7 @@
 //! What each command may use: as much of that as this machine can see to, and a word on the rest.
 
+use std::io::ErrorKind;
+
 use runtime::{GroupError, GroupLimits, LimitedResource, ResourceLimit};
 use solver::{CommandLimits, Workshop};
 
@@ -86,7 +88,12 @@ fn of_processes(most: u64) -> ResourceLimit {
 
 fn way_out(failure: &GroupError) -> &'static str {
     match failure {
-        GroupError::NotDelegated { .. } => {
+        GroupError::NotDelegated { source, .. }
+            if matches!(
+                source.kind(),
+                ErrorKind::PermissionDenied | ErrorKind::ResourceBusy
+            ) =>
+        {
             "; `systemd-run --user --scope --property=Delegate=yes careen …` gives it one that can be"
         }
         _ => "",
