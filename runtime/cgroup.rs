@@ -149,7 +149,7 @@ impl Hierarchy {
             .ok_or(GroupError::NoHierarchy)
     }
 
-    /// Finds the mount of the second version that this process's group is below (proc_pid_mountinfo(5), cgroups(7)).
+    /// Finds the mount of the second version that this process's group is below (`proc_pid_mountinfo(5)`, cgroups(7)).
     fn parse(mounts: &str, groups: &str) -> Option<Self> {
         let own = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
         mounts.lines().find_map(|line| {
@@ -185,13 +185,12 @@ impl ControlGroups {
         parent: Option<&str>,
     ) -> Result<Self, GroupError> {
         let controllers = limits.controllers();
-        let candidates: Vec<PathBuf> = match parent {
-            Some(parent) => vec![hierarchy.mount.join(parent.trim_start_matches('/'))],
-            None => {
-                let above = hierarchy.own.ancestors();
-                let inside = above.take_while(|group| group.starts_with(&hierarchy.mount));
-                inside.map(Path::to_owned).collect()
-            }
+        let candidates: Vec<PathBuf> = if let Some(parent) = parent {
+            vec![hierarchy.mount.join(parent.trim_start_matches('/'))]
+        } else {
+            let above = hierarchy.own.ancestors();
+            let inside = above.take_while(|group| group.starts_with(&hierarchy.mount));
+            inside.map(Path::to_owned).collect()
         };
         let mut nearest = None;
         for group in candidates {
@@ -226,7 +225,8 @@ impl ControlGroups {
         let group = Group { directory };
         for (file, value) in limits.settings() {
             // A kernel without swap has no such file, and then there is nothing to limit.
-            if file == "memory.swap.max" && !group.directory.join(file).exists() {
+            let is_there = group.directory.join(file).try_exists();
+            if file == "memory.swap.max" && matches!(is_there, Ok(false)) {
                 continue;
             }
             group.write(file, &value)?;
@@ -284,7 +284,7 @@ fn remove_leftovers(group: &Path) {
         let rest = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
         let pid = rest.and_then(|rest| rest.split('-').next());
         if let Some(pid) = pid.filter(|pid| pid.parse::<u32>().is_ok())
-            && !Path::new("/proc").join(pid).exists()
+            && matches!(Path::new("/proc").join(pid).try_exists(), Ok(false))
         {
             drop(fs::remove_dir(entry.path()));
         }

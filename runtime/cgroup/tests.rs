@@ -94,8 +94,8 @@ fn limits_are_written_to_the_files_of_a_group_before_a_process_is_in_it() {
         assert_eq!(read(file).unwrap(), value, "{file}");
     }
     // The machine has no swap.
-    assert!(read("memory.swap.max").is_err());
-    assert!(read("cgroup.procs").is_err());
+    read("memory.swap.max").unwrap_err();
+    read("cgroup.procs").unwrap_err();
     group.add(Pid::from_raw(7)).unwrap();
     assert_eq!(read("cgroup.procs").unwrap(), "7");
 }

@@ -76,12 +76,23 @@ pub struct ResourceOptions {
     pub parent: Option<String>,
 }
 
+/// How much swap there is beside memory.
+#[derive(Debug, Default)]
+enum Swap {
+    /// As much as memory, as with docker.
+    #[default]
+    Usual,
+    /// As much as there is.
+    Unlimited,
+    /// Both together are so many bytes.
+    Together(u64),
+}
+
 /// What was typed, as numbers.
 #[derive(Debug, Default)]
 struct Asked {
     memory: Option<u64>,
-    /// None within for no limit.
-    swap: Option<Option<u64>>,
+    swap: Swap,
     shares: Option<u64>,
     period: Option<u64>,
     quota: Option<u64>,
@@ -171,9 +182,9 @@ impl Asked {
             "memory" => self.memory = size(typed)?,
             "memory-swap" => {
                 self.swap = match typed.1 {
-                    "-1" => Some(None),
-                    // As if it were not given, as with docker.
-                    _ => size(typed)?.map(Some),
+                    "-1" => Swap::Unlimited,
+                    // 0 is as if it were not given, as with docker.
+                    _ => size(typed)?.map_or(Swap::Usual, Swap::Together),
                 }
             }
             "cpu-shares" => self.shares = number(typed)?,
@@ -189,11 +200,10 @@ impl Asked {
 
     fn limits(self) -> Result<GroupLimits, ResourceError> {
         let swap_bytes = match (self.memory, self.swap) {
-            (None, Some(Some(_))) => return Err(ResourceError::SwapAlone),
-            // As much again, as with docker.
-            (memory, None) => memory,
-            (_, Some(None)) => None,
-            (Some(memory), Some(Some(both))) => {
+            (None, Swap::Together(_)) => return Err(ResourceError::SwapAlone),
+            (memory, Swap::Usual) => memory,
+            (_, Swap::Unlimited) => None,
+            (Some(memory), Swap::Together(both)) => {
                 let swap = both.checked_sub(memory);
                 Some(swap.ok_or(ResourceError::SwapBelowMemory)?)
             }
