@@ -14,10 +14,14 @@
 //! a path up as it would for the caller, in a changed root too. It is no wall: what a command cannot do, a command that
 //! is answered cannot do either, since the answer is made of what the caller itself may do (`caller.rs`, `device.rs`).
 //!
+//! Where a sandbox has one id, the filter asks about owners of files and about ids of processes as well, and the answers
+//! are made of what is recorded about them (`files.rs`, `ids.rs`). There a first question comes at once.
+//!
 //! The thread ends when the last process that could ask is gone (since Linux 5.9).
 
 mod caller;
 mod device;
+mod ids;
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::thread::JoinHandle;
@@ -29,10 +33,12 @@ use nix::sched::CloneFlags;
 use tracing::debug;
 
 use crate::channel::wait_for_any;
+use crate::executor::ExecutorMode;
 use crate::notify::caller::Caller;
 use crate::notify::device::DeviceCall;
-use crate::seccomp;
-use crate::sys::notification::{self, Question};
+use crate::notify::ids::Ids;
+use crate::seccomp::{AskedCall, AskedCalls, Subject};
+use crate::sys::notification::{self, Answer, Question};
 use crate::sys::{CallError, file, process};
 use crate::userns::IdMap;
 
@@ -97,7 +103,8 @@ fn is_asked(listener: &OwnedFd) -> bool {
 }
 
 fn supervise(listener: &OwnedFd, ids: IdMap) {
-    let desk = Desk::open(ids);
+    let mut desk = Desk::open(ids);
+    let calls = AskedCalls::new();
     while is_asked(listener) {
         let question = match notification::receive(listener.as_fd()) {
             Ok(question) => question,
@@ -105,11 +112,18 @@ fn supervise(listener: &OwnedFd, ids: IdMap) {
             Err(error) if matches!(error.errno(), Errno::ENOENT | Errno::EINTR) => continue,
             Err(_) => return,
         };
-        let result = match &desk {
-            Ok(desk) => desk.consider(&question, listener.as_fd()),
-            Err(_) => Err(Errno::EPERM),
+        let call = calls.find(question.audit, question.number);
+        let result = match (&mut desk, call) {
+            (Ok(desk), Some(call)) => desk.consider(call, &question, listener.as_fd()),
+            (Err(_), Some(call)) if call.subject != Subject::Node => Ok(Answer::GoesOn),
+            (Err(_), Some(_)) => Err(Errno::EPERM),
+            (_, None) => Err(Errno::ENOSYS),
         };
-        debug!(number = question.number, ?result, "system call answered");
+        debug!(
+            call = call.map(|call| call.name),
+            ?result,
+            "system call answered"
+        );
         // Whoever was killed meanwhile needs no answer.
         drop(notification::answer(listener.as_fd(), question.id, result));
     }
@@ -121,6 +135,7 @@ struct Desk {
     /// The `/proc` in which callers are, held before the root changes.
     processes: OwnedFd,
     ids: IdMap,
+    credentials: Ids,
 }
 
 impl Desk {
@@ -128,18 +143,36 @@ impl Desk {
         process::unshare(CloneFlags::CLONE_FS)?;
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
         let processes = file::open(AT_FDCWD, c"/proc", flags, 0)?;
-        Ok(Self { processes, ids })
+        Ok(Self {
+            processes,
+            ids,
+            credentials: Ids::new(),
+        })
     }
 
-    fn consider(&self, question: &Question, listener: BorrowedFd<'_>) -> Result<(), Errno> {
-        let caller = Caller::open(self.processes.as_fd(), question.thread)?;
-        // From here on the directory of the caller is that of whoever asked, whatever happens to its number.
-        if !notification::is_waiting(listener, question.id) {
-            return Err(Errno::EPERM);
-        }
-        match seccomp::asked_call(question.audit, question.number) {
-            Some(name) => DeviceCall::read(name, &question.arguments)?.make(&caller, self.ids),
-            None => Err(Errno::ENOSYS),
+    fn consider(
+        &mut self,
+        call: AskedCall,
+        question: &Question,
+        listener: BorrowedFd<'_>,
+    ) -> Result<Answer, Errno> {
+        let caller = Caller::new(self.processes.as_fd(), question, listener);
+        match (self.ids.mode(), call.subject) {
+            (_, Subject::Node) if !DeviceCall::is_one(call.name, &question.arguments) => {
+                Ok(Answer::GoesOn)
+            }
+            (_, Subject::Node) => {
+                DeviceCall::read(call.name, &question.arguments)?.make(&caller, self.ids)?;
+                Ok(Answer::DONE)
+            }
+            (ExecutorMode::UsernsMulti, _) => Ok(Answer::GoesOn),
+            (ExecutorMode::UsernsSingle, Subject::File) => {
+                self.credentials.of(&caller)?;
+                Ok(Answer::GoesOn)
+            }
+            (ExecutorMode::UsernsSingle, Subject::Ids) => {
+                self.credentials.consider(call, question, &caller)
+            }
         }
     }
 }

@@ -12,14 +12,18 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
+use crate::executor::ExecutorMode;
 use crate::starter;
 use crate::sys::{process, signal};
 
 /// What a role argument begins with.
 const PREFIX: &str = "--careen-role=";
 
-/// What [`SandboxRole::Starter`] is called there.
-const STARTER: &str = "starter";
+/// What [`SandboxRole::Starter`] is called there, by the ids of its sandboxes.
+const STARTERS: [(&str, ExecutorMode); 2] = [
+    ("starter", ExecutorMode::UsernsMulti),
+    ("starter-single", ExecutorMode::UsernsSingle),
+];
 
 /// This program, whatever has become of its file since it was started.
 pub(crate) const THIS_PROGRAM: &std::ffi::CStr = c"/proc/self/exe";
@@ -45,8 +49,8 @@ pub struct BuilderRole {
 /// The roles that this crate fills itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SandboxRole {
-    /// Makes the processes that sandboxes begin with, by copying itself.
-    Starter,
+    /// Makes the processes that sandboxes with such ids begin with, by copying itself.
+    Starter(ExecutorMode),
 }
 
 /// Returns the role that `arguments` give, the name of the program being the first of them. Whatever it is, this process
@@ -60,7 +64,8 @@ pub fn role(arguments: &[OsString]) -> Option<SandboxRole> {
     // The kernel refuses that for SIGKILL and SIGSTOP alone.
     signal::hear_of_children().unwrap_or_default();
     let name = arguments.get(1)?.to_str()?.strip_prefix(PREFIX)?;
-    (name == STARTER).then_some(SandboxRole::Starter)
+    let starter = STARTERS.into_iter().find(|(other, _)| *other == name);
+    starter.map(|(_, mode)| SandboxRole::Starter(mode))
 }
 
 impl SandboxRole {
@@ -72,16 +77,16 @@ impl SandboxRole {
             return ExitCode::FAILURE;
         }
         match self {
-            Self::Starter => starter::serve(),
+            Self::Starter(mode) => starter::serve(mode),
         }
     }
 
     /// Returns the command that starts this program, which is at `program`, in this role, with no environment and in a
     /// process group of its own: what the terminal sends to the foreground is not for it.
     pub(crate) fn command(self, program: &Path) -> Command {
-        let name = match self {
-            Self::Starter => STARTER,
-        };
+        let Self::Starter(mode) = self;
+        let mut names = STARTERS.into_iter().filter(|(_, other)| *other == mode);
+        let name = names.next().map(|(name, _)| name).unwrap_or_default();
         #[expect(
             clippy::disallowed_methods,
             reason = "runtime starts this program again"
@@ -102,12 +107,14 @@ mod tests {
 
     #[test]
     fn roles_are_named_by_the_first_argument_alone() {
-        let starter = Some(SandboxRole::Starter);
-        let cases: [(&[&str], Option<SandboxRole>); 6] = [
+        let starter = Some(SandboxRole::Starter(ExecutorMode::UsernsMulti));
+        let single = Some(SandboxRole::Starter(ExecutorMode::UsernsSingle));
+        let cases: [(&[&str], Option<SandboxRole>); 7] = [
             (&[], None),
             (&["careen"], None),
             (&["careen", "build", "--careen-role=starter"], None),
             (&["careen", "--careen-role=starter"], starter),
+            (&["careen", "--careen-role=starter-single"], single),
             (&["careen", "--careen-role=init"], None),
             (&["careen", "--careen-role=builder:7", "build"], None),
         ];

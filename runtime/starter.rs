@@ -103,7 +103,7 @@ impl Starter {
         let program = sealed.as_ref().map_or_else(program, SealedProgram::path);
         let (channel, theirs) =
             Channel::pair().map_err(|error| StarterError::Talk(ChannelError::Call(error)))?;
-        let child = SandboxRole::Starter
+        let child = SandboxRole::Starter(mode)
             .command(&program)
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
@@ -162,13 +162,13 @@ impl Drop for Starter {
 }
 
 /// Fills the role, and in every copy the role of the copy.
-pub(crate) fn serve() -> ExitCode {
+pub(crate) fn serve(mode: ExecutorMode) -> ExitCode {
     let Ok(socket) = io::stdin().as_fd().try_clone_to_owned() else {
         return ExitCode::FAILURE;
     };
     let channel = Channel::<(), NewRole>::over(socket);
     // The same for all sandboxes: every copy has it.
-    let filter = seccomp::filter();
+    let filter = seccomp::filter(mode);
     loop {
         let (role, descriptors) = match channel.receive() {
             Ok(Received::Message(role, descriptors)) => (role, descriptors),

@@ -135,7 +135,8 @@ fn filter_system_calls(launch: &Launch<'_>) -> Result<(), CallError> {
         Ok(listener) => tell_asking(launch.report, &listener),
         // In a sandbox of somebody else whose filter asks.
         Err(error) if matches!(error.errno(), Errno::EBUSY | Errno::EINVAL) => {
-            security::set_seccomp_filter(&seccomp::unanswered(program))
+            let program = seccomp::unanswered().unwrap_or_default();
+            security::set_seccomp_filter(&program)
         }
         Err(error) => Err(error),
     }

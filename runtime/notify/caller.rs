@@ -1,7 +1,10 @@
-//! Who made a system call: its rights, its memory and its directories, by way of one directory of `/proc`.
+//! Who made a system call: its rights, its memory and its directories, by way of its number.
 //!
-//! The directory is held open, so that all of it is about the same thread.
+//! A number can be another thread's as soon as the caller was killed. So whatever was found by it counts only if the
+//! caller still waits afterwards: what is opened here is checked here, and what is looked up by [`Caller::place`] is to be
+//! checked by whoever uses it.
 
+use std::cell::OnceCell;
 use std::ffi::CString;
 use std::fs::File;
 use std::io::Read as _;
@@ -13,6 +16,7 @@ use nix::fcntl::OFlag;
 use nix::unistd::Pid;
 
 use crate::sys::file;
+use crate::sys::notification::{self, Question};
 use crate::userns::BuilderId;
 
 /// The longest path that a system call takes, with its final zero (`PATH_MAX`).
@@ -29,8 +33,22 @@ const NODE_CAPABILITIES: u64 = 1 << 1 | 1 << 27;
 
 /// A thread that waits for an answer.
 #[derive(Debug)]
-pub(super) struct Caller {
-    directory: OwnedFd,
+pub(super) struct Caller<'q> {
+    processes: BorrowedFd<'q>,
+    thread: Pid,
+    waits: Waits<'q>,
+    /// Its directory in `/proc`, once something is read there.
+    directory: OnceCell<OwnedFd>,
+}
+
+/// How it is known that a caller still waits.
+#[derive(Debug, Clone, Copy)]
+enum Waits<'q> {
+    /// The question is still open.
+    For(BorrowedFd<'q>, u64),
+    /// The caller is the one who asks here.
+    #[cfg(test)]
+    Itself,
 }
 
 /// What the kernel would look at before it makes a file for a caller.
@@ -45,15 +63,47 @@ pub(super) struct Rights {
     effective: u64,
 }
 
-impl Caller {
-    /// Finds a thread in the `/proc` that `processes` is.
-    pub(super) fn open(processes: BorrowedFd<'_>, thread: Pid) -> Result<Self, Errno> {
-        let name = c_string(&thread.to_string())?;
+impl<'q> Caller<'q> {
+    /// Means whoever asked a question, to be found in the `/proc` that `processes` is.
+    pub(super) fn new(
+        processes: BorrowedFd<'q>,
+        question: &Question,
+        listener: BorrowedFd<'q>,
+    ) -> Self {
+        Self {
+            processes,
+            thread: question.thread,
+            waits: Waits::For(listener, question.id),
+            directory: OnceCell::new(),
+        }
+    }
+
+    /// Returns the number of the thread, as this process sees it.
+    pub(super) fn thread(&self) -> Pid {
+        self.thread
+    }
+
+    /// Fails if the caller does not wait any more, and its number may be another one's.
+    pub(super) fn check(&self) -> Result<(), Errno> {
+        match self.waits {
+            Waits::For(listener, id) if notification::is_waiting(listener, id) => Ok(()),
+            Waits::For(..) => Err(Errno::ESRCH),
+            #[cfg(test)]
+            Waits::Itself => Ok(()),
+        }
+    }
+
+    /// Returns its directory in `/proc`, held, so that all that is found below it is about the same thread.
+    fn directory(&self) -> Result<BorrowedFd<'_>, Errno> {
+        if let Some(directory) = self.directory.get() {
+            return Ok(directory.as_fd());
+        }
+        let name = c_string(&self.thread().to_string())?;
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-        let directory = file::open(processes, &name, flags, 0);
-        Ok(Self {
-            directory: directory.map_err(|error| error.errno())?,
-        })
+        let opened = file::open(self.processes, &name, flags, 0);
+        let opened = opened.map_err(|error| error.errno())?;
+        self.check()?;
+        Ok(self.directory.get_or_init(|| opened).as_fd())
     }
 
     /// Returns what it may do.
@@ -113,7 +163,7 @@ impl Caller {
     }
 
     fn open_file(&self, name: &std::ffi::CStr, flags: OFlag) -> Result<OwnedFd, Errno> {
-        file::open(self.directory.as_fd(), name, flags, 0).map_err(|error| error.errno())
+        file::open(self.directory()?, name, flags, 0).map_err(|error| error.errno())
     }
 }
 
@@ -155,10 +205,18 @@ mod tests {
         Uid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nCapPrm:\t0000000000000000\n\
         CapEff:\t0000000008000002\nSeccomp:\t2\n";
 
-    fn ourselves() -> Caller {
+    fn proc() -> OwnedFd {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-        let processes = file::open(AT_FDCWD, c"/proc", flags, 0).unwrap();
-        Caller::open(processes.as_fd(), gettid()).unwrap()
+        file::open(AT_FDCWD, c"/proc", flags, 0).unwrap()
+    }
+
+    fn ourselves(processes: &OwnedFd) -> Caller<'_> {
+        Caller {
+            processes: processes.as_fd(),
+            thread: gettid(),
+            waits: Waits::Itself,
+            directory: OnceCell::new(),
+        }
     }
 
     #[test]
@@ -193,7 +251,8 @@ mod tests {
 
     #[test]
     fn a_text_in_memory_is_read_over_pages_and_up_to_a_limit() {
-        let caller = ourselves();
+        let processes = proc();
+        let caller = ourselves(&processes);
         for length in [0, 1, 4000, 4095] {
             let text = vec![b'x'; length];
             let held = CString::new(text.clone()).unwrap();
@@ -208,7 +267,8 @@ mod tests {
 
     #[test]
     fn directories_are_found_by_descriptor() {
-        let caller = ourselves();
+        let processes = proc();
+        let caller = ourselves(&processes);
         let place = tempfile::tempdir().unwrap();
         let held = File::open(place.path()).unwrap();
         let number = std::os::fd::AsRawFd::as_raw_fd(&held);

@@ -54,6 +54,14 @@ struct Target<'p> {
 }
 
 impl DeviceCall {
+    /// Tells whether the call of this name would make a device.
+    pub(super) fn is_one(name: &str, arguments: &[u64; 6]) -> bool {
+        let [_, second, third, ..] = *arguments;
+        let mode = low_half(if name == "mknodat" { third } else { second });
+        let kind = SFlag::from_bits_truncate(mode & SFlag::S_IFMT.bits());
+        matches!(kind, SFlag::S_IFCHR | SFlag::S_IFBLK)
+    }
+
     /// Reads the arguments of the call of this name.
     pub(super) fn read(name: &str, arguments: &[u64; 6]) -> Result<Self, Errno> {
         let [first, second, third, fourth, ..] = *arguments;
@@ -72,7 +80,7 @@ impl DeviceCall {
     }
 
     /// Makes the placeholder as `caller` would have made the node.
-    pub(super) fn make(self, caller: &Caller, ids: IdMap) -> Result<(), Errno> {
+    pub(super) fn make(self, caller: &Caller<'_>, ids: IdMap) -> Result<(), Errno> {
         let rights = caller.rights()?;
         if !rights.may_make_nodes() {
             return Err(Errno::EPERM);

@@ -55,9 +55,28 @@ pub(super) enum Action {
     Fail(u16),
     /// It is made or fails with `EPERM`, depending on an argument.
     Check(Check),
-    /// It is made, unless it would make a device node: then the supervisor answers. The argument is
-    /// the one with the kind of node.
-    AskAboutDevice { argument: u32 },
+    /// It is made, or the supervisor answers.
+    Ask(Ask),
+}
+
+/// When the supervisor answers. Arguments are looked at as for a [`Check`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    Always,
+    /// When a device node would be made. The argument is the one with the kind of node.
+    Device {
+        argument: u32,
+    },
+    /// When an argument has one of these bits.
+    AnyBit {
+        argument: u32,
+        bits: u32,
+    },
+    /// When an argument is one of these values.
+    In {
+        argument: u32,
+        values: &'static [u32],
+    },
 }
 
 /// A question about the low half of an argument.
@@ -123,36 +142,49 @@ fn leaf(action: Action) -> Vec<Instruction> {
     match action {
         Action::Allow => vec![statement(RETURN, ALLOW)],
         Action::Fail(errno) => vec![statement(RETURN, FAIL | u32::from(errno))],
-        Action::AskAboutDevice { argument } => device_leaf(argument),
-        Action::Check(check) => {
-            let (argument, comparison, values, found, otherwise) = match &check {
-                Check::NoneOf { argument, bits } => (
-                    argument,
-                    IF_ANY_BIT,
-                    std::slice::from_ref(bits),
-                    FAIL | NOT_PERMITTED,
-                    ALLOW,
-                ),
-                Check::In { argument, values } => {
-                    (argument, IF_EQUAL, *values, ALLOW, FAIL | NOT_PERMITTED)
-                }
-                Check::NotIn { argument, values } => {
-                    (argument, IF_EQUAL, *values, FAIL | NOT_PERMITTED, ALLOW)
-                }
-            };
-            let mut code = vec![statement(LOAD, ARGUMENTS + 8 * argument)];
-            for value in values {
-                code.extend(branch(
-                    comparison,
-                    *value,
-                    vec![statement(RETURN, found)],
-                    Vec::new(),
-                ));
-            }
-            code.push(statement(RETURN, otherwise));
-            code
-        }
+        Action::Ask(ask) => asking_leaf(ask),
+        Action::Check(check) => checking_leaf(&check),
     }
+}
+
+fn checking_leaf(check: &Check) -> Vec<Instruction> {
+    let refused = FAIL | NOT_PERMITTED;
+    let (argument, comparison, values, found, otherwise) = match check {
+        Check::NoneOf { argument, bits } => {
+            let bits = std::slice::from_ref(bits);
+            (argument, IF_ANY_BIT, bits, refused, ALLOW)
+        }
+        Check::In { argument, values } => (argument, IF_EQUAL, *values, ALLOW, refused),
+        Check::NotIn { argument, values } => (argument, IF_EQUAL, *values, refused, ALLOW),
+    };
+    comparing_leaf(*argument, (comparison, values), found, otherwise)
+}
+
+fn asking_leaf(ask: Ask) -> Vec<Instruction> {
+    match ask {
+        Ask::Always => vec![statement(RETURN, ASK)],
+        Ask::Device { argument } => device_leaf(argument),
+        Ask::AnyBit { argument, bits } => {
+            comparing_leaf(argument, (IF_ANY_BIT, &[bits]), ASK, ALLOW)
+        }
+        Ask::In { argument, values } => comparing_leaf(argument, (IF_EQUAL, values), ASK, ALLOW),
+    }
+}
+
+/// Ends with `found` where the comparison with one of the values holds.
+fn comparing_leaf(
+    argument: u32,
+    (comparison, values): (u16, &[u32]),
+    found: u32,
+    otherwise: u32,
+) -> Vec<Instruction> {
+    let mut code = vec![statement(LOAD, ARGUMENTS + 8 * argument)];
+    for value in values {
+        let found = vec![statement(RETURN, found)];
+        code.extend(branch(comparison, *value, found, Vec::new()));
+    }
+    code.push(statement(RETURN, otherwise));
+    code
 }
 
 /// Asks about the kinds of nodes that have the bit of devices and not that of files, links and sockets.

@@ -1,6 +1,6 @@
 //! The filter against Docker's own table, call by call.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::assembler::interpreter::{Verdict, run};
 use super::*;
@@ -9,6 +9,8 @@ use super::*;
 const DOCKER: &str = include_str!("docker-default.tsv");
 
 const EPERM: Verdict = Verdict::Fail(1);
+const MULTI: ExecutorMode = ExecutorMode::UsernsMulti;
+const SINGLE: ExecutorMode = ExecutorMode::UsernsSingle;
 const MACHINES: [Architecture; 2] = [Architecture::Amd64, Architecture::Arm64];
 
 fn names() -> BTreeMap<&'static str, Row> {
@@ -83,7 +85,7 @@ const ARGUMENTS: [u64; 15] = [
 #[test]
 fn every_call_is_decided_as_docker_decides_it() {
     for machine in MACHINES {
-        let program = filter_for(machine).unwrap();
+        let program = filter_for(machine, MULTI).unwrap();
         for kind in kinds(machine).unwrap() {
             for (name, row) in names() {
                 let Some(number) = row.numbers[kind.column] else {
@@ -122,7 +124,7 @@ fn every_call_that_docker_allows_is_in_the_table() {
 #[test]
 fn every_other_number_fails() {
     for machine in MACHINES {
-        let program = filter_for(machine).unwrap();
+        let program = filter_for(machine, MULTI).unwrap();
         for kind in kinds(machine).unwrap() {
             let named: BTreeSet<u32> = names()
                 .values()
@@ -141,7 +143,7 @@ fn every_other_number_fails() {
 #[test]
 fn a_program_of_another_kind_is_killed() {
     for machine in MACHINES {
-        let program = filter_for(machine).unwrap();
+        let program = filter_for(machine, MULTI).unwrap();
         let others = [AMD64, I386, ARM64, ARM].map(|kind| kind.audit);
         let own = kinds(machine).unwrap().map(|kind| kind.audit);
         for audit in others.iter().filter(|audit| !own.contains(audit)) {
@@ -153,7 +155,7 @@ fn a_program_of_another_kind_is_killed() {
 #[test]
 fn typing_into_a_terminal_fails_whatever_is_above_the_request() {
     for machine in MACHINES {
-        let program = filter_for(machine).unwrap();
+        let program = filter_for(machine, MULTI).unwrap();
         for kind in kinds(machine).unwrap() {
             let ioctl = names()["ioctl"].numbers[kind.column].unwrap();
             let cases = [
@@ -173,7 +175,7 @@ fn typing_into_a_terminal_fails_whatever_is_above_the_request() {
 
 #[test]
 fn bits_above_an_argument_do_not_get_round_a_rule() {
-    let program = filter_for(Architecture::Amd64).unwrap();
+    let program = filter_for(Architecture::Amd64, MULTI).unwrap();
     let names = names();
     let number = |name| names[name].numbers[AMD64.column].unwrap();
     for (name, argument) in [("socket", 38), ("socket", 40), ("clone", 0x1000_0000)] {
@@ -220,7 +222,7 @@ fn dangerous_calls_are_not_in_the_table() {
 fn the_program_is_short() {
     // The kernel takes 4096 instructions; the time to install it grows with them.
     for machine in MACHINES {
-        let length = filter_for(machine).unwrap().len();
+        let length = filter_for(machine, MULTI).unwrap().len();
         assert!(length < 600, "{length}");
     }
 }
@@ -238,14 +240,15 @@ fn only_nodes_of_devices_are_asked_about() {
         (0xffff_0000_0000 | 0o060_000, Verdict::Ask),
     ];
     for machine in MACHINES {
-        let program = filter_for(machine).unwrap();
-        let refusing = unanswered(&program);
+        let program = filter_for(machine, MULTI).unwrap();
+        let refusing = without_questions(&program);
         for kind in kinds(machine).unwrap() {
             for (name, at) in [("mknod", 1), ("mknodat", 2)] {
                 let Some(number) = names()[name].numbers[kind.column] else {
                     continue;
                 };
-                assert_eq!(asked_call(kind.audit, number), Some(name));
+                let asked = AskedCalls::new().find(kind.audit, number).unwrap();
+                assert_eq!((asked.name, asked.subject), (name, Subject::Node));
                 for (mode, expected) in kinds_of_nodes {
                     let mut arguments = [0; 6];
                     arguments[at] = mode;
@@ -265,7 +268,68 @@ fn only_nodes_of_devices_are_asked_about() {
 
 #[test]
 fn a_call_of_another_kind_of_programs_is_not_asked_about() {
-    assert_eq!(asked_call(AMD64.audit, 33), None);
-    assert_eq!(asked_call(ARM64.audit, 133), None);
-    assert_eq!(asked_call(0, 133), None);
+    let asked = AskedCalls::new();
+    assert_eq!(asked.find(AMD64.audit, 33), None);
+    assert_eq!(asked.find(0, 133), None);
+    let of = |kind: Kind, number| asked.find(kind.audit, number).map(|call| call.name);
+    assert_eq!(of(AMD64, 133), Some("mknod"));
+    assert_eq!(of(ARM64, 133), None);
+    assert_eq!(of(I386, 195), Some("stat64"));
+    assert_eq!(of(AMD64, 195), Some("llistxattr"));
+}
+
+/// What the filter for one id does with calls by name, and these arguments.
+fn with_one_id(kind: Kind, machine: Architecture, name: &str, arguments: [u64; 6]) -> Verdict {
+    let number = names()[name].numbers[kind.column].unwrap();
+    let program = filter_for(machine, SINGLE).unwrap();
+    run(&program, kind.audit, number, arguments)
+}
+
+#[test]
+fn with_one_id_calls_about_owners_and_ids_are_asked_about() {
+    let above = 0xdead_0000_0000;
+    for machine in MACHINES {
+        for kind in kinds(machine).unwrap() {
+            for (name, arguments, expected) in [
+                ("fchownat", [0; 6], Verdict::Ask),
+                ("statx", [0; 6], Verdict::Ask),
+                ("fstat", [0; 6], Verdict::Ask),
+                ("setresuid", [0; 6], Verdict::Ask),
+                ("mknodat", [0, 0, 0o010_644, 0, 0, 0], Verdict::Ask),
+                ("openat", [0, 0, 0o100_000, 0, 0, 0], Verdict::Allow),
+                ("openat", [0, 0, 0o101 | above, 0, 0, 0], Verdict::Ask),
+                ("openat", [0, 0, 0o20_200_002, 0, 0, 0], Verdict::Ask),
+                ("openat", [0, 0, 0o200_000, 0, 0, 0], Verdict::Allow),
+                ("prctl", [8 | above, 1, 0, 0, 0, 0], Verdict::Ask),
+                ("prctl", [15, 0, 0, 0, 0, 0], Verdict::Allow),
+                ("getsockopt", [3, 1, 17, 0, 0, 0], Verdict::Ask),
+                ("getsockopt", [3, 1, 4, 0, 0, 0], Verdict::Allow),
+                ("setxattrat", [0; 6], Verdict::Fail(38)),
+                ("read", [0; 6], Verdict::Allow),
+            ] {
+                let found = with_one_id(kind, machine, name, arguments);
+                assert_eq!(found, expected, "{name}({arguments:?}) on {machine}");
+            }
+        }
+    }
+}
+
+#[test]
+fn with_one_id_every_other_call_is_decided_as_with_many() {
+    for machine in MACHINES {
+        let [many, one] = [MULTI, SINGLE].map(|mode| filter_for(machine, mode).unwrap());
+        for kind in kinds(machine).unwrap() {
+            for (name, row) in names() {
+                let (Some(number), Rule::Always(_)) = (row.number(kind), row.rule) else {
+                    continue;
+                };
+                for argument in ARGUMENTS {
+                    let arguments = [argument, 0, 0, 0, 0, 0];
+                    let [many, one] =
+                        [&many, &one].map(|program| run(program, kind.audit, number, arguments));
+                    assert_eq!(one, many, "{name}({argument:#x}) on {machine}");
+                }
+            }
+        }
+    }
 }

@@ -61,19 +61,40 @@ pub(crate) fn is_waiting(listener: BorrowedFd<'_>, id: u64) -> bool {
     result == 0
 }
 
-/// Answers: the call returns 0, or fails with this error.
+/// What becomes of a call that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It is not made and returns this.
+    Value(i64),
+    /// It is made, as if nobody had asked. What its arguments point to may have changed since it was looked at, so
+    /// nothing that must not happen is let through with this.
+    GoesOn,
+}
+
+impl Answer {
+    /// The call is not made and returns 0.
+    pub(crate) const DONE: Self = Self::Value(0);
+}
+
+/// Answers: the call returns a value, fails with this error, or is made.
 ///
 /// Fails with `ENOENT` if the thread that asked is gone.
 pub(crate) fn answer(
     listener: BorrowedFd<'_>,
     id: u64,
-    result: Result<(), Errno>,
+    result: Result<Answer, Errno>,
 ) -> Result<(), CallError> {
+    let (val, error, flags) = match result {
+        Ok(Answer::Value(value)) => (value, 0, 0),
+        Ok(Answer::GoesOn) => (0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE),
+        Err(errno) => (0, -(errno as i32), 0),
+    };
+    let flags = u32::try_from(flags).unwrap_or_default();
     let mut response = libc::seccomp_notif_resp {
         id,
-        val: 0,
-        error: result.map_or_else(|errno| -(errno as i32), |()| 0),
-        flags: 0,
+        val,
+        error,
+        flags,
     };
     // SAFETY: the struct lives on our stack and is the one that the request names, with its size.
     let result = unsafe {
