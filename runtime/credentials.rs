@@ -46,15 +46,18 @@ pub(crate) fn become_namespace_root(ids: IdMap) -> Result<(), CallError> {
     become_user(&SandboxUser::default(), ids)
 }
 
-/// Takes the ids of `user`.
+/// Takes the ids of `user`, as far as there are such.
 pub(crate) fn become_user(user: &SandboxUser, ids: IdMap) -> Result<(), CallError> {
-    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
-    // A namespace with one id was made without the right to change groups: the caller's stay, as
-    // nobody's.
-    if ids.mode() == ExecutorMode::UsernsMulti {
-        let groups: Vec<Gid> = user.groups.iter().copied().map(Gid::from_raw).collect();
-        setgroups(&groups).called(|| format!("setgroups({:?})", user.groups))?;
-    }
+    let (uid, gid) = match ids.mode() {
+        ExecutorMode::UsernsMulti => {
+            let groups: Vec<Gid> = user.groups.iter().copied().map(Gid::from_raw).collect();
+            setgroups(&groups).called(|| format!("setgroups({:?})", user.groups))?;
+            (Uid::from_raw(user.uid), Gid::from_raw(user.gid))
+        }
+        // A namespace with one id was made without the right to change groups: the caller's stay, as nobody's. Whoever
+        // the command is to be, it only seems to be (`notify/ids.rs`).
+        ExecutorMode::UsernsSingle => (Uid::from_raw(0), Gid::from_raw(0)),
+    };
     setresgid(gid, gid, gid).called(|| format!("setresgid({gid}, {gid}, {gid})"))?;
     setresuid(uid, uid, uid).called(|| format!("setresuid({uid}, {uid}, {uid})"))
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use rootfs::OwnerRecord;
 use thiserror::Error;
 
 use crate::cancel::CancelToken;
@@ -99,6 +100,19 @@ pub struct Step<'s> {
     pub talk: Option<Talk<'s>>,
     /// What ends it early.
     pub cancel: &'s CancelToken,
+    /// Owners of files in the root that can hold no attribute, where there is one id.
+    pub recorded: Vec<RecordedOwner>,
+}
+
+/// Who a file belongs to that can hold no attribute: a symbolic link, a pipe or a socket of a root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordedOwner {
+    /// The file system that it is on, as files in the root show it.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+    /// Its owner.
+    pub record: OwnerRecord,
 }
 
 impl fmt::Debug for Step<'_> {
@@ -137,7 +151,7 @@ impl<F: FnMut(Stream, &[u8])> OutputSink for F {
 }
 
 /// What came of a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepOutcome {
     /// How it ended.
     pub status: ExitStatus,
@@ -147,6 +161,8 @@ pub struct StepOutcome {
     pub peak_bytes: u64,
     /// Whether the kernel ended a process of it because the memory of its control group was used up.
     pub ran_out_of_memory: bool,
+    /// Owners of files that can hold no attribute: those that there were, and what the command changed.
+    pub recorded: Vec<RecordedOwner>,
 }
 
 /// Optional protections, and whether they are in force.
@@ -281,6 +297,9 @@ pub enum SpecificationError {
         /// How many ids there are, counted from 0.
         count: u32,
     },
+    /// With one id, the two limits of time under real-time scheduling are not the same.
+    #[error("with one id, the soft limit `rttime` has to be the hard one")]
+    RealTimeLimits,
     /// A mount refers to a descriptor that was not passed.
     #[error("mount {index} was not passed; {passed} were")]
     NoSuchMount {

@@ -48,8 +48,8 @@ pub use cgroup::{GroupError, GroupLimits};
 pub use channel::ChannelError;
 pub use conversation::Talk;
 pub use executor::{
-    ExecError, Executor, ExecutorMode, MountObstacle, OutputSink, Protections, SpecificationError,
-    Step, StepOutcome, Stream,
+    ExecError, Executor, ExecutorMode, MountObstacle, OutputSink, Protections, RecordedOwner,
+    SpecificationError, Step, StepOutcome, Stream,
 };
 pub use features::KernelFeatures;
 pub use inbox::SignalInbox;

@@ -16,9 +16,11 @@ use crate::executor::{
 use crate::features::KernelFeatures;
 use crate::landlock::Wall;
 use crate::network::{BuildNetwork, NetworkFailure};
+use crate::notify::Supervisor;
 use crate::parent::{Proceeded, Proceeding, Running, Spawned};
 use crate::protocol::{OpenFiles, Setup};
-use crate::spec::{Access, MountSource, NetworkMode, SandboxSpec};
+use crate::rlimit::{LimitedResource, ResourceLimit};
+use crate::spec::{Access, Confinement, MountSource, NetworkMode, SandboxSpec};
 use crate::starter::Starter;
 use crate::sys::socket::DESCRIPTORS_LIMIT;
 use crate::userns::{Builder, BuilderId, CommandNamespace, IdMap, SandboxId};
@@ -110,13 +112,14 @@ impl Namespaces {
             .collect();
         let mut setup = self.setup(step.spec, namespace.descriptor().is_some());
         setup.has_input = input.is_some();
+        let supervisor = Supervisor::new(self.ids, setup.spec.user.clone(), step.recorded.clone());
         let isolated = match spawned.isolate(setup, &descriptors, step.cancel)? {
             Proceeding::Isolated(isolated) => isolated,
             Proceeding::Failed(failure) => {
                 return Err(ExecError::from_failure(&failure, step.spec));
             }
         };
-        match isolated.proceed(step.spec.terminal, step.cancel)? {
+        match isolated.proceed(supervisor, step.spec.terminal, step.cancel)? {
             Proceeded::Running(running) => Ok(running),
             Proceeded::Failed(failure) => Err(ExecError::from_failure(&failure, step.spec)),
         }
@@ -167,6 +170,11 @@ impl Namespaces {
                 .builder_id(SandboxId(id))
                 .ok_or(ExecError::Specification(unmapped))
         };
+        if self.ids.mode() == ExecutorMode::UsernsSingle && self.is_answered(spec) {
+            check_real_time(spec)?;
+            // Whoever it seems to be.
+            return Ok((ids(0)?, ids(0)?));
+        }
         // With one id nobody's groups can be changed, so what an image says of them has no effect.
         if self.ids.mode() == ExecutorMode::UsernsMulti {
             for group in &spec.user.groups {
@@ -174,6 +182,11 @@ impl Namespaces {
             }
         }
         Ok((ids(spec.user.uid)?, ids(spec.user.gid)?))
+    }
+
+    /// Tells whether a command has a filter, whose questions are answered.
+    fn is_answered(&self, spec: &SandboxSpec) -> bool {
+        self.protections.seccomp && spec.confinement == Confinement::Container
     }
 }
 
@@ -226,7 +239,7 @@ impl Executor for Namespaces {
         // The sandbox has them now.
         drop(mounts);
         debug!(set_up = ?started.elapsed(), "command started");
-        let exited = running.wait(output, talk.as_ref(), cancel, self.ids)?;
+        let exited = running.wait(output, talk.as_ref(), cancel)?;
         // Of a root that cannot be written nothing is kept.
         if step.spec.root_access == Access::ReadWrite {
             stubs::remove(exited.stubs).map_err(ExecError::CleanUp)?;
@@ -236,10 +249,23 @@ impl Executor for Namespaces {
             duration: started.elapsed(),
             peak_bytes: exited.peak_bytes,
             ran_out_of_memory: group.is_some_and(|group| group.ran_out_of_memory()),
+            recorded: exited.recorded,
         };
         debug!(status = %outcome.status, duration = ?outcome.duration, "command ended");
         Ok(outcome)
     }
+}
+
+/// Refuses limits that are needed for something else where there is one id.
+fn check_real_time(spec: &SandboxSpec) -> Result<(), ExecError> {
+    let mut limits = spec.limits.iter();
+    let differs = |limit: &ResourceLimit| {
+        limit.resource == LimitedResource::RealTime && limit.soft != limit.hard
+    };
+    if limits.any(differs) {
+        return Err(ExecError::Specification(SpecificationError::RealTimeLimits));
+    }
+    Ok(())
 }
 
 /// Refuses a specification that cannot be meant.

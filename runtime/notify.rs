@@ -21,11 +21,13 @@
 
 mod caller;
 mod device;
+mod files;
 mod ids;
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::thread::JoinHandle;
 
+use caps::Capability;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::poll::{PollFd, PollFlags};
@@ -33,11 +35,13 @@ use nix::sched::CloneFlags;
 use tracing::debug;
 
 use crate::channel::wait_for_any;
-use crate::executor::ExecutorMode;
+use crate::executor::{ExecutorMode, RecordedOwner};
 use crate::notify::caller::Caller;
 use crate::notify::device::DeviceCall;
+use crate::notify::files::Files;
 use crate::notify::ids::Ids;
 use crate::seccomp::{AskedCall, AskedCalls, Subject};
+use crate::spec::SandboxUser;
 use crate::sys::notification::{self, Answer, Question};
 use crate::sys::{CallError, file, process};
 use crate::userns::IdMap;
@@ -47,17 +51,40 @@ use crate::userns::IdMap;
 pub(crate) struct Supervisor {
     /// Until there is something to do.
     listener: Option<OwnedFd>,
+    asked: Asked,
+    thread: Option<JoinHandle<Vec<RecordedOwner>>>,
+}
+
+/// Whose questions there will be.
+#[derive(Debug, Clone)]
+struct Asked {
     ids: IdMap,
-    thread: Option<JoinHandle<()>>,
+    /// Who the command is to be.
+    user: SandboxUser,
+    /// What is recorded already.
+    recorded: Vec<RecordedOwner>,
 }
 
 impl Supervisor {
-    /// Answers what comes in at `listener`, if there is one, as soon as it is told to go on.
-    pub(crate) fn new(listener: Option<OwnedFd>, ids: IdMap) -> Self {
+    /// Returns one that has nobody to listen to yet, for a command that is to be `user`.
+    pub(crate) fn new(ids: IdMap, user: SandboxUser, recorded: Vec<RecordedOwner>) -> Self {
         Self {
-            listener,
-            ids,
+            listener: None,
+            asked: Asked {
+                ids,
+                user,
+                recorded,
+            },
             thread: None,
+        }
+    }
+
+    /// Answers what comes in at `listener`: from now on where there is one id, since a question comes at once, else as
+    /// soon as it is told to go on.
+    pub(crate) fn listen(&mut self, listener: OwnedFd) {
+        match self.asked.ids.mode() {
+            ExecutorMode::UsernsSingle => self.answer(listener),
+            ExecutorMode::UsernsMulti => self.listener = Some(listener),
         }
     }
 
@@ -71,13 +98,25 @@ impl Supervisor {
         let Some(listener) = self.listener.take() else {
             return;
         };
-        if !is_asked(&listener) {
-            return;
+        if is_asked(&listener) {
+            self.answer(listener);
         }
-        let ids = self.ids;
+    }
+
+    fn answer(&mut self, listener: OwnedFd) {
+        let asked = self.asked.clone();
         let thread = std::thread::Builder::new().name("supervisor".to_owned());
         // Without a thread the listener is closed, and what is asked about fails with ENOSYS.
-        self.thread = thread.spawn(move || supervise(&listener, ids)).ok();
+        self.thread = thread.spawn(move || supervise(&listener, asked)).ok();
+    }
+
+    /// Waits until nobody can ask any more, and returns what is recorded of files that hold no attribute.
+    pub(crate) fn finish(mut self) -> Vec<RecordedOwner> {
+        match self.thread.take() {
+            // One that panicked has answered nothing more, which commands were told.
+            Some(thread) => thread.join().unwrap_or_default(),
+            None => std::mem::take(&mut self.asked.recorded),
+        }
     }
 }
 
@@ -102,15 +141,16 @@ fn is_asked(listener: &OwnedFd) -> bool {
         .is_some_and(|events| events.contains(PollFlags::POLLIN))
 }
 
-fn supervise(listener: &OwnedFd, ids: IdMap) {
-    let mut desk = Desk::open(ids);
+fn supervise(listener: &OwnedFd, asked: Asked) -> Vec<RecordedOwner> {
+    let mut desk = Desk::open(asked);
     let calls = AskedCalls::new();
+    notification::take_turns(listener.as_fd());
     while is_asked(listener) {
         let question = match notification::receive(listener.as_fd()) {
             Ok(question) => question,
             // Whoever asked was killed meanwhile.
             Err(error) if matches!(error.errno(), Errno::ENOENT | Errno::EINTR) => continue,
-            Err(_) => return,
+            Err(_) => break,
         };
         let call = calls.find(question.audit, question.number);
         let result = match (&mut desk, call) {
@@ -127,6 +167,7 @@ fn supervise(listener: &OwnedFd, ids: IdMap) {
         // Whoever was killed meanwhile needs no answer.
         drop(notification::answer(listener.as_fd(), question.id, result));
     }
+    desk.map(|desk| desk.files.recorded()).unwrap_or_default()
 }
 
 /// What the thread works with.
@@ -136,17 +177,24 @@ struct Desk {
     processes: OwnedFd,
     ids: IdMap,
     credentials: Ids,
+    files: Files,
 }
 
 impl Desk {
-    fn open(ids: IdMap) -> Result<Self, CallError> {
+    fn open(asked: Asked) -> Result<Self, CallError> {
+        let Asked {
+            ids,
+            user,
+            recorded,
+        } = asked;
         process::unshare(CloneFlags::CLONE_FS)?;
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
         let processes = file::open(AT_FDCWD, c"/proc", flags, 0)?;
         Ok(Self {
             processes,
             ids,
-            credentials: Ids::new(),
+            credentials: Ids::new(&user),
+            files: Files::new(&recorded),
         })
     }
 
@@ -157,21 +205,29 @@ impl Desk {
         listener: BorrowedFd<'_>,
     ) -> Result<Answer, Errno> {
         let caller = Caller::new(self.processes.as_fd(), question, listener);
+        let is_device =
+            call.subject == Subject::Node && DeviceCall::is_one(call.name, &question.arguments);
+        if is_device {
+            let has_one_id = self.ids.mode() == ExecutorMode::UsernsSingle;
+            if has_one_id && !self.credentials.of(&caller)?.may(Capability::CAP_MKNOD) {
+                return Err(Errno::EPERM);
+            }
+            self.files.leave();
+            let device = DeviceCall::read(call.name, &question.arguments)?;
+            return device.make(&caller, self.ids).map(|()| Answer::DONE);
+        }
         match (self.ids.mode(), call.subject) {
-            (_, Subject::Node) if !DeviceCall::is_one(call.name, &question.arguments) => {
-                Ok(Answer::GoesOn)
-            }
-            (_, Subject::Node) => {
-                DeviceCall::read(call.name, &question.arguments)?.make(&caller, self.ids)?;
-                Ok(Answer::DONE)
-            }
             (ExecutorMode::UsernsMulti, _) => Ok(Answer::GoesOn),
-            (ExecutorMode::UsernsSingle, Subject::File) => {
-                self.credentials.of(&caller)?;
-                Ok(Answer::GoesOn)
+            (ExecutorMode::UsernsSingle, Subject::Ids) if call.name.starts_with("execve") => {
+                let program = self.files.program(call, question, &caller);
+                self.credentials.execute(program, &caller)
             }
             (ExecutorMode::UsernsSingle, Subject::Ids) => {
                 self.credentials.consider(call, question, &caller)
+            }
+            (ExecutorMode::UsernsSingle, Subject::Node | Subject::File) => {
+                let with = (&caller, &mut self.credentials, listener);
+                self.files.consider(call, question, with)
             }
         }
     }

@@ -22,7 +22,7 @@ use nix::unistd::Pid;
 use crate::cancel::CancelToken;
 use crate::channel::{Channel, ChannelError, Received, wait_for_any};
 use crate::conversation::{Conversation, SOURCES, Talk};
-use crate::executor::{ExecError, OutputSink, Stream};
+use crate::executor::{ExecError, OutputSink, RecordedOwner, Stream};
 use crate::mountpoint::Stub;
 use crate::notify::Supervisor;
 use crate::parent::pipe::{do_not_block, input_pipe, output_pipe};
@@ -31,7 +31,7 @@ use crate::spec::TerminalSize;
 use crate::starter::{NewRole, Newborn, Starter};
 use crate::stubs;
 use crate::sys::{CallError, process};
-use crate::userns::{BuilderId, IdMap};
+use crate::userns::BuilderId;
 
 /// How much is read from a pipe at once, in bytes: what a pipe holds.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -62,8 +62,8 @@ pub(crate) struct Running {
     processes: Processes,
     streams: Streams,
     stubs: Vec<Stub>,
-    /// Where questions about system calls come in.
-    listener: Option<OwnedFd>,
+    /// Behind the processes: it ends when the last of them has.
+    supervisor: Supervisor,
     /// Our end of the command's terminal.
     terminal: Option<OwnedFd>,
 }
@@ -76,6 +76,8 @@ pub(crate) struct Exited {
     pub(crate) peak_bytes: u64,
     /// What it leaves in its root that is no part of the result.
     pub(crate) stubs: Vec<Stub>,
+    /// Owners that were recorded of files that hold no attribute.
+    pub(crate) recorded: Vec<RecordedOwner>,
 }
 
 /// What came of [`Isolated::proceed`].
@@ -133,7 +135,9 @@ impl Spawned {
                 Ok(Proceeding::Isolated(Isolated { processes, streams }))
             }
             (FromInit::Failed(failure), _) => Ok(Proceeding::Failed(failure)),
-            (FromInit::Started { .. } | FromInit::Exited(_), _) => Err(out_of_order()),
+            (FromInit::Asking | FromInit::Started { .. } | FromInit::Exited(_), _) => {
+                Err(out_of_order())
+            }
         }
     }
 }
@@ -146,35 +150,36 @@ pub(crate) enum Proceeding {
 }
 
 impl Isolated {
-    /// Lets it go on, and waits until the command runs.
+    /// Lets it go on, and waits until the command runs. What it asks about until then is answered by `supervisor`.
     pub(crate) fn proceed(
         self,
+        mut supervisor: Supervisor,
         terminal: Option<TerminalSize>,
         cancel: &CancelToken,
     ) -> Result<Proceeded, ExecError> {
-        self.processes.tell(&ToInit::Proceed, &[])?;
-        match self.processes.hear(cancel)? {
-            (
-                FromInit::Started {
-                    stubs,
-                    has_listener,
-                },
-                mut descriptors,
-            ) => {
-                let terminal = terminal.and_then(|_| descriptors.pop());
-                let listener = has_listener.then(|| descriptors.pop()).flatten();
-                let stubs = stubs::received(stubs, descriptors).ok_or_else(out_of_order)?;
-                let Self { processes, streams } = self;
-                Ok(Proceeded::Running(Running {
-                    processes,
-                    streams,
-                    stubs,
-                    listener,
-                    terminal,
-                }))
+        // Held behind the supervisor, which ends when the last who could ask is gone: they are dropped before it.
+        let Self { processes, streams } = self;
+        processes.tell(&ToInit::Proceed, &[])?;
+        loop {
+            match processes.hear(cancel)? {
+                (FromInit::Asking, descriptors) => {
+                    let listener = descriptors.into_iter().next();
+                    supervisor.listen(listener.ok_or_else(out_of_order)?);
+                }
+                (FromInit::Started { stubs }, mut descriptors) => {
+                    let terminal = terminal.and_then(|_| descriptors.pop());
+                    let stubs = stubs::received(stubs, descriptors).ok_or_else(out_of_order)?;
+                    return Ok(Proceeded::Running(Running {
+                        processes,
+                        streams,
+                        stubs,
+                        supervisor,
+                        terminal,
+                    }));
+                }
+                (FromInit::Failed(failure), _) => return Ok(Proceeded::Failed(failure)),
+                (FromInit::Isolated | FromInit::Exited(_), _) => return Err(out_of_order()),
             }
-            (FromInit::Failed(failure), _) => Ok(Proceeded::Failed(failure)),
-            (FromInit::Isolated | FromInit::Exited(_), _) => Err(out_of_order()),
         }
     }
 }
@@ -187,10 +192,9 @@ impl Running {
         output: &mut dyn OutputSink,
         talk: Option<&Talk<'_>>,
         cancel: &CancelToken,
-        ids: IdMap,
     ) -> Result<Exited, ExecError> {
-        // Made before the processes are held here: whoever answers ends when the last who could ask is gone.
-        let mut supervisor = Supervisor::new(self.listener, ids);
+        // Taken before the processes are held here: whoever answers ends when the last who could ask is gone.
+        let mut supervisor = self.supervisor;
         let Self {
             processes,
             mut streams,
@@ -221,7 +225,10 @@ impl Running {
                 exit = processes.hear_exit()?;
             }
             if ready.ended || (ready.told && exit.is_none()) {
-                return processes.finish(exit, streams, output, stubs);
+                let exited = processes.finish(exit, streams, output, stubs)?;
+                // Nobody can ask any more.
+                let recorded = supervisor.finish();
+                return Ok(Exited { recorded, ..exited });
             }
         }
     }
@@ -370,6 +377,7 @@ impl Processes {
             status: exit.status,
             peak_bytes: exit.peak_bytes,
             stubs,
+            recorded: Vec::new(),
         })
     }
 

@@ -11,6 +11,7 @@
 //!      │ ───── Setup + descriptors ────────► │   it unshares and forks
 //!      │ ◄──── Isolated + pidfd ──────────── │   the child is PID 1
 //!      │ ───── Proceed ────────────────────► │   PID 1 builds the root and starts the command
+//!      │ ◄──── Asking + listener ─────────── │   the command's process has a filter that asks questions
 //!      │ ◄──── Started + descriptors ─────── │   or
 //!      │ ◄──── Failed(InitFailure) ───────── │   and nothing follows
 //!      │ ───── Signal(number) ─────────────► │   as often as there is one for the command
@@ -20,7 +21,8 @@
 //!
 //! Descriptors of `Setup`: the root, the user namespace and the network if there are such to join, what the command reads if it
 //! reads anything, then those of the mounts. Descriptors of `Started`: two for each stub, the directory it is in
-//! and the stub; then the listener for questions about system calls, and our end of the terminal, if there are such.
+//! and the stub; then our end of the terminal, if there is one. `Asking` comes from the command's process itself, before
+//! PID 1 has anything to say: `execve` may be what it asks about.
 
 use std::fmt;
 
@@ -82,21 +84,13 @@ pub(crate) struct OpenFiles {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromInit {
     Isolated,
+    /// The command's filter asks questions; the descriptor is where they come in.
+    Asking,
     Started {
         stubs: Vec<StubRecord>,
-        /// Whether the descriptor at which questions about system calls come in is among the descriptors.
-        has_listener: bool,
     },
     Failed(InitFailure),
     Exited(Exit),
-}
-
-/// From the command's process to PID 1, before it is the command.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum FromCommand {
-    /// Its filter asks questions; the descriptor is where they come in.
-    Asking,
-    Failed(InitFailure),
 }
 
 /// How a command ended, and what it took.

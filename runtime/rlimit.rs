@@ -163,6 +163,14 @@ pub(crate) fn raise_open_files(any: BorrowedFd<'_>) -> Result<OpenFiles, CallErr
     Ok(OpenFiles { soft, hard })
 }
 
+/// Takes the hard limit of time under real-time scheduling for the soft one as well: the distance of the two is what a
+/// process is known by where there is one id (`notify/ids/table.rs`).
+pub(crate) fn join_real_time() -> Result<(), CallError> {
+    let kind = Resource::RLIMIT_RTTIME;
+    let (_, hard) = getrlimit(kind).called(|| "getrlimit(RLIMIT_RTTIME)".to_owned())?;
+    setrlimit(kind, hard, hard).called(|| format!("setrlimit(RLIMIT_RTTIME, {hard}, {hard})"))
+}
+
 /// Sets this process's limit.
 pub(crate) fn set_open_files(limit: OpenFiles) -> Result<(), CallError> {
     setrlimit(Resource::RLIMIT_NOFILE, limit.soft, limit.hard)

@@ -21,7 +21,7 @@
 //! | `file` | that give files owners, modes and attributes, show them, or make files | asked about |
 //! | `create` | `open` and `openat` | asked about if they may make a file |
 //! | `device` | `mknod` and `mknodat` | asked about for every kind of node |
-//! | `ids` | that change or show the ids of processes | asked about; `prctl` and `getsockopt` for what is about ids |
+//! | `ids` | that change or show the ids of processes | asked about; `prctl` and `getsockopt` for what is about ids, and calls that set the limit in which ids are kept |
 //! | `newer` | `setxattrat` and its like (Linux 6.13) | fail with `ENOSYS`: programs take the older ones then |
 //!
 //! A processor runs programs of two kinds, 64 and 32 bits, whose calls have different numbers: the
@@ -61,10 +61,13 @@ const REFUSED_REQUESTS: &[u32] = &[0x5412, 0x541c];
 
 /// `O_CREAT` and the bit of `O_TMPFILE` that `O_DIRECTORY` has not; the same on all processors here.
 const CREATING_FLAGS: u32 = 0o20_000_100;
-/// `PR_GET_KEEPCAPS` and `PR_SET_KEEPCAPS` (linux/prctl.h).
-const ASKED_OPTIONS: &[u32] = &[7, 8];
-/// `SO_PEERCRED`, on all processors here.
-const ASKED_SOCKET_OPTIONS: &[u32] = &[17];
+/// What of `prctl` is about capabilities: `PR_GET_KEEPCAPS` and `PR_SET_KEEPCAPS`, `PR_CAPBSET_READ` and
+/// `PR_CAPBSET_DROP`, `PR_GET_SECUREBITS` and `PR_SET_SECUREBITS`, and `PR_CAP_AMBIENT` (linux/prctl.h).
+const ASKED_OPTIONS: &[u32] = &[7, 8, 23, 24, 27, 28, 47];
+/// `RLIMIT_RTTIME`, on all processors here: what `notify/ids/table.rs` keeps its numbers in.
+const ASKED_LIMITS: &[u32] = &[15];
+/// `SO_PEERCRED` and `SO_PEERGROUPS`, on all processors here.
+const ASKED_SOCKET_OPTIONS: &[u32] = &[17, 59];
 
 /// A kind of programs: which column of the table, and what the kernel calls it (`AUDIT_ARCH_*`).
 #[derive(Debug, Clone, Copy)]
@@ -322,6 +325,14 @@ fn about_ids(name: &str) -> Ask {
         "prctl" => Ask::In {
             argument: 0,
             values: ASKED_OPTIONS,
+        },
+        "setrlimit" => Ask::In {
+            argument: 0,
+            values: ASKED_LIMITS,
+        },
+        "prlimit64" => Ask::In {
+            argument: 1,
+            values: ASKED_LIMITS,
         },
         "getsockopt" => Ask::In {
             argument: 2,

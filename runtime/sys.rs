@@ -3,9 +3,11 @@
 //! What is called, and why, is decided one floor up. A call that fails says so as `strace` would:
 //! its name, its arguments and the path behind each descriptor ([`CallError`]).
 
+pub(crate) mod attribute;
 pub(crate) mod environment;
 pub(crate) mod fd;
 pub(crate) mod file;
+pub(crate) mod limit;
 pub(crate) mod mount;
 pub(crate) mod network;
 pub(crate) mod notification;
@@ -13,6 +15,7 @@ pub(crate) mod process;
 pub(crate) mod security;
 pub(crate) mod signal;
 pub(crate) mod socket;
+pub(crate) mod status;
 pub(crate) mod terminal;
 
 use std::os::fd::{AsRawFd as _, BorrowedFd};

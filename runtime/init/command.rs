@@ -11,7 +11,9 @@ use nix::unistd::{
 };
 
 use crate::channel::{Channel, ChannelError};
-use crate::protocol::{FromCommand, InitFailure, Setup, SetupStep};
+use crate::executor::ExecutorMode;
+use crate::init::InitEnd;
+use crate::protocol::{FromInit, InitFailure, Setup, SetupStep};
 use crate::spec::{Confinement, SecretVariable};
 use crate::sys::security::{self, Instruction};
 use crate::sys::{CallError, Called as _, file, process, quoted, signal, terminal};
@@ -23,11 +25,11 @@ pub(crate) struct Launch<'l> {
     dev: BorrowedFd<'l>,
     streams: &'l Streams<'l>,
     filter: Option<&'l [Instruction]>,
-    report: &'l Report,
+    builder: &'l InitEnd,
 }
 
-/// Where the command's process tells PID 1 what it comes to. It closes when the command is executed.
-pub(super) type Report = Channel<FromCommand, ()>;
+/// Where the command's process tells PID 1 that it came to nothing. It closes when the command is executed.
+pub(super) type Report = Channel<InitFailure, ()>;
 
 /// What the command reads from and writes to, beside the pipes that this process has.
 #[derive(Debug)]
@@ -63,14 +65,14 @@ pub(super) fn execute(
     setup: &Setup,
     dev: BorrowedFd<'_>,
     streams: &Streams<'_>,
-    (filter, report): (Option<&[Instruction]>, &Report),
+    (filter, builder): (Option<&[Instruction]>, &InitEnd),
 ) -> InitFailure {
     let launch = Launch {
         setup,
         dev,
         streams,
         filter,
-        report,
+        builder,
     };
     for (step, prepare) in STEPS {
         if let Err(error) = prepare(&launch) {
@@ -132,9 +134,11 @@ fn filter_system_calls(launch: &Launch<'_>) -> Result<(), CallError> {
         return Ok(());
     };
     match security::set_asking_filter(program) {
-        Ok(listener) => tell_asking(launch.report, &listener),
+        Ok(listener) => tell_asking(launch.builder, &listener),
         // In a sandbox of somebody else whose filter asks.
-        Err(error) if matches!(error.errno(), Errno::EBUSY | Errno::EINVAL) => {
+        Err(error)
+            if matches!(error.errno(), Errno::EBUSY | Errno::EINVAL) && needs_no_answer(launch) =>
+        {
             let program = seccomp::unanswered().unwrap_or_default();
             security::set_seccomp_filter(&program)
         }
@@ -142,8 +146,15 @@ fn filter_system_calls(launch: &Launch<'_>) -> Result<(), CallError> {
     }
 }
 
-fn tell_asking(report: &Report, listener: &OwnedFd) -> Result<(), CallError> {
-    let told = report.send(&FromCommand::Asking, &[listener.as_fd()]);
+/// Tells whether the command is who it is to be without anybody who says so.
+fn needs_no_answer(launch: &Launch<'_>) -> bool {
+    let Setup { ids, spec, .. } = launch.setup;
+    ids.mode() == ExecutorMode::UsernsMulti || [spec.user.uid, spec.user.gid] == [0, 0]
+}
+
+/// Whoever answers has to be there before the next question: the command itself may begin with one.
+fn tell_asking(builder: &InitEnd, listener: &OwnedFd) -> Result<(), CallError> {
+    let told = builder.send(&FromInit::Asking, &[listener.as_fd()]);
     told.map_err(|error| match error {
         ChannelError::Call(error) => error,
         _ => CallError::new("sendmsg(listener)", Errno::EBADMSG),
@@ -153,7 +164,11 @@ fn tell_asking(report: &Report, listener: &OwnedFd) -> Result<(), CallError> {
 fn set_limits(launch: &Launch<'_>) -> Result<(), CallError> {
     rlimit::set_open_files(launch.setup.open_files)?;
     let mut limits = launch.setup.spec.limits.iter();
-    limits.try_for_each(|limit| limit.apply())
+    limits.try_for_each(|limit| limit.apply())?;
+    match launch.setup.ids.mode() {
+        ExecutorMode::UsernsMulti => Ok(()),
+        ExecutorMode::UsernsSingle => rlimit::join_real_time(),
+    }
 }
 
 fn enter_working_directory(launch: &Launch<'_>) -> Result<(), CallError> {

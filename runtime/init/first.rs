@@ -14,10 +14,9 @@ use nix::unistd::{ForkResult, Gid, Pid, Uid, fchown, setsid};
 
 use super::{Handed, InitEnd, command, fail, root};
 use crate::channel::{Channel, Received, wait_for_any};
+use crate::executor::ExecutorMode;
 use crate::mountpoint::Stub;
-use crate::protocol::{
-    Exit, ExitStatus, FromCommand, FromInit, InitFailure, Setup, SetupStep, ToInit,
-};
+use crate::protocol::{Exit, ExitStatus, FromInit, InitFailure, Setup, SetupStep, ToInit};
 use crate::spec::SandboxUser;
 use crate::sys::process::Ending;
 use crate::sys::{CallError, Called as _, process, terminal};
@@ -70,15 +69,15 @@ fn start(channel: &InitEnd, setup: &Setup, mut handed: Handed) -> Result<Started
                 terminal: inner.as_ref(),
             };
             let report = command::Report::over(writing);
-            let failure = command::execute(setup, dev, &streams, (filter.as_deref(), &report));
+            let failure = command::execute(setup, dev, &streams, (filter.as_deref(), channel));
             // PID 1 waits for this socket to close; nobody else can be told.
-            drop(report.send(&FromCommand::Failed(failure), &[]));
+            drop(report.send(&failure, &[]));
             Ok(Started::Command)
         }
         ForkResult::Parent { child } => {
             drop((writing, input));
-            let listener = await_execution(&reading)?;
-            tell_started(channel, &scene.stubs, [listener, outer]);
+            await_execution(&reading)?;
+            tell_started(channel, &scene.stubs, outer.as_ref());
             Ok(Started::First {
                 command: child,
                 endings,
@@ -106,6 +105,10 @@ fn open_terminal(
     };
     let (ours, theirs) = terminal::open_pair(dev)?;
     terminal::set_size(ours.as_fd(), size)?;
+    if setup.ids.mode() == ExecutorMode::UsernsSingle {
+        // There is nobody else it could belong to.
+        return Ok(Some((ours, theirs)));
+    }
     let SandboxUser { uid, .. } = setup.spec.user;
     // The group is that of terminals already.
     fchown(&theirs, Some(Uid::from_raw(uid)), None::<Gid>)
@@ -124,38 +127,27 @@ fn note_endings() -> Result<SignalFd, CallError> {
         .called(|| "signalfd([SIGCHLD])".to_owned())
 }
 
-/// Waits until the command runs: its end of the conversation is closed by `execve`. Returns where questions about its
-/// system calls come in, if its filter asks any.
-fn await_execution(report: &Channel<(), FromCommand>) -> Result<Option<OwnedFd>, InitFailure> {
-    let mut listener = None;
-    loop {
-        match report.receive() {
-            Ok(Received::Message(FromCommand::Asking, descriptors)) => {
-                listener = descriptors.into_iter().next();
-            }
-            Ok(Received::Message(FromCommand::Failed(failure), _)) => return Err(failure),
-            Ok(Received::Closed) => return Ok(listener),
-            Ok(Received::Cancelled) | Err(_) => {
-                let call = "read the report of the command's process";
-                let error = CallError::new(call, Errno::EBADMSG);
-                return Err(InitFailure::new(SetupStep::Execute, &error));
-            }
+/// Waits until the command runs: its end of the conversation is closed by `execve`.
+fn await_execution(report: &Channel<(), InitFailure>) -> Result<(), InitFailure> {
+    match report.receive() {
+        Ok(Received::Message(failure, _)) => Err(failure),
+        Ok(Received::Closed) => Ok(()),
+        Ok(Received::Cancelled) | Err(_) => {
+            let call = "read the report of the command's process";
+            let error = CallError::new(call, Errno::EBADMSG);
+            Err(InitFailure::new(SetupStep::Execute, &error))
         }
     }
 }
 
-fn tell_started(channel: &InitEnd, stubs: &[Stub], [listener, terminal]: [Option<OwnedFd>; 2]) {
+fn tell_started(channel: &InitEnd, stubs: &[Stub], terminal: Option<&OwnedFd>) {
     let records = stubs.iter().map(|stub| stub.record.clone()).collect();
     let descriptors: Vec<BorrowedFd<'_>> = stubs
         .iter()
         .flat_map(|stub| [stub.parent.as_fd(), stub.entry.as_fd()])
-        .chain(listener.as_ref().map(AsFd::as_fd))
-        .chain(terminal.as_ref().map(AsFd::as_fd))
+        .chain(terminal.map(AsFd::as_fd))
         .collect();
-    let started = FromInit::Started {
-        stubs: records,
-        has_listener: listener.is_some(),
-    };
+    let started = FromInit::Started { stubs: records };
     // If the builder is gone, the watch notices.
     drop(channel.send(&started, &descriptors));
 }

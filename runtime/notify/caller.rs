@@ -1,15 +1,17 @@
 //! Who made a system call: its rights, its memory and its directories, by way of its number.
 //!
 //! A number can be another thread's as soon as the caller was killed. So whatever was found by it counts only if the
-//! caller still waits afterwards: what is opened here is checked here, and what is looked up by [`Caller::place`] is to be
-//! checked by whoever uses it.
+//! caller still waits afterwards: what is opened here is checked here, and what is looked up by a path that begins
+//! with its number (`files/place.rs`) is to be checked by whoever uses it.
+
+mod memory;
+mod process;
 
 use std::cell::OnceCell;
 use std::ffi::CString;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileExt as _;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -19,11 +21,7 @@ use crate::sys::file;
 use crate::sys::notification::{self, Question};
 use crate::userns::BuilderId;
 
-/// The longest path that a system call takes, with its final zero (`PATH_MAX`).
-const PATH_LIMIT_BYTES: usize = 4096;
-
-/// Parts of memory that are read at once: no more than a page, behind which may be nothing.
-const PAGE_BYTES: usize = 4096;
+pub(super) use self::process::Neighbour;
 
 /// The most that is read of a caller's status, in bytes; it has about one and a half thousand.
 const STATUS_LIMIT_BYTES: u64 = 64 << 10;
@@ -83,6 +81,11 @@ impl<'q> Caller<'q> {
         self.thread
     }
 
+    /// Returns the `/proc` in which it is.
+    pub(super) fn processes(&self) -> BorrowedFd<'q> {
+        self.processes
+    }
+
     /// Fails if the caller does not wait any more, and its number may be another one's.
     pub(super) fn check(&self) -> Result<(), Errno> {
         match self.waits {
@@ -116,34 +119,6 @@ impl<'q> Caller<'q> {
         Rights::parse(&text).ok_or(Errno::ESRCH)
     }
 
-    /// Returns the text that ends with a zero byte at an address of its memory, as a path.
-    pub(super) fn path(&self, address: u64) -> Result<Vec<u8>, Errno> {
-        let memory = File::from(self.open_file(c"mem", OFlag::O_RDONLY)?);
-        let mut text = Vec::new();
-        let mut page = [0; PAGE_BYTES];
-        while text.len() < PATH_LIMIT_BYTES {
-            let place = usize::try_from(address)
-                .ok()
-                .and_then(|address| address.checked_add(text.len()))
-                .ok_or(Errno::EFAULT)?;
-            let left = PAGE_BYTES - place % PAGE_BYTES;
-            let part = page.get_mut(..left).unwrap_or_default();
-            memory
-                .read_exact_at(part, place as u64)
-                .map_err(|_unmapped| Errno::EFAULT)?;
-            let end = part.iter().position(|byte| *byte == 0);
-            text.extend_from_slice(part.get(..end.unwrap_or(left)).unwrap_or_default());
-            if end.is_some() {
-                break;
-            }
-        }
-        if text.len() < PATH_LIMIT_BYTES {
-            Ok(text)
-        } else {
-            Err(Errno::ENAMETOOLONG)
-        }
-    }
-
     /// Returns its root directory.
     pub(super) fn root(&self) -> Result<OwnedFd, Errno> {
         self.open_file(c"root", OFlag::O_PATH | OFlag::O_DIRECTORY)
@@ -156,6 +131,15 @@ impl<'q> Caller<'q> {
             return self.open_file(c"cwd", flags);
         };
         let opened = self.open_file(&c_string(&format!("fd/{number}"))?, flags);
+        opened.map_err(|errno| match errno {
+            Errno::ENOENT => Errno::EBADF,
+            other => other,
+        })
+    }
+
+    /// Returns what a descriptor of its is, for its name alone.
+    pub(super) fn opened(&self, number: i32) -> Result<OwnedFd, Errno> {
+        let opened = self.open_file(&c_string(&format!("fd/{number}"))?, OFlag::O_PATH);
         opened.map_err(|errno| match errno {
             Errno::ENOENT => Errno::EBADF,
             other => other,

@@ -303,7 +303,13 @@ fn with_one_id_calls_about_owners_and_ids_are_asked_about() {
                 ("prctl", [8 | above, 1, 0, 0, 0, 0], Verdict::Ask),
                 ("prctl", [15, 0, 0, 0, 0, 0], Verdict::Allow),
                 ("getsockopt", [3, 1, 17, 0, 0, 0], Verdict::Ask),
+                ("getsockopt", [3, 1, 59, 0, 0, 0], Verdict::Ask),
                 ("getsockopt", [3, 1, 4, 0, 0, 0], Verdict::Allow),
+                ("execve", [0; 6], Verdict::Ask),
+                ("setrlimit", [15, 1, 0, 0, 0, 0], Verdict::Ask),
+                ("setrlimit", [7, 1, 0, 0, 0, 0], Verdict::Allow),
+                ("prlimit64", [0, 15, 1, 0, 0, 0], Verdict::Ask),
+                ("prlimit64", [15, 7, 1, 0, 0, 0], Verdict::Allow),
                 ("setxattrat", [0; 6], Verdict::Fail(38)),
                 ("read", [0; 6], Verdict::Allow),
             ] {

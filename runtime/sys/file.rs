@@ -33,6 +33,23 @@ pub(crate) fn open_place(path: &[u8]) -> Result<OwnedFd, CallError> {
     openat2(AT_FDCWD, path, how).called(|| format!("openat2({})", quoted(path)))
 }
 
+/// Opens what a path leads to, which begins in `start` unless it begins with a slash, below the thread's root. Links are
+/// followed as by [`open_place`]; always close-on-exec.
+pub(crate) fn open_from(
+    start: BorrowedFd<'_>,
+    path: &[u8],
+    flags: OFlag,
+    mode: u32,
+) -> Result<OwnedFd, CallError> {
+    let mut how = OpenHow::new()
+        .flags(flags | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    if flags.intersects(OFlag::O_CREAT | OFlag::O_TMPFILE) {
+        how = how.mode(Mode::from_bits_truncate(mode));
+    }
+    openat2(start, path, how).called(|| format!("openat2({}, {})", shown(start), quoted(path)))
+}
+
 /// Makes a directory in `directory`.
 pub(crate) fn make_directory(
     directory: BorrowedFd<'_>,

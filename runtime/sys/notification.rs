@@ -69,6 +69,8 @@ pub(crate) enum Answer {
     /// It is made, as if nobody had asked. What its arguments point to may have changed since it was looked at, so
     /// nothing that must not happen is let through with this.
     GoesOn,
+    /// It has been answered already.
+    Given,
 }
 
 impl Answer {
@@ -87,6 +89,7 @@ pub(crate) fn answer(
     let (val, error, flags) = match result {
         Ok(Answer::Value(value)) => (value, 0, 0),
         Ok(Answer::GoesOn) => (0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE),
+        Ok(Answer::Given) => return Ok(()),
         Err(errno) => (0, -(errno as i32), 0),
     };
     let flags = u32::try_from(flags).unwrap_or_default();
@@ -107,4 +110,60 @@ pub(crate) fn answer(
     Errno::result(result)
         .map(drop)
         .called(|| "ioctl(SECCOMP_IOCTL_NOTIF_SEND)".to_owned())
+}
+
+/// `SECCOMP_IOCTL_NOTIF_SET_FLAGS` and `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP` (linux/seccomp.h).
+const SET_FLAGS: nix::sys::ioctl::ioctl_num_type = nix::request_code_write!(b'!', 4, 8);
+const SYNC_WAKE_UP: u64 = 1;
+
+/// Has whoever asks and whoever answers take turns on one processor, since each waits for the other. Since Linux 6.6;
+/// before that nothing changes.
+pub(crate) fn take_turns(listener: BorrowedFd<'_>) {
+    // SAFETY: the request takes a number.
+    unsafe { libc::ioctl(listener.as_raw_fd(), SET_FLAGS, SYNC_WAKE_UP) };
+}
+
+/// Answers with a descriptor: the caller gets a copy of `file` with the lowest free number, which the call returns.
+/// Returns what is left to be answered: before Linux 5.14 the number, and nothing since.
+///
+/// Fails with `ENOENT` if the thread that asked is gone, and with `EMFILE` where it may have no more; then the call
+/// still waits.
+pub(crate) fn hand_over(
+    listener: BorrowedFd<'_>,
+    id: u64,
+    file: BorrowedFd<'_>,
+    closes_on_exec: bool,
+) -> Result<Answer, CallError> {
+    let flags = if closes_on_exec { libc::O_CLOEXEC } else { 0 };
+    let mut added = libc::seccomp_notif_addfd {
+        id,
+        flags: u32::try_from(libc::SECCOMP_ADDFD_FLAG_SEND).unwrap_or_default(),
+        srcfd: file.as_raw_fd().cast_unsigned(),
+        newfd: 0,
+        newfd_flags: flags.cast_unsigned(),
+    };
+    match add(listener, &mut added) {
+        Ok(_) => Ok(Answer::Given),
+        Err(Errno::EINVAL) => {
+            added.flags = 0;
+            add(listener, &mut added).map(|number| Answer::Value(number.into()))
+        }
+        Err(errno) => Err(errno),
+    }
+    .called(|| "ioctl(SECCOMP_IOCTL_NOTIF_ADDFD)".to_owned())
+}
+
+fn add(
+    listener: BorrowedFd<'_>,
+    added: &mut libc::seccomp_notif_addfd,
+) -> nix::Result<libc::c_int> {
+    // SAFETY: the struct is the one that the request names, with its size, and lives as long as the call.
+    let result = unsafe {
+        libc::ioctl(
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_ADDFD,
+            std::ptr::from_mut(added),
+        )
+    };
+    Errno::result(result)
 }

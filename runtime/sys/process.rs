@@ -104,6 +104,16 @@ pub(crate) fn pidfd_open(pid: Pid) -> Result<OwnedFd, CallError> {
     unsafe { owned(result) }.called(|| format!("pidfd_open({pid})"))
 }
 
+/// Returns a copy of a descriptor of the process that `pidfd` refers to. Since Linux 5.6.
+///
+/// Needs the right to trace that process.
+pub(crate) fn copy_descriptor(pidfd: BorrowedFd<'_>, number: c_int) -> Result<OwnedFd, CallError> {
+    // SAFETY: all arguments are numbers.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), number, 0_u32) };
+    // SAFETY: the call makes a descriptor.
+    unsafe { owned(result) }.called(|| format!("pidfd_getfd({}, {number})", shown(pidfd)))
+}
+
 /// Sends `signal` to the process that `pidfd` refers to.
 pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: Signal) -> Result<(), CallError> {
     // SAFETY: the third argument may be null, and the others are numbers.

@@ -63,14 +63,14 @@ impl Siblings {
     pub(crate) fn find_same(
         &self,
         workshop: &Workshop,
-        made: &ActiveSnapshot,
+        (made, owners): (&ActiveSnapshot, &OwnerTable),
         ran: Ran,
     ) -> Result<Option<(CacheKey, Arc<StackLayer>, Ran)>, StepError> {
         if self.keys.is_empty() {
             return Ok(None);
         }
         let upper = made.fs().try_clone()?;
-        let owners = Owners::new(workshop.ids, OwnerTable::default());
+        let owners = Owners::new(workshop.ids, owners.clone());
         let made = made_by(upper, owners, ran);
         for key in &self.keys {
             if workshop.cancel.is_cancelled() {

@@ -21,10 +21,13 @@ use crate::event::StepId;
 use crate::host_files::{self, HostFilesError, Prepared};
 use crate::job::{CommandLimits, Workshop};
 use crate::network::UsualNetwork;
-use crate::ops::exec::{self, MountTable, Mounted, MountedFrom, Volume, make_working_directory};
+use crate::ops::exec::{
+    self, Below, MountTable, Mounted, MountedFrom, Volume, make_working_directory,
+};
 use crate::ops::image;
 use crate::owners;
 use crate::realise;
+use crate::result::Stack;
 
 /// One command, and what it sees.
 #[derive(Debug, Clone)]
@@ -98,12 +101,14 @@ pub fn launch(
     let prepared = workshop
         .host_files
         .prepare(&workshop.store, &workshop.lease)?;
-    let root = root(workshop, launch, (&prepared, &changes))?;
+    let stack = image::stack(workshop, &launch.image)?;
+    let root = root(workshop, &stack, (&prepared, &changes))?;
     let view = Root::from_fd(root.try_clone().map_err(StepError::Descriptor)?, "/");
     let user = rootfs::resolve_user(&view, &launch.user)?;
     for directory in std::iter::once(&launch.working_directory).chain(&launch.image_volumes) {
         make_working_directory(workshop, &view, directory)?;
     }
+    let below = Below::find(workshop, &stack, &view)?;
     drop(view);
     let network = launch.network.settle(workshop)?;
     let resolv_conf = prepared.resolv_conf(network);
@@ -116,6 +121,7 @@ pub fn launch(
         output,
         talk: Some(talk),
         cancel: &workshop.cancel,
+        recorded: below.files,
     })?;
     Ok(outcome.status)
 }
@@ -123,11 +129,10 @@ pub fn launch(
 /// Mounts the image's files, and over them where changes go.
 fn root(
     workshop: &Workshop,
-    launch: &Launch,
+    stack: &Stack,
     (host_files, changes): (&Prepared, &ActiveSnapshot),
 ) -> Result<OwnedFd, StepError> {
-    let stack = image::stack(workshop, &launch.image)?;
-    let lowers = realise::lowers(workshop, StepId("launch".to_owned()), &stack, &|| {
+    let lowers = realise::lowers(workshop, StepId("launch".to_owned()), stack, &|| {
         workshop.cancel.is_cancelled()
     })?;
     owners::inherit_top(workshop, changes.fs(), lowers.last())?;

@@ -46,13 +46,9 @@ pub(crate) fn remember(
         .put(&record_key(layer), &table.to_string())?)
 }
 
-/// Tells whether the owners that belong to a snapshot are there. What a command left has none: it
-/// could not give its links away. Those of merged layers are kept for each of these.
+/// Tells whether the owners that belong to a snapshot are there. Those of merged layers are kept for each of these.
 pub(crate) fn are_there(workshop: &Workshop, snapshot: &Snapshot) -> Result<bool, OwnersError> {
-    let has_none = matches!(
-        snapshot.meta.kind,
-        SnapshotKind::Upper | SnapshotKind::Merged
-    );
+    let has_none = snapshot.meta.kind == SnapshotKind::Merged;
     if workshop.ids != IdStorage::Recorded || has_none {
         return Ok(true);
     }

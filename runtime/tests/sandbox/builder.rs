@@ -226,6 +226,7 @@ fn side_by_side(
             output: &mut output,
             talk: None,
             cancel: builder.cancel(),
+            recorded: Vec::new(),
         };
         executor.run(step)?;
         Ok(String::from_utf8(printed)?)
@@ -286,6 +287,7 @@ fn execute(
         output: &mut output,
         talk: None,
         cancel: builder.cancel(),
+        recorded: Vec::new(),
     };
     let outcome = executor.run(step);
     Report {

@@ -56,7 +56,7 @@ fn with_one_id() -> Result<(), Failed> {
     let script = format!("mknod -m 666 /null c 1 3 && {LOOK} /null");
     assert_eq!(
         ground.output(&script)?,
-        "regular empty file 666 0:0 /null\n"
+        "character special file 666 0:0 /null\n"
     );
     Ok(())
 }

@@ -9,13 +9,17 @@
 )]
 
 mod builder;
+#[cfg(target_arch = "x86_64")]
+mod calls;
 mod confinement;
 mod devices;
 mod escapes;
 mod harness;
+mod identities;
 mod isolation;
 mod kill;
 mod mounts;
+mod owners;
 mod programs;
 mod run;
 
@@ -39,7 +43,9 @@ fn main() -> ExitCode {
         kill::tests(),
         confinement::tests(),
         devices::tests(),
+        owners::tests(),
         escapes::tests(),
+        identities::tests(),
     ]
     .concat_all();
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()

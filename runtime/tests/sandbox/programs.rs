@@ -2,10 +2,10 @@
 
 /// Where a program is loaded, and how much stands before its code.
 pub(crate) const BASE: u64 = 0x0040_0000;
-const HEADERS: u64 = 64 + 56;
+pub(crate) const HEADERS: u64 = 64 + 56;
 
 /// An ELF file of one segment that is loaded, read, written and executed.
-fn elf(machine: u16, code: &[u8]) -> Vec<u8> {
+pub(crate) fn elf(machine: u16, code: &[u8]) -> Vec<u8> {
     let length = HEADERS + code.len() as u64;
     let mut file = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     file.extend(

@@ -8,6 +8,7 @@ mod error;
 mod leftover;
 mod mounts;
 mod output;
+mod recorded;
 mod sandbox;
 mod secret;
 mod socket;
@@ -19,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use graph::{CacheKey, ExecOp, KeyInput, NetworkMode};
 use oci::Clock;
-use rootfs::{Mode, ResolvedUser, Root, RootPath};
+use rootfs::{Mode, OwnerTable, ResolvedUser, Root, RootPath};
 use runtime::{OverlayOptions, SandboxSpec, SandboxUser, Stream, Upper};
 use store::{ActiveSnapshot, Claim, ClaimName, SnapshotId, SnapshotKind, SnapshotMeta, Store};
 
@@ -44,6 +45,7 @@ pub(crate) use check::check;
 pub use error::MountError;
 pub(crate) use mounts::{MountTable, Mounted, Source as MountedFrom};
 pub use output::{CommandFailure, FailureStatus};
+pub(crate) use recorded::Below;
 pub use secret::{Secret, Secrets};
 pub(crate) use volume::mount as mount_volume;
 pub use volume::{Volume, VolumeAccess};
@@ -73,6 +75,8 @@ pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: &Making) -> Result<Produ
 struct Made {
     active: ActiveSnapshot,
     ran: Ran,
+    /// Owners that its files cannot hold.
+    owners: OwnerTable,
 }
 
 /// Keeps what a command made under its keys, or what an earlier one had made if that is the same.
@@ -82,7 +86,7 @@ fn keep(step: &Step<'_>, making: &Making, made: Made) -> Result<Found, StepError
     let siblings = Siblings::of(workshop, below.unwrap_or(&KeyInput::Scratch))?;
     let compares = step.job.options.reuse == Reuse::Yes;
     let same = if compares {
-        siblings.find_same(workshop, &made.active, made.ran)?
+        siblings.find_same(workshop, (&made.active, &made.owners), made.ran)?
     } else {
         None
     };
@@ -92,7 +96,7 @@ fn keep(step: &Step<'_>, making: &Making, made: Made) -> Result<Found, StepError
         (Found { earlier, ..found }, ran)
     } else {
         let layer = StackLayer {
-            id: commit(&keys.key, made.active)?,
+            id: commit(workshop, &keys.key, (made.active, &made.owners))?,
             held: Held::Stored,
             created: Some(workshop.clock.now()),
         };
@@ -218,7 +222,7 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
     let view = Root::from_fd(root.try_clone().map_err(StepError::Descriptor)?, "/");
     let user = rootfs::resolve_user(&view, &op.user)?;
     make_working_directory(workshop, &view, &op.working_directory)?;
-    drop(view);
+    let below = Below::find(workshop, step.below()?, &view)?;
     let network = network.settle(workshop)?;
     let mut mounts = mounts::prepare(step, op, (&host_files, network))?;
     let files = mounts.take_files();
@@ -237,10 +241,12 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
         output: &mut |stream: Stream, bytes: &[u8]| lines.take(stream, bytes),
         talk: None,
         cancel: &workshop.cancel,
+        recorded: below.files.clone(),
     })?;
     drop(permit);
     lines.flush();
-    drop((root, mounts));
+    let owners = below.left(&outcome.recorded, active.fs(), &view)?;
+    drop((root, view, mounts));
     match FailureStatus::of(outcome.status) {
         None => {
             let took = Experience::new(outcome.duration, outcome.peak_bytes);
@@ -248,7 +254,11 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
             leftover::make(active.fs(), &lowers, workshop.ids, &workshop.clock)?;
             let ended = Clock::System.now();
             let ran = Ran { began, ended };
-            Ok(Made { active, ran })
+            Ok(Made {
+                active,
+                ran,
+                owners,
+            })
         }
         Some(_) if workshop.cancel.is_cancelled() => Err(StepError::Cancelled),
         Some(status) => {
@@ -264,8 +274,13 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
 }
 
 /// Keeps what the command changed. Two runs of one key may differ, so its name is nobody else's.
-fn commit(key: &CacheKey, active: ActiveSnapshot) -> Result<SnapshotId, StepError> {
+fn commit(
+    workshop: &Workshop,
+    key: &CacheKey,
+    (active, owners): (ActiveSnapshot, &OwnerTable),
+) -> Result<SnapshotId, StepError> {
     let id = SnapshotId::random("run")?;
+    owners::remember(workshop, &id, owners).map_err(RealiseError::from)?;
     let meta = SnapshotMeta {
         owner: Some(key.digest().clone()),
         ..SnapshotMeta::of(SnapshotKind::Upper)
