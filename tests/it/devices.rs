@@ -88,7 +88,7 @@ fn later_steps_and_stages_have_the_same_device_node() {
          RUN ln /d/null /d/again && mv /d/null /null && rm /d/again\n\
          FROM base\n\
          COPY --from=one /null /copied/\n\
-         RUN --mount=type=bind,from=one,target=/one test -f /one/null && chmod 600 /copied/null\n",
+         RUN --mount=type=bind,from=one,target=/one test -e /one/null && chmod 600 /copied/null\n",
     );
     let null = (Kind::Character(1, 3), 0o600, (0, 0));
     assert_eq!(found(&bench, &["copied/null"]), std::slice::from_ref(&null));

@@ -35,6 +35,8 @@ mod faults;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod identities;
+#[cfg(test)]
 mod idle;
 #[cfg(test)]
 mod indexes;
@@ -48,6 +50,8 @@ mod login;
 mod mounts;
 #[cfg(test)]
 mod network;
+#[cfg(test)]
+mod owners;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
