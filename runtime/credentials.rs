@@ -51,7 +51,7 @@ pub(crate) fn become_user(user: &SandboxUser, ids: IdMap) -> Result<(), CallErro
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
     // A namespace with one id was made without the right to change groups: the caller's stay, as
     // nobody's.
-    if ids.mode() == ExecutorMode::UsernsMulti {
+    if ids.mode() != ExecutorMode::UsernsSingle {
         let groups: Vec<Gid> = user.groups.iter().copied().map(Gid::from_raw).collect();
         setgroups(&groups).called(|| format!("setgroups({:?})", user.groups))?;
     }

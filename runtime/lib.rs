@@ -14,6 +14,7 @@ pub mod binfmt;
 mod bytes;
 mod cancel;
 mod channel;
+mod chroot;
 mod conversation;
 mod credentials;
 mod executor;
@@ -44,6 +45,7 @@ pub mod userns;
 
 pub use cancel::{CancelReason, CancelToken};
 pub use channel::ChannelError;
+pub use chroot::Chroot;
 pub use conversation::Talk;
 pub use executor::{
     ExecError, Executor, ExecutorMode, MountObstacle, OutputSink, Protections, SpecificationError,

@@ -151,7 +151,7 @@ impl Namespaces {
                 .ok_or(ExecError::Specification(unmapped))
         };
         // With one id nobody's groups can be changed, so what an image says of them has no effect.
-        if self.ids.mode() == ExecutorMode::UsernsMulti {
+        if self.ids.mode() != ExecutorMode::UsernsSingle {
             for group in &spec.user.groups {
                 ids(*group)?;
             }
@@ -213,7 +213,7 @@ impl Executor for Namespaces {
 }
 
 /// Refuses a specification that cannot be meant.
-fn check(spec: &SandboxSpec, passed: usize) -> Result<(), SpecificationError> {
+pub(crate) fn check(spec: &SandboxSpec, passed: usize) -> Result<(), SpecificationError> {
     if spec.arguments.is_empty() {
         return Err(SpecificationError::NoCommand);
     }

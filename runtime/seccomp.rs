@@ -24,7 +24,7 @@ mod assembler;
 
 use crate::sys::security::Instruction;
 
-use assembler::{Action, Check, Segment, SystemCalls, assemble, without_questions};
+use assembler::{Action, Check, Segment, SystemCalls, Unasked, assemble, without_questions};
 use vendor_shim::emulation::Architecture;
 
 /// The table. Parsed, it is a few kilobytes; the starter does that once a build.
@@ -76,7 +76,12 @@ pub(crate) fn filter() -> Option<Vec<Instruction>> {
 
 /// Returns the filter for commands that nobody answers questions of: it refuses what another one asks about.
 pub(crate) fn unanswered(filter: &[Instruction]) -> Vec<Instruction> {
-    without_questions(filter)
+    without_questions(filter, Unasked::Refused)
+}
+
+/// Returns the filter for commands whose device nodes are left to the kernel: it allows what another one asks about.
+pub(crate) fn with_devices(filter: &[Instruction]) -> Vec<Instruction> {
+    without_questions(filter, Unasked::Allowed)
 }
 
 /// Returns the name of a call that the filter asks about: the kernel's number for the kind of program, and the

@@ -49,6 +49,8 @@ pub struct SandboxSpec {
     pub limits: Vec<ResourceLimit>,
     /// What it may do with the root itself. What is mounted below has an access of its own.
     pub root_access: Access,
+    /// Whether its programs are run by an emulator of the machine's.
+    pub is_emulated: bool,
     /// Whether its standard streams are one terminal, and how large that is at first. Without one, it has two
     /// pipes to write to.
     pub terminal: Option<TerminalSize>,
@@ -207,6 +209,7 @@ impl SandboxSpec {
             shared_memory_bytes: DEFAULT_SHARED_MEMORY_BYTES,
             limits: Vec::new(),
             root_access: Access::ReadWrite,
+            is_emulated: false,
             terminal: None,
         }
     }

@@ -11,6 +11,7 @@ use nix::unistd::{
 };
 
 use crate::channel::{Channel, ChannelError};
+use crate::executor::ExecutorMode;
 use crate::protocol::{FromCommand, InitFailure, Setup, SetupStep};
 use crate::spec::{Confinement, SecretVariable};
 use crate::sys::security::{self, Instruction};
@@ -131,6 +132,9 @@ fn filter_system_calls(launch: &Launch<'_>) -> Result<(), CallError> {
     let Some(program) = launch.filter else {
         return Ok(());
     };
+    if launch.setup.ids.mode() == ExecutorMode::Chroot {
+        return security::set_seccomp_filter(&seccomp::with_devices(program));
+    }
     match security::set_asking_filter(program) {
         Ok(listener) => tell_asking(launch.report, &listener),
         // In a sandbox of somebody else whose filter asks.

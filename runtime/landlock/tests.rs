@@ -140,6 +140,7 @@ fn the_wall_is_what_the_command_and_the_machine_allow() {
             abstract_sockets,
             signals,
             writing,
+            reading: false,
         };
         let found = Wall::around(&spec, protections);
         assert_eq!(found, expected, "{network:?}, {confinement:?}");

@@ -166,13 +166,23 @@ fn device_leaf(argument: u32) -> Vec<Instruction> {
     code
 }
 
-/// Returns the program that refuses what another one asks about.
-pub(super) fn without_questions(program: &[Instruction]) -> Vec<Instruction> {
-    let refused = statement(RETURN, FAIL | NOT_PERMITTED);
+/// What is done instead of asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unasked {
+    Allowed,
+    Refused,
+}
+
+/// Returns the program that answers itself what another one asks about.
+pub(super) fn without_questions(program: &[Instruction], answer: Unasked) -> Vec<Instruction> {
+    let answer = match answer {
+        Unasked::Allowed => statement(RETURN, ALLOW),
+        Unasked::Refused => statement(RETURN, FAIL | NOT_PERMITTED),
+    };
     let is_question = |code: &Instruction| code.code == RETURN && code.k == ASK;
     program
         .iter()
-        .map(|code| if is_question(code) { refused } else { *code })
+        .map(|code| if is_question(code) { answer } else { *code })
         .collect()
 }
 
