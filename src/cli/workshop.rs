@@ -93,7 +93,7 @@ pub(crate) fn open(
     let workshop = Workshop {
         store,
         lease,
-        executor: executor,
+        executor,
         features,
         emulation: Arc::new(Emulation::new(Box::new(emulators))),
         host_files: Arc::new(HostFiles::new(resolv_conf, ids)),
