@@ -142,8 +142,8 @@ impl Executor for Chroot {
 fn check_needs(spec: &SandboxSpec) -> Result<(), SpecificationError> {
     let needs = [
         (
-            "a command without the network",
-            spec.network == NetworkMode::None,
+            "a network of its own",
+            spec.network != NetworkMode::Host,
         ),
         (
             "a command without the confinement of a container",
@@ -201,7 +201,7 @@ mod tests {
         ];
         let shown = refused.map(|spec| check_needs(&spec).map_err(|error| error.to_string()));
         let expected = [
-            "a command without the network",
+            "a network of its own",
             "a command without the confinement of a container",
             "a mount",
             "a root that cannot be written to",

@@ -26,7 +26,7 @@ use nix::sys::signalfd::SignalFd;
 use nix::unistd::{ForkResult, Pid};
 
 use super::first::{
-    await_execution, note_endings, pass_signal_on, peak_bytes, protect, reap, tell_started,
+    await_execution, hide, note_endings, pass_signal_on, peak_bytes, reap, tell_started,
 };
 use super::{Handed, InitEnd, command, descendants, fail};
 use crate::channel::{Channel, Received, wait_for_any};
@@ -72,7 +72,7 @@ enum Started {
 fn start(channel: &InitEnd, setup: &Setup, handed: Handed) -> Result<Started, InitFailure> {
     let at = |step| move |error: CallError| InitFailure::new(step, &error);
     process::adopt_orphans().map_err(at(SetupStep::Fork))?;
-    protect().map_err(at(SetupStep::Fork))?;
+    hide().map_err(at(SetupStep::Fork))?;
     let endings = note_endings().map_err(at(SetupStep::Fork))?;
     let (reading, writing) = Channel::pair().map_err(at(SetupStep::Fork))?;
     match process::fork().map_err(at(SetupStep::Fork))? {

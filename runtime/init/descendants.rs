@@ -12,7 +12,7 @@ use nix::unistd::{Pid, getpid};
 
 use crate::sys::{CallError, process};
 
-/// Where the parent and the time of the start are in `/proc/PID/stat`, counted from behind the name (proc_pid_stat(5),
+/// Where the parent and the time of the start are in `/proc/PID/stat`, counted from behind the name (`proc_pid_stat(5)`,
 /// fields 4 and 22).
 const PARENT_FIELD: usize = 1;
 const START_FIELD: usize = 19;

@@ -90,10 +90,15 @@ fn start(channel: &InitEnd, setup: &Setup, mut handed: Handed) -> Result<Started
 
 /// Makes this process one that commands can neither trace nor look into, and that no terminal
 /// reaches.
-pub(super) fn protect() -> Result<(), CallError> {
+fn protect() -> Result<(), CallError> {
     // It is root of the namespace, as commands are, and its /proc/1 is in theirs.
-    prctl::set_dumpable(false).called(|| "prctl(PR_SET_DUMPABLE, 0)".to_owned())?;
+    hide()?;
     setsid().map(drop).called(|| "setsid()".to_owned())
+}
+
+/// Makes this process one that commands can neither trace nor look into.
+pub(super) fn hide() -> Result<(), CallError> {
+    prctl::set_dumpable(false).called(|| "prctl(PR_SET_DUMPABLE, 0)".to_owned())
 }
 
 /// Makes the command's terminal if it has one: the end that the builder gets, and the command's own.

@@ -16,6 +16,7 @@ use solver::emulation::Emulation;
 use solver::host_files::{HostFiles, ResolvConf};
 use solver::realise::Piles;
 use solver::remote::Remote;
+use solver::trees::Unions;
 use solver::{Events, Pulling, TimedEvent, Workshop};
 use store::{IdMapName, OpenOptions, Store, SyncPolicy};
 use vendor_shim::emulation::SystemEmulators;
@@ -111,6 +112,7 @@ pub(crate) fn open(
         clock: Clock::System,
         cancel: builder.cancel().clone(),
         events,
+        unions: unions(builder),
         piles: Piles::default(),
     };
     Ok((workshop, receiver))
@@ -154,6 +156,14 @@ fn executor(
             let executor = Chroot::new(builder, &features);
             (Arc::new(executor), ResolvConf { machine, sandbox })
         }
+    }
+}
+
+/// Returns how layers become one file system for a builder with these ids.
+fn unions(builder: &Builder) -> Unions {
+    match builder.ids().mode() {
+        ExecutorMode::UsernsMulti | ExecutorMode::UsernsSingle => Unions::Overlays,
+        ExecutorMode::Chroot => Unions::Trees(Arc::default()),
     }
 }
 

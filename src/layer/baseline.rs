@@ -24,7 +24,8 @@ use std::sync::Arc;
 use rootfs::{Entry, FileKind, FileTime, FsError, Metadata, Root, RootPath};
 
 use crate::node::xattrs_of;
-use crate::replica::{Devices, Replica, ReplicaError, has_same_bytes};
+use crate::replica::{Devices, Replica, ReplicaError};
+use crate::same::is_same_file;
 use crate::xattr;
 
 /// What a command changed cannot be told.
@@ -48,34 +49,22 @@ pub enum BaselineError {
 #[derive(Debug)]
 pub struct Baseline {
     was: BTreeMap<RootPath, Metadata>,
-    /// What is no part of the tree, with everything below.
-    apart: BTreeSet<RootPath>,
 }
 
 impl Baseline {
-    /// Notes what a tree is, without what is `apart`: that is no part of the changes either. `clock` is an empty
-    /// directory on the same file system.
+    /// Notes what a tree is. `clock` is an empty directory on the same file system.
     ///
     /// # Errors
     ///
     /// Fails where the tree cannot be read.
-    pub fn record(
-        tree: &Root,
-        apart: BTreeSet<RootPath>,
-        clock: &Root,
-    ) -> Result<Self, BaselineError> {
+    pub fn record(tree: &Root, clock: &Root) -> Result<Self, BaselineError> {
         let mut was = BTreeMap::new();
-        let mut walk = tree.walk().map_err(ReplicaError::walk(tree))?;
-        while let Some(entry) = walk.next() {
+        for entry in tree.walk().map_err(ReplicaError::walk(tree))? {
             let entry = entry.map_err(ReplicaError::walk(tree))?;
-            if apart.contains(&entry.path) {
-                walk.skip_directory();
-            } else {
-                was.insert(entry.path, entry.metadata);
-            }
+            was.insert(entry.path, entry.metadata);
         }
-        wait_for_next_grain(clock).map_err(ReplicaError::walk(clock))?;
-        Ok(Self { was, apart })
+        next_grain(clock).map_err(ReplicaError::walk(clock))?;
+        Ok(Self { was })
     }
 
     /// Tells whether what is at a path now is what was there, unchanged.
@@ -89,17 +78,21 @@ impl Baseline {
     }
 
     /// Puts what changed into `upper`, an empty directory, in overlay form. `below` are the directories that the tree
-    /// was made of, the lowest first.
+    /// was made of, the lowest first. What is `apart`, with everything below, counts as it was.
     ///
     /// # Errors
     ///
     /// Fails where the tree cannot be read or the directory cannot be written.
     pub fn extract(
-        self,
+        mut self,
         tree: &Root,
-        below: &[Arc<Root>],
-        upper: &Root,
+        apart: &BTreeSet<RootPath>,
+        (below, upper): (&[Arc<Root>], &Root),
     ) -> Result<(), BaselineError> {
+        let is_apart = |path: &RootPath| {
+            apart.contains(path) || path.ancestors().any(|above| apart.contains(&above))
+        };
+        self.was.retain(|path, _| !is_apart(path));
         let mut extraction = Extraction {
             before: self,
             tree,
@@ -112,7 +105,7 @@ impl Baseline {
         let mut walk = tree.walk().map_err(ReplicaError::walk(tree))?;
         while let Some(entry) = walk.next() {
             let entry = entry.map_err(ReplicaError::walk(tree))?;
-            if extraction.before.apart.contains(&entry.path) {
+            if apart.contains(&entry.path) {
                 walk.skip_directory();
             } else {
                 extraction.take(&entry)?;
@@ -207,7 +200,7 @@ impl Extraction<'_> {
             let before = before.open_file().map_err(failed(path))?;
             let now = entry.open_file().map_err(failed(path))?;
             let path = path.clone();
-            return has_same_bytes(&before, &now)
+            return is_same_file(&before, &now)
                 .map_err(|source| BaselineError::Compare { path, source });
         }
         Ok(false)
@@ -239,10 +232,14 @@ fn is_same(was: &Metadata, now: &Metadata) -> bool {
 }
 
 /// Waits until what is changed from now on has a later time than what was changed before. It takes as long as a tick of
-/// the kernel's clock, 10 ms at most.
-fn wait_for_next_grain(clock: &Root) -> Result<(), FsError> {
-    let top = RootPath::root();
-    let inode = clock.inode(&top)?;
+/// the kernel's clock, 10 ms at most, and where times are finer no time. `clock` is a directory on the file system in
+/// question that nobody else changes.
+///
+/// # Errors
+///
+/// Fails where the directory cannot be changed.
+pub fn next_grain(clock: &Root) -> Result<(), FsError> {
+    let inode = clock.inode(&RootPath::root())?;
     let touch = || {
         inode.set_mtime(FileTime::default())?;
         inode.metadata().map(|metadata| metadata.ctime)

@@ -35,10 +35,12 @@ impl Place {
         let below = self.root("below");
         lay(&below, &self.root("tree")).unwrap();
         let (tree, clock) = (self.root("tree"), self.root("clock"));
-        let before = Baseline::record(&tree, BTreeSet::new(), &clock).unwrap();
+        let before = Baseline::record(&tree, &clock).unwrap();
         change(&self.path("tree"));
         let upper = self.root("upper");
-        before.extract(&tree, &[Arc::new(below)], &upper).unwrap();
+        before
+            .extract(&tree, &BTreeSet::new(), (&[Arc::new(below)], &upper))
+            .unwrap();
         listing(&upper)
     }
 }
@@ -238,7 +240,7 @@ fn what_is_apart_is_no_change_and_what_is_renewed_is_none() {
     let path = |text: &str| RootPath::strict(text).unwrap();
     let apart = BTreeSet::from([path("etc/conf"), path("run")]);
     fs::create_dir(place.path("tree/run")).unwrap();
-    let mut before = Baseline::record(&tree, apart, &clock).unwrap();
+    let mut before = Baseline::record(&tree, &clock).unwrap();
     fs::remove_dir_all(place.path("tree/etc/conf")).unwrap();
     fs::write(place.path("tree/run/x"), "").unwrap();
     let now = tree.metadata(&path("etc")).unwrap().unwrap();
@@ -246,7 +248,9 @@ fn what_is_apart_is_no_change_and_what_is_renewed_is_none() {
     before.renew(&path("etc"), now);
     assert!(before.is_unchanged(&path("etc"), &now));
     let upper = place.root("upper");
-    before.extract(&tree, &[Arc::new(below)], &upper).unwrap();
+    before
+        .extract(&tree, &apart, (&[Arc::new(below)], &upper))
+        .unwrap();
     assert_eq!(listing(&upper), [""; 0]);
 }
 

@@ -42,7 +42,7 @@ pub fn copy_tree(
 ) -> Result<(), ReplicaError> {
     let mut replica = Replica::new(to, Devices::Nodes);
     let top = from.entry(path).map_err(ReplicaError::object(path))?;
-    replica.put_at(&top, place.clone())?;
+    replica.put_at(&top, place)?;
     if top.metadata.kind == FileKind::Directory {
         let walk = from.walk_below(path).map_err(ReplicaError::walk(from))?;
         for entry in walk {
@@ -51,7 +51,7 @@ pub fn copy_tree(
             let below = below.unwrap_or_else(|| entry.path.clone());
             let at = place.join(&below).map_err(FsError::from);
             let at = at.map_err(ReplicaError::object(&entry.path))?;
-            replica.put_at(&entry, at)?;
+            replica.put_at(&entry, &at)?;
         }
     }
     replica.finish()

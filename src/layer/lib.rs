@@ -69,7 +69,7 @@ pub use apply::{Applied, ApplyError, ApplyOptions, apply};
 pub use archive::{ArchiveError, ArchiveFile, ArchiveReader, begins_archive, is_archive};
 pub use archive_index::{ArchiveMember, MemberKind, index_archive};
 pub use archive_write::{ArchiveWriteError, ArchiveWriter};
-pub use baseline::{Baseline, BaselineError};
+pub use baseline::{Baseline, BaselineError, next_grain};
 pub use change::{
     Attributes, Change, ChangeKind, ChangeList, ChangeSet, ChangeSetBuilder, Changes, Content,
     Listed, Node, NodeKind,

@@ -8,7 +8,6 @@
 //! | a second name | a second name of what the first became |
 
 use std::collections::BTreeMap;
-use std::fs::File;
 
 use rootfs::{
     Entry, FileKind, FsError, IdStorage, Inode, Metadata, OWNER_XATTR, OwnerRecord, OwnerTable,
@@ -94,13 +93,12 @@ impl<'r> Replica<'r> {
 
     /// Makes an object at its own path. Nothing but a directory may be there; its parent must be.
     pub(crate) fn put(&mut self, entry: &Entry) -> Result<(), ReplicaError> {
-        self.put_at(entry, entry.path.clone())
+        self.put_at(entry, &entry.path)
     }
 
     /// Makes an object at a path.
-    pub(crate) fn put_at(&mut self, entry: &Entry, path: RootPath) -> Result<(), ReplicaError> {
-        let made = self.make(entry, &path);
-        made.map_err(ReplicaError::object(&path))
+    pub(crate) fn put_at(&mut self, entry: &Entry, path: &RootPath) -> Result<(), ReplicaError> {
+        self.make(entry, path).map_err(ReplicaError::object(path))
     }
 
     /// Makes the directories above a path that are missing, as `tree` has them.
@@ -259,9 +257,4 @@ impl<'r> Replica<'r> {
             Devices::Placeholders => xattr::is_kept(name),
         }
     }
-}
-
-/// Tells whether two open files have the same bytes.
-pub(crate) fn has_same_bytes(one: &File, other: &File) -> std::io::Result<bool> {
-    crate::same::is_same_file(one, other)
 }
