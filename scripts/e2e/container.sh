@@ -38,7 +38,7 @@ contained() {
 # build_contained STORE CONTEXT: builds in the container.
 build_contained() {
   contained "$1" careen build --progress plain --build-context base=oci-layout:///work/base \
-    --build-context debian=oci-layout:///work/debian --output "type=oci,dest=/work/$2.tar,compression=uncompressed" \
+    --build-context debian=oci-layout:///work/debian --output "type=oci,dest=/work/$2.tar" \
     "/work/$2"
 }
 
@@ -52,7 +52,7 @@ no_namespaces() {
 same_as_outside() {
   careen careen-t1 contained build --build-context "base=oci-layout://$work/base" \
     --build-context "debian=oci-layout://$work/careen-t1/debian-base" \
-    --output "type=oci,dest=$work/careen-t1/outside.tar,compression=uncompressed" "$container/lower/work/$1"
+    --output "type=oci,dest=$work/careen-t1/outside.tar" "$container/lower/work/$1"
   python3 scripts/e2e/same_trees.py "$work/careen-t1/outside.tar" "$container/bundle/rootfs/work/$1.tar"
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""same_trees.py ARCHIVE ARCHIVE [IGNORED...]: tells whether two images (OCI archives, layers not compressed) have the
+"""same_trees.py ARCHIVE ARCHIVE [IGNORED...]: tells whether two images (OCI archives, layers plain or of gzip) have the
 same objects: path, kind, mode, owner, group, device number, link and extended attributes. Prints what differs. What is
 random in every build is named by its path.
 """
