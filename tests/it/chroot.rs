@@ -214,7 +214,7 @@ fn what_needs_a_namespace_is_refused_by_name() {
     for (instruction, expected) in cases {
         bench.dockerfile(&format!("FROM base\n{instruction}\n"));
         let refused = run(&bench, &[]);
-        let said = refused.error(1);
+        let said = refused.error(3);
         assert!(said.contains(expected), "{said}");
     }
 }
