@@ -141,10 +141,7 @@ impl Executor for Chroot {
 /// Refuses what only a namespace can give.
 fn check_needs(spec: &SandboxSpec) -> Result<(), SpecificationError> {
     let needs = [
-        (
-            "a network of its own",
-            spec.network != NetworkMode::Host,
-        ),
+        ("a network of its own", spec.network != NetworkMode::Host),
         (
             "a command without the confinement of a container",
             spec.confinement == Confinement::Namespace,

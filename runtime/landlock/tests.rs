@@ -152,7 +152,7 @@ fn instead_of_namespaces_nothing_outside_can_be_read_either() {
     let inside = tempfile::tempdir().unwrap();
     let outside = tempfile::tempdir().unwrap();
     for place in [&inside, &outside] {
-        std::fs::write(place.path().join("file"), "text").unwrap();
+        fs::write(place.path().join("file"), "text").unwrap();
     }
     let wall = Wall {
         writing: true,
@@ -161,8 +161,8 @@ fn instead_of_namespaces_nothing_outside_can_be_read_either() {
     };
     let looked = behind(wall, VERSION_WITH_WRITING, inside.path(), || {
         [&inside, &outside].map(|place| {
-            let read = std::fs::read_to_string(place.path().join("file")).is_ok();
-            let listed = std::fs::read_dir(place.path()).is_ok();
+            let read = fs::read_to_string(place.path().join("file")).is_ok();
+            let listed = fs::read_dir(place.path()).is_ok();
             (read, listed)
         })
     });

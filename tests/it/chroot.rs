@@ -204,7 +204,7 @@ fn what_needs_a_namespace_is_refused_by_name() {
     let cases = [
         (
             "RUN --network=none true",
-            "a command without the network needs a namespace, and this machine allows none",
+            "a network of its own needs a namespace, and this machine allows none",
         ),
         (
             "RUN --mount=type=ssh,required=true,target=/agent true",

@@ -100,7 +100,7 @@ fn is_static(program: &Path) -> bool {
     start.starts_with(b"\x7fELF") && !start.windows(4).any(|word| word == b"/lib")
 }
 
-/// Tells whether the caller is root, and in no user namespace (user_namespaces(7), "uid_map").
+/// Tells whether the caller is root, and in no user namespace (`user_namespaces(7)`, "User and group ID mappings").
 fn is_root() -> bool {
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let is_whole = map.split_whitespace().eq(["0", "0", "4294967295"]);

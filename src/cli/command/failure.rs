@@ -13,7 +13,7 @@ use dockerfile::source::{SourceFile, Span};
 use dockerfile::stage::BaseRequest;
 use export::ExportError;
 use oci::Platform;
-use runtime::{CancelReason, ExecError};
+use runtime::{CancelReason, ExecError, SpecificationError};
 use solver::base::BaseError;
 use solver::emulation::EmulationError;
 use solver::ops::copy::CopyError;
@@ -279,7 +279,8 @@ fn of_known_step(error: &StepError, options: &BuildOptions) -> Report {
                 "the file system of the store may be one that overlays cannot write to, as another overlay is"
                     .to_owned(),
             );
-            report.help = Some("`--store DIR` or `CAREEN_STORE` names another directory".to_owned());
+            report.help =
+                Some("`--store DIR` or `CAREEN_STORE` names another directory".to_owned());
             report
         }
         StepError::HostFiles(_)

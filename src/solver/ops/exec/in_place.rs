@@ -18,9 +18,9 @@ use std::sync::Arc;
 
 use graph::{BindMount, ExecFile, ExecMount, ExecOp};
 use layer::Baseline;
-use oci::Clock;
-use rootfs::Mode;
-use runtime::{NetworkMode, Stream};
+use oci::{Clock, Timestamp};
+use rootfs::{Mode, Root};
+use runtime::{NetworkMode, SandboxSpec, StepOutcome, Stream};
 
 use super::error::MountError;
 use super::furniture::{After, Content, Furniture, Wanted};
@@ -54,7 +54,7 @@ pub(super) fn execute(
     // That commands have the machine's was told already.
     let network = match network(step, op) {
         UsualNetwork::SandboxOrHost => NetworkMode::Host,
-        asked => asked.settle(workshop)?,
+        asked @ UsualNetwork::Only(_) => asked.settle(workshop)?,
     };
     let below = step.below()?;
     let lowers = lowers(step, below)?;
@@ -70,20 +70,7 @@ pub(super) fn execute(
     spec.is_emulated = emulator.is_some();
     spec.network = network;
     let mut lines = Lines::new(step);
-    // Last of all: nothing that is waited for here holds up another command.
-    let permit = turn(step)?;
-    let began = Clock::System.now();
-    let root = tree.root().try_clone()?;
-    let outcome = workshop.executor.run(runtime::Step {
-        spec: &spec,
-        root: root.as_fd(),
-        mounts: Vec::new(),
-        output: &mut |stream: Stream, bytes: &[u8]| lines.take(stream, bytes),
-        talk: None,
-        cancel: &workshop.cancel,
-    })?;
-    drop(permit);
-    lines.flush();
+    let (outcome, began) = run(step, (&spec, tree.root()), &mut lines)?;
     let apart = furniture.paths();
     furniture.remove(&tree, &mut before)?;
     drop(table);
@@ -104,6 +91,27 @@ pub(super) fn execute(
         Some(_) if workshop.cancel.is_cancelled() => Err(StepError::Cancelled),
         Some(status) => Err(failure(op, status, lines, emulator).into()),
     }
+}
+
+/// Runs the command to its end, below `root`; returns when it began, too.
+fn run(
+    step: &Step<'_>,
+    (spec, root): (&SandboxSpec, &Root),
+    lines: &mut Lines<'_>,
+) -> Result<(StepOutcome, Timestamp), StepError> {
+    // Last of all: nothing that is waited for here holds up another command.
+    let _permit = turn(step)?;
+    let began = Clock::System.now();
+    let outcome = step.workshop.executor.run(runtime::Step {
+        spec,
+        root: root.as_fd(),
+        mounts: Vec::new(),
+        output: &mut |stream: Stream, bytes: &[u8]| lines.take(stream, bytes),
+        talk: None,
+        cancel: &step.workshop.cancel,
+    })?;
+    lines.flush();
+    Ok((outcome, began))
 }
 
 /// Returns what the command is to see, what is below something else after it.
