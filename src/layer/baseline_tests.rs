@@ -88,117 +88,119 @@ fn fill(path: &Path) {
 
 type Change = fn(&Path);
 
+/// What is done to the tree, and what its changes are then.
+const CASES: &[(&str, Change, &[&str])] = &[
+    ("nothing", |_| {}, &[]),
+    (
+        "a file is read",
+        |tree| assert_eq!(fs::read(tree.join("etc/b")).unwrap(), b"two"),
+        &[],
+    ),
+    (
+        "a file is written in place, with its time set back",
+        |tree| {
+            let file = fs::File::options().write(true).open(tree.join("etc/b"));
+            let file = file.unwrap();
+            let before = file.metadata().unwrap().modified().unwrap();
+            io::Write::write_all(&mut &file, b"TWO").unwrap();
+            file.set_modified(before).unwrap();
+        },
+        &["/etc 755 directory", "/etc/b 644 file TWO"],
+    ),
+    (
+        "a file is new, and one is gone",
+        |tree| {
+            symlink("x", tree.join("etc/conf/new")).unwrap();
+            fs::remove_file(tree.join("etc/conf/c")).unwrap();
+        },
+        &[
+            "/etc 755 directory",
+            "/etc/conf 755 directory",
+            "gone /etc/conf/c",
+            "/etc/conf/new 777 link x",
+        ],
+    ),
+    (
+        "one of two names is gone",
+        |tree| fs::remove_file(tree.join("etc/same")).unwrap(),
+        &["/etc 755 directory", "gone /etc/same"],
+    ),
+    (
+        "one of two names is gone and the other one is written, with its time set back",
+        |tree| {
+            fs::remove_file(tree.join("etc/same")).unwrap();
+            let file = fs::File::options().write(true).open(tree.join("etc/a"));
+            let file = file.unwrap();
+            let before = file.metadata().unwrap().modified().unwrap();
+            io::Write::write_all(&mut &file, b"ONE").unwrap();
+            file.set_modified(before).unwrap();
+        },
+        &[
+            "/etc 755 directory",
+            "/etc/a 644 file ONE",
+            "gone /etc/same",
+        ],
+    ),
+    (
+        "a directory is another one",
+        |tree| {
+            // Made while the other one is there, or it might get its number.
+            fs::create_dir(tree.join("new")).unwrap();
+            fs::set_permissions(tree.join("new"), fs::Permissions::from_mode(0o700)).unwrap();
+            fs::remove_dir_all(tree.join("etc/conf")).unwrap();
+            fs::rename(tree.join("new"), tree.join("etc/conf")).unwrap();
+        },
+        &["/etc 755 directory", "/etc/conf 700 opaque"],
+    ),
+    (
+        "a directory is gone",
+        |tree| fs::remove_dir_all(tree.join("etc")).unwrap(),
+        &["gone /etc"],
+    ),
+    (
+        "a directory is renamed",
+        |tree| fs::rename(tree.join("etc/conf"), tree.join("etc/moved")).unwrap(),
+        &[
+            "/etc 755 directory",
+            "gone /etc/conf",
+            "/etc/moved 755 directory",
+            "/etc/moved/c 644 file three",
+        ],
+    ),
+    (
+        "a directory is put into a new one of its name",
+        |tree| {
+            fs::rename(tree.join("etc"), tree.join("old")).unwrap();
+            fs::create_dir(tree.join("etc")).unwrap();
+            fs::set_permissions(tree.join("etc"), fs::Permissions::from_mode(0o755)).unwrap();
+            fs::rename(tree.join("old/conf"), tree.join("etc/conf")).unwrap();
+            fs::remove_dir_all(tree.join("old")).unwrap();
+        },
+        &[
+            "/etc 755 opaque",
+            "/etc/conf 755 directory",
+            "/etc/conf/c 644 file three",
+        ],
+    ),
+    (
+        "a file is where a directory was, and a directory where a file was",
+        |tree| {
+            fs::remove_dir_all(tree.join("etc/conf")).unwrap();
+            fs::rename(tree.join("etc/b"), tree.join("etc/conf")).unwrap();
+            fs::create_dir(tree.join("etc/b")).unwrap();
+            fs::set_permissions(tree.join("etc/b"), fs::Permissions::from_mode(0o755)).unwrap();
+        },
+        &[
+            "/etc 755 directory",
+            "/etc/b 755 opaque",
+            "/etc/conf 644 file two",
+        ],
+    ),
+];
+
 #[test]
 fn what_was_changed_in_place_is_what_an_overlay_would_have() {
-    let cases: &[(&str, Change, &[&str])] = &[
-        ("nothing", |_| {}, &[]),
-        (
-            "a file is read",
-            |tree| assert_eq!(fs::read(tree.join("etc/b")).unwrap(), b"two"),
-            &[],
-        ),
-        (
-            "a file is written in place, with its time set back",
-            |tree| {
-                let file = fs::File::options().write(true).open(tree.join("etc/b"));
-                let file = file.unwrap();
-                let before = file.metadata().unwrap().modified().unwrap();
-                io::Write::write_all(&mut &file, b"TWO").unwrap();
-                file.set_modified(before).unwrap();
-            },
-            &["/etc 755 directory", "/etc/b 644 file TWO"],
-        ),
-        (
-            "a file is new, and one is gone",
-            |tree| {
-                symlink("x", tree.join("etc/conf/new")).unwrap();
-                fs::remove_file(tree.join("etc/conf/c")).unwrap();
-            },
-            &[
-                "/etc 755 directory",
-                "/etc/conf 755 directory",
-                "gone /etc/conf/c",
-                "/etc/conf/new 777 link x",
-            ],
-        ),
-        (
-            "one of two names is gone",
-            |tree| fs::remove_file(tree.join("etc/same")).unwrap(),
-            &["/etc 755 directory", "gone /etc/same"],
-        ),
-        (
-            "one of two names is gone and the other one is written, with its time set back",
-            |tree| {
-                fs::remove_file(tree.join("etc/same")).unwrap();
-                let file = fs::File::options().write(true).open(tree.join("etc/a"));
-                let file = file.unwrap();
-                let before = file.metadata().unwrap().modified().unwrap();
-                io::Write::write_all(&mut &file, b"ONE").unwrap();
-                file.set_modified(before).unwrap();
-            },
-            &[
-                "/etc 755 directory",
-                "/etc/a 644 file ONE",
-                "gone /etc/same",
-            ],
-        ),
-        (
-            "a directory is another one",
-            |tree| {
-                // Made while the other one is there, or it might get its number.
-                fs::create_dir(tree.join("new")).unwrap();
-                fs::set_permissions(tree.join("new"), fs::Permissions::from_mode(0o700)).unwrap();
-                fs::remove_dir_all(tree.join("etc/conf")).unwrap();
-                fs::rename(tree.join("new"), tree.join("etc/conf")).unwrap();
-            },
-            &["/etc 755 directory", "/etc/conf 700 opaque"],
-        ),
-        (
-            "a directory is gone",
-            |tree| fs::remove_dir_all(tree.join("etc")).unwrap(),
-            &["gone /etc"],
-        ),
-        (
-            "a directory is renamed",
-            |tree| fs::rename(tree.join("etc/conf"), tree.join("etc/moved")).unwrap(),
-            &[
-                "/etc 755 directory",
-                "gone /etc/conf",
-                "/etc/moved 755 directory",
-                "/etc/moved/c 644 file three",
-            ],
-        ),
-        (
-            "a directory is put into a new one of its name",
-            |tree| {
-                fs::rename(tree.join("etc"), tree.join("old")).unwrap();
-                fs::create_dir(tree.join("etc")).unwrap();
-                fs::set_permissions(tree.join("etc"), fs::Permissions::from_mode(0o755)).unwrap();
-                fs::rename(tree.join("old/conf"), tree.join("etc/conf")).unwrap();
-                fs::remove_dir_all(tree.join("old")).unwrap();
-            },
-            &[
-                "/etc 755 opaque",
-                "/etc/conf 755 directory",
-                "/etc/conf/c 644 file three",
-            ],
-        ),
-        (
-            "a file is where a directory was, and a directory where a file was",
-            |tree| {
-                fs::remove_dir_all(tree.join("etc/conf")).unwrap();
-                fs::rename(tree.join("etc/b"), tree.join("etc/conf")).unwrap();
-                fs::create_dir(tree.join("etc/b")).unwrap();
-                fs::set_permissions(tree.join("etc/b"), fs::Permissions::from_mode(0o755)).unwrap();
-            },
-            &[
-                "/etc 755 directory",
-                "/etc/b 755 opaque",
-                "/etc/conf 644 file two",
-            ],
-        ),
-    ];
-    for (what, change, expected) in cases {
+    for (what, change, expected) in CASES {
         let place = Place::new();
         assert_eq!(place.changes(fill, change), *expected, "{what}");
         // Put onto what was there, they make what is there.

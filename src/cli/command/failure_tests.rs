@@ -61,7 +61,7 @@ fn job(definition: Definition, target: VertexId) -> Job {
             ssh: std::collections::BTreeMap::new(),
             volumes: Vec::new(),
             untracked_env: Vec::new(),
-            network: runtime::NetworkMode::None,
+            network: solver::UsualNetwork::Only(runtime::NetworkMode::None),
             keyed: solver::KeyedLayers::None,
             imports: solver::Imports::default(),
             layers: None,
