@@ -49,7 +49,7 @@ pub(crate) fn become_namespace_root(ids: IdMap) -> Result<(), CallError> {
 /// Takes the ids of `user`, as far as there are such.
 pub(crate) fn become_user(user: &SandboxUser, ids: IdMap) -> Result<(), CallError> {
     let (uid, gid) = match ids.mode() {
-        ExecutorMode::UsernsMulti => {
+        ExecutorMode::UsernsMulti | ExecutorMode::Chroot => {
             let groups: Vec<Gid> = user.groups.iter().copied().map(Gid::from_raw).collect();
             setgroups(&groups).called(|| format!("setgroups({:?})", user.groups))?;
             (Uid::from_raw(user.uid), Gid::from_raw(user.gid))

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use rootfs::OwnerRecord;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::cancel::CancelToken;
@@ -21,12 +22,14 @@ use crate::sys::CallError;
 use crate::userns::NamespaceError;
 
 /// What isolates commands, and which ids they have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ExecutorMode {
     /// A user namespace with a range of ids; container root is not the caller.
     UsernsMulti,
     /// A user namespace with one id; container root is the caller.
     UsernsSingle,
+    /// No namespace at all: another root directory. Container root is the caller, who is root.
+    Chroot,
 }
 
 impl fmt::Display for ExecutorMode {
@@ -34,6 +37,7 @@ impl fmt::Display for ExecutorMode {
         formatter.write_str(match self {
             Self::UsernsMulti => "userns-multi",
             Self::UsernsSingle => "userns-single",
+            Self::Chroot => "chroot",
         })
     }
 }
@@ -313,6 +317,12 @@ pub enum SpecificationError {
     MountUsedTwice {
         /// The index.
         index: usize,
+    },
+    /// It needs a namespace of its own, and this machine allows none.
+    #[error("{what} needs a namespace, and this machine allows none")]
+    NeedsNamespace {
+        /// What does.
+        what: &'static str,
     },
     /// More mounts were passed than can be handed over.
     #[error("{passed} mounts were passed; {limit} can be")]

@@ -45,7 +45,9 @@
 //! There are three processes because a user namespace is joined by a process, a PID namespace is
 //! entered by its child, and PID 1 is to outlive the command. None has a second thread.
 
+mod chroot;
 mod command;
+mod descendants;
 mod devices;
 mod first;
 mod lock;
@@ -61,6 +63,7 @@ use nix::unistd::{ForkResult, Pid};
 
 use crate::channel::{Channel, Received};
 use crate::credentials;
+use crate::executor::ExecutorMode;
 use crate::protocol::{FromInit, InitFailure, Setup, SetupStep, ToInit};
 use crate::spec::{Confinement, NetworkMode};
 use crate::sys::security::Instruction;
@@ -95,6 +98,9 @@ pub(crate) fn serve(filter: Option<Vec<Instruction>>) -> ExitCode {
     let Some(mut handed) = Handed::sort(&setup, descriptors, filter) else {
         return ExitCode::FAILURE;
     };
+    if setup.ids.mode() == ExecutorMode::Chroot {
+        return chroot::serve(&channel, &setup, handed);
+    }
     match isolate(&setup, &mut handed) {
         Ok(ForkResult::Child) => first::serve(&channel, &setup, handed),
         Ok(ForkResult::Parent { child }) => {

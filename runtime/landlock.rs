@@ -30,6 +30,9 @@ pub(crate) const VERSION_WITH_SCOPES: i64 = 6;
 /// Not among them: `EXECUTE`, `READ_FILE` and `READ_DIR`.
 const WRITING: u64 = 1 << 1 | 0x1ff << 4 | 1 << 13 | 1 << 14;
 
+/// [`WRITING`] and the three rights that are not among it.
+const ALL: u64 = WRITING | 1 | 1 << 2 | 1 << 3;
+
 /// What is withheld from a sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Wall {
@@ -39,6 +42,8 @@ pub(crate) struct Wall {
     pub(crate) signals: bool,
     /// Writing outside of the root, and mounting.
     pub(crate) writing: bool,
+    /// Reading and executing outside of the root too. Only with `writing`.
+    pub(crate) reading: bool,
 }
 
 impl Wall {
@@ -50,6 +55,18 @@ impl Wall {
             signals: protections.signals,
             // Where writing is withheld, nothing can be mounted either.
             writing: protections.writing && spec.confinement == Confinement::Container,
+            reading: false,
+        }
+    }
+
+    /// Returns what is withheld from a command that has nothing but another root directory: whoever is root there knows
+    /// ways out of one. The kernel opens an emulator in the name of the command, so that one is let read.
+    pub(crate) fn instead_of_namespaces(spec: &SandboxSpec, protections: Protections) -> Self {
+        Self {
+            abstract_sockets: protections.abstract_sockets,
+            signals: protections.signals,
+            writing: protections.writing,
+            reading: protections.writing && !spec.is_emulated,
         }
     }
 
@@ -58,7 +75,11 @@ impl Wall {
         if self == Self::default() {
             return Ok(());
         }
-        let files = if self.writing { WRITING } else { 0 };
+        let files = match (self.writing, self.reading) {
+            (true, true) => ALL,
+            (true, false) => WRITING,
+            (false, _) => 0,
+        };
         let ruleset = security::landlock_ruleset(files, self.scopes())?;
         if self.writing {
             security::landlock_allow_beneath(ruleset.as_fd(), root, files)?;

@@ -15,6 +15,7 @@ mod bytes;
 mod cancel;
 mod cgroup;
 mod channel;
+mod chroot;
 mod conversation;
 mod credentials;
 mod executor;
@@ -46,6 +47,7 @@ pub mod userns;
 pub use cancel::{CancelReason, CancelToken};
 pub use cgroup::{GroupError, GroupLimits};
 pub use channel::ChannelError;
+pub use chroot::Chroot;
 pub use conversation::Talk;
 pub use executor::{
     ExecError, Executor, ExecutorMode, MountObstacle, OutputSink, Protections, RecordedOwner,

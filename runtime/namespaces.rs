@@ -176,7 +176,7 @@ impl Namespaces {
             return Ok((ids(0)?, ids(0)?));
         }
         // With one id nobody's groups can be changed, so what an image says of them has no effect.
-        if self.ids.mode() == ExecutorMode::UsernsMulti {
+        if self.ids.mode() != ExecutorMode::UsernsSingle {
             for group in &spec.user.groups {
                 ids(*group)?;
             }
@@ -269,7 +269,7 @@ fn check_real_time(spec: &SandboxSpec) -> Result<(), ExecError> {
 }
 
 /// Refuses a specification that cannot be meant.
-fn check(spec: &SandboxSpec, passed: usize) -> Result<(), SpecificationError> {
+pub(crate) fn check(spec: &SandboxSpec, passed: usize) -> Result<(), SpecificationError> {
     if spec.arguments.is_empty() {
         return Err(SpecificationError::NoCommand);
     }

@@ -22,7 +22,7 @@ use nix::unistd::Pid;
 use crate::cancel::CancelToken;
 use crate::channel::{Channel, ChannelError, Received, wait_for_any};
 use crate::conversation::{Conversation, SOURCES, Talk};
-use crate::executor::{ExecError, OutputSink, RecordedOwner, Stream};
+use crate::executor::{ExecError, ExecutorMode, OutputSink, RecordedOwner, Stream};
 use crate::mountpoint::Stub;
 use crate::notify::Supervisor;
 use crate::parent::pipe::{do_not_block, input_pipe, output_pipe};
@@ -102,7 +102,8 @@ impl Spawned {
         let (reading, writing) = input.map(input_pipe).transpose()?.unzip();
         let outputs = [stdout_writing.as_fd(), stderr_writing.as_fd()];
         let newborn = starter.start(NewRole::Init, outputs);
-        let processes = Processes::watch(newborn.map_err(ExecError::Starter)?)?;
+        let mode = starter.mode();
+        let processes = Processes::watch(newborn.map_err(ExecError::Starter)?, mode)?;
         let spawned = Self {
             processes,
             streams: Streams {
@@ -292,6 +293,7 @@ fn wait_for_news(
 #[derive(Debug)]
 struct Processes {
     pid: Pid,
+    mode: ExecutorMode,
     reaped: bool,
     /// `init`, the child.
     init: OwnedFd,
@@ -302,11 +304,12 @@ struct Processes {
 }
 
 impl Processes {
-    fn watch(newborn: Newborn<ToInit, FromInit>) -> Result<Self, ExecError> {
+    fn watch(newborn: Newborn<ToInit, FromInit>, mode: ExecutorMode) -> Result<Self, ExecError> {
         let Newborn { pid, channel } = newborn;
         match process::pidfd_open(pid) {
             Ok(init) => Ok(Self {
                 pid,
+                mode,
                 reaped: false,
                 init,
                 first_in_namespace: None,
@@ -383,7 +386,12 @@ impl Processes {
 
     /// Kills PID 1, which takes its namespace along; `init` ends when PID 1 has. While there is no
     /// PID 1, kills `init`; what it may just have made ends when our end of the socket closes.
+    ///
+    /// Without a namespace nothing dies with `init`: it kills what is below it when our end of the socket closes.
     fn kill(&self) {
+        if self.mode == ExecutorMode::Chroot {
+            return;
+        }
         let target = self.first_in_namespace.as_ref().unwrap_or(&self.init);
         // It fails only if the process is gone already.
         drop(process::pidfd_send_signal(target.as_fd(), Signal::SIGKILL));

@@ -44,6 +44,17 @@ pub(crate) const INIT_NAME: &std::ffi::CStr = c"careen-init";
 pub struct BuilderRole {
     /// The socket to the first process.
     pub(crate) control: OwnedFd,
+    /// Whether it is to make some.
+    pub(crate) namespaces: OwnNamespaces,
+}
+
+/// Whether the builder has namespaces of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OwnNamespaces {
+    /// Of users and of mounts.
+    Yes,
+    /// The kernel refuses them.
+    No,
 }
 
 /// The roles that this crate fills itself.

@@ -52,6 +52,8 @@ pub struct SandboxSpec {
     pub group: Option<GroupLimits>,
     /// What it may do with the root itself. What is mounted below has an access of its own.
     pub root_access: Access,
+    /// Whether its programs are run by an emulator of the machine's.
+    pub is_emulated: bool,
     /// Whether its standard streams are one terminal, and how large that is at first. Without one, it has two
     /// pipes to write to.
     pub terminal: Option<TerminalSize>,
@@ -211,6 +213,7 @@ impl SandboxSpec {
             limits: Vec::new(),
             group: None,
             root_access: Access::ReadWrite,
+            is_emulated: false,
             terminal: None,
         }
     }

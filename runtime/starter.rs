@@ -78,6 +78,7 @@ pub enum StarterError {
 /// The builder's side: a starter at work. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Starter {
+    mode: ExecutorMode,
     child: Child,
     /// Steps start in several threads; guards that one message is sent at a time, and nothing is waited for.
     channel: Mutex<Option<Channel<NewRole, ()>>>,
@@ -96,7 +97,7 @@ impl Starter {
         // Held until it is executed.
         let sealed = match mode {
             ExecutorMode::UsernsMulti => None,
-            ExecutorMode::UsernsSingle => {
+            ExecutorMode::UsernsSingle | ExecutorMode::Chroot => {
                 Some(SealedProgram::create().map_err(StarterError::Seal)?)
             }
         };
@@ -111,9 +112,15 @@ impl Starter {
             .spawn()
             .map_err(StarterError::Spawn)?;
         Ok(Self {
+            mode,
             child,
             channel: Mutex::new(Some(channel)),
         })
+    }
+
+    /// Returns what isolates the commands.
+    pub(crate) fn mode(&self) -> ExecutorMode {
+        self.mode
     }
 
     /// Has a process made, which writes to these two, and returns it with a conversation.

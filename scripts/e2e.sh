@@ -105,6 +105,8 @@ leaves_no_trace() { # FILE with the traces of before
 . "$top/scripts/e2e/secrets.sh"
 # shellcheck source=scripts/e2e/registry.sh
 . "$top/scripts/e2e/registry.sh"
+# shellcheck source=scripts/e2e/container.sh
+. "$top/scripts/e2e/container.sh"
 # shellcheck source=scripts/e2e/kill.sh
 . "$top/scripts/e2e/kill.sh"
 
@@ -128,6 +130,9 @@ check "nothing is left of the builds with secrets" leaves_no_trace "$work/before
 
 check_registries
 check "nothing is left of what went to registries" leaves_no_trace "$work/before"
+
+check_container
+check "nothing is left of what was built in a container" leaves_no_trace "$work/before"
 
 check_kill
 check "nothing is left of what was killed" leaves_no_trace "$work/before"

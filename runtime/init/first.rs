@@ -91,8 +91,13 @@ fn start(channel: &InitEnd, setup: &Setup, mut handed: Handed) -> Result<Started
 /// reaches.
 fn protect() -> Result<(), CallError> {
     // It is root of the namespace, as commands are, and its /proc/1 is in theirs.
-    prctl::set_dumpable(false).called(|| "prctl(PR_SET_DUMPABLE, 0)".to_owned())?;
+    hide()?;
     setsid().map(drop).called(|| "setsid()".to_owned())
+}
+
+/// Makes this process one that commands can neither trace nor look into.
+pub(super) fn hide() -> Result<(), CallError> {
+    prctl::set_dumpable(false).called(|| "prctl(PR_SET_DUMPABLE, 0)".to_owned())
 }
 
 /// Makes the command's terminal if it has one: the end that the builder gets, and the command's own.
@@ -117,7 +122,7 @@ fn open_terminal(
 }
 
 /// Has the ends of children noted in a descriptor.
-fn note_endings() -> Result<SignalFd, CallError> {
+pub(super) fn note_endings() -> Result<SignalFd, CallError> {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
     signals
@@ -128,7 +133,7 @@ fn note_endings() -> Result<SignalFd, CallError> {
 }
 
 /// Waits until the command runs: its end of the conversation is closed by `execve`.
-fn await_execution(report: &Channel<(), InitFailure>) -> Result<(), InitFailure> {
+pub(super) fn await_execution(report: &Channel<(), InitFailure>) -> Result<(), InitFailure> {
     match report.receive() {
         Ok(Received::Message(failure, _)) => Err(failure),
         Ok(Received::Closed) => Ok(()),
@@ -140,7 +145,7 @@ fn await_execution(report: &Channel<(), InitFailure>) -> Result<(), InitFailure>
     }
 }
 
-fn tell_started(channel: &InitEnd, stubs: &[Stub], terminal: Option<&OwnedFd>) {
+pub(super) fn tell_started(channel: &InitEnd, stubs: &[Stub], terminal: Option<&OwnedFd>) {
     let records = stubs.iter().map(|stub| stub.record.clone()).collect();
     let descriptors: Vec<BorrowedFd<'_>> = stubs
         .iter()
@@ -183,14 +188,14 @@ fn watch(channel: &InitEnd, command: Pid, endings: &SignalFd) -> ExitCode {
 }
 
 /// Returns the resident size of the largest process that was reaped, by us or by those that we reaped (getrusage(2)).
-fn peak_bytes() -> u64 {
+pub(super) fn peak_bytes() -> u64 {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN);
     let kilobytes = usage.map_or(0, |usage| usage.max_rss());
     u64::try_from(kilobytes).unwrap_or(0).saturating_mul(1024)
 }
 
 /// Passes the signal that the builder sends on to the command; says whether the builder is still there.
-fn pass_signal_on(channel: &InitEnd, command: Pid) -> bool {
+pub(super) fn pass_signal_on(channel: &InitEnd, command: Pid) -> bool {
     let Ok(Received::Message(ToInit::Signal(number), _)) = channel.receive() else {
         return false;
     };
@@ -202,7 +207,7 @@ fn pass_signal_on(channel: &InitEnd, command: Pid) -> bool {
 }
 
 /// Reaps every child that has ended, and returns how the command did if it is among them.
-fn reap(command: Pid) -> Result<Option<ExitStatus>, CallError> {
+pub(super) fn reap(command: Pid) -> Result<Option<ExitStatus>, CallError> {
     let mut found = None;
     while let Some((pid, ending)) = process::reap_any()? {
         if pid == command {

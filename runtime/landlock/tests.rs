@@ -140,8 +140,51 @@ fn the_wall_is_what_the_command_and_the_machine_allow() {
             abstract_sockets,
             signals,
             writing,
+            reading: false,
         };
         let found = Wall::around(&spec, protections);
         assert_eq!(found, expected, "{network:?}, {confinement:?}");
+    }
+}
+
+#[test]
+fn instead_of_namespaces_nothing_outside_can_be_read_either() {
+    let inside = tempfile::tempdir().unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    for place in [&inside, &outside] {
+        fs::write(place.path().join("file"), "text").unwrap();
+    }
+    let wall = Wall {
+        writing: true,
+        reading: true,
+        ..Wall::default()
+    };
+    let looked = behind(wall, VERSION_WITH_WRITING, inside.path(), || {
+        [&inside, &outside].map(|place| {
+            let read = fs::read_to_string(place.path().join("file")).is_ok();
+            let listed = fs::read_dir(place.path()).is_ok();
+            (read, listed)
+        })
+    });
+    if let Some(looked) = looked {
+        assert_eq!(looked, [(true, true), (false, false)]);
+    }
+}
+
+#[test]
+fn a_command_under_emulation_is_let_read_its_emulator() {
+    let protections = Protections {
+        seccomp: true,
+        abstract_sockets: true,
+        signals: true,
+        writing: true,
+    };
+    for (is_emulated, reading) in [(false, true), (true, false)] {
+        let spec = SandboxSpec {
+            is_emulated,
+            ..SandboxSpec::new(Vec::new())
+        };
+        let wall = Wall::instead_of_namespaces(&spec, protections);
+        assert_eq!((wall.writing, wall.reading), (true, reading));
     }
 }

@@ -186,7 +186,7 @@ fn owner(directory: &FileStat, rights: &Rights, ids: IdMap) -> Option<OwnerRecor
 /// Makes an empty file a placeholder.
 fn set(made: OwnedFd, record: &OwnerRecord, ids: IdMap) -> Result<(), FsError> {
     let storage = match ids.mode() {
-        ExecutorMode::UsernsMulti => IdStorage::Shifted {
+        ExecutorMode::UsernsMulti | ExecutorMode::Chroot => IdStorage::Shifted {
             by: ids.container_root().0,
             count: ids.count(),
         },

@@ -34,20 +34,38 @@ pub(crate) fn setns(namespace: BorrowedFd<'_>, flags: CloneFlags) -> Result<(), 
 /// Fails with `EINVAL` in a process that has a second thread: the copy would have the memory of
 /// both and the locks that the other held, for ever.
 pub(crate) fn fork() -> Result<ForkResult, CallError> {
-    // The kernel grants this one only to a process with one thread, for which it changes nothing
-    // (unshare(2), "CLONE_THREAD"). It costs less than to count threads in /proc.
-    let alone = CloneFlags::CLONE_THREAD;
-    nix::sched::unshare(alone).called(|| "fork() in a process with threads".to_owned())?;
+    require_one_thread().called(|| "fork() in a process with threads".to_owned())?;
     // SAFETY: no other thread exists, so no lock is held and no memory is in a state between two.
     unsafe { nix::unistd::fork() }.called(|| "fork()".to_owned())
+}
+
+/// Fails with `EINVAL` in a process that has a second thread.
+fn require_one_thread() -> Result<(), Errno> {
+    // The kernel grants this one only to a process with one thread, for which it changes nothing
+    // (unshare(2), "CLONE_THREAD"). It costs less than to count threads in /proc.
+    match nix::sched::unshare(CloneFlags::CLONE_THREAD) {
+        // In a container whose filter of system calls allows no `unshare` whatever it asks for.
+        Err(Errno::EPERM) => count_threads(),
+        answered => answered,
+    }
+}
+
+/// Fails with `EINVAL` unless `/proc` has one thread of this process: a directory has a link for each directory in it,
+/// and two of its own.
+fn count_threads() -> Result<(), Errno> {
+    let threads = nix::sys::stat::stat("/proc/self/task")?;
+    if threads.st_nlink == 3 {
+        Ok(())
+    } else {
+        Err(Errno::EINVAL)
+    }
 }
 
 /// Makes a copy of this process that is a child of this process's parent, which has to reap it.
 ///
 /// Fails with `EINVAL` in a process that has a second thread, as [`fork`] does.
 pub(crate) fn fork_for_parent() -> Result<ForkResult, CallError> {
-    let alone = CloneFlags::CLONE_THREAD;
-    nix::sched::unshare(alone).called(|| "clone() in a process with threads".to_owned())?;
+    require_one_thread().called(|| "clone() in a process with threads".to_owned())?;
     // What is told of the end is the signal that is told of this process's own (clone(2), "CLONE_PARENT").
     let flags = libc::CLONE_PARENT | libc::SIGCHLD;
     // SAFETY: no other thread exists, so no lock is held and no memory is in a state between two. Without a stack and
@@ -158,6 +176,14 @@ pub(crate) fn wait(child: Pid) -> Result<Ending, CallError> {
     }
 }
 
+/// Waits until a child ends, and reaps it. Without a child there is nothing to wait for.
+pub(crate) fn wait_for_any_child() -> Result<(), CallError> {
+    match wait(Pid::from_raw(-1)) {
+        Err(error) if error.errno() == Errno::ECHILD => Ok(()),
+        waited => waited.map(drop),
+    }
+}
+
 /// Reaps a child that has ended, if there is one.
 pub(crate) fn reap_any() -> Result<Option<(Pid, Ending)>, CallError> {
     const ANY: libc::pid_t = -1;
@@ -196,4 +222,27 @@ pub(crate) fn personality(domain: libc::c_ulong) -> Result<c_int, CallError> {
     // SAFETY: the argument is a number.
     let result = unsafe { libc::personality(domain) };
     Errno::result(result).called(|| format!("personality({domain:#x})"))
+}
+
+/// Makes this process the one that orphans below it become children of.
+pub(crate) fn adopt_orphans() -> Result<(), CallError> {
+    nix::sys::prctl::set_child_subreaper(true)
+        .called(|| "prctl(PR_SET_CHILD_SUBREAPER, 1)".to_owned())
+}
+
+/// Gives up for good that a program gets more rights by being executed.
+pub(crate) fn give_up_new_privileges() -> Result<(), CallError> {
+    nix::sys::prctl::set_no_new_privs().called(|| "prctl(PR_SET_NO_NEW_PRIVS, 1)".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_thread_is_noticed_without_unshare_too() {
+        // Tests run in threads of their own beside the main one.
+        assert_eq!(count_threads(), Err(Errno::EINVAL));
+        assert_eq!(require_one_thread(), Err(Errno::EINVAL));
+    }
 }

@@ -22,7 +22,7 @@ use crate::credentials;
 use crate::inbox::{SignalInbox, SignalSlot};
 use crate::protocol::{OpenFiles, ToBuilder, ToFirst};
 use crate::rlimit;
-use crate::role::{BUILDER_NAME, BuilderRole};
+use crate::role::{BUILDER_NAME, BuilderRole, OwnNamespaces};
 use crate::sys::{CallError, Called as _, mount, process, signal};
 
 /// How long a builder whose first process is gone may take to end in order. Nobody hears what it
@@ -76,7 +76,8 @@ pub struct Watch {
 pub struct WatchError(#[source] std::io::Error);
 
 impl BuilderRole {
-    /// Becomes the builder: makes the namespaces, gets ids, and is their root.
+    /// Becomes the builder: makes the namespaces, gets ids, and is their root. Without namespaces of its own it is root
+    /// of those that it is in.
     ///
     /// Afterwards mounts are private, the mask of new files is 022 whatever the caller's is, and
     /// the limit on open files is as high as the user may have it.
@@ -93,8 +94,10 @@ impl BuilderRole {
         process::set_name(BUILDER_NAME).map_err(EnterError::SetUp)?;
         let signals = signal::note_endings().map_err(EnterError::SetUp)?;
         let cancel = CancelToken::create().map_err(EnterError::SetUp)?;
-        process::unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
-            .map_err(EnterError::Unshare)?;
+        if self.namespaces == OwnNamespaces::Yes {
+            process::unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
+                .map_err(EnterError::Unshare)?;
+        }
         channel
             .send(&ToFirst::Unshared, &[])
             .map_err(EnterError::Talk)?;
@@ -103,7 +106,9 @@ impl BuilderRole {
             return Err(EnterError::Refused);
         };
         credentials::become_namespace_root(ids).map_err(EnterError::Identity)?;
-        mount::make_private().map_err(EnterError::SetUp)?;
+        if self.namespaces == OwnNamespaces::Yes {
+            mount::make_private().map_err(EnterError::SetUp)?;
+        }
         // What is made must not depend on who builds.
         umask(Mode::S_IWGRP | Mode::S_IWOTH);
         let open_files = rlimit::raise_open_files(channel.as_fd()).map_err(EnterError::SetUp)?;

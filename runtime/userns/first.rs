@@ -15,7 +15,7 @@ use vendor_shim::idmap::{DirectIdMap, IdMapError, IdMapper};
 use super::{Caller, IdPlan, MapWriter};
 use crate::channel::{Channel, ChannelError, Received, wait_for_any};
 use crate::protocol::{ToBuilder, ToFirst};
-use crate::role::BuilderRole;
+use crate::role::{BuilderRole, OwnNamespaces};
 use crate::sys::process::Ending;
 use crate::sys::{CallError, environment, process, signal};
 
@@ -104,7 +104,14 @@ pub fn run_builder<B: FnOnce(BuilderRole) -> u8>(
         ForkResult::Child => {
             // Kept open here, it would hide from the builder that the first process is gone.
             drop((channel, signals));
-            let role = BuilderRole { control: theirs };
+            let namespaces = match command.plan {
+                IdPlan::Multi { .. } | IdPlan::Single { .. } => OwnNamespaces::Yes,
+                IdPlan::Own { .. } => OwnNamespaces::No,
+            };
+            let role = BuilderRole {
+                control: theirs,
+                namespaces,
+            };
             let code = catch_unwind(AssertUnwindSafe(|| build(role)));
             process::end(code.unwrap_or(PANICKED))
         }
@@ -147,6 +154,7 @@ fn introduce(
             ..
         } => DirectIdMap::AllowSetgroups.map(pid, &uids, &gids),
         IdPlan::Single { .. } => DirectIdMap::DenySetgroups.map(pid, &uids, &gids),
+        IdPlan::Own { .. } => Ok(()),
     };
     mapped.map_err(BuilderError::Map)?;
     let mapped = ToBuilder::Mapped(command.plan.id_map());

@@ -87,6 +87,12 @@ pub enum IdPlan {
         /// What is missing for more.
         reason: SingleReason,
     },
+    /// No user namespace: the ids of an image are those of the caller's own namespace. For root, where the kernel
+    /// refuses namespaces.
+    Own {
+        /// How many there are, counted from 0.
+        count: u32,
+    },
 }
 
 /// What is missing for a range of ids.
@@ -109,6 +115,8 @@ pub enum SingleReason {
 /// How ids inside a sandbox are ids inside the builder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdMap {
+    /// What runs commands with these ids.
+    mode: ExecutorMode,
     /// What a sandbox's 0 is in the builder.
     first: u32,
     /// How many ids a sandbox has.
@@ -278,6 +286,8 @@ impl IdPlan {
                 builder_lines(caller.uid, &[]),
                 builder_lines(caller.gid, &[]),
             ),
+            // There is nothing to be mapped.
+            Self::Own { .. } => (Vec::new(), Vec::new()),
         }
     }
 
@@ -285,12 +295,44 @@ impl IdPlan {
     pub fn id_map(&self) -> IdMap {
         match self {
             Self::Multi { count, .. } => IdMap {
+                mode: ExecutorMode::UsernsMulti,
                 first: 1,
                 count: *count,
             },
-            Self::Single { .. } => IdMap { first: 0, count: 1 },
+            Self::Single { .. } => IdMap {
+                mode: ExecutorMode::UsernsSingle,
+                first: 0,
+                count: 1,
+            },
+            Self::Own { count } => IdMap {
+                mode: ExecutorMode::Chroot,
+                first: 0,
+                count: *count,
+            },
         }
     }
+}
+
+impl IdSources {
+    /// Returns the plan that uses the ids of the caller's own namespace as they are: as many as there are for users and
+    /// for groups alike, counted from 0 without a gap.
+    pub fn own_plan(&self) -> IdPlan {
+        let count = own_count(&self.own_uids).min(own_count(&self.own_gids));
+        IdPlan::Own { count }
+    }
+}
+
+/// Returns how many ids from 0 on a namespace has without a gap.
+fn own_count(map: &[IdMapping]) -> u32 {
+    let mut lines: Vec<_> = map.iter().collect();
+    lines.sort_by_key(|line| line.inside);
+    lines.iter().fold(0, |count, line| {
+        if line.inside == count {
+            count.saturating_add(line.count)
+        } else {
+            count
+        }
+    })
 }
 
 fn builder_lines(caller: u32, ranges: &[IdRange]) -> Vec<IdMapping> {
@@ -336,11 +378,7 @@ impl IdMap {
     /// Returns the mode of execution that goes with these ids. Stores of different modes are not
     /// mixed.
     pub fn mode(self) -> ExecutorMode {
-        if self.first == 0 {
-            ExecutorMode::UsernsSingle
-        } else {
-            ExecutorMode::UsernsMulti
-        }
+        self.mode
     }
 }
 

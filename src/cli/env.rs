@@ -17,12 +17,13 @@ use solver::ops::exec::Secret;
 pub(crate) const ACTIONS_TOKEN: &str = "ACTIONS_RUNTIME_TOKEN";
 
 /// The variables that are read here, which the builder needs too.
-const OWN: [&str; 15] = [
+const OWN: [&str; 16] = [
     "HOME",
     "XDG_DATA_HOME",
     "XDG_CONFIG_HOME",
     "CAREEN_CONFIG",
     "CAREEN_STORE",
+    "CAREEN_EXECUTOR",
     "PATH",
     "SOURCE_DATE_EPOCH",
     "DOCKER_DEFAULT_PLATFORM",
@@ -56,6 +57,8 @@ pub struct Environment {
     pub config: Option<PathBuf>,
     /// `CAREEN_STORE`: the directory of the store.
     pub store: Option<PathBuf>,
+    /// `CAREEN_EXECUTOR`: what is to run commands.
+    pub executor: Option<String>,
     /// `PATH`, in which helpers are looked for.
     pub search_path: OsString,
     /// `SOURCE_DATE_EPOCH`.
@@ -101,6 +104,7 @@ impl Environment {
             registries_conf: path("CONTAINERS_REGISTRIES_CONF"),
             config: path("CAREEN_CONFIG"),
             store: path("CAREEN_STORE"),
+            executor: text("CAREEN_EXECUTOR"),
             search_path: std::env::var_os("PATH").unwrap_or_default(),
             source_date_epoch: text("SOURCE_DATE_EPOCH"),
             default_platform: text("DOCKER_DEFAULT_PLATFORM"),

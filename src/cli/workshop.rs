@@ -8,14 +8,15 @@ use oci::Clock;
 use rootfs::IdStorage;
 use runtime::userns::{Caller, IdPlan, IdSources, plan_ids};
 use runtime::{
-    Builder, BuilderCommand, BuilderExit, BuilderRole, ExecutorMode, KernelFeatures, Namespaces,
-    SignalsAre,
+    Builder, BuilderCommand, BuilderExit, BuilderRole, Chroot, Executor, ExecutorMode,
+    KernelFeatures, Namespaces, SignalsAre,
 };
 use solver::context::DigestTrust;
 use solver::emulation::Emulation;
 use solver::host_files::{HostFiles, ResolvConf};
 use solver::realise::Piles;
 use solver::remote::Remote;
+use solver::trees::Unions;
 use solver::{Events, Pulling, TimedEvent, Workshop};
 use store::{IdMapName, OpenOptions, Store, SyncPolicy};
 use vendor_shim::emulation::SystemEmulators;
@@ -26,6 +27,9 @@ use crate::env::Environment;
 use crate::options::{Places, Resolver};
 use crate::registries::registries;
 use crate::report::{Kind, Report};
+
+/// What `CAREEN_EXECUTOR` says where no namespaces are to be tried.
+const CHROOT: &str = "chroot";
 
 /// The machine's resolver configuration, and the one behind it where systemd-resolved is in between.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -40,7 +44,10 @@ pub(crate) fn run_builder<B: FnOnce(BuilderRole) -> u8>(
     let helpers = NewIdMap::find(&env.search_path);
     let caller = Caller::current();
     let sources = IdSources::probe(&caller, Path::new("/etc"), helpers.is_ok());
-    let plan = plan_ids(&caller, &sources);
+    let plan = match env.executor.as_deref() {
+        Some(CHROOT) => sources.own_plan(),
+        _ => plan_ids(&caller, &sources),
+    };
     let none = vendor_shim::idmap::DirectIdMap::DenySetgroups;
     let mapper: &dyn vendor_shim::idmap::IdMapper = match &helpers {
         Ok(helpers) => helpers,
@@ -82,12 +89,12 @@ pub(crate) fn open(
         .map_err(|error| Report::new(Kind::Host, &error))?;
     let features = KernelFeatures::probe();
     let emulators = SystemEmulators::new(places.emulators.clone());
-    let (executor, resolv_conf) = networked(Namespaces::new(builder, &features), places, resolver);
+    let (executor, resolv_conf) = executor(builder, features, (places, resolver));
     let (events, receiver) = Events::channel();
     let workshop = Workshop {
         store,
         lease,
-        executor: Arc::new(executor),
+        executor,
         features,
         emulation: Arc::new(Emulation::new(Box::new(emulators))),
         host_files: Arc::new(HostFiles::new(resolv_conf, ids)),
@@ -105,6 +112,7 @@ pub(crate) fn open(
         clock: Clock::System,
         cancel: builder.cancel().clone(),
         events,
+        unions: unions(builder),
         piles: Piles::default(),
     };
     Ok((workshop, receiver))
@@ -130,13 +138,40 @@ fn networked(
     (executor, ResolvConf { machine, sandbox })
 }
 
+/// Returns what runs commands for a builder with these ids, and what they find name servers by.
+fn executor(
+    builder: &Builder,
+    features: KernelFeatures,
+    (places, resolver): (&Places, &Resolver),
+) -> (Arc<dyn Executor>, ResolvConf) {
+    match builder.ids().mode() {
+        ExecutorMode::UsernsMulti | ExecutorMode::UsernsSingle => {
+            let executor = Namespaces::new(builder, &features);
+            let (executor, resolv_conf) = networked(executor, places, resolver);
+            (Arc::new(executor), resolv_conf)
+        }
+        ExecutorMode::Chroot => {
+            let machine = resolver.applied_to(resolv_conf());
+            let sandbox = Vec::new();
+            let executor = Chroot::new(builder, &features);
+            (Arc::new(executor), ResolvConf { machine, sandbox })
+        }
+    }
+}
+
+/// Returns how layers become one file system for a builder with these ids.
+fn unions(builder: &Builder) -> Unions {
+    match builder.ids().mode() {
+        ExecutorMode::UsernsMulti | ExecutorMode::UsernsSingle => Unions::Overlays,
+        ExecutorMode::Chroot => Unions::Trees(Arc::default()),
+    }
+}
+
 /// Opens the store for the builder's id map.
 pub(crate) fn open_store(builder: &Builder, places: &Places) -> Result<Store, Box<Report>> {
-    let name = match builder.ids().mode() {
-        ExecutorMode::UsernsMulti => "userns-multi",
-        ExecutorMode::UsernsSingle => "userns-single",
-    };
-    let id_map = IdMapName::new(name).map_err(|error| Report::new(Kind::Internal, &error))?;
+    let mode = builder.ids().mode();
+    let id_map =
+        IdMapName::new(&mode.to_string()).map_err(|error| Report::new(Kind::Internal, &error))?;
     if let Some(parent) = places.store.parent() {
         // The store makes its own directory and says best what is wrong with it.
         drop(std::fs::create_dir_all(parent));
@@ -159,7 +194,7 @@ pub(crate) fn open_store(builder: &Builder, places: &Places) -> Result<Store, Bo
 fn storage(builder: &Builder) -> IdStorage {
     let ids = builder.ids();
     match ids.mode() {
-        ExecutorMode::UsernsMulti => IdStorage::Shifted {
+        ExecutorMode::UsernsMulti | ExecutorMode::Chroot => IdStorage::Shifted {
             by: ids.container_root().0,
             count: ids.count(),
         },

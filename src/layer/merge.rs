@@ -48,22 +48,54 @@ pub enum MergeError {
 ///
 /// Fails where a layer cannot be read or the target cannot be written; it is of no use then.
 pub fn merge(layers: &[Arc<Root>], below: Option<&Root>, target: &Root) -> Result<(), MergeError> {
-    let merging = Merging {
+    Merging {
         layers,
         below,
         target,
-    };
-    let top = Merged {
-        path: RootPath::root(),
-        from: (0..layers.len()).rev().collect(),
-        is_alone: below.is_none(),
-        is_opaque: false,
-    };
-    let mut left = vec![top];
-    while let Some(merged) = left.pop() {
-        merging.directory(&merged, &mut left)?;
+        form: Form::Overlay,
     }
-    Ok(())
+    .all()
+}
+
+/// Merges directories in overlay form, the lowest first, into `target`, an empty directory on their file system, which
+/// becomes what an overlay of them would show.
+///
+/// # Errors
+///
+/// As [`merge`].
+pub fn flatten(layers: &[Arc<Root>], target: &Root) -> Result<(), MergeError> {
+    Merging {
+        layers,
+        below: None,
+        target,
+        form: Form::Plain,
+    }
+    .all()
+}
+
+/// What becomes of the directories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// One layer of an overlay.
+    Overlay,
+    /// A file system.
+    Plain,
+}
+
+impl Merging<'_> {
+    fn all(&self) -> Result<(), MergeError> {
+        let top = Merged {
+            path: RootPath::root(),
+            from: (0..self.layers.len()).rev().collect(),
+            is_alone: self.below.is_none(),
+            is_opaque: false,
+        };
+        let mut left = vec![top];
+        while let Some(merged) = left.pop() {
+            self.directory(&merged, &mut left)?;
+        }
+        Ok(())
+    }
 }
 
 /// A directory that several layers may have a part in.
@@ -105,6 +137,7 @@ struct Merging<'a> {
     layers: &'a [Arc<Root>],
     below: Option<&'a Root>,
     target: &'a Root,
+    form: Form,
 }
 
 impl Merging<'_> {
@@ -121,6 +154,7 @@ impl Merging<'_> {
             let at = RootPath::root().child(&name);
             let at = at.expect("a name in a directory is one component");
             match said {
+                Said::Gone if self.form == Form::Plain => {}
                 Said::Gone if merged.path.is_root() || opened.hides(&at).map_err(failed)? => {
                     opened.target.whiteout(&at).map_err(failed)?;
                 }

@@ -206,7 +206,7 @@ fn has_same_bytes(path: &RootPath, one: &NodeKind, other: &NodeKind) -> Result<b
     }
 }
 
-fn is_same_file(one: &File, other: &File) -> io::Result<bool> {
+pub(crate) fn is_same_file(one: &File, other: &File) -> io::Result<bool> {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     loop {
         for (mut file, chunk) in [(one, &mut ours), (other, &mut theirs)] {

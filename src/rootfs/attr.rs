@@ -10,6 +10,7 @@ use nix::sys::stat::{FileStat, SFlag};
 
 use crate::call;
 use crate::error::FsError;
+use crate::owner::Device;
 use crate::xattr::{self, XattrPlace};
 
 /// What kind of object an inode is.
@@ -129,9 +130,23 @@ impl Metadata {
     }
 
     /// Tells whether this is overlayfs' mark of a removed name: the character device 0:0
-    /// (overlayfs.rst, "whiteouts and opaque directories").
+    /// (overlayfs.rst, "whiteouts and opaque directories"), or what stands for it in an overlay.
     pub fn is_whiteout(&self) -> bool {
-        self.kind == FileKind::CharDevice && self.rdev == 0
+        self.kind == FileKind::CharDevice && matches!(self.rdev, 0 | call::OTHER_WHITEOUT)
+    }
+
+    /// Returns which device this is a node of, `None` for anything else.
+    pub fn device(&self) -> Option<Device> {
+        let part = |part: u64| u32::try_from(part).unwrap_or(u32::MAX);
+        let (major, minor) = (
+            part(nix::sys::stat::major(self.rdev)),
+            part(nix::sys::stat::minor(self.rdev)),
+        );
+        match self.kind {
+            FileKind::CharDevice => Some(Device::Char { major, minor }),
+            FileKind::BlockDevice => Some(Device::Block { major, minor }),
+            _ => None,
+        }
     }
 }
 

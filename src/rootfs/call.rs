@@ -218,12 +218,35 @@ pub(crate) fn mkfifoat(dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), FsError> 
 }
 
 /// Makes the character device 0:0, which needs no privilege (since Linux 5.8) and is a whiteout.
+///
+/// Where the directory is itself in an overlay, that one keeps 0:0 to itself (`ovl_mknod` in the kernel's
+/// `fs/overlayfs/dir.c`), and [`OTHER_WHITEOUT`] is made, for which root is needed.
 pub(crate) fn mknod_whiteout(dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), FsError> {
-    stat::mknodat(dir, name, SFlag::S_IFCHR, NixMode::empty(), 0).map_err(|errno| {
+    match mknodat(dir, name, SFlag::S_IFCHR, 0) {
+        Err(error) if error.is_not_permitted() => {
+            // What the kernel said first is what matters if both fail.
+            mknodat(dir, name, SFlag::S_IFCHR, OTHER_WHITEOUT).or(Err(error))
+        }
+        made => made,
+    }
+}
+
+/// The character device 0:1. No driver has the number 0, and no tree of ours any other device node.
+pub(crate) const OTHER_WHITEOUT: u64 = 1;
+
+/// Makes a device node without permissions.
+pub(crate) fn mknodat(
+    dir: BorrowedFd<'_>,
+    name: &[u8],
+    kind: SFlag,
+    number: u64,
+) -> Result<(), FsError> {
+    stat::mknodat(dir, name, kind, NixMode::empty(), number).map_err(|errno| {
         let (dir, name) = (Shown(dir), Quoted(name));
+        let (major, minor) = (stat::major(number), stat::minor(number));
         FsError::call(
             errno,
-            format_args!("mknodat({dir}, {name}, S_IFCHR, makedev(0, 0))"),
+            format_args!("mknodat({dir}, {name}, {kind:?}, makedev({major}, {minor}))"),
         )
     })
 }

@@ -7,10 +7,12 @@ use std::fs::File;
 use std::os::fd::AsFd as _;
 
 use nix::fcntl::OFlag;
+use nix::sys::stat::{SFlag, makedev};
 
 use crate::attr::{FileKind, Mode};
 use crate::call;
 use crate::error::FsError;
+use crate::owner::Device;
 use crate::path::RootPath;
 use crate::root::Root;
 
@@ -105,6 +107,21 @@ impl Root {
     pub fn mkfifo(&self, path: &RootPath) -> Result<(), FsError> {
         let (dir, name) = self.parent(path)?;
         call::mkfifoat(dir.as_fd(), name)
+    }
+
+    /// Makes a device node without permissions, for which root of the machine is needed.
+    ///
+    /// # Errors
+    ///
+    /// Fails where something is at the path, or the kernel refuses it to this process.
+    pub fn mknod(&self, path: &RootPath, device: Device) -> Result<(), FsError> {
+        let (dir, name) = self.parent(path)?;
+        let (kind, major, minor) = match device {
+            Device::Char { major, minor } => (SFlag::S_IFCHR, major, minor),
+            Device::Block { major, minor } => (SFlag::S_IFBLK, major, minor),
+        };
+        let number = makedev(major.into(), minor.into());
+        call::mknodat(dir.as_fd(), name, kind, number)
     }
 
     /// Makes overlayfs' mark of a removed name: the character device 0:0.

@@ -63,6 +63,12 @@ pub enum StepError {
     /// The root file system could not be put together.
     #[error("cannot put the root file system together")]
     Overlay(#[from] OverlayError),
+    /// An image is tried with file systems that are mounted.
+    #[error("cannot run a command on an image: nothing can be mounted on this machine")]
+    NothingMounts,
+    /// What a command changed in place could not be told.
+    #[error("cannot keep what the command changed")]
+    InPlace(#[source] layer::BaselineError),
     /// There is no way to run the platform's programs.
     #[error(transparent)]
     Emulation(#[from] EmulationError),

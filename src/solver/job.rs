@@ -24,6 +24,7 @@ use crate::registries::Registries;
 use crate::remote::Remote;
 use crate::result::StackLayer;
 use crate::state::Reuse;
+use crate::trees::Unions;
 
 /// One request: a graph, and what of it is wanted.
 #[derive(Debug)]
@@ -127,6 +128,8 @@ pub struct Workshop {
     pub cancel: CancelToken,
     /// Who is told.
     pub events: Events,
+    /// How layers become one file system.
+    pub unions: Unions,
     /// The directories of the stacks that were needed last.
     pub piles: Piles,
 }

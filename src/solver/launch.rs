@@ -92,6 +92,9 @@ pub fn launch(
     talk: Talk<'_>,
     output: &mut dyn OutputSink,
 ) -> Result<ExitStatus, StepError> {
+    if workshop.unions.trees().is_some() {
+        return Err(StepError::NothingMounts);
+    }
     workshop.emulation.require(&launch.platform)?;
     let snapshots = workshop.store.snapshots();
     // Both go when they are dropped: nothing of them is kept.

@@ -47,6 +47,7 @@ pub mod squash;
 pub mod stash;
 pub mod state;
 pub mod tree;
+pub mod trees;
 mod worker;
 
 pub use cancel::{Cancellable, CancellablePipe};

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use layer::{Applied, Changes, DeferredLink, DiffError, SettleError, Unsettled};
 use oci::{DiffId, Digest};
 use rootfs::{IdStorage, OwnerTable, Root, RootPath};
-use runtime::{KernelFeatures, OverlayOptions};
+use runtime::OverlayOptions;
 use store::{
     ActiveSnapshot, BlobSource as _, Claim, ClaimName, Hints, Snapshot, SnapshotId, SnapshotKind,
     SnapshotMeta,
@@ -89,7 +89,7 @@ fn view_of(
     let roots = without_repeats(directories)?;
     let owners = owners::of_stack(workshop, stack)?;
     let root = (!roots.is_empty())
-        .then(|| merged(&roots, workshop.features))
+        .then(|| merged(workshop, &roots))
         .transpose()?;
     Ok(View::new(root, owners))
 }
@@ -169,10 +169,34 @@ fn without_repeats(roots: Vec<Arc<Root>>) -> Result<Vec<Arc<Root>>, RealiseError
     Ok(kept)
 }
 
-/// Mounts directories as one, the lowest first.
-fn merged(roots: &[Arc<Root>], features: KernelFeatures) -> Result<Arc<Root>, RealiseError> {
+/// Returns the directories of the layers of a stack above the lowest `kept`, each layer's lowest first.
+///
+/// # Errors
+///
+/// As [`lowers`].
+pub(crate) fn parts_above(
+    workshop: &Workshop,
+    step: StepId,
+    stack: &Stack,
+    kept: usize,
+) -> Result<Vec<Arc<Root>>, RealiseError> {
+    let maker = Maker {
+        workshop,
+        step,
+        is_over: &|| workshop.cancel.is_cancelled(),
+    };
+    let parts = maker.parts(stack)?;
+    Ok(parts.into_iter().skip(kept).flatten().collect())
+}
+
+/// Returns directories as one that is only read, the lowest first.
+fn merged(workshop: &Workshop, roots: &[Arc<Root>]) -> Result<Arc<Root>, RealiseError> {
+    if let Some(trees) = workshop.unions.trees() {
+        return trees.merged(workshop, roots);
+    }
     let top_first: Vec<_> = roots.iter().rev().map(|root| root.as_fd()).collect();
-    let mount = runtime::mount_overlay(&top_first, None, OverlayOptions::default(), &features)?;
+    let features = &workshop.features;
+    let mount = runtime::mount_overlay(&top_first, None, OverlayOptions::default(), features)?;
     Ok(Arc::new(Root::from_fd(mount, "/")))
 }
 
@@ -211,7 +235,7 @@ pub(crate) fn stored(workshop: &Workshop, id: &SnapshotId) -> Result<Option<View
     };
     let root = match roots.as_slice() {
         [root] => Arc::clone(root),
-        _ => merged(&roots, workshop.features)?,
+        _ => merged(workshop, &roots)?,
     };
     Ok(Some(View::of_directory(
         root,
@@ -324,9 +348,7 @@ impl Maker<'_> {
         let merged_below = || {
             let roots = without_repeats(below.to_vec())?;
             let is_some = !roots.is_empty();
-            is_some
-                .then(|| merged(&roots, self.workshop.features))
-                .transpose()
+            is_some.then(|| merged(self.workshop, &roots)).transpose()
         };
         let fits = delta.fits(merged_below)?;
         Ok(fits.then(|| (delta, Arc::new(snapshot.fs))))
@@ -397,7 +419,7 @@ impl Maker<'_> {
                 Err(failed(SettleError::LinkTarget { path, target }))
             });
         }
-        let below = merged(&without_repeats(below.to_vec())?, self.workshop.features)?;
+        let below = merged(self.workshop, &without_repeats(below.to_vec())?)?;
         layer::settle(target, &below, unsettled, owners).map_err(failed)
     }
 

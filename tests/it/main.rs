@@ -15,6 +15,8 @@ mod caches;
 #[cfg(test)]
 mod checks;
 #[cfg(test)]
+mod chroot;
+#[cfg(test)]
 mod command;
 #[cfg(test)]
 mod contexts;

@@ -26,6 +26,8 @@ pub enum Feature {
     Busybox,
     /// More ids than the caller's own, for files and processes of several users.
     IdRange,
+    /// Root of the machine, as jobs in containers have it.
+    Root,
     /// The program `git`.
     Git,
     /// OpenSSH's client and agent.
@@ -76,6 +78,7 @@ fn look(feature: Feature) -> Result<(), &'static str> {
             has_id_range(),
             "newuidmap (package uidmap) and a line in /etc/subuid, or root",
         ),
+        Feature::Root => (is_root(), "root of the machine, who may make device nodes"),
         Feature::Git => (has_git(), "git (package git)"),
         Feature::SshClient => (
             fs::exists(SSH_ADD).unwrap_or(false),
@@ -101,6 +104,13 @@ fn is_static(program: &Path) -> bool {
     };
     let start = bytes.get(..4096).unwrap_or(&bytes);
     start.starts_with(b"\x7fELF") && !start.windows(4).any(|word| word == b"/lib")
+}
+
+/// Tells whether the caller is root, and in no user namespace (`user_namespaces(7)`, "User and group ID mappings").
+fn is_root() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let is_whole = map.split_whitespace().eq(["0", "0", "4294967295"]);
+    rustix::process::getuid().is_root() && is_whole
 }
 
 fn has_git() -> bool {

@@ -197,3 +197,29 @@ fn a_single_id_is_root_on_both_sides() {
     assert_eq!(map.builder_id(SandboxId(1)), None);
     assert_eq!(map.sandbox_id(BuilderId(1)), None);
 }
+
+#[test]
+fn the_ids_of_the_own_namespace_are_counted_from_0_up_to_the_first_gap() {
+    let line = |inside, count| IdMapping {
+        inside,
+        outside: 100_000 + inside,
+        count,
+    };
+    for (uids, gids, expected) in [
+        (vec![WHOLE], vec![WHOLE], u32::MAX),
+        (vec![line(0, 65_536)], vec![WHOLE], 65_536),
+        (vec![line(1, 999), line(0, 1)], vec![line(0, 1_000)], 1_000),
+        (vec![line(0, 10), line(20, 10)], vec![WHOLE], 10),
+        (vec![line(5, 10)], vec![WHOLE], 0),
+    ] {
+        let own = IdSources {
+            own_uids: uids,
+            own_gids: gids,
+            ..sources(&[], &[])
+        };
+        let plan = own.own_plan();
+        assert_eq!(plan, IdPlan::Own { count: expected });
+        assert_eq!(plan.id_map().mode(), ExecutorMode::Chroot);
+        assert_eq!(plan.id_map().container_root(), BuilderId(0));
+    }
+}

@@ -13,7 +13,7 @@ use dockerfile::source::{SourceFile, Span};
 use dockerfile::stage::BaseRequest;
 use export::ExportError;
 use oci::Platform;
-use runtime::{CancelReason, ExecError};
+use runtime::{CancelReason, ExecError, SpecificationError};
 use solver::base::BaseError;
 use solver::emulation::EmulationError;
 use solver::ops::copy::CopyError;
@@ -273,9 +273,20 @@ fn of_known_step(error: &StepError, options: &BuildOptions) -> Report {
             report
         }
         StepError::Exec(failure) => of_exec(failure),
-        StepError::Overlay(_) | StepError::HostFiles(_) | StepError::Thread(_) => {
-            Report::new(Kind::Host, error)
+        StepError::Overlay(_) => {
+            let mut report = Report::new(Kind::Host, error);
+            report.notes.push(
+                "the file system of the store may be one that overlays cannot write to, as another overlay is"
+                    .to_owned(),
+            );
+            report.help =
+                Some("`--store DIR` or `CAREEN_STORE` names another directory".to_owned());
+            report
         }
+        StepError::HostFiles(_)
+        | StepError::Thread(_)
+        | StepError::NothingMounts
+        | StepError::InPlace(_) => Report::new(Kind::Host, error),
         StepError::MissingInput { .. } | StepError::Panicked => Report::new(Kind::Internal, error),
         StepError::Context(_) => {
             let mut report = Report::new(Kind::User, error);
@@ -298,6 +309,9 @@ fn of_exec(failure: &ExecError) -> Report {
         ExecError::Mount {
             target, obstacle, ..
         } => mount::of_target(failure, target, *obstacle),
+        ExecError::Specification(SpecificationError::NeedsNamespace { .. }) => {
+            Report::new(Kind::Host, failure)
+        }
         ExecError::CommandNotExecutable { .. }
         | ExecError::Specification(_)
         | ExecError::Lost

@@ -5,6 +5,8 @@ mod cache_mount;
 mod check;
 mod environment;
 mod error;
+mod furniture;
+mod in_place;
 mod leftover;
 mod mounts;
 mod output;
@@ -39,6 +41,7 @@ use crate::realise::{self, RealiseError};
 use crate::result::{Held, Output, Stack, StackLayer};
 use crate::scheduler::News;
 use crate::state::Reuse;
+use crate::trees::Tree;
 use crate::worker::{Making, Product, Step};
 
 pub(crate) use check::check;
@@ -66,9 +69,17 @@ pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: &Making) -> Result<Produ
         return on_top(step, found);
     }
     let emulator = step.workshop.emulation.require(&step.vertex.platform)?;
-    let made = execute(step, op, emulator.as_ref())?;
-    let found = keep(step, making, made)?;
-    on_top(step, found)
+    let trees = step.workshop.unions.trees();
+    let made = match trees {
+        None => execute(step, op, emulator.as_ref()),
+        Some(trees) => in_place::execute(step, op, emulator.as_ref(), trees),
+    }?;
+    let (found, tree) = keep(step, making, made)?;
+    let product = on_top(step, found)?;
+    if let (Some(trees), Some(tree), Output::Files(stack)) = (trees, tree, &product.output) {
+        trees.keep(stack.clone(), tree);
+    }
+    Ok(product)
 }
 
 /// What a command left, and when it ran.
@@ -77,10 +88,13 @@ struct Made {
     ran: Ran,
     /// Owners that its files cannot hold.
     owners: OwnerTable,
+    /// The files that it changed in place, where nothing can be mounted.
+    tree: Option<Tree>,
 }
 
-/// Keeps what a command made under its keys, or what an earlier one had made if that is the same.
-fn keep(step: &Step<'_>, making: &Making, made: Made) -> Result<Found, StepError> {
+/// Keeps what a command made under its keys, or what an earlier one had made if that is the same. Of the former, the
+/// files are returned too if it changed them in place.
+fn keep(step: &Step<'_>, making: &Making, made: Made) -> Result<(Found, Option<Tree>), StepError> {
     let (workshop, keys) = (step.workshop, making.keys()?);
     let below = making.below.as_ref();
     let siblings = Siblings::of(workshop, below.unwrap_or(&KeyInput::Scratch))?;
@@ -90,23 +104,24 @@ fn keep(step: &Step<'_>, making: &Making, made: Made) -> Result<Found, StepError
     } else {
         None
     };
-    let (found, ran) = if let Some((key, layer, ran)) = same {
+    let (found, ran, tree) = if let Some((key, layer, ran)) = same {
         let earlier = (key != keys.key).then_some(key);
         let found = Found::made(step, keys, layer)?;
-        (Found { earlier, ..found }, ran)
+        (Found { earlier, ..found }, ran, None)
     } else {
         let layer = StackLayer {
             id: commit(workshop, &keys.key, (made.active, &made.owners))?,
             held: Held::Stored,
             created: Some(workshop.clock.now()),
         };
-        (Found::made(step, keys, Arc::new(layer))?, made.ran)
+        let found = Found::made(step, keys, Arc::new(layer))?;
+        (found, made.ran, made.tree)
     };
     cache::remember(workshop, keys, &found, Some(ran))?;
     if found.earlier.is_none() {
         siblings.add(workshop, &keys.key)?;
     }
-    Ok(found)
+    Ok((found, tree))
 }
 
 /// Puts what a command changed onto what is below.
@@ -258,6 +273,7 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
                 active,
                 ran,
                 owners,
+                tree: None,
             })
         }
         Some(_) if workshop.cancel.is_cancelled() => Err(StepError::Cancelled),

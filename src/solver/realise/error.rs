@@ -2,7 +2,7 @@
 
 use std::io;
 
-use layer::{ApplyError, ChecksumError, MergeError, PlaceError, SettleError};
+use layer::{ApplyError, ChecksumError, MergeError, PlaceError, ReplicaError, SettleError};
 use oci::DiffId;
 use rootfs::FsError;
 use runtime::OverlayError;
@@ -82,6 +82,12 @@ pub enum RealiseError {
         /// Why.
         source: MergeError,
     },
+    /// Layers cannot be seen as one file system, where nothing can be mounted.
+    #[error("cannot put the layers together")]
+    Flatten(#[from] MergeError),
+    /// Layers cannot be copied, where nothing can be mounted.
+    #[error("cannot put the layers together")]
+    Lay(#[from] ReplicaError),
     /// The blob of a layer of ours cannot be read.
     #[error("cannot read the layer `{layer}`")]
     Blob {

@@ -249,9 +249,7 @@ impl Maker<'_> {
         }
         let below = without_repeats(roots_of(below))?;
         let is_some = !below.is_empty();
-        let below = is_some
-            .then(|| merged(&below, self.workshop.features))
-            .transpose()?;
+        let below = is_some.then(|| merged(self.workshop, &below)).transpose()?;
         let active = self
             .workshop
             .store

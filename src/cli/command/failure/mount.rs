@@ -46,9 +46,10 @@ fn plain(path: &str) -> String {
 /// Reports a mount that cannot be made.
 pub(super) fn report(error: &MountError) -> Report {
     let kind = match error {
-        MountError::Overlay { .. } | MountError::Subtree { .. } | MountError::Call { .. } => {
-            Kind::Host
-        }
+        MountError::Overlay { .. }
+        | MountError::Subtree { .. }
+        | MountError::Call { .. }
+        | MountError::NothingMounts { .. } => Kind::Host,
         _ => Kind::User,
     };
     let mut report = Report::new(kind, error);

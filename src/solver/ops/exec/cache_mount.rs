@@ -13,6 +13,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::AsFd as _;
+use std::sync::Arc;
 
 use graph::{CacheMount, CacheSeed, CacheSharing, ExecMount, MountOwner};
 use layer::StashNote;
@@ -46,13 +47,38 @@ pub(super) fn mount_all(
     mounts: &[ExecMount],
     table: &mut MountTable,
 ) -> Result<Vec<Mounted>, StepError> {
+    let taken = take_all(step, mounts, (table, |sharing| sharing))?;
+    let mounted = taken
+        .iter()
+        .map(|(mount, directory)| place(mount, directory));
+    Ok(mounted.collect::<Result<_, _>>()?)
+}
+
+/// Takes all caches of a command, each for that command alone: a cache that is copied cannot be shared.
+pub(super) fn take_all_alone<'m>(
+    step: &Step<'_>,
+    mounts: &'m [ExecMount],
+    table: &mut MountTable,
+) -> Result<Vec<(&'m CacheMount, Arc<CacheDirectory>)>, StepError> {
+    let alone = |sharing| match sharing {
+        CacheSharing::Shared | CacheSharing::Locked => CacheSharing::Locked,
+        CacheSharing::Private => CacheSharing::Private,
+    };
+    take_all(step, mounts, (table, alone))
+}
+
+fn take_all<'m>(
+    step: &Step<'_>,
+    mounts: &'m [ExecMount],
+    (table, sharing): (&mut MountTable, fn(CacheSharing) -> CacheSharing),
+) -> Result<Vec<(&'m CacheMount, Arc<CacheDirectory>)>, StepError> {
     let mut by_name: BTreeMap<Digest, Vec<&CacheMount>> = BTreeMap::new();
     for mount in mounts {
         if let ExecMount::Cache(mount) = mount {
             by_name.entry(name(step, mount)?).or_default().push(mount);
         }
     }
-    let mut mounted = Vec::new();
+    let mut taken = Vec::new();
     for (name, mounts) in by_name {
         // One command has a cache once, wherever it mounts it.
         let Some(strictest) = mounts.iter().max_by_key(|mount| mount.sharing) else {
@@ -61,15 +87,19 @@ pub(super) fn mount_all(
         let wanted = Wanted {
             step,
             mount: strictest,
+            sharing: sharing(strictest.sharing),
             name,
         };
         let (directory, claim) = wanted.take()?;
         table.hold(Held::Claim(claim));
-        for mount in mounts {
-            mounted.push(place(mount, &directory)?);
-        }
+        let directory = Arc::new(directory);
+        taken.extend(
+            mounts
+                .into_iter()
+                .map(|mount| (mount, Arc::clone(&directory))),
+        );
     }
-    Ok(mounted)
+    Ok(taken)
 }
 
 /// Returns the name of a cache: caches that begin with something else are other caches.
@@ -97,13 +127,14 @@ fn name(step: &Step<'_>, mount: &CacheMount) -> Result<Digest, StepError> {
 struct Wanted<'a> {
     step: &'a Step<'a>,
     mount: &'a CacheMount,
+    sharing: CacheSharing,
     name: Digest,
 }
 
 impl Wanted<'_> {
     /// Returns a cache that may be used, made now if it is not there, and the right to it.
     fn take(&self) -> Result<(CacheDirectory, Claim), StepError> {
-        let (id, claim) = match self.mount.sharing {
+        let (id, claim) = match self.sharing {
             CacheSharing::Shared | CacheSharing::Private => self.first_free()?,
             CacheSharing::Locked => self.wait()?,
         };
@@ -126,7 +157,7 @@ impl Wanted<'_> {
         let claims = self.step.workshop.store.claims();
         for number in 0..NUMBERS_LIMIT {
             let id = self.id(number);
-            let claim = match self.mount.sharing {
+            let claim = match self.sharing {
                 CacheSharing::Shared => claims.try_shared(ClaimName::Cache(&id))?,
                 CacheSharing::Private | CacheSharing::Locked => {
                     claims.try_exclusive(ClaimName::Cache(&id))?
@@ -269,26 +300,15 @@ fn place(mount: &CacheMount, directory: &CacheDirectory) -> Result<Mounted, Moun
         target: mount.target.clone(),
         source,
     };
-    let path = match &mount.seed {
-        CacheSeed::Input { .. } => bind::source_path(SEED)?,
-        CacheSeed::Empty | CacheSeed::Owned(_) => bind::source_path(&mount.source)?,
-    };
-    let real = directory.fs.resolve(&path).map_err(failed)?;
-    let Some(metadata) = directory.fs.metadata(&real).map_err(failed)? else {
-        return Err(MountError::SourceNotFound {
-            path: mount.source.clone(),
-            place: format!("the cache `{}`", mount.id),
-            similar: copy::similar(&directory.fs, &real),
-        });
-    };
+    let real = path_in(mount, directory)?;
     let inode = directory.fs.inode(&real).map_err(failed)?;
+    let is_directory = inode.metadata().map_err(failed)?.kind == FileKind::Directory;
     let access = access(mount.access);
     let bound = runtime::bind(inode.as_fd(), Submounts::Without, access);
     let bound = bound.map_err(|source| MountError::Call {
         target: mount.target.clone(),
         source,
     })?;
-    let is_directory = metadata.kind == FileKind::Directory;
     Ok(Mounted {
         target: mount.target.clone(),
         source: Source::Descriptor(bound),
@@ -298,5 +318,29 @@ fn place(mount: &CacheMount, directory: &CacheDirectory) -> Result<Mounted, Moun
             TargetKind::File
         },
         access,
+    })
+}
+
+/// Returns the path of a cache that is asked for, links followed inside the cache.
+pub(super) fn path_in(
+    mount: &CacheMount,
+    directory: &CacheDirectory,
+) -> Result<RootPath, MountError> {
+    let failed = |source| MountError::File {
+        target: mount.target.clone(),
+        source,
+    };
+    let path = match &mount.seed {
+        CacheSeed::Input { .. } => bind::source_path(SEED)?,
+        CacheSeed::Empty | CacheSeed::Owned(_) => bind::source_path(&mount.source)?,
+    };
+    let real = directory.fs.resolve(&path).map_err(failed)?;
+    if directory.fs.metadata(&real).map_err(failed)?.is_some() {
+        return Ok(real);
+    }
+    Err(MountError::SourceNotFound {
+        path: mount.source.clone(),
+        place: format!("the cache `{}`", mount.id),
+        similar: copy::similar(&directory.fs, &real),
     })
 }

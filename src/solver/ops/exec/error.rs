@@ -113,6 +113,22 @@ pub enum MountError {
         /// Why.
         source: std::io::Error,
     },
+    /// What is mounted elsewhere cannot be copied into its place.
+    #[error("cannot prepare the mount at `{target}`")]
+    Copy {
+        /// The mount.
+        target: String,
+        /// Why.
+        source: layer::ReplicaError,
+    },
+    /// It cannot be had where nothing can be mounted.
+    #[error("cannot give the command {what} at `{target}`: nothing can be mounted on this machine")]
+    NothingMounts {
+        /// What it is.
+        what: &'static str,
+        /// Where it was to be.
+        target: String,
+    },
     /// A file cannot be read or written.
     #[error("cannot prepare the mount at `{target}`")]
     File {

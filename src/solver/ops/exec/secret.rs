@@ -70,6 +70,24 @@ pub(super) fn mount(
     mount: &SecretMount,
     table: &mut MountTable,
 ) -> Result<Option<Mounted>, StepError> {
+    let features = step.workshop.features;
+    let Some((target, secret, owner)) = take(step, mount, table)? else {
+        return Ok(None);
+    };
+    Ok(Some(Mounted {
+        target: target.to_owned(),
+        source: Source::Descriptor(file((target, features), secret, owner)?),
+        kind: TargetKind::File,
+        access: Access::ReadOnly,
+    }))
+}
+
+/// Takes a secret: as a variable into the table, and as a file, which is returned with its place and owner.
+pub(super) fn take<'s>(
+    step: &Step<'s>,
+    mount: &'s SecretMount,
+    table: &mut MountTable,
+) -> Result<Option<(&'s str, &'s Secret, Owner)>, StepError> {
     let Some(secret) = step.job.options.secrets.get(&mount.id) else {
         if mount.required {
             let id = mount.id.clone();
@@ -83,14 +101,8 @@ pub(super) fn mount(
     let Some(target) = &mount.target else {
         return Ok(None);
     };
-    let features = step.workshop.features;
     let owner = Owner::on_disk(step, target, &mount.owner)?;
-    Ok(Some(Mounted {
-        target: target.clone(),
-        source: Source::Descriptor(file((target, features), secret, owner)?),
-        kind: TargetKind::File,
-        access: Access::ReadOnly,
-    }))
+    Ok(Some((target, secret, owner)))
 }
 
 /// Returns the mount of a new file in memory that holds the secret.

@@ -1,0 +1,71 @@
+# shellcheck shell=bash
+# Sourced by scripts/e2e.sh: root in a container as Docker starts one by default, whose filter of system calls allows
+# neither namespaces nor mounts. runc starts it, on a file system of Debian; once that is a plain directory, once an
+# overlay, as Docker has it.
+# shellcheck disable=SC2154 # work, top and epoch are e2e.sh's
+
+# Makes the file system of the container, with careen and what it builds.
+lay_out_container() {
+  container=$work/container
+  mkdir -p "$container/lower" "$container/upper" "$container/work" "$container/bundle/rootfs" "$work/unpacked"
+  skopeo copy --quiet "oci:$work/careen-t1/debian-base" "oci:$work/unpacked/layout:base"
+  umoci unpack --image "$work/unpacked/layout:base" "$work/unpacked/bundle" > "$work/output" 2>&1
+  mv "$work/unpacked/bundle/rootfs"/* "$container/lower/"
+  mkdir -p "$container/lower/work/apt"
+  install -m 755 "$work/careen" "$container/lower/usr/bin/careen"
+  cp "$(ldconfig -p | awk '/libgcc_s.so.1/ { print $NF; exit }')" "$container/lower/usr/lib/"
+  cp /etc/resolv.conf "$container/lower/etc/resolv.conf"
+  cp -r "$work/hello" "$work/base" "$container/lower/work/"
+  cp -r "$work/careen-t1/debian-base" "$container/lower/work/debian"
+  cat > "$container/lower/work/apt/Dockerfile" <<'EOT'
+FROM debian
+RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends adduser cron man-db \
+    && rm -rf /var/lib/apt/lists/*
+RUN adduser --disabled-password --gecos '' joe && su joe -c id
+EOT
+}
+
+# contained STORE COMMAND…: runs a command in the container, with a store of that name.
+contained() {
+  local store=$1
+  shift
+  python3 "$top/scripts/e2e/container_config.py" "$top/runtime/seccomp/docker-default.tsv" 0 default \
+    env CAREEN_EXECUTOR=chroot CAREEN_STORE="/work/$store" SOURCE_DATE_EPOCH="$epoch" "$@" \
+    > "$container/bundle/config.json"
+  runc run --bundle "$container/bundle" "careen-e2e-$$"
+}
+
+# build_contained STORE CONTEXT: builds in the container.
+build_contained() {
+  contained "$1" careen build --progress plain --build-context base=oci-layout:///work/base \
+    --build-context debian=oci-layout:///work/debian --output "type=oci,dest=/work/$2.tar" \
+    "/work/$2"
+}
+
+# no_namespaces: the container is one that allows nothing.
+no_namespaces() {
+  ! contained store unshare --user true && ! contained store unshare --mount true &&
+    ! contained store mount -t tmpfs none /mnt
+}
+
+# same_as_outside CONTEXT: the image of the container has the same files as that of an ordinary user with a range.
+same_as_outside() {
+  careen careen-t1 contained build --build-context "base=oci-layout://$work/base" \
+    --build-context "debian=oci-layout://$work/careen-t1/debian-base" \
+    --output "type=oci,dest=$work/careen-t1/outside.tar" "$container/lower/work/$1"
+  python3 scripts/e2e/same_trees.py "$work/careen-t1/outside.tar" "$container/bundle/rootfs/work/$1.tar"
+}
+
+check_container() {
+  lay_out_container
+  mount --bind "$container/lower" "$container/bundle/rootfs"
+  check "the container allows neither namespaces nor mounts" no_namespaces
+  check "root in a container builds the quickstart" build_contained plain hello
+  check "and installs packages" build_contained plain apt
+  check "the files are those of a build with a range of ids" same_as_outside apt
+  umount "$container/bundle/rootfs"
+  mount -t overlay overlay -o "lowerdir=$container/lower,upperdir=$container/upper,workdir=$container/work" \
+    "$container/bundle/rootfs"
+  check "and it does so where the store is in an overlay" build_contained overlay apt
+  umount "$container/bundle/rootfs"
+}

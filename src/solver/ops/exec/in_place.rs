@@ -1,0 +1,284 @@
+//! A command that changes a tree of its own in place, where nothing can be mounted ([`crate::trees`]).
+//!
+//! Its layer is the difference between the tree before and after. What it is to see besides is put into the tree and
+//! taken away again ([`super::furniture`]):
+//!
+//! | What | How |
+//! | --- | --- |
+//! | `/dev` | made device nodes; no terminals |
+//! | `/proc`, `/sys` | empty directories |
+//! | the machine's files, secrets | files, on disk as long as the command runs |
+//! | `type=bind` | a copy; what is written to it is discarded, also where it should be refused |
+//! | `type=cache` | a copy, which becomes the cache afterwards; one command at a time |
+//! | `type=tmpfs` | an empty directory, on disk and without a limit |
+//! | `type=ssh`, `--volume` | refused |
+
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+
+use graph::{BindMount, ExecFile, ExecMount, ExecOp};
+use layer::Baseline;
+use oci::{Clock, Timestamp};
+use rootfs::{Mode, OwnerTable, Root};
+use runtime::{NetworkMode, SandboxSpec, StepOutcome, Stream};
+
+use super::error::MountError;
+use super::furniture::{After, Content, Furniture, Wanted};
+use super::mounts::MountTable;
+use super::output::{FailureStatus, Lines};
+use super::{Made, bind, cache_mount, failure, leftover, lowers, make_working_directory, secret};
+use super::{network, spec, turn};
+use crate::cache::Ran;
+use crate::emulation::Emulator;
+use crate::error::StepError;
+use crate::experience::{self, Experience};
+use crate::host_files;
+use crate::network::UsualNetwork;
+use crate::ops::copy;
+use crate::realise;
+use crate::trees::Trees;
+use crate::worker::Step;
+
+/// The mode of a directory in memory, as `mount` makes it by itself.
+const TMPFS_MODE: u32 = 0o1777;
+
+/// Runs the command; returns what it changed.
+pub(super) fn execute(
+    step: &Step<'_>,
+    op: &ExecOp,
+    emulator: Option<&Emulator>,
+    trees: &Trees,
+) -> Result<Made, StepError> {
+    let workshop = step.workshop;
+    trees.tell(workshop);
+    // That commands have the machine's was told already.
+    let network = match network(step, op) {
+        UsualNetwork::SandboxOrHost => NetworkMode::Host,
+        asked @ UsualNetwork::Only(_) => asked.settle(workshop)?,
+    };
+    let below = step.below()?;
+    let lowers = lowers(step, below)?;
+    let active = workshop.store.snapshots().prepare(&workshop.lease)?;
+    let tree = trees.take(workshop, step.step_id(), (below, &lowers))?;
+    let user = rootfs::resolve_user(tree.root(), &op.user)?;
+    let mut before = Baseline::record(tree.root(), tree.aside()).map_err(StepError::InPlace)?;
+    make_working_directory(workshop, tree.root(), &op.working_directory)?;
+    let mut table = MountTable::default();
+    let furniture = Furniture::place(&tree, wanted(step, (op, network), &mut table)?)?;
+    layer::next_grain(tree.aside())?;
+    let mut spec = spec(step, op, &user, &table);
+    spec.is_emulated = emulator.is_some();
+    spec.network = network;
+    let mut lines = Lines::new(step);
+    let (outcome, began) = run(step, (&spec, tree.root()), &mut lines)?;
+    let apart = furniture.paths();
+    furniture.remove(&tree, &mut before)?;
+    drop(table);
+    match FailureStatus::of(outcome.status) {
+        None => {
+            let took = Experience::new(outcome.duration, outcome.peak_bytes);
+            experience::remember(workshop, &step.job.definition, step.id, took);
+            let extracted = before.extract(tree.root(), &apart, (&lowers, active.fs()));
+            extracted.map_err(StepError::InPlace)?;
+            leftover::make(active.fs(), &lowers, workshop.ids, &workshop.clock)?;
+            let ended = Clock::System.now();
+            Ok(Made {
+                active,
+                ran: Ran { began, ended },
+                // Here the files have their owners themselves.
+                owners: OwnerTable::default(),
+                tree: Some(tree),
+            })
+        }
+        Some(_) if workshop.cancel.is_cancelled() => Err(StepError::Cancelled),
+        Some(status) => Err(failure(op, status, lines, emulator).into()),
+    }
+}
+
+/// Runs the command to its end, below `root`; returns when it began, too.
+fn run(
+    step: &Step<'_>,
+    (spec, root): (&SandboxSpec, &Root),
+    lines: &mut Lines<'_>,
+) -> Result<(StepOutcome, Timestamp), StepError> {
+    // Last of all: nothing that is waited for here holds up another command.
+    let _permit = turn(step)?;
+    let began = Clock::System.now();
+    let outcome = step.workshop.executor.run(runtime::Step {
+        spec,
+        root: root.as_fd(),
+        mounts: Vec::new(),
+        output: &mut |stream: Stream, bytes: &[u8]| lines.take(stream, bytes),
+        talk: None,
+        cancel: &step.workshop.cancel,
+        recorded: Vec::new(),
+    })?;
+    lines.flush();
+    Ok((outcome, began))
+}
+
+/// Returns what the command is to see, what is below something else after it.
+fn wanted(
+    step: &Step<'_>,
+    (op, network): (&ExecOp, NetworkMode),
+    table: &mut MountTable,
+) -> Result<Vec<Wanted>, StepError> {
+    if let Some(volume) = step.job.options.volumes.first() {
+        return Err(refused("a volume", &volume.target).into());
+    }
+    let mut wanted = machine_files(step, op, network)?;
+    let mut mounts = Vec::new();
+    for mount in &op.mounts {
+        mounts.extend(one(step, mount, table)?);
+    }
+    mounts.extend(caches(step, &op.mounts, table)?);
+    mounts.sort_by(|one, other| one.target.cmp(&other.target));
+    wanted.extend(mounts);
+    Ok(wanted)
+}
+
+/// Returns what every command sees.
+fn machine_files(
+    step: &Step<'_>,
+    op: &ExecOp,
+    network: NetworkMode,
+) -> Result<Vec<Wanted>, StepError> {
+    let workshop = step.workshop;
+    let host_files = workshop
+        .host_files
+        .prepare(&workshop.store, &workshop.lease)?;
+    let hosts = host_files::hosts(&op.hostname, &op.sandbox.extra_hosts);
+    let read_only = Mode::new(0o555);
+    let mut wanted = vec![
+        place("/dev", Content::Devices),
+        place("/proc", Content::Empty { mode: read_only }),
+        place("/sys", Content::Empty { mode: read_only }),
+        text("/etc/hosts", hosts.as_bytes(), 0o644),
+        text("/etc/resolv.conf", host_files.resolv_conf(network), 0o644),
+    ];
+    for ExecFile {
+        target,
+        content,
+        mode,
+    } in &op.files
+    {
+        wanted.push(text(target, content.as_bytes(), *mode));
+    }
+    Ok(wanted)
+}
+
+fn place(target: &str, content: Content) -> Wanted {
+    Wanted {
+        target: target.to_owned(),
+        content,
+    }
+}
+
+fn text(target: &str, bytes: &[u8], mode: u32) -> Wanted {
+    let content = Content::Text {
+        bytes: bytes.to_vec(),
+        owner: (0, 0),
+        mode: Mode::new(mode),
+    };
+    place(target, content)
+}
+
+fn refused(what: &'static str, target: &str) -> MountError {
+    MountError::NothingMounts {
+        what,
+        target: target.to_owned(),
+    }
+}
+
+/// The table of the kinds of mounts; caches are taken all at once.
+fn one(
+    step: &Step<'_>,
+    mount: &ExecMount,
+    table: &mut MountTable,
+) -> Result<Option<Wanted>, StepError> {
+    match mount {
+        ExecMount::Bind(mount) => bound(step, mount).map(Some),
+        ExecMount::Cache(_) => Ok(None),
+        ExecMount::Tmpfs(mount) => {
+            let mode = Mode::new(TMPFS_MODE);
+            Ok(Some(place(&mount.target, Content::Empty { mode })))
+        }
+        ExecMount::Secret(mount) => {
+            let file = secret::take(step, mount, table)?;
+            Ok(file.map(|(target, secret, owner)| {
+                let content = Content::Text {
+                    bytes: secret.expose().to_vec(),
+                    owner: (owner.uid, owner.gid),
+                    mode: owner.mode,
+                };
+                place(target, content)
+            }))
+        }
+        ExecMount::Ssh(mount) => match step.job.options.ssh.get(&mount.id) {
+            None if !mount.required => Ok(None),
+            _ => Err(refused("the socket of an SSH agent", &mount.target).into()),
+        },
+    }
+}
+
+/// Returns a copy of the files of a stage, an image or a context.
+fn bound(step: &Step<'_>, mount: &BindMount) -> Result<Wanted, StepError> {
+    let stack = bind::stack(step, mount.input)?;
+    let path = bind::source_path(&mount.source)?;
+    let view = realise::view(step.workshop, step.step_id(), stack)?;
+    let Some(root) = view.root() else {
+        if path.is_root() {
+            let mode = Mode::new(0o755);
+            return Ok(place(&mount.target, Content::Empty { mode }));
+        }
+        return Err(not_found(&mount.source, None).into());
+    };
+    let failed = |source| MountError::File {
+        target: mount.target.clone(),
+        source,
+    };
+    let path = root.resolve(&path).map_err(failed)?;
+    if root.metadata(&path).map_err(failed)?.is_none() {
+        return Err(not_found(&mount.source, copy::similar(root, &path)).into());
+    }
+    let content = Content::Copy {
+        from: Arc::clone(root),
+        path,
+        after: After::Discard,
+    };
+    Ok(place(&mount.target, content))
+}
+
+fn not_found(path: &str, similar: Option<String>) -> MountError {
+    MountError::SourceNotFound {
+        path: path.to_owned(),
+        place: "the file system that is mounted from".to_owned(),
+        similar,
+    }
+}
+
+/// Returns copies of the caches of a command.
+fn caches(
+    step: &Step<'_>,
+    mounts: &[ExecMount],
+    table: &mut MountTable,
+) -> Result<Vec<Wanted>, StepError> {
+    let taken = cache_mount::take_all_alone(step, mounts, table)?;
+    let wanted = taken.into_iter().map(|(mount, directory)| {
+        let path = cache_mount::path_in(mount, &directory)?;
+        let from = directory
+            .fs
+            .try_clone()
+            .map_err(|source| MountError::File {
+                target: mount.target.clone(),
+                source,
+            })?;
+        let after = match mount.access {
+            graph::MountAccess::ReadOnly => After::Discard,
+            graph::MountAccess::ReadWrite => After::Keep,
+        };
+        let from = Arc::new(from);
+        Ok(place(&mount.target, Content::Copy { from, path, after }))
+    });
+    wanted.collect()
+}
