@@ -19,6 +19,7 @@ use crate::file::{self, DIRECTORY_MODE, FILE_MODE, FileError, SyncPolicy};
 use crate::layout::{CLAIMS, DIRECTORIES, FORMAT, LOCK, Layout, VERSION};
 use crate::limits::VERSION_LIMIT_BYTES;
 use crate::lock::{self, Sharing};
+use crate::medium::{Medium, MediumError};
 use crate::name::IdMapName;
 use crate::repair;
 
@@ -53,6 +54,17 @@ pub enum OpenError {
         /// Its permission bits.
         mode: u32,
     },
+    /// The directory is on a file system that other machines write to.
+    #[error("the store `{}` would be on {name}, a file system of a network", path.display())]
+    Network {
+        /// The store.
+        path: PathBuf,
+        /// The file system.
+        name: &'static str,
+    },
+    /// Nobody knows what the directory is on.
+    #[error(transparent)]
+    Medium(MediumError),
     /// The directory is full of something else.
     #[error("`{}` is no store: it has no `VERSION`, and it has `{found}`", path.display())]
     NotAStore {
@@ -109,6 +121,7 @@ impl OpenError {
 
 /// Opens the store at `path`, or makes it, and removes what dead processes left in it.
 pub(crate) fn open(path: &Path, options: OpenOptions) -> Result<Arc<Layout>, OpenError> {
+    check_medium(&Medium::of(path).map_err(OpenError::Medium)?, path)?;
     let failed = OpenError::file(path);
     create_root(path).map_err(&failed)?;
     check_private(path)?;
@@ -133,6 +146,18 @@ pub(crate) fn open(path: &Path, options: OpenOptions) -> Result<Arc<Layout>, Ope
     }
     repair::repair(&layout).map_err(&failed)?;
     Ok(Arc::new(layout))
+}
+
+/// Refuses a file system that other machines write to: it holds no attributes of users, no upper directory of an
+/// overlay, and its locks say nothing about who is alive.
+fn check_medium(medium: &Medium, path: &Path) -> Result<(), OpenError> {
+    if !medium.is_network {
+        return Ok(());
+    }
+    Err(OpenError::Network {
+        path: path.to_owned(),
+        name: medium.name,
+    })
 }
 
 /// Makes the directory of the store, and those above it that are missing.

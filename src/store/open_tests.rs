@@ -9,6 +9,8 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::Uid;
 use tempfile::TempDir;
 
+use super::check_medium;
+use crate::medium::Medium;
 use crate::testing::{Fixture, chain, id, meta, open, options, tree};
 use crate::{OpenError, Store, SyncPolicy};
 
@@ -280,5 +282,21 @@ fn a_store_that_syncs_is_the_same_store() {
             .unwrap()
             .meta,
         snapshot.meta
+    );
+}
+
+#[test]
+fn a_store_on_a_file_system_of_a_network_is_refused() {
+    let medium = |is_network| Medium {
+        name: "NFS",
+        is_network,
+        free_bytes: 1,
+    };
+    let path = Path::new("/home/ana/store");
+    check_medium(&medium(false), path).unwrap();
+    let error = check_medium(&medium(true), path).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the store `/home/ana/store` would be on NFS, a file system of a network"
     );
 }
