@@ -21,7 +21,7 @@ use crate::notify::Supervisor;
 use crate::parent::{Proceeded, Proceeding, Running, Spawned};
 use crate::protocol::{OpenFiles, Setup};
 use crate::seccomp;
-use crate::spec::{Access, Confinement, NetworkMode, SandboxSpec};
+use crate::spec::{Access, Confinement, NetworkMode, ProcSource, SandboxSpec};
 use crate::starter::Starter;
 use crate::userns::{Builder, BuilderId, IdMap, SandboxId};
 
@@ -95,6 +95,7 @@ impl Chroot {
             has_input: false,
             open_files: self.open_files,
             wall,
+            proc: ProcSource::default(),
         }
     }
 

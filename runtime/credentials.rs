@@ -56,7 +56,7 @@ pub(crate) fn become_user(user: &SandboxUser, ids: IdMap) -> Result<(), CallErro
         }
         // A namespace with one id was made without the right to change groups: the caller's stay, as nobody's. Whoever
         // the command is to be, it only seems to be (`notify/ids.rs`).
-        ExecutorMode::UsernsSingle => (Uid::from_raw(0), Gid::from_raw(0)),
+        ExecutorMode::UsernsSingle | ExecutorMode::Nothing => (Uid::from_raw(0), Gid::from_raw(0)),
     };
     setresgid(gid, gid, gid).called(|| format!("setresgid({gid}, {gid}, {gid})"))?;
     setresuid(uid, uid, uid).called(|| format!("setresuid({uid}, {uid}, {uid})"))

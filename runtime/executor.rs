@@ -30,6 +30,8 @@ pub enum ExecutorMode {
     UsernsSingle,
     /// No namespace at all: another root directory. Container root is the caller, who is root.
     Chroot,
+    /// No commands can be run, and no namespace can be made. Owners are recorded, as with one id.
+    Nothing,
 }
 
 impl fmt::Display for ExecutorMode {
@@ -38,6 +40,7 @@ impl fmt::Display for ExecutorMode {
             Self::UsernsMulti => "userns-multi",
             Self::UsernsSingle => "userns-single",
             Self::Chroot => "chroot",
+            Self::Nothing => "none",
         })
     }
 }
@@ -79,6 +82,15 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// Fails when no group can be divided; then nothing can be limited so.
     fn find_groups(&self, _limits: &GroupLimits, _parent: Option<&str>) -> Result<(), GroupError> {
         Err(GroupError::Unsupported)
+    }
+
+    /// Tells whether commands can be run at all.
+    ///
+    /// # Errors
+    ///
+    /// Fails with what [`run`](Self::run) would fail with, whatever the command.
+    fn check(&self) -> Result<(), ExecError> {
+        Ok(())
     }
 
     /// Runs one command to its end. Every process that it started is gone when this returns.
@@ -185,6 +197,12 @@ pub struct Protections {
 /// Why a command did not run.
 #[derive(Debug, Error)]
 pub enum ExecError {
+    /// This machine allows no way to run commands.
+    #[error("no command can be run on this machine")]
+    Nothing {
+        /// What is in the way of each mode, a line each.
+        obstacles: Vec<String>,
+    },
     /// The specification cannot be meant.
     #[error("run a command: {0}")]
     Specification(SpecificationError),

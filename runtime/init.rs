@@ -65,7 +65,7 @@ use crate::channel::{Channel, Received};
 use crate::credentials;
 use crate::executor::ExecutorMode;
 use crate::protocol::{FromInit, InitFailure, Setup, SetupStep, ToInit};
-use crate::spec::{Confinement, NetworkMode};
+use crate::spec::{Confinement, NetworkMode, ProcSource};
 use crate::sys::security::Instruction;
 use crate::sys::{CallError, process};
 
@@ -157,9 +157,11 @@ fn isolate(setup: &Setup, handed: &mut Handed) -> Result<ForkResult, InitFailure
     }
     let locks = setup.spec.confinement == Confinement::Namespace;
     if locks {
-        lock::attach(setup, &handed.mounts)
-            .and_then(|()| lock::leave_builder(setup))
-            .map_err(at(SetupStep::UserNamespace))?;
+        lock::attach(setup, &handed.mounts).map_err(at(SetupStep::UserNamespace))?;
+    }
+    // What shows the builder's processes is for another user namespace than theirs.
+    if locks || setup.proc == ProcSource::Outer {
+        lock::leave_builder(setup).map_err(at(SetupStep::UserNamespace))?;
     }
     if let Some(namespace) = &handed.user_namespace {
         process::setns(namespace.as_fd(), CloneFlags::CLONE_NEWUSER)

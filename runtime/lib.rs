@@ -28,9 +28,11 @@ mod mountpoint;
 mod namespaces;
 pub mod native;
 mod network;
+mod nothing;
 mod notify;
 mod overlay;
 mod parent;
+pub mod probe;
 mod protocol;
 mod rlimit;
 mod role;
@@ -58,7 +60,9 @@ pub use inbox::SignalInbox;
 pub use memory::memory_directory;
 pub use namespaces::Namespaces;
 pub use network::NetworkFailure;
+pub use nix::errno::Errno;
 pub use nix::sys::signal::Signal;
+pub use nothing::NoExecutor;
 pub use overlay::{
     LOWERS_LIMIT, OverlayError, OverlayOptions, Submounts, Upper, bind, mount_overlay,
 };
@@ -67,7 +71,7 @@ pub use rlimit::{LimitedResource, ResourceLimit};
 pub use role::{BuilderRole, SandboxRole, role};
 pub use spec::{
     Access, Confinement, DEFAULT_HOSTNAME, DEFAULT_SHARED_MEMORY_BYTES, MountSource, MountSpec,
-    NetworkMode, SandboxSpec, SandboxUser, SecretVariable, TargetKind, TerminalSize,
+    NetworkMode, ProcSource, SandboxSpec, SandboxUser, SecretVariable, TargetKind, TerminalSize,
 };
 pub use starter::StarterError;
 pub use stubs::populate as populate_stubs;

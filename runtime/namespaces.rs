@@ -20,7 +20,7 @@ use crate::notify::Supervisor;
 use crate::parent::{Proceeded, Proceeding, Running, Spawned};
 use crate::protocol::{OpenFiles, Setup};
 use crate::rlimit::{LimitedResource, ResourceLimit};
-use crate::spec::{Access, Confinement, MountSource, NetworkMode, SandboxSpec};
+use crate::spec::{Access, Confinement, MountSource, NetworkMode, ProcSource, SandboxSpec};
 use crate::starter::Starter;
 use crate::sys::socket::DESCRIPTORS_LIMIT;
 use crate::userns::{Builder, BuilderId, CommandNamespace, IdMap, SandboxId};
@@ -35,6 +35,7 @@ pub struct Namespaces {
     ids: IdMap,
     open_files: OpenFiles,
     protections: Protections,
+    proc: ProcSource,
     /// Made when the first command runs, because most builds run none. Guards that it is made once;
     /// steps start in several threads.
     ground: Mutex<Option<Arc<Ground>>>,
@@ -62,6 +63,7 @@ impl Namespaces {
                 signals: features.landlock_scopes,
                 writing: features.landlock_writing,
             },
+            proc: ProcSource::Fresh,
             ground: Mutex::new(None),
             network: BuildNetwork::new(Err(NetworkFailure::Unsupported)),
             groups: OnceLock::new(),
@@ -75,6 +77,12 @@ impl Namespaces {
             network: BuildNetwork::new(helper.map_err(NetworkFailure::Connect)),
             ..self
         }
+    }
+
+    /// Has the `/proc` of commands be from somewhere else.
+    #[must_use]
+    pub fn with_proc(self, proc: ProcSource) -> Self {
+        Self { proc, ..self }
     }
 
     fn ground(&self) -> Result<Arc<Ground>, ExecError> {
@@ -91,12 +99,25 @@ impl Namespaces {
         Ok(made)
     }
 
+    /// Makes a user namespace for one step where its `/proc` shows the processes of others: the kernel keeps it from
+    /// what a process of another user namespace has open, and from its variables (`ptrace(2)`, "Ptrace access mode
+    /// checking").
+    fn own_namespace(&self, starter: &Starter) -> Result<Option<CommandNamespace>, ExecError> {
+        match self.proc {
+            ProcSource::Fresh => Ok(None),
+            ProcSource::Outer => CommandNamespace::create(self.ids, starter)
+                .map(Some)
+                .map_err(ExecError::Namespace),
+        }
+    }
+
     /// Starts the sandbox and its command, in `group` if it has one.
     fn start(&self, step: &Step<'_>, group: Option<&Group>) -> Result<Running, ExecError> {
         let owner = self.owner(step.spec)?;
         let ground = self.ground()?;
         let network = self.network_of(step)?;
-        let namespace = &ground.namespace;
+        let own = self.own_namespace(&ground.starter)?;
+        let namespace = own.as_ref().unwrap_or(&ground.namespace);
         let reads = step.talk.as_ref().is_some_and(|talk| talk.input.is_some());
         let input = (reads && step.spec.terminal.is_none()).then_some(owner);
         let (spawned, input) = Spawned::spawn(&ground.starter, owner, input)?;
@@ -158,6 +179,7 @@ impl Namespaces {
             has_input: false,
             open_files: self.open_files,
             wall,
+            proc: self.proc,
         }
     }
 

@@ -84,7 +84,9 @@ impl Supervisor {
     pub(crate) fn listen(&mut self, listener: OwnedFd) {
         match self.asked.ids.mode() {
             ExecutorMode::UsernsSingle => self.answer(listener),
-            ExecutorMode::UsernsMulti | ExecutorMode::Chroot => self.listener = Some(listener),
+            ExecutorMode::UsernsMulti | ExecutorMode::Chroot | ExecutorMode::Nothing => {
+                self.listener = Some(listener)
+            }
         }
     }
 
@@ -217,7 +219,9 @@ impl Desk {
             return device.make(&caller, self.ids).map(|()| Answer::DONE);
         }
         match (self.ids.mode(), call.subject) {
-            (ExecutorMode::UsernsMulti | ExecutorMode::Chroot, _) => Ok(Answer::GoesOn),
+            (ExecutorMode::UsernsMulti | ExecutorMode::Chroot | ExecutorMode::Nothing, _) => {
+                Ok(Answer::GoesOn)
+            }
             (ExecutorMode::UsernsSingle, Subject::Ids) if call.name.starts_with("execve") => {
                 let program = self.files.program(call, question, &caller);
                 self.credentials.execute(program, &caller)

@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bytes;
 use crate::landlock::Wall;
-use crate::spec::{SandboxSpec, TargetKind};
+use crate::spec::{ProcSource, SandboxSpec, TargetKind};
 use crate::sys::CallError;
 use crate::userns::IdMap;
 
@@ -71,6 +71,8 @@ pub(crate) struct Setup {
     pub(crate) open_files: OpenFiles,
     /// What Landlock is to withhold.
     pub(crate) wall: Wall,
+    /// Where its `/proc` is from.
+    pub(crate) proc: ProcSource,
 }
 
 /// `RLIMIT_NOFILE`.

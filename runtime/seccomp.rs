@@ -307,7 +307,9 @@ impl Rule {
             (Self::Device, ExecutorMode::UsernsMulti) => Action::Ask(Ask::Device {
                 argument: if name == "mknodat" { 2 } else { 1 },
             }),
-            (_, ExecutorMode::UsernsMulti | ExecutorMode::Chroot) => Action::Allow,
+            (_, ExecutorMode::UsernsMulti | ExecutorMode::Chroot | ExecutorMode::Nothing) => {
+                Action::Allow
+            }
             (Self::Create, ExecutorMode::UsernsSingle) => Action::Ask(Ask::AnyBit {
                 argument: if name == "openat" { 2 } else { 1 },
                 bits: CREATING_FLAGS,

@@ -81,6 +81,17 @@ pub enum Confinement {
     Namespace,
 }
 
+/// Where the `/proc` of a sandbox is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum ProcSource {
+    /// A new one, which shows the sandbox's processes alone.
+    #[default]
+    Fresh,
+    /// The one that the builder sees, with all that is mounted over parts of it. For where such parts are hidden from
+    /// the builder: the kernel gives no whole one then (`mount_too_revealing` in `fs/namespace.c`).
+    Outer,
+}
+
 /// A variable whose value is a secret, as `NAME=value`. Its debug form is without the value.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

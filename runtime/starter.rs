@@ -97,7 +97,7 @@ impl Starter {
         // Held until it is executed.
         let sealed = match mode {
             ExecutorMode::UsernsMulti => None,
-            ExecutorMode::UsernsSingle | ExecutorMode::Chroot => {
+            ExecutorMode::UsernsSingle | ExecutorMode::Chroot | ExecutorMode::Nothing => {
                 Some(SealedProgram::create().map_err(StarterError::Seal)?)
             }
         };

@@ -39,6 +39,7 @@ pub(crate) mod nested;
 mod plan;
 
 pub use builder::{Builder, EnterError, ORPHAN_GRACE, Watch, WatchError};
+pub(crate) use first::write_maps;
 pub use first::{BuilderCommand, BuilderError, BuilderExit, SignalsAre, run_builder};
 pub use nested::{CommandNamespace, NamespaceError};
 pub use plan::{

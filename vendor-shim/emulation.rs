@@ -13,11 +13,31 @@ use std::fmt;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::program::Program;
+
 pub use elf::{ElfIdentity, Linkage, Signature};
 pub use host::{HOST_REGISTRATIONS, HostRegistration, HostRegistrations};
+
+/// How long an emulator may take to say which version it is.
+const VERSION_LIMIT: Duration = Duration::from_secs(5);
+
+/// The longest version that is passed on, in bytes.
+const VERSION_LIMIT_BYTES: usize = 200;
+
+/// Returns what the emulator at `path` calls itself: `qemu-aarch64 version 10.0.2 (Debian 1:10.0.2)`. None where it does
+/// not say.
+pub fn version(path: &Path) -> Option<String> {
+    let arguments = ["--version".into()];
+    let said = Program::at(path.to_owned()).run(&arguments, VERSION_LIMIT);
+    let said = said.ok()?.stdout;
+    let text = String::from_utf8(said).ok()?;
+    let line = text.lines().next()?.trim();
+    (!line.is_empty() && line.len() <= VERSION_LIMIT_BYTES).then(|| line.to_owned())
+}
 
 /// The longest line that the kernel accepts at `register`, in bytes.
 pub const REGISTRATION_LIMIT_BYTES: usize = 1920;

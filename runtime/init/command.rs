@@ -170,7 +170,7 @@ fn set_limits(launch: &Launch<'_>) -> Result<(), CallError> {
     let mut limits = launch.setup.spec.limits.iter();
     limits.try_for_each(|limit| limit.apply())?;
     match launch.setup.ids.mode() {
-        ExecutorMode::UsernsMulti | ExecutorMode::Chroot => Ok(()),
+        ExecutorMode::UsernsMulti | ExecutorMode::Chroot | ExecutorMode::Nothing => Ok(()),
         ExecutorMode::UsernsSingle => rlimit::join_real_time(),
     }
 }

@@ -51,8 +51,8 @@ pub(super) fn attach(setup: &Setup, mounts: &[OwnedFd]) -> Result<(), CallError>
     fchdir(&shelf).called(|| format!("fchdir({})", shown(shelf.as_fd())))
 }
 
-/// Makes a user namespace that the copy can be for, where the sandbox joins none: that of a command
-/// with one id would be the builder's.
+/// Makes a user namespace for the sandbox where it joins none: that of a command with one id would be
+/// the builder's.
 pub(super) fn leave_builder(setup: &Setup) -> Result<(), CallError> {
     if setup.joins_user_namespace || setup.ids.mode() != ExecutorMode::UsernsSingle {
         return Ok(());

@@ -15,7 +15,7 @@ use nix::sys::stat::{Mode, SFlag};
 use super::devices::require_device;
 use super::root::{KERNEL_FILES, Scene, make, mounted};
 use crate::mountpoint::kind_of;
-use crate::spec::Confinement;
+use crate::spec::{Confinement, ProcSource};
 use crate::sys::mount::{self, Depth, READ_ONLY};
 use crate::sys::{CallError, Called as _, file, shown};
 
@@ -50,48 +50,65 @@ pub(super) fn mask_paths(scene: &mut Scene<'_>) -> Result<(), CallError> {
     }
     let null = mounted(scene.dev.as_ref(), "/dev")?;
     let proc = mounted(scene.proc.as_ref(), "/proc")?;
+    let borders = match scene.setup.proc {
+        ProcSource::Fresh => Borders::Closed,
+        ProcSource::Outer => Borders::Open,
+    };
     for path in READ_ONLY_IN_PROC {
-        if let Some(target) = find(proc, path)? {
+        if let Some(target) = find(proc, path, borders)? {
             protect(&target)?;
         }
     }
     for path in MASKED_IN_PROC {
-        hide_at(proc, path, null)?;
+        hide_at(proc, path, (null, borders))?;
     }
     let Some(sys) = &scene.sys else { return Ok(()) };
     for path in MASKED_IN_SYS {
-        hide_at(sys.as_fd(), path, null)?;
+        hide_at(sys.as_fd(), path, (null, Borders::Closed))?;
     }
     for path in processors(sys.as_fd())? {
-        hide_at(sys.as_fd(), &path, null)?;
+        hide_at(sys.as_fd(), &path, (null, Borders::Closed))?;
     }
     Ok(())
 }
 
-fn hide_at(file_system: BorrowedFd<'_>, path: &CStr, dev: BorrowedFd<'_>) -> Result<(), CallError> {
-    match find(file_system, path)? {
+/// Whether a path may lead into what is mounted over a part of a file system. It may where that was
+/// not mounted by us: what hides a file from the builder is hidden too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Borders {
+    Closed,
+    Open,
+}
+
+fn hide_at(
+    file_system: BorrowedFd<'_>,
+    path: &CStr,
+    (dev, borders): (BorrowedFd<'_>, Borders),
+) -> Result<(), CallError> {
+    match find(file_system, path, borders)? {
         Some(target) => hide(&target, dev),
         None => Ok(()),
     }
 }
 
-fn find(file_system: BorrowedFd<'_>, path: &CStr) -> Result<Option<OwnedFd>, CallError> {
+fn find(
+    file_system: BorrowedFd<'_>,
+    path: &CStr,
+    borders: Borders,
+) -> Result<Option<OwnedFd>, CallError> {
+    let stays = match borders {
+        Borders::Closed => ResolveFlag::RESOLVE_NO_XDEV,
+        Borders::Open => ResolveFlag::empty(),
+    };
     let how = OpenHow::new()
         .flags(OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
         .mode(Mode::empty())
-        .resolve(
-            ResolveFlag::RESOLVE_BENEATH
-                | ResolveFlag::RESOLVE_NO_SYMLINKS
-                | ResolveFlag::RESOLVE_NO_XDEV,
-        );
+        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | stays);
     match openat2(file_system, path, how) {
         Err(Errno::ENOENT) => Ok(None),
-        found => found.map(Some).called(|| {
-            format!(
-                "openat2({}, {path:?}, RESOLVE_BENEATH|RESOLVE_NO_XDEV)",
-                shown(file_system)
-            )
-        }),
+        found => found
+            .map(Some)
+            .called(|| format!("openat2({}, {path:?}, RESOLVE_BENEATH)", shown(file_system))),
     }
 }
 

@@ -13,7 +13,9 @@ use nix::unistd::{fchdir, sethostname};
 use super::{Handed, devices, mask};
 use crate::mountpoint::{Stub, find_or_make};
 use crate::protocol::{InitFailure, Setup, SetupStep};
-use crate::spec::{Access, Confinement, MountSource, MountSpec, NetworkMode, TargetKind};
+use crate::spec::{
+    Access, Confinement, MountSource, MountSpec, NetworkMode, ProcSource, TargetKind,
+};
 use crate::sys::mount::{self, Depth, NO_DEVICES, NO_EXECUTION, NO_SUID, READ_ONLY, Setting};
 use crate::sys::{CallError, Called as _, file, network, shown};
 
@@ -90,7 +92,10 @@ impl Scene<'_> {
     }
 
     fn mount_proc(&mut self) -> Result<(), CallError> {
-        let proc = make(c"proc", &[], KERNEL_FILES)?;
+        let proc = match self.setup.proc {
+            ProcSource::Fresh => make(c"proc", &[], KERNEL_FILES)?,
+            ProcSource::Outer => outer_proc()?,
+        };
         self.attach(&proc, b"/proc", TargetKind::Directory)?;
         self.proc = Some(proc);
         Ok(())
@@ -238,6 +243,14 @@ pub(super) fn make(
     }
     mount::fsconfig(context, Setting::Create)?;
     mount::fsmount(context, attributes)
+}
+
+/// Returns the `/proc` that this process sees. What is mounted over parts of it comes along: the kernel lets nobody
+/// take that away.
+fn outer_proc() -> Result<OwnedFd, CallError> {
+    let proc = mount::open_tree(AT_FDCWD, c"/proc", Depth::Recursive)?;
+    mount::mount_setattr(proc.as_fd(), KERNEL_FILES, Depth::Recursive)?;
+    Ok(proc)
 }
 
 fn make_tmpfs(size_bytes: Option<u64>, mode: u32, attributes: u64) -> Result<OwnedFd, CallError> {

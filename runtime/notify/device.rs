@@ -190,7 +190,7 @@ fn set(made: OwnedFd, record: &OwnerRecord, ids: IdMap) -> Result<(), FsError> {
             by: ids.container_root().0,
             count: ids.count(),
         },
-        ExecutorMode::UsernsSingle => IdStorage::Recorded,
+        ExecutorMode::UsernsSingle | ExecutorMode::Nothing => IdStorage::Recorded,
     };
     let inode = Inode::from_file(File::from(made));
     let mut owners = Owners::new(storage, OwnerTable::default());

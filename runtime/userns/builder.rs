@@ -19,6 +19,7 @@ use super::IdMap;
 use crate::cancel::{CancelReason, CancelToken};
 use crate::channel::{Channel, ChannelError, Received, wait_for_any};
 use crate::credentials;
+use crate::executor::ExecutorMode;
 use crate::inbox::{SignalInbox, SignalSlot};
 use crate::protocol::{OpenFiles, ToBuilder, ToFirst};
 use crate::rlimit;
@@ -105,7 +106,9 @@ impl BuilderRole {
         let Received::Message(ToBuilder::Mapped(ids), _) = received else {
             return Err(EnterError::Refused);
         };
-        credentials::become_namespace_root(ids).map_err(EnterError::Identity)?;
+        if ids.mode() != ExecutorMode::Nothing {
+            credentials::become_namespace_root(ids).map_err(EnterError::Identity)?;
+        }
         if self.namespaces == OwnNamespaces::Yes {
             mount::make_private().map_err(EnterError::SetUp)?;
         }

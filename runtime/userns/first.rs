@@ -106,7 +106,7 @@ pub fn run_builder<B: FnOnce(BuilderRole) -> u8>(
             drop((channel, signals));
             let namespaces = match command.plan {
                 IdPlan::Multi { .. } | IdPlan::Single { .. } => OwnNamespaces::Yes,
-                IdPlan::Own { .. } => OwnNamespaces::No,
+                IdPlan::Own { .. } | IdPlan::Nothing => OwnNamespaces::No,
             };
             let role = BuilderRole {
                 control: theirs,
@@ -142,26 +142,35 @@ fn introduce(
         // It could not make its namespace. It says so itself and ends.
         return Ok(());
     };
-    let (uids, gids) = command.plan.lines(command.caller);
     let pid = child.pid.as_raw().cast_unsigned();
-    let mapped = match command.plan {
-        IdPlan::Multi {
-            writer: MapWriter::Helpers,
-            ..
-        } => command.helpers.map(pid, &uids, &gids),
-        IdPlan::Multi {
-            writer: MapWriter::Direct,
-            ..
-        } => DirectIdMap::AllowSetgroups.map(pid, &uids, &gids),
-        IdPlan::Single { .. } => DirectIdMap::DenySetgroups.map(pid, &uids, &gids),
-        IdPlan::Own { .. } => Ok(()),
-    };
-    mapped.map_err(BuilderError::Map)?;
+    write_maps(pid, command.plan, command.caller, command.helpers).map_err(BuilderError::Map)?;
     let mapped = ToBuilder::Mapped(command.plan.id_map());
     match channel.send(&mapped, &[]) {
         // It was killed meanwhile; its status says so.
         Err(ChannelError::Call(error)) if error.errno() == nix::errno::Errno::EPIPE => Ok(()),
         sent => sent.map_err(BuilderError::Talk),
+    }
+}
+
+/// Gives process `pid`, which has just made a user namespace, the ids of `plan`.
+pub(crate) fn write_maps(
+    pid: u32,
+    plan: &IdPlan,
+    caller: &Caller,
+    helpers: &dyn IdMapper,
+) -> Result<(), IdMapError> {
+    let (uids, gids) = plan.lines(caller);
+    match plan {
+        IdPlan::Multi {
+            writer: MapWriter::Helpers,
+            ..
+        } => helpers.map(pid, &uids, &gids),
+        IdPlan::Multi {
+            writer: MapWriter::Direct,
+            ..
+        } => DirectIdMap::AllowSetgroups.map(pid, &uids, &gids),
+        IdPlan::Single { .. } => DirectIdMap::DenySetgroups.map(pid, &uids, &gids),
+        IdPlan::Own { .. } | IdPlan::Nothing => Ok(()),
     }
 }
 

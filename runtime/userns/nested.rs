@@ -68,7 +68,9 @@ impl CommandNamespace {
     /// own.
     pub(crate) fn create(ids: IdMap, starter: &Starter) -> Result<Self, NamespaceError> {
         match ids.mode() {
-            ExecutorMode::UsernsSingle | ExecutorMode::Chroot => Ok(Self { namespace: None }),
+            ExecutorMode::UsernsSingle | ExecutorMode::Chroot | ExecutorMode::Nothing => {
+                Ok(Self { namespace: None })
+            }
             ExecutorMode::UsernsMulti => Ok(Self {
                 namespace: Some(create(ids, starter)?),
             }),

@@ -93,6 +93,8 @@ pub enum IdPlan {
         /// How many there are, counted from 0.
         count: u32,
     },
+    /// No user namespace, and no commands: for everybody else, where the kernel refuses namespaces.
+    Nothing,
 }
 
 /// What is missing for a range of ids.
@@ -110,6 +112,9 @@ pub enum SingleReason {
     /// The caller's own namespace has no second id.
     #[error("the user namespace that this runs in has one id")]
     OneIdInNamespace,
+    /// There is a range. It was refused, or one id was asked for.
+    #[error("the range of ids of this user is not used")]
+    NotUsed,
 }
 
 /// How ids inside a sandbox are ids inside the builder.
@@ -287,7 +292,7 @@ impl IdPlan {
                 builder_lines(caller.gid, &[]),
             ),
             // There is nothing to be mapped.
-            Self::Own { .. } => (Vec::new(), Vec::new()),
+            Self::Own { .. } | Self::Nothing => (Vec::new(), Vec::new()),
         }
     }
 
@@ -308,6 +313,11 @@ impl IdPlan {
                 mode: ExecutorMode::Chroot,
                 first: 0,
                 count: *count,
+            },
+            Self::Nothing => IdMap {
+                mode: ExecutorMode::Nothing,
+                first: 0,
+                count: 1,
             },
         }
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod cache;
+mod doctor;
 mod files;
 mod image;
 mod index;
@@ -19,6 +20,7 @@ mod sandbox;
 mod transfer;
 
 pub use cache::{CacheArguments, KanikoCacheArguments};
+pub use doctor::DoctorArguments;
 pub use files::{
     CheckBaseArguments, DiffArguments, DiffFormat, ExportArguments, RepackArguments,
     UnpackArguments,
@@ -68,6 +70,9 @@ pub struct GlobalArguments {
     /// Directory of the store [env: `CAREEN_STORE`] [default: ~/.local/share/careen]
     #[arg(long, global = true, value_name = "DIR")]
     pub store: Option<PathBuf>,
+    /// What runs commands: `auto`, `userns-multi`, `userns-single`, `chroot`, `none` [env: `CAREEN_EXECUTOR`]
+    #[arg(long, global = true, value_name = "MODE")]
+    pub executor: Option<String>,
 }
 
 /// The commands.
@@ -129,6 +134,8 @@ pub enum Command {
     Rmi(ImageRmArguments),
     /// Give an image another name
     Tag(ImageTagArguments),
+    /// Tell what this machine allows, what commands are run with, and what would improve it
+    Doctor(DoctorArguments),
 }
 
 /// The arguments of `build`.

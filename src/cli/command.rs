@@ -6,6 +6,7 @@ mod bundle;
 mod call;
 pub(crate) mod check_base;
 pub(crate) mod diff;
+pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod failure;
 mod files;
@@ -27,14 +28,16 @@ pub(crate) use builder::builder_ended;
 use std::collections::BTreeSet;
 
 use runtime::SignalsAre;
+use runtime::probe::Choice;
 
-use crate::args::{Arguments, Command, ImageCommand};
+use crate::args::{Arguments, Command, ImageCommand, ProgressArgument};
 use crate::config::Config;
 use crate::env::{ACTIONS_TOKEN, Environment};
+use crate::host::Host;
 use crate::options::registry::AUTH_VARIABLE;
 use crate::options::run::RunOptions;
 use crate::options::{BuildOptions, Places, RegistryOptions, secret, transfer as transfer_options};
-use crate::report::{Kind, Report};
+use crate::report::{self, Kind, Report};
 
 /// Returns the variables that the command line says to be secrets.
 pub(crate) fn secret_variables(parsed: &Arguments, env: &Environment) -> BTreeSet<String> {
@@ -78,6 +81,18 @@ pub(crate) fn check(
         RunOptions::new(run, env).map_err(|error| Report::new(Kind::Usage, &error))?;
     }
     Ok(())
+}
+
+/// Warns where commands are not run with what the machine seems to have, if the command runs any.
+pub(crate) fn tell_choice(parsed: &Arguments, host: &Host, choice: &Choice) {
+    let is_told = match &parsed.command {
+        Command::Build(build) => build.progress != Some(ProgressArgument::None),
+        Command::Run(_) => true,
+        _ => false,
+    };
+    if is_told && let Some(text) = host.notice(choice) {
+        report::print_text(&text);
+    }
 }
 
 /// Returns what signals to the first process mean.

@@ -43,6 +43,10 @@ pub struct Environment {
     pub home: Option<PathBuf>,
     /// `XDG_DATA_HOME`, if it is absolute.
     pub data_home: Option<PathBuf>,
+    /// `XDG_CACHE_HOME`, if it is absolute.
+    pub cache_home: Option<PathBuf>,
+    /// `CAREEN_EXECUTOR`: what commands are to be run with.
+    pub executor: Option<String>,
     /// `XDG_CONFIG_HOME`, if it is absolute.
     pub config_home: Option<PathBuf>,
     /// `XDG_RUNTIME_DIR`, if it is absolute.
@@ -57,8 +61,6 @@ pub struct Environment {
     pub config: Option<PathBuf>,
     /// `CAREEN_STORE`: the directory of the store.
     pub store: Option<PathBuf>,
-    /// `CAREEN_EXECUTOR`: what is to run commands.
-    pub executor: Option<String>,
     /// `PATH`, in which helpers are looked for.
     pub search_path: OsString,
     /// `SOURCE_DATE_EPOCH`.
@@ -97,6 +99,7 @@ impl Environment {
         Self {
             home: path("HOME"),
             data_home: path("XDG_DATA_HOME").filter(|path| path.is_absolute()),
+            cache_home: path("XDG_CACHE_HOME").filter(|path| path.is_absolute()),
             config_home: path("XDG_CONFIG_HOME").filter(|path| path.is_absolute()),
             runtime_directory: path("XDG_RUNTIME_DIR").filter(|path| path.is_absolute()),
             docker_config: path("DOCKER_CONFIG"),
@@ -176,6 +179,12 @@ impl Environment {
     pub fn data_directory(&self) -> Option<PathBuf> {
         let home = || self.home.as_ref().map(|home| home.join(".local/share"));
         self.data_home.clone().or_else(home)
+    }
+
+    /// Returns the directory that what can be found out again goes to.
+    pub fn cache_directory(&self) -> Option<PathBuf> {
+        let home = || self.home.as_ref().map(|home| home.join(".cache"));
+        self.cache_home.clone().or_else(home)
     }
 
     /// Returns the directory that configuration of the user's is in.

@@ -16,6 +16,7 @@ pub mod config;
 pub mod env;
 pub mod exit;
 mod format;
+mod host;
 mod human;
 pub mod options;
 mod progress;

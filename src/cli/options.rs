@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use oci::platform::PlatformError;
 use oci::reference::ReferenceError;
 use oci::{Platform, Reference};
+use runtime::ProcSource;
+use runtime::probe::{Choice, Wish, WishError};
 use solver::ops::exec::Volume;
 use solver::remote::RemoteOptions;
 use solver::{CommandLimits, UsualNetwork};
@@ -18,6 +20,7 @@ use crate::args::{
 };
 use crate::config::Config;
 use crate::env::Environment;
+use crate::host::{self, Host};
 
 mod allow;
 mod cache;
@@ -73,6 +76,9 @@ pub enum UsageError {
         /// Why.
         source: PlatformError,
     },
+    /// `--executor` or `CAREEN_EXECUTOR` names none.
+    #[error(transparent)]
+    Executor(#[from] WishError),
     /// `--tag` is no name of an image.
     #[error("`{text}` is no name of an image")]
     Tag {
@@ -225,6 +231,12 @@ pub struct Places {
     pub remote: RemoteOptions,
     /// How registries are reached where the command line says nothing of it.
     pub registry: RegistryOptions,
+    /// What commands are to be run with.
+    pub executor: Wish,
+    /// Where the `/proc` of commands is from.
+    pub proc: ProcSource,
+    /// What is in the way of the modes that commands are not run with, a line each.
+    pub obstacles: Vec<String>,
 }
 
 impl Places {
@@ -259,8 +271,28 @@ impl Places {
             emulators,
             remote: remote::remote(env),
             registry: RegistryOptions::new(&RegistryArguments::default(), env, Vec::new())?,
+            executor: executor(global, env)?,
+            proc: ProcSource::default(),
+            obstacles: Vec::new(),
         })
     }
+
+    /// Adds what was found out about commands.
+    pub(crate) fn with_choice(self, host: &Host, choice: &Choice) -> Self {
+        let mut obstacles = host::obstacles(choice);
+        obstacles.extend(host.advice_on_nothing(choice));
+        Self {
+            proc: choice.proc,
+            obstacles,
+            ..self
+        }
+    }
+}
+
+/// Works out what commands are to be run with.
+fn executor(global: &GlobalArguments, env: &Environment) -> Result<Wish, UsageError> {
+    let text = global.executor.as_ref().or(env.executor.as_ref());
+    Ok(text.map_or(Ok(Wish::Best), |text| text.parse())?)
 }
 
 impl BuildOptions {
@@ -484,6 +516,7 @@ mod tests {
     #[test]
     fn a_flag_counts_more_than_the_environment_and_that_more_than_the_file() {
         let global = |store: Option<&str>| GlobalArguments {
+            executor: None,
             store: store.map(PathBuf::from),
         };
         let env = Environment {

@@ -239,6 +239,11 @@ fn pause_text(why: &dyn fmt::Display, seconds: f64) -> String {
     format!("{why}; trying again in {seconds} s\n")
 }
 
+/// Writes a text that is whole already to standard error.
+pub(crate) fn print_text(text: &str) {
+    write_text(text);
+}
+
 fn write_text(text: &str) {
     // Standard error is gone; there is nobody to tell.
     drop(io::stderr().lock().write_all(text.as_bytes()));

@@ -16,6 +16,7 @@ use crate::command;
 use crate::config::Config;
 use crate::env::Environment;
 use crate::exit;
+use crate::host::Host;
 use crate::options::Places;
 use crate::report::{self, Kind, Report};
 use crate::workshop;
@@ -54,6 +55,9 @@ fn first(arguments: &[OsString], is_run: bool) -> Outcome {
         return command::registry::run(command);
     }
     match &parsed.command {
+        Command::Doctor(doctor) => {
+            return command::doctor::run(doctor, &parsed.global, &Environment::read());
+        }
         Command::Login(login) => return command::login::login(login, &Environment::read()),
         Command::Logout(logout) => return command::login::logout(logout, &Environment::read()),
         _ => {}
@@ -64,31 +68,43 @@ fn first(arguments: &[OsString], is_run: bool) -> Outcome {
     env.hide(&command::secret_variables(&parsed, &env));
     let signals = command::signals(&parsed);
     let _terminal = kept_terminal(&parsed)?;
-    let exit = workshop::run_builder(&env, signals, |role| {
-        told(is_run, builder(role, &parsed, &env, &config))
-    })?;
-    match exit {
+    let host = Host::look(&env);
+    let places = Places::find(&parsed.global, &env, &config)
+        .map_err(|error| Report::new(Kind::Usage, &error))?;
+    let choice = host.choose(&places.store, places.executor)?;
+    command::tell_choice(&parsed, &host, &choice);
+    let places = places.with_choice(&host, &choice);
+    let exit = workshop::run_builder(&env, (&host, &choice), signals, |role| {
+        told(is_run, builder(role, &parsed, (&env, &places), &config))
+    });
+    if !matches!(exit, Ok(BuilderExit::Code(code)) if code != i32::from(exit::HOST)) {
+        host.forget();
+    }
+    match exit? {
         BuilderExit::Code(code) => Ok(u8::try_from(code).unwrap_or(exit::INTERNAL)),
         BuilderExit::Signal(signal) => Err(command::builder_ended(signal)),
     }
 }
 
 /// The builder: carries the command out.
-fn builder(role: BuilderRole, parsed: &Arguments, env: &Environment, config: &Config) -> Outcome {
+fn builder(
+    role: BuilderRole,
+    parsed: &Arguments,
+    (env, places): (&Environment, &Places),
+    config: &Config,
+) -> Outcome {
     // No thread exists yet: the kernel refuses a user namespace to a process that has several.
     let builder = workshop::enter(role)?;
     let _watch = builder
         .watch()
         .map_err(|error| Report::new(Kind::Host, &error))?;
-    let places = Places::find(&parsed.global, env, config)
-        .map_err(|error| Report::new(Kind::Usage, &error))?;
     let around = command::transfer::Surroundings {
         builder: &builder,
-        places: &places,
+        places,
         env,
     };
     match &parsed.command {
-        Command::Build(build) => command::build::run(build, &builder, &places, env, config),
+        Command::Build(build) => command::build::run(build, &builder, places, env, config),
         Command::CheckBase(check) => command::check_base::run(check, around),
         Command::Diff(diff) => command::diff::run(diff, around),
         Command::Unpack(unpack) => command::unpack::run(unpack, around),
@@ -101,12 +117,13 @@ fn builder(role: BuilderRole, parsed: &Arguments, env: &Environment, config: &Co
         Command::Imagetools { command } => command::index::run_imagetools(command, around),
         Command::Manifest { command } => command::index::run_manifest(command, around),
         Command::Merge(merge) => command::index::run_merge(merge, around),
-        Command::Images(ls) => command::image::ls::run(ls, &builder, &places),
-        Command::Rmi(rm) => command::image::rm::run(rm, &builder, &places),
-        Command::Tag(tag) => command::image::tag::run(tag, &builder, &places),
+        Command::Images(ls) => command::image::ls::run(ls, &builder, places),
+        Command::Rmi(rm) => command::image::rm::run(rm, &builder, places),
+        Command::Tag(tag) => command::image::tag::run(tag, &builder, places),
         Command::Registry { command } => command::registry::run(command),
         Command::Login(login) => command::login::login(login, env),
         Command::Logout(logout) => command::login::logout(logout, env),
+        Command::Doctor(doctor) => command::doctor::run(doctor, &parsed.global, env),
     }
 }
 

@@ -1,15 +1,15 @@
 //! What a command works with: the builder's process, the store, the sandbox.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use oci::Clock;
 use rootfs::IdStorage;
-use runtime::userns::{Caller, IdPlan, IdSources, plan_ids};
+use runtime::probe::Choice;
+use runtime::userns::IdPlan;
 use runtime::{
     Builder, BuilderCommand, BuilderExit, BuilderRole, Chroot, Executor, ExecutorMode,
-    KernelFeatures, Namespaces, SignalsAre,
+    KernelFeatures, Namespaces, NoExecutor, SignalsAre,
 };
 use solver::context::DigestTrust;
 use solver::emulation::Emulation;
@@ -20,16 +20,13 @@ use solver::trees::Unions;
 use solver::{Events, Pulling, TimedEvent, Workshop};
 use store::{IdMapName, OpenOptions, Store, SyncPolicy};
 use vendor_shim::emulation::SystemEmulators;
-use vendor_shim::idmap::NewIdMap;
 use vendor_shim::network::{SystemNetwork, UserNetwork as _};
 
 use crate::env::Environment;
+use crate::host::Host;
 use crate::options::{Places, Resolver};
 use crate::registries::registries;
 use crate::report::{Kind, Report};
-
-/// What `CAREEN_EXECUTOR` says where no namespaces are to be tried.
-const CHROOT: &str = "chroot";
 
 /// The machine's resolver configuration, and the one behind it where systemd-resolved is in between.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -38,31 +35,20 @@ const RESOLVED_CONF: &str = "/run/systemd/resolve/resolv.conf";
 /// Starts the builder, which goes on with `build`, and waits for it.
 pub(crate) fn run_builder<B: FnOnce(BuilderRole) -> u8>(
     env: &Environment,
+    (host, choice): (&Host, &Choice),
     signals: SignalsAre,
     build: B,
 ) -> Result<BuilderExit, Box<Report>> {
-    let helpers = NewIdMap::find(&env.search_path);
-    let caller = Caller::current();
-    let sources = IdSources::probe(&caller, Path::new("/etc"), helpers.is_ok());
-    let plan = match env.executor.as_deref() {
-        Some(CHROOT) => sources.own_plan(),
-        _ => plan_ids(&caller, &sources),
-    };
-    let none = vendor_shim::idmap::DirectIdMap::DenySetgroups;
-    let mapper: &dyn vendor_shim::idmap::IdMapper = match &helpers {
-        Ok(helpers) => helpers,
-        Err(_) => &none,
-    };
     let command = BuilderCommand {
         hidden: &env.hidden(),
-        caller: &caller,
-        plan: &plan,
-        helpers: mapper,
+        caller: &host.caller,
+        plan: &choice.plan,
+        helpers: host.helpers(),
         signals,
     };
     runtime::run_builder(&command, build).map_err(|error| {
         let mut report = Report::new(Kind::Host, &error);
-        if let IdPlan::Single { reason } = plan {
+        if let IdPlan::Single { reason } = choice.plan {
             report.notes.push(format!("one id only: {reason}"));
         }
         Box::new(report)
@@ -118,6 +104,38 @@ pub(crate) fn open(
     Ok((workshop, receiver))
 }
 
+/// Returns what runs commands for a builder with these ids, and what they find name servers by.
+fn executor(
+    builder: &Builder,
+    features: KernelFeatures,
+    (places, resolver): (&Places, &Resolver),
+) -> (Arc<dyn Executor>, ResolvConf) {
+    match builder.ids().mode() {
+        ExecutorMode::UsernsMulti | ExecutorMode::UsernsSingle => {
+            let executor = Namespaces::new(builder, &features).with_proc(places.proc);
+            let (executor, resolv_conf) = networked(executor, places, resolver);
+            (Arc::new(executor), resolv_conf)
+        }
+        ExecutorMode::Chroot => {
+            let executor = Chroot::new(builder, &features);
+            (Arc::new(executor), machines(resolver))
+        }
+        ExecutorMode::Nothing => {
+            let executor = NoExecutor::new(places.obstacles.clone());
+            (Arc::new(executor), machines(resolver))
+        }
+    }
+}
+
+/// Returns what commands find name servers by that have no network but the machine's.
+fn machines(resolver: &Resolver) -> ResolvConf {
+    let machine = resolver.applied_to(resolv_conf());
+    ResolvConf {
+        sandbox: machine.clone(),
+        machine,
+    }
+}
+
 /// Gives an executor what connects the network of a build, and returns what commands find name servers by.
 fn networked(
     executor: Namespaces,
@@ -138,31 +156,12 @@ fn networked(
     (executor, ResolvConf { machine, sandbox })
 }
 
-/// Returns what runs commands for a builder with these ids, and what they find name servers by.
-fn executor(
-    builder: &Builder,
-    features: KernelFeatures,
-    (places, resolver): (&Places, &Resolver),
-) -> (Arc<dyn Executor>, ResolvConf) {
-    match builder.ids().mode() {
-        ExecutorMode::UsernsMulti | ExecutorMode::UsernsSingle => {
-            let executor = Namespaces::new(builder, &features);
-            let (executor, resolv_conf) = networked(executor, places, resolver);
-            (Arc::new(executor), resolv_conf)
-        }
-        ExecutorMode::Chroot => {
-            let machine = resolver.applied_to(resolv_conf());
-            let sandbox = Vec::new();
-            let executor = Chroot::new(builder, &features);
-            (Arc::new(executor), ResolvConf { machine, sandbox })
-        }
-    }
-}
-
 /// Returns how layers become one file system for a builder with these ids.
 fn unions(builder: &Builder) -> Unions {
     match builder.ids().mode() {
-        ExecutorMode::UsernsMulti | ExecutorMode::UsernsSingle => Unions::Overlays,
+        ExecutorMode::UsernsMulti | ExecutorMode::UsernsSingle | ExecutorMode::Nothing => {
+            Unions::Overlays
+        }
         ExecutorMode::Chroot => Unions::Trees(Arc::default()),
     }
 }
@@ -198,7 +197,7 @@ fn storage(builder: &Builder) -> IdStorage {
             by: ids.container_root().0,
             count: ids.count(),
         },
-        ExecutorMode::UsernsSingle => IdStorage::Recorded,
+        ExecutorMode::UsernsSingle | ExecutorMode::Nothing => IdStorage::Recorded,
     }
 }
 

@@ -18,6 +18,8 @@ use vendor_shim::emulation::{
 pub struct Emulator {
     /// Its name for messages, such as `qemu-aarch64-static`.
     pub name: String,
+    /// Where it is on this machine.
+    pub path: PathBuf,
 }
 
 /// Why a platform's programs cannot be run.
@@ -149,13 +151,13 @@ impl Emulation {
                     .file_name()
                     .unwrap_or(path.as_os_str())
                     .to_string_lossy();
-                Ok(Emulator {
-                    name: name.into_owned(),
-                })
+                let name = name.into_owned();
+                Ok(Emulator { name, path })
             }
             None => match self.emulators.find(architecture) {
                 Ok(path) => Ok(Emulator {
                     name: path.display().to_string(),
+                    path,
                 }),
                 Err(source) => Err(EmulationError::NotFound {
                     platform: platform.clone(),

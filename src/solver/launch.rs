@@ -95,6 +95,7 @@ pub fn launch(
     if workshop.unions.trees().is_some() {
         return Err(StepError::NothingMounts);
     }
+    workshop.executor.check()?;
     workshop.emulation.require(&launch.platform)?;
     let snapshots = workshop.store.snapshots();
     // Both go when they are dropped: nothing of them is kept.

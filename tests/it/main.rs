@@ -29,6 +29,8 @@ mod earlier;
 #[cfg(test)]
 mod emulation;
 #[cfg(test)]
+mod environments;
+#[cfg(test)]
 mod escapes;
 #[cfg(test)]
 mod export;

@@ -233,7 +233,7 @@ fn own_ids() -> impl Fn(u32) -> u32 {
     assert_eq!(plan.id_map().builder_id(SandboxId(33)), Some(BuilderId(34)));
     let start = match plan {
         IdPlan::Multi { uids, .. } => uids.first().map_or(0, |range| range.start),
-        IdPlan::Single { .. } | IdPlan::Own { .. } => PRIVATE_RANGE.start,
+        IdPlan::Single { .. } | IdPlan::Own { .. } | IdPlan::Nothing => PRIVATE_RANGE.start,
     };
     move |id| start + id
 }

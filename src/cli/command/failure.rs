@@ -17,7 +17,7 @@ use runtime::{CancelReason, ExecError, SpecificationError};
 use solver::base::BaseError;
 use solver::emulation::EmulationError;
 use solver::ops::copy::CopyError;
-use solver::ops::exec::CommandFailure;
+use solver::ops::exec::{CommandFailure, EmulatorCrash};
 use solver::{Job, SolveError, StepError};
 
 use crate::options::{BuildOptions, DockerfileSource};
@@ -264,14 +264,7 @@ fn of_known_step(error: &StepError, options: &BuildOptions) -> Report {
         StepError::Copy(failure) => of_copy(failure),
         StepError::Remote(failure) => remote::of(failure),
         StepError::Mount(failure) => mount::report(failure),
-        StepError::Emulation(failure) => {
-            let mut report = Report::new(Kind::Host, failure);
-            if let EmulationError::NotFound { .. } = failure {
-                report.help =
-                    Some("apt-get install --no-install-recommends qemu-user-static".to_owned());
-            }
-            report
-        }
+        StepError::Emulation(failure) => of_emulation(failure),
         StepError::Exec(failure) => of_exec(failure),
         StepError::Overlay(_) => {
             let mut report = Report::new(Kind::Host, error);
@@ -299,7 +292,7 @@ fn of_known_step(error: &StepError, options: &BuildOptions) -> Report {
     }
 }
 
-fn of_exec(failure: &ExecError) -> Report {
+pub(crate) fn of_exec(failure: &ExecError) -> Report {
     match failure {
         ExecError::CommandNotFound { command, .. } => {
             let mut report = Report::new(Kind::User, failure);
@@ -311,6 +304,12 @@ fn of_exec(failure: &ExecError) -> Report {
         } => mount::of_target(failure, target, *obstacle),
         ExecError::Specification(SpecificationError::NeedsNamespace { .. }) => {
             Report::new(Kind::Host, failure)
+        }
+        ExecError::Nothing { obstacles } => {
+            let mut report = Report::new(Kind::Host, failure);
+            report.notes.clone_from(obstacles);
+            report.help = Some("`careen doctor` tells what this machine allows".to_owned());
+            report
         }
         ExecError::CommandNotExecutable { .. }
         | ExecError::Specification(_)
@@ -328,6 +327,23 @@ fn of_exec(failure: &ExecError) -> Report {
     }
 }
 
+/// Reports a platform whose programs do not run here.
+pub(crate) fn of_emulation(failure: &EmulationError) -> Report {
+    let mut report = Report::new(Kind::Host, failure);
+    report.help = match failure {
+        EmulationError::NotFound { .. } => {
+            Some("apt-get install --no-install-recommends qemu-user-static".to_owned())
+        }
+        EmulationError::Kernel { .. } => Some(
+            "the machine's owner can register emulators that work in images (flag `F`): \
+             `sudo apt-get install qemu-user-static binfmt-support`"
+                .to_owned(),
+        ),
+        _ => None,
+    };
+    report
+}
+
 fn of_command(failure: &CommandFailure) -> Report {
     let mut report = Report::new(Kind::User, failure);
     if !failure.last_output.is_empty() {
@@ -343,8 +359,24 @@ fn of_command(failure: &CommandFailure) -> Report {
         report
             .notes
             .push(format!("this step ran under emulation ({emulator})"));
+        if let Some(crash) = &failure.crash {
+            tell_crash(&mut report, emulator, crash);
+        }
     }
     report
+}
+
+/// Says that a fault may be the emulator's, and which one it was.
+fn tell_crash(report: &mut Report, emulator: &str, crash: &EmulatorCrash) {
+    let version = crash.version.as_ref();
+    let version = version.map_or_else(String::new, |version| format!(" ({version})"));
+    report.notes.push(format!(
+        "`{emulator}`, or the program that it ran, crashed with {}{version}",
+        crash.signal
+    ));
+    let help = "if the program runs on such a processor, another version of the emulator may run it: \
+                `emulators` in the configuration names its directory";
+    report.help = Some(help.to_owned());
 }
 
 fn of_copy(failure: &CopyError) -> Report {

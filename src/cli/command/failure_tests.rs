@@ -127,6 +127,7 @@ fn a_command_that_failed_says_how_and_what_it_wrote_last() {
         last_output: vec!["make: *** no rule".to_owned(), "make: stop".to_owned()],
         emulator: Some("qemu-aarch64".to_owned()),
         ran_out_of_memory: false,
+        crash: None,
     };
     let report = report(3, error.into());
     assert_eq!(report.kind, Kind::User);
@@ -152,6 +153,7 @@ fn a_command_that_was_killed_names_the_signal() {
         last_output: Vec::new(),
         emulator: None,
         ran_out_of_memory: true,
+        crash: None,
     };
     assert_snapshot!(report(3, error.into()).to_text(), @r"
     error: RUN failed: `/bin/sh -c` was ended by signal 9 (SIGKILL)
@@ -161,6 +163,32 @@ fn a_command_that_was_killed_names_the_signal() {
       | ^^^^^^^^^^ step 2/3 [build linux/arm64]
       |
       = note: the kernel ended a process of this step: it had used up the memory that `--memory` gives
+    ");
+}
+
+#[test]
+fn a_crash_under_emulation_names_the_emulator_and_its_version() {
+    let error = CommandFailure {
+        command: "/bin/sh -c".to_owned(),
+        status: FailureStatus::Code(139),
+        last_output: Vec::new(),
+        emulator: Some("qemu-aarch64-static".to_owned()),
+        ran_out_of_memory: false,
+        crash: Some(EmulatorCrash {
+            signal: "SIGSEGV",
+            version: Some("qemu-aarch64 version 7.2.0".to_owned()),
+        }),
+    };
+    assert_snapshot!(report(3, error.into()).to_text(), @r"
+    error: RUN failed: `/bin/sh -c` exited with status 139
+     --> Dockerfile:3:1
+      |
+    3 | RUN make \
+      | ^^^^^^^^^^ step 2/3 [build linux/arm64]
+      |
+      = note: this step ran under emulation (qemu-aarch64-static)
+      = note: `qemu-aarch64-static`, or the program that it ran, crashed with SIGSEGV (qemu-aarch64 version 7.2.0)
+      = help: if the program runs on such a processor, another version of the emulator may run it: `emulators` in the configuration names its directory
     ");
 }
 

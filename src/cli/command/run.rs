@@ -17,7 +17,6 @@ use runtime::{
     Talk, TerminalSettings, TerminalSize,
 };
 use solver::base::{BaseError, ResolvedImage};
-use solver::emulation::EmulationError;
 use solver::{Event, Launch, StepError, TimedEvent, Workshop};
 use store::SnapshotId;
 
@@ -286,7 +285,7 @@ fn code_of(status: ExitStatus) -> u8 {
 fn of_step(error: &StepError, launch: &Launch) -> Report {
     let command = launch.command.first().map_or("", String::as_str);
     match error {
-        StepError::Emulation(source) => of_emulation(source),
+        StepError::Emulation(source) => failure::of_emulation(source),
         StepError::Exec(source @ ExecError::CommandNotFound { .. }) => {
             let mut report = Report::new(Kind::Code(exit::NOT_FOUND), source);
             report.title = format!("the image has no `{command}`");
@@ -297,18 +296,11 @@ fn of_step(error: &StepError, launch: &Launch) -> Report {
             report.title = format!("the image's `{command}` cannot be executed");
             report
         }
+        StepError::Exec(source @ ExecError::Nothing { .. }) => failure::of_exec(source),
         StepError::Base(BaseError::NotFound { .. }) => Report::new(Kind::User, error),
         StepError::Exec(source) => Report::new(Kind::Host, source),
         _ => Report::new(Kind::User, error),
     }
-}
-
-fn of_emulation(error: &EmulationError) -> Report {
-    let mut report = Report::new(Kind::Host, error);
-    if let EmulationError::NotFound { .. } = error {
-        report.help = Some("apt-get install --no-install-recommends qemu-user-static".to_owned());
-    }
-    report
 }
 
 /// Writes to standard error. Who closed it does not want to know.

@@ -47,7 +47,7 @@ use crate::worker::{Making, Product, Step};
 pub(crate) use check::check;
 pub use error::MountError;
 pub(crate) use mounts::{MountTable, Mounted, Source as MountedFrom};
-pub use output::{CommandFailure, FailureStatus};
+pub use output::{CommandFailure, EmulatorCrash, FailureStatus};
 pub(crate) use recorded::Below;
 pub use secret::{Secret, Secrets};
 pub(crate) use volume::mount as mount_volume;
@@ -68,6 +68,7 @@ pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: &Making) -> Result<Produ
     if may_reuse && let Some(found) = cache::find(step, &keys.key)? {
         return on_top(step, found);
     }
+    step.workshop.executor.check()?;
     let emulator = step.workshop.emulation.require(&step.vertex.platform)?;
     let trees = step.workshop.unions.trees();
     let made = match trees {
@@ -323,6 +324,7 @@ fn failure(
         last_output: lines.into_last(),
         emulator: emulator.map(|emulator| emulator.name.clone()),
         ran_out_of_memory: false,
+        crash: emulator.and_then(|emulator| EmulatorCrash::of(status, &emulator.path)),
     }
 }
 

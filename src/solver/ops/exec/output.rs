@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::path::Path;
 
 use runtime::{ExitStatus, Stream};
 
@@ -28,6 +29,39 @@ pub struct CommandFailure {
     pub emulator: Option<String>,
     /// Whether the kernel ended a process of it because the memory of its control group was used up.
     pub ran_out_of_memory: bool,
+    /// That the emulator crashed, or what it ran.
+    pub crash: Option<EmulatorCrash>,
+}
+
+/// An emulated command that ended as faults of programs end them. A fault of the emulator looks the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmulatorCrash {
+    /// What the signal is called.
+    pub signal: &'static str,
+    /// What the emulator calls itself, if it says.
+    pub version: Option<String>,
+}
+
+/// The signals that the kernel sends for faults (signal(7)), by the numbers that they have on all processors we run on.
+const FAULTS: [(i32, &str); 6] = [
+    (4, "SIGILL"),
+    (5, "SIGTRAP"),
+    (6, "SIGABRT"),
+    (7, "SIGBUS"),
+    (8, "SIGFPE"),
+    (11, "SIGSEGV"),
+];
+
+/// What a shell adds to the number of a signal to make it a status.
+const SHELL_SIGNAL: i32 = 128;
+
+impl EmulatorCrash {
+    /// Tells of a crash if the command ended by one, or a shell says of its last one that it did.
+    pub(super) fn of(status: FailureStatus, emulator: &Path) -> Option<Self> {
+        let signal = status.fault()?;
+        let version = vendor_shim::emulation::version(emulator);
+        Some(Self { signal, version })
+    }
 }
 
 /// How a command ended that did not succeed.
@@ -49,6 +83,16 @@ impl fmt::Display for FailureStatus {
 }
 
 impl FailureStatus {
+    /// Returns the signal of a fault, if the command ended by one or its shell says so.
+    fn fault(self) -> Option<&'static str> {
+        let number = match self {
+            Self::Code(code) => code - SHELL_SIGNAL,
+            Self::Signal(signal) => signal,
+        };
+        let mut faults = FAULTS.iter();
+        faults.find(|fault| fault.0 == number).map(|fault| fault.1)
+    }
+
     /// Returns how a command failed; none if it did not.
     pub(super) fn of(status: ExitStatus) -> Option<Self> {
         match status {
