@@ -107,6 +107,8 @@ leaves_no_trace() { # FILE with the traces of before
 . "$top/scripts/e2e/registry.sh"
 # shellcheck source=scripts/e2e/container.sh
 . "$top/scripts/e2e/container.sh"
+# shellcheck source=scripts/e2e/environments.sh
+. "$top/scripts/e2e/environments.sh"
 # shellcheck source=scripts/e2e/kill.sh
 . "$top/scripts/e2e/kill.sh"
 
@@ -120,6 +122,9 @@ check_outputs
 check_reproducible
 check "a user without a range of ids builds the example" build careen-t2 store hello hello.tar
 check "nothing is left of any of these builds" leaves_no_trace "$work/before"
+
+check_environments
+check "nothing is left of these environments" leaves_no_trace "$work/before"
 
 check_debian
 check_peers debian
