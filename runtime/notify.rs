@@ -85,7 +85,7 @@ impl Supervisor {
         match self.asked.ids.mode() {
             ExecutorMode::UsernsSingle => self.answer(listener),
             ExecutorMode::UsernsMulti | ExecutorMode::Chroot | ExecutorMode::Nothing => {
-                self.listener = Some(listener)
+                self.listener = Some(listener);
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::env::Environment;
 /// No machine looks so complicated. A file that is longer is none of ours.
 const LIMIT_BYTES: u64 = 64 * 1024;
 
-/// The lines of `/proc/self/status` that say what this process may do (proc_pid_status(5)).
+/// The lines of `/proc/self/status` that say what this process may do (`proc_pid_status(5)`).
 const RIGHTS: [&str; 8] = [
     "Uid:",
     "Gid:",

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use graph::{CacheKey, ExecOp, KeyInput, NetworkMode};
 use oci::Clock;
 use rootfs::{Mode, OwnerTable, ResolvedUser, Root, RootPath};
-use runtime::{OverlayOptions, SandboxSpec, SandboxUser, Stream, Upper};
+use runtime::{OverlayOptions, SandboxSpec, SandboxUser, StepOutcome, Stream, Upper};
 use store::{ActiveSnapshot, Claim, ClaimName, SnapshotId, SnapshotKind, SnapshotMeta, Store};
 
 use crate::admission::Permit;
@@ -278,15 +278,7 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
             })
         }
         Some(_) if workshop.cancel.is_cancelled() => Err(StepError::Cancelled),
-        Some(status) => {
-            let failure = failure(op, status, lines, emulator);
-            let ran_out_of_memory = outcome.ran_out_of_memory;
-            Err(CommandFailure {
-                ran_out_of_memory,
-                ..failure
-            }
-            .into())
-        }
+        Some(status) => Err(failure(op, (status, &outcome), lines, emulator).into()),
     }
 }
 
@@ -308,7 +300,7 @@ fn commit(
 
 fn failure(
     op: &ExecOp,
-    status: FailureStatus,
+    (status, outcome): (FailureStatus, &StepOutcome),
     lines: Lines<'_>,
     emulator: Option<&Emulator>,
 ) -> CommandFailure {
@@ -323,7 +315,7 @@ fn failure(
         status,
         last_output: lines.into_last(),
         emulator: emulator.map(|emulator| emulator.name.clone()),
-        ran_out_of_memory: false,
+        ran_out_of_memory: outcome.ran_out_of_memory,
         crash: emulator.and_then(|emulator| EmulatorCrash::of(status, &emulator.path)),
     }
 }
