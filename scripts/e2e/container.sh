@@ -30,7 +30,7 @@ contained() {
   local store=$1
   shift
   python3 "$top/scripts/e2e/container_config.py" "$top/runtime/seccomp/docker-default.tsv" 0 default \
-    env CAREEN_EXECUTOR=chroot CAREEN_STORE="/work/$store" SOURCE_DATE_EPOCH="$epoch" "$@" \
+    env CAREEN_STORE="/work/$store" SOURCE_DATE_EPOCH="$epoch" "$@" \
     > "$container/bundle/config.json"
   runc run --bundle "$container/bundle" "careen-e2e-$$"
 }

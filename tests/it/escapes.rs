@@ -66,6 +66,20 @@ fn the_probe_finds_no_way_out_as_root() {
     assert_eq!(found, ["tried as 0"]);
 }
 
+/// With one id whoever the command seems to be has root's rights over the files of its sandbox, and no others.
+#[test]
+fn the_probe_finds_no_way_out_as_any_user_with_one_id() {
+    needs!(Feature::Busybox);
+    let bench = bench().with_busybox();
+    let stage = stage_with_probe(&bench);
+    let found = output(
+        &bench,
+        &format!("{stage}RUN /probe\nRUN --network=none /probe\nUSER 1000\nRUN /probe\n"),
+        &["--executor", "userns-single"],
+    );
+    assert_eq!(found, ["tried as 0", "tried as 0", "tried as 1000"]);
+}
+
 /// The probe can find something: what an insecure command may do is a part of what it looks for.
 #[test]
 fn the_probe_finds_what_is_open() {
