@@ -20,9 +20,10 @@ use crate::sys::{process, signal};
 const PREFIX: &str = "--careen-role=";
 
 /// What [`SandboxRole::Starter`] is called there, by the ids of its sandboxes.
-const STARTERS: [(&str, ExecutorMode); 2] = [
+const STARTERS: [(&str, ExecutorMode); 3] = [
     ("starter", ExecutorMode::UsernsMulti),
     ("starter-single", ExecutorMode::UsernsSingle),
+    ("starter-chroot", ExecutorMode::Chroot),
 ];
 
 /// This program, whatever has become of its file since it was started.
@@ -120,12 +121,14 @@ mod tests {
     fn roles_are_named_by_the_first_argument_alone() {
         let starter = Some(SandboxRole::Starter(ExecutorMode::UsernsMulti));
         let single = Some(SandboxRole::Starter(ExecutorMode::UsernsSingle));
-        let cases: [(&[&str], Option<SandboxRole>); 7] = [
+        let chroot = Some(SandboxRole::Starter(ExecutorMode::Chroot));
+        let cases: [(&[&str], Option<SandboxRole>); 8] = [
             (&[], None),
             (&["careen"], None),
             (&["careen", "build", "--careen-role=starter"], None),
             (&["careen", "--careen-role=starter"], starter),
             (&["careen", "--careen-role=starter-single"], single),
+            (&["careen", "--careen-role=starter-chroot"], chroot),
             (&["careen", "--careen-role=init"], None),
             (&["careen", "--careen-role=builder:7", "build"], None),
         ];
