@@ -187,16 +187,20 @@ fn a_client_that_takes_one_byte_for_none_may_send_it_again() {
 
 #[test]
 fn every_request_is_logged_once_with_its_status_and_the_bytes_that_were_sent() {
+    // A request is logged after it was answered, so that the next one, on a connection of its own,
+    // could come before it.
     let served = Served::start();
-    let digest = served.push_blob("app", b"bytes");
-    served.get(&format!("/v2/app/blobs/{digest}?x=y"));
-    served.head(&format!("/v2/app/blobs/{digest}?x=y"));
-    let mut target = String::new();
-    for (method, status, sent_bytes) in [("POST", 201, 0), ("GET", 200, 5), ("HEAD", 200, 0)] {
+    let logged_as = |method: &str, status: u16, sent_bytes: u64| {
         let seen = served.logged();
         assert_eq!((seen.method.as_str(), seen.status), (method, status));
         assert_eq!((seen.sent_bytes, seen.problem), (sent_bytes, None));
-        target = seen.target;
-    }
-    assert_eq!(target, format!("/v2/app/blobs/{digest}?x=y"));
+        seen.target
+    };
+    let digest = served.push_blob("app", b"bytes");
+    logged_as("POST", 201, 0);
+    let target = format!("/v2/app/blobs/{digest}?x=y");
+    served.get(&target);
+    assert_eq!(logged_as("GET", 200, 5), target);
+    served.head(&target);
+    assert_eq!(logged_as("HEAD", 200, 0), target);
 }
