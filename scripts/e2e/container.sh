@@ -11,13 +11,13 @@ lay_out_container() {
   skopeo copy --quiet "oci:$work/careen-t1/debian-base" "oci:$work/unpacked/layout:base"
   umoci unpack --image "$work/unpacked/layout:base" "$work/unpacked/bundle" > "$work/output" 2>&1
   mv "$work/unpacked/bundle/rootfs"/* "$container/lower/"
-  mkdir -p "$container/lower/work/apt"
+  mkdir -p "$container/lower/builds/apt"
   install -m 755 "$work/careen" "$container/lower/usr/bin/careen"
   cp "$(ldconfig -p | awk '/libgcc_s.so.1/ { print $NF; exit }')" "$container/lower/usr/lib/"
   cp /etc/resolv.conf "$container/lower/etc/resolv.conf"
-  cp -r "$work/hello" "$work/base" "$container/lower/work/"
-  cp -r "$work/careen-t1/debian-base" "$container/lower/work/debian"
-  cat > "$container/lower/work/apt/Dockerfile" <<'EOT'
+  cp -r "$work/hello" "$work/base" "$container/lower/builds/"
+  cp -r "$work/careen-t1/debian-base" "$container/lower/builds/debian"
+  cat > "$container/lower/builds/apt/Dockerfile" <<'EOT'
 FROM debian
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends adduser cron man-db \
     && rm -rf /var/lib/apt/lists/*
@@ -30,16 +30,16 @@ contained() {
   local store=$1
   shift
   python3 "$top/scripts/e2e/container_config.py" "$top/runtime/seccomp/docker-default.tsv" 0 default \
-    env CAREEN_STORE="/work/$store" SOURCE_DATE_EPOCH="$epoch" "$@" \
+    env CAREEN_STORE="/builds/$store" SOURCE_DATE_EPOCH="$epoch" "$@" \
     > "$container/bundle/config.json"
   runc run --bundle "$container/bundle" "careen-e2e-$$"
 }
 
 # build_contained STORE CONTEXT: builds in the container.
 build_contained() {
-  contained "$1" careen build --progress plain --build-context base=oci-layout:///work/base \
-    --build-context debian=oci-layout:///work/debian --output "type=oci,dest=/work/$2.tar" \
-    "/work/$2"
+  contained "$1" careen build --progress plain --build-context base=oci-layout:///builds/base \
+    --build-context debian=oci-layout:///builds/debian --output "type=oci,dest=/builds/$2.tar" \
+    "/builds/$2"
 }
 
 # no_namespaces: the container is one that allows nothing.
@@ -52,8 +52,8 @@ no_namespaces() {
 same_as_outside() {
   careen careen-t1 contained build --build-context "base=oci-layout://$work/base" \
     --build-context "debian=oci-layout://$work/careen-t1/debian-base" \
-    --output "type=oci,dest=$work/careen-t1/outside.tar" "$container/lower/work/$1"
-  python3 scripts/e2e/same_trees.py "$work/careen-t1/outside.tar" "$container/bundle/rootfs/work/$1.tar"
+    --output "type=oci,dest=$work/careen-t1/outside.tar" "$container/lower/builds/$1"
+  python3 scripts/e2e/same_trees.py "$work/careen-t1/outside.tar" "$container/bundle/rootfs/builds/$1.tar"
 }
 
 check_container() {

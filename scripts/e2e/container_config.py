@@ -99,8 +99,8 @@ def main(profile, uid, seccomp, *command):
         "hostname": "container",
         "process": {
             "args": list(command),
-            "cwd": "/work",
-            "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/work"],
+            "cwd": "/builds",
+            "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/builds"],
             "user": {"uid": int(uid), "gid": int(uid)},
             "capabilities": {"bounding": CAPABILITIES, "effective": owned, "permitted": owned},
         },
