@@ -8,6 +8,7 @@ use runtime::{ExecError, NetworkMode};
 
 use crate::error::StepError;
 use crate::job::Workshop;
+use crate::stash::chain;
 
 /// Which network a command gets whose step does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,16 +61,4 @@ impl UsualNetwork {
         }
         Ok(NetworkMode::Host)
     }
-}
-
-/// Returns an error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }

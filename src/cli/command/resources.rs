@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use runtime::{GroupError, GroupLimits, LimitedResource, ResourceLimit};
 use solver::{CommandLimits, Workshop};
 
+use crate::command::failure::chain;
 use crate::options::ResourceOptions;
 
 /// What is given up where not all can be had, one after the other: first what is handed on least often.
@@ -98,16 +99,4 @@ fn way_out(failure: &GroupError) -> &'static str {
         }
         _ => "",
     }
-}
-
-/// Returns an error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
