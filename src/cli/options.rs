@@ -1,5 +1,6 @@
 //! What the arguments mean, with the environment and the configuration taken in.
 
+mod places;
 mod remote;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,18 +10,13 @@ use std::path::PathBuf;
 use oci::platform::PlatformError;
 use oci::reference::ReferenceError;
 use oci::{Platform, Reference};
-use runtime::ProcSource;
-use runtime::probe::{Choice, Wish, WishError};
+use runtime::probe::WishError;
 use solver::ops::exec::Volume;
-use solver::remote::RemoteOptions;
 use solver::{CommandLimits, UsualNetwork};
 
-use crate::args::{
-    BuildArguments, GlobalArguments, NetworkArgument, ProgressArgument, RegistryArguments,
-};
+use crate::args::{BuildArguments, NetworkArgument, ProgressArgument};
 use crate::config::Config;
 use crate::env::Environment;
-use crate::host::{self, Host};
 
 mod allow;
 mod cache;
@@ -52,6 +48,7 @@ pub use call::{AnswerFormat, Call, CallError, Question};
 pub use context::{ContextSource, ContextUsageError, DockerfileSource, NamedContext};
 pub use hosts::{HostError, Resolver};
 pub use limits::LimitError;
+pub use places::Places;
 pub use plan::PlanError;
 pub use policy::{PolicyOptions, PolicyUsageError, Pull};
 pub use registry::{RegistryOptions, RegistryUsageError};
@@ -218,81 +215,6 @@ pub struct BuildOptions {
     pub registry: RegistryOptions,
     /// The working directory, which relative paths count from.
     pub current_directory: PathBuf,
-}
-
-/// Where commands look for what is the user's.
-#[derive(Debug, Clone)]
-pub struct Places {
-    /// The store.
-    pub store: PathBuf,
-    /// Where emulators are looked for.
-    pub emulators: Vec<PathBuf>,
-    /// How servers are reached.
-    pub remote: RemoteOptions,
-    /// How registries are reached where the command line says nothing of it.
-    pub registry: RegistryOptions,
-    /// What commands are to be run with.
-    pub executor: Wish,
-    /// Where the `/proc` of commands is from.
-    pub proc: ProcSource,
-    /// What is in the way of the modes that commands are not run with, a line each.
-    pub obstacles: Vec<String>,
-}
-
-impl Places {
-    /// Finds them.
-    ///
-    /// # Errors
-    ///
-    /// Fails when nothing says where the user's data is.
-    pub fn find(
-        global: &GlobalArguments,
-        env: &Environment,
-        config: &Config,
-    ) -> Result<Self, UsageError> {
-        let given = global
-            .store
-            .clone()
-            .or_else(|| env.store.clone())
-            .or_else(|| config.store.clone());
-        let usual = || {
-            env.data_directory()
-                .map(|directory| directory.join("careen"))
-        };
-        let store = given.or_else(usual).ok_or(UsageError::NoStore)?;
-        let mut emulators = config.emulators.clone().unwrap_or_default();
-        emulators.extend(["/usr/bin", "/usr/local/bin"].map(PathBuf::from));
-        emulators.extend(
-            env.data_directory()
-                .map(|directory| directory.join("careen/emulators")),
-        );
-        Ok(Self {
-            store: env.current_directory.join(store),
-            emulators,
-            remote: remote::remote(env),
-            registry: RegistryOptions::new(&RegistryArguments::default(), env, Vec::new())?,
-            executor: executor(global, env)?,
-            proc: ProcSource::default(),
-            obstacles: Vec::new(),
-        })
-    }
-
-    /// Adds what was found out about commands.
-    pub(crate) fn with_choice(self, host: &Host, choice: &Choice) -> Self {
-        let mut obstacles = host::obstacles(choice);
-        obstacles.extend(host.advice_on_nothing(choice));
-        Self {
-            proc: choice.proc,
-            obstacles,
-            ..self
-        }
-    }
-}
-
-/// Works out what commands are to be run with.
-fn executor(global: &GlobalArguments, env: &Environment) -> Result<Wish, UsageError> {
-    let text = global.executor.as_ref().or(env.executor.as_ref());
-    Ok(text.map_or(Ok(Wish::Best), |text| text.parse())?)
 }
 
 impl BuildOptions {
@@ -505,40 +427,4 @@ fn jobs(arguments: &BuildArguments, config: &Config) -> NonZeroUsize {
     given
         .or_else(|| std::thread::available_parallelism().ok())
         .unwrap_or(NonZeroUsize::MIN)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-
-    #[test]
-    fn a_flag_counts_more_than_the_environment_and_that_more_than_the_file() {
-        let global = |store: Option<&str>| GlobalArguments {
-            executor: None,
-            store: store.map(PathBuf::from),
-        };
-        let env = Environment {
-            store: Some(PathBuf::from("/env")),
-            home: Some(PathBuf::from("/home/x")),
-            ..Environment::default()
-        };
-        let config = Config {
-            store: Some(PathBuf::from("/file")),
-            ..Config::default()
-        };
-        let found = |global: &GlobalArguments, env: &Environment, config: &Config| {
-            Places::find(global, env, config).unwrap().store
-        };
-        assert_eq!(
-            found(&global(Some("/flag")), &env, &config),
-            Path::new("/flag")
-        );
-        assert_eq!(found(&global(None), &env, &config), Path::new("/env"));
-        let env = Environment { store: None, ..env };
-        assert_eq!(found(&global(None), &env, &config), Path::new("/file"));
-        let usual = found(&global(None), &env, &Config::default());
-        assert_eq!(usual, Path::new("/home/x/.local/share/careen"));
-    }
 }
