@@ -20,7 +20,6 @@ use crate::namespaces::check;
 use crate::notify::Supervisor;
 use crate::parent::{Proceeded, Proceeding, Running, Spawned};
 use crate::protocol::{OpenFiles, Setup};
-use crate::seccomp;
 use crate::spec::{Access, Confinement, NetworkMode, ProcSource, SandboxSpec};
 use crate::starter::Starter;
 use crate::userns::{Builder, BuilderId, IdMap, SandboxId};
@@ -41,12 +40,7 @@ impl Chroot {
         Self {
             ids: builder.ids(),
             open_files: builder.open_files(),
-            protections: Protections {
-                seccomp: seccomp::is_supported(),
-                abstract_sockets: features.landlock_scopes,
-                signals: features.landlock_scopes,
-                writing: features.landlock_writing,
-            },
+            protections: Protections::of(*features),
             starter: Mutex::new(None),
         }
     }

@@ -14,8 +14,10 @@ use crate::cancel::CancelToken;
 use crate::cgroup::{GroupError, GroupLimits};
 use crate::channel::ChannelError;
 use crate::conversation::Talk;
+use crate::features::KernelFeatures;
 use crate::network::NetworkFailure;
 use crate::protocol::{ExitStatus, InitFailure, SetupStep};
+use crate::seccomp;
 use crate::spec::SandboxSpec;
 use crate::starter::StarterError;
 use crate::sys::CallError;
@@ -192,6 +194,18 @@ pub struct Protections {
     pub signals: bool,
     /// A command in a container's confinement can write to nothing outside of its root, even if a descriptor led there.
     pub writing: bool,
+}
+
+impl Protections {
+    /// Returns those that a kernel with these features gives.
+    pub(crate) fn of(features: KernelFeatures) -> Self {
+        Self {
+            seccomp: seccomp::is_supported(),
+            abstract_sockets: features.landlock_scopes,
+            signals: features.landlock_scopes,
+            writing: features.landlock_writing,
+        }
+    }
 }
 
 /// Why a command did not run.

@@ -22,9 +22,9 @@ use crate::protocol::{OpenFiles, Setup};
 use crate::rlimit::{LimitedResource, ResourceLimit};
 use crate::spec::{Access, Confinement, MountSource, NetworkMode, ProcSource, SandboxSpec};
 use crate::starter::Starter;
+use crate::stubs;
 use crate::sys::socket::DESCRIPTORS_LIMIT;
 use crate::userns::{Builder, BuilderId, CommandNamespace, IdMap, SandboxId};
-use crate::{seccomp, stubs};
 
 /// How many descriptors of a message are not for mounts: the root, the user namespace, the network, and what is read.
 const OTHER_DESCRIPTORS: usize = 4;
@@ -57,12 +57,7 @@ impl Namespaces {
         Self {
             ids: builder.ids(),
             open_files: builder.open_files(),
-            protections: Protections {
-                seccomp: seccomp::is_supported(),
-                abstract_sockets: features.landlock_scopes,
-                signals: features.landlock_scopes,
-                writing: features.landlock_writing,
-            },
+            protections: Protections::of(*features),
             proc: ProcSource::Fresh,
             ground: Mutex::new(None),
             network: BuildNetwork::new(Err(NetworkFailure::Unsupported)),

@@ -9,9 +9,8 @@
 //! a panic, is killed with all its processes.
 
 mod pipe;
+mod streams;
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -22,23 +21,17 @@ use nix::unistd::Pid;
 use crate::cancel::CancelToken;
 use crate::channel::{Channel, ChannelError, Received, wait_for_any};
 use crate::conversation::{Conversation, SOURCES, Talk};
-use crate::executor::{ExecError, ExecutorMode, OutputSink, RecordedOwner, Stream};
+use crate::executor::{ExecError, ExecutorMode, OutputSink, RecordedOwner};
 use crate::mountpoint::Stub;
 use crate::notify::Supervisor;
-use crate::parent::pipe::{do_not_block, input_pipe, output_pipe};
+use crate::parent::pipe::{input_pipe, output_pipe};
+use crate::parent::streams::Streams;
 use crate::protocol::{Exit, ExitStatus, FromInit, InitFailure, Setup, ToInit};
 use crate::spec::TerminalSize;
 use crate::starter::{NewRole, Newborn, Starter};
 use crate::stubs;
 use crate::sys::{CallError, process};
 use crate::userns::BuilderId;
-
-/// How much is read from a pipe at once, in bytes: what a pipe holds.
-const CHUNK_BYTES: usize = 64 << 10;
-
-/// How often a stream is read after its sandbox is gone: enough for the largest pipe that a user can
-/// make, 1 MiB, and for what a terminal holds, 68 KiB in parts of 4.
-const DRAIN_LIMIT_CHUNKS: usize = 32;
 
 type BuilderEnd = Channel<ToInit, FromInit>;
 
@@ -416,83 +409,6 @@ impl Drop for Processes {
             // There is nobody to tell, and nothing more to be done.
             drop(self.reap());
         }
-    }
-}
-
-/// Our ends of the command's streams; `None` after the last writer closed one.
-#[derive(Debug)]
-struct Streams {
-    input: Option<File>,
-    stdout: Option<File>,
-    stderr: Option<File>,
-}
-
-impl Streams {
-    /// Puts a terminal in the place of all streams; returns it for what is asked of a terminal alone.
-    fn join(&mut self, terminal: OwnedFd) -> Result<OwnedFd, ExecError> {
-        do_not_block(&terminal).map_err(ExecError::Watch)?;
-        let copy = || {
-            terminal
-                .try_clone()
-                .map(File::from)
-                .map_err(ExecError::Start)
-        };
-        self.stdout = Some(copy()?);
-        self.input = Some(copy()?);
-        Ok(terminal)
-    }
-
-    fn pass_on(&mut self, ready: [bool; 2], output: &mut dyn OutputSink) -> Result<(), ExecError> {
-        let streams = [
-            (Stream::Stdout, &mut self.stdout),
-            (Stream::Stderr, &mut self.stderr),
-        ];
-        for ((stream, pipe), ready) in streams.into_iter().zip(ready) {
-            if ready {
-                pass_on(stream, pipe, output).map_err(ExecError::Start)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads what is there and does not wait for more: a pipe can outlive the sandbox in a process
-    /// outside that was handed it over a socket, and that may go on writing for ever.
-    fn drain(&mut self, output: &mut dyn OutputSink) -> Result<(), ExecError> {
-        for _ in 0..DRAIN_LIMIT_CHUNKS {
-            self.pass_on([true; 2], output)?;
-        }
-        Ok(())
-    }
-}
-
-/// Reads once from a pipe that does not block, and says whether there may be more.
-fn pass_on(
-    stream: Stream,
-    pipe: &mut Option<File>,
-    output: &mut dyn OutputSink,
-) -> io::Result<bool> {
-    let Some(open) = pipe else { return Ok(false) };
-    let mut chunk = vec![0; CHUNK_BYTES];
-    match open.read(&mut chunk) {
-        Ok(0) => {
-            *pipe = None;
-            Ok(false)
-        }
-        Ok(count) => {
-            output.write(stream, chunk.get(..count).unwrap_or_default());
-            if !output.is_open(stream) {
-                *pipe = None;
-            }
-            Ok(true)
-        }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
-        // A terminal that nobody has open any more.
-        Err(error) if error.raw_os_error() == Some(Errno::EIO as i32) => {
-            *pipe = None;
-            Ok(false)
-        }
-        Err(error) => Err(error),
     }
 }
 
