@@ -101,6 +101,8 @@ leaves_no_trace() { # FILE with the traces of before
 . "$top/scripts/e2e/debian.sh"
 # shellcheck source=scripts/e2e/reproducible.sh
 . "$top/scripts/e2e/reproducible.sh"
+# shellcheck source=scripts/e2e/nested.sh
+. "$top/scripts/e2e/nested.sh"
 # shellcheck source=scripts/e2e/secrets.sh
 . "$top/scripts/e2e/secrets.sh"
 # shellcheck source=scripts/e2e/registry.sh
@@ -129,6 +131,9 @@ check "nothing is left of these environments" leaves_no_trace "$work/before"
 check_debian
 check_peers debian
 check "nothing is left of the builds of Debian" leaves_no_trace "$work/before"
+
+check_nested
+check "nothing is left of a build in a build" leaves_no_trace "$work/before"
 
 check_secrets
 check "nothing is left of the builds with secrets" leaves_no_trace "$work/before"

@@ -326,8 +326,14 @@ impl IdPlan {
 impl IdSources {
     /// Returns the plan that uses the ids of the caller's own namespace as they are: as many as there are for users and
     /// for groups alike, counted from 0 without a gap.
+    ///
+    /// A namespace of one id has all of them: it serves only where a second one could be taken, so that
+    /// somebody answers for the kernel there, as a build with one id does for its commands.
     pub fn own_plan(&self) -> IdPlan {
-        let count = own_count(&self.own_uids).min(own_count(&self.own_gids));
+        let count = match own_count(&self.own_uids).min(own_count(&self.own_gids)) {
+            1 => u32::MAX,
+            count => count,
+        };
         IdPlan::Own { count }
     }
 }

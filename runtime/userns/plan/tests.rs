@@ -211,6 +211,7 @@ fn the_ids_of_the_own_namespace_are_counted_from_0_up_to_the_first_gap() {
         (vec![line(1, 999), line(0, 1)], vec![line(0, 1_000)], 1_000),
         (vec![line(0, 10), line(20, 10)], vec![WHOLE], 10),
         (vec![line(5, 10)], vec![WHOLE], 0),
+        (vec![line(0, 1)], vec![line(0, 1)], u32::MAX),
     ] {
         let own = IdSources {
             own_uids: uids,
