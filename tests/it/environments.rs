@@ -122,6 +122,37 @@ fn where_proc_is_hidden_steps_have_the_outer_one_and_see_nothing_of_others() {
 }
 
 #[test]
+fn where_the_machine_allows_no_namespace_a_run_names_the_setting_and_the_rest_is_built() {
+    needs!(Feature::Busybox);
+    // The setting belongs to a namespace, so that it can be tried in one without changing the machine's.
+    let forbidden = [
+        "/usr/bin/unshare",
+        "--map-root-user",
+        "/bin/sh",
+        "-ec",
+        "echo 0 > /proc/sys/user/max_user_namespaces; exec \"$0\" \"$@\"",
+    ];
+    let bench = bench().with_busybox();
+    bench.file("a", "text");
+    bench.dockerfile("FROM base\nCOPY a /\n");
+    bench.careen_build_under(&forbidden, &[]).run().success();
+    bench.dockerfile("FROM base\nRUN true\n");
+    let run = bench.careen_build_under(&forbidden, &[]).run();
+    assert_eq!(run.code(), 3, "{}", run.stderr);
+    for line in [
+        "error: no command can be run on this machine",
+        "  = note: `userns-single`: user namespace: unshare(CloneFlags(CLONE_NEWNS | CLONE_NEWUSER)): No space left on device",
+        "  = note: this machine allows no user namespaces: `sudo sysctl user.max_user_namespaces=15000`",
+    ] {
+        assert!(
+            run.stderr.lines().any(|said| said == line),
+            "{}",
+            run.stderr
+        );
+    }
+}
+
+#[test]
 fn the_doctor_tells_what_commands_are_run_with() {
     let bench = bench();
     let told = bench.careen(&["doctor"]).run().success();
