@@ -70,8 +70,9 @@ pub use protocol::{ExitStatus, InitFailure, SetupStep};
 pub use rlimit::{LimitedResource, ResourceLimit};
 pub use role::{BuilderRole, SandboxRole, role};
 pub use spec::{
-    Access, Confinement, DEFAULT_HOSTNAME, DEFAULT_SHARED_MEMORY_BYTES, MountSource, MountSpec,
-    NetworkMode, ProcSource, SandboxSpec, SandboxUser, SecretVariable, TargetKind, TerminalSize,
+    Access, Confinement, DEFAULT_HOSTNAME, DEFAULT_SHARED_MEMORY_BYTES, Hostname, MountSource,
+    MountSpec, NetworkMode, ProcSource, SandboxSpec, SandboxUser, SecretVariable, TargetKind,
+    TerminalSize,
 };
 pub use starter::StarterError;
 pub use stubs::populate as populate_stubs;

@@ -37,7 +37,7 @@ pub struct SandboxSpec {
     /// Whom the command runs as.
     pub user: SandboxUser,
     /// The host name it sees.
-    pub hostname: String,
+    pub hostname: Hostname,
     /// The network it has.
     pub network: NetworkMode,
     /// What is mounted over the root, in this order.
@@ -196,6 +196,16 @@ pub enum TargetKind {
     Directory,
 }
 
+/// A host name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Hostname {
+    /// One that nobody asked for: where a container's filter of system calls keeps it from being set, a command sees
+    /// the one of the container.
+    Usual(String),
+    /// One that was asked for: without it no command is run.
+    Asked(String),
+}
+
 /// What may be done with a mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Access {
@@ -216,7 +226,7 @@ impl SandboxSpec {
             secret_environment: Vec::new(),
             working_directory: b"/".to_vec(),
             user: SandboxUser::default(),
-            hostname: DEFAULT_HOSTNAME.to_owned(),
+            hostname: Hostname::of_build(DEFAULT_HOSTNAME.to_owned()),
             network: NetworkMode::Host,
             mounts: Vec::new(),
             confinement: Confinement::Container,
@@ -226,6 +236,24 @@ impl SandboxSpec {
             root_access: Access::ReadWrite,
             is_emulated: false,
             terminal: None,
+        }
+    }
+}
+
+impl Hostname {
+    /// Returns the host name of a build's commands, which the default one is unless somebody asked.
+    pub fn of_build(name: String) -> Self {
+        if name == DEFAULT_HOSTNAME {
+            Self::Usual(name)
+        } else {
+            Self::Asked(name)
+        }
+    }
+
+    /// Returns the name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Usual(name) | Self::Asked(name) => name,
         }
     }
 }

@@ -14,7 +14,7 @@ use super::{Handed, devices, mask};
 use crate::mountpoint::{Stub, find_or_make};
 use crate::protocol::{InitFailure, Setup, SetupStep};
 use crate::spec::{
-    Access, Confinement, MountSource, MountSpec, NetworkMode, ProcSource, TargetKind,
+    Access, Confinement, Hostname, MountSource, MountSpec, NetworkMode, ProcSource, TargetKind,
 };
 use crate::sys::mount::{self, Depth, NO_DEVICES, NO_EXECUTION, NO_SUID, READ_ONLY, Setting};
 use crate::sys::{CallError, Called as _, file, network, shown};
@@ -218,8 +218,13 @@ impl Scene<'_> {
     }
 
     fn set_hostname(&mut self) -> Result<(), CallError> {
-        let name = &self.setup.spec.hostname;
-        sethostname(name).called(|| format!("sethostname({name:?})"))
+        let hostname = &self.setup.spec.hostname;
+        let name = hostname.name();
+        match sethostname(name) {
+            // The kernel lets root of the namespace do it: this is the answer of a container's filter, as Podman's.
+            Err(Errno::EPERM) if matches!(hostname, Hostname::Usual(_)) => Ok(()),
+            set => set.called(|| format!("sethostname({name:?})")),
+        }
     }
 }
 

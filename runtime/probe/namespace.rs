@@ -13,7 +13,7 @@ use std::os::fd::AsFd as _;
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
 use nix::sched::CloneFlags;
-use nix::unistd::ForkResult;
+use nix::unistd::{ForkResult, sethostname};
 use serde::{Deserialize, Serialize};
 use vendor_shim::idmap::IdMapError;
 
@@ -25,8 +25,9 @@ use crate::credentials;
 use crate::executor::ExecutorMode;
 use crate::features::KernelFeatures;
 use crate::overlay::{OverlayError, OverlayOptions, mount_overlay};
+use crate::spec::DEFAULT_HOSTNAME;
 use crate::sys::mount::{self, Depth, NO_DEVICES, NO_EXECUTION, NO_SUID, Setting};
-use crate::sys::{CallError, process, security};
+use crate::sys::{CallError, Called as _, process, security};
 use crate::userns::{IdMap, IdPlan, write_maps};
 use crate::{memory_directory, seccomp};
 
@@ -48,6 +49,7 @@ const ATTEMPTS: &[(Primitive, Attempt)] = &[
         process::unshare(CloneFlags::CLONE_NEWUSER)
     }),
     (Primitive::StepNamespaces, step_namespaces),
+    (Primitive::HostName, || in_step(host_name)),
     (Primitive::FreshProc, || in_step(fresh_proc)),
     (Primitive::OuterProc, || in_step(outer_proc)),
     (Primitive::NetworkNamespace, || {
@@ -179,6 +181,10 @@ fn step_namespaces() -> Result<(), CallError> {
 fn in_step(attempt: Attempt) -> Result<(), CallError> {
     step_namespaces()?;
     tried(attempt)
+}
+
+fn host_name() -> Result<(), CallError> {
+    sethostname(DEFAULT_HOSTNAME).called(|| format!("sethostname({DEFAULT_HOSTNAME:?})"))
 }
 
 fn fresh_proc() -> Result<(), CallError> {

@@ -25,6 +25,8 @@ pub enum Primitive {
     Overlay,
     /// Namespaces of processes, of host names and of communication for each step.
     StepNamespaces,
+    /// A host name of such a namespace.
+    HostName,
     /// A new `/proc` of such a namespace.
     FreshProc,
     /// The outer `/proc` in its place.
@@ -102,6 +104,7 @@ impl Primitive {
             Self::MemoryDirectory => "directories in memory",
             Self::Overlay => "overlayfs",
             Self::StepNamespaces => "namespaces of a step",
+            Self::HostName => "host name",
             Self::FreshProc => "new /proc",
             Self::OuterProc => "outer /proc",
             Self::NetworkNamespace => "network namespace",

@@ -11,7 +11,7 @@ use oci::Platform;
 use rootfs::{Mode, ResolvedUser, Root, RootPath};
 use runtime::userns::BuilderId;
 use runtime::{
-    Access, ExitStatus, GroupLimits, NetworkMode, OutputSink, ResourceLimit, SandboxSpec,
+    Access, ExitStatus, GroupLimits, Hostname, NetworkMode, OutputSink, ResourceLimit, SandboxSpec,
     SandboxUser, Submounts, Talk, TargetKind, TerminalSize,
 };
 use store::ActiveSnapshot;
@@ -45,7 +45,7 @@ pub struct Launch {
     /// Where it starts: an absolute path. It is made if the image lacks it.
     pub working_directory: String,
     /// The host name it sees.
-    pub hostname: String,
+    pub hostname: Hostname,
     /// Further names in its `/etc/hosts`.
     pub extra_hosts: Vec<ExtraHost>,
     /// The network it has.
@@ -150,8 +150,8 @@ fn mounts(
     (files, resolv_conf): (&Root, &[u8]),
 ) -> Result<MountTable, StepError> {
     let mut table = MountTable::default();
-    let hosts = host_files::hosts(&launch.hostname, &launch.extra_hosts);
-    let hostname = format!("{}\n", launch.hostname);
+    let hosts = host_files::hosts(launch.hostname.name(), &launch.extra_hosts);
+    let hostname = format!("{}\n", launch.hostname.name());
     for (name, text) in [
         ("hosts", hosts.as_bytes()),
         ("hostname", hostname.as_bytes()),

@@ -6,7 +6,9 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{SocketAddr, UnixListener};
 
 use libtest_mimic::{Failed, Trial};
-use runtime::{Access, MountSource, MountSpec, NetworkMode, SandboxSpec, SandboxUser, TargetKind};
+use runtime::{
+    Access, Hostname, MountSource, MountSpec, NetworkMode, SandboxSpec, SandboxUser, TargetKind,
+};
 
 use crate::harness::{Ground, Ids, Refusal, RunTask, expect_success, shell, this_program, trial};
 use crate::programs::{self, Entry};
@@ -95,7 +97,7 @@ fn hostname() -> Result<(), Failed> {
         "buildkitsandbox\nrefused\n".to_owned(),
     );
     let spec = SandboxSpec {
-        hostname: "elsewhere".to_owned(),
+        hostname: Hostname::Asked("elsewhere".to_owned()),
         ..shell("hostname")
     };
     assert_eq!(expect_success(ground.run(spec)?)?, "elsewhere\n".to_owned());

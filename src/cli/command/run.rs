@@ -13,8 +13,8 @@ use std::sync::mpsc::Receiver;
 
 use oci::{Digest, ImageConfig, Platform};
 use runtime::{
-    Access, Builder, DEFAULT_SHARED_MEMORY_BYTES, ExecError, ExitStatus, RawTerminal, SignalInbox,
-    Talk, TerminalSettings, TerminalSize,
+    Access, Builder, DEFAULT_SHARED_MEMORY_BYTES, ExecError, ExitStatus, Hostname, RawTerminal,
+    SignalInbox, Talk, TerminalSettings, TerminalSize,
 };
 use solver::base::{BaseError, ResolvedImage};
 use solver::{Event, Launch, StepError, TimedEvent, Workshop};
@@ -141,8 +141,8 @@ fn prepare(options: &RunOptions, finder: &Finder<'_>) -> Result<Launch, Box<Repo
         return Err(Box::new(Report::new(Kind::User, &error)));
     }
     let hostname = match &options.hostname {
-        Some(name) => name.clone(),
-        None => made_up_name()?,
+        Some(name) => Hostname::Asked(name.clone()),
+        None => Hostname::Usual(made_up_name()?),
     };
     Ok(launch(options, image, command, hostname))
 }
@@ -174,7 +174,7 @@ fn launch(
     options: &RunOptions,
     ResolvedImage { source, config }: ResolvedImage,
     command: Vec<String>,
-    hostname: String,
+    hostname: Hostname,
 ) -> Launch {
     let image = &config.config;
     let settings = &options.sandbox.settings;
@@ -184,7 +184,7 @@ fn launch(
     };
     Launch {
         platform: config.platform(),
-        env: options.environment(&config, &hostname),
+        env: options.environment(&config, hostname.name()),
         user: own(&options.user, &image.user, ""),
         working_directory: own(&options.working_directory, &image.working_dir, "/"),
         extra_hosts: settings.extra_hosts.clone(),

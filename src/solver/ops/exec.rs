@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use graph::{CacheKey, ExecOp, KeyInput, NetworkMode};
 use oci::Clock;
 use rootfs::{Mode, OwnerTable, ResolvedUser, Root, RootPath};
-use runtime::{OverlayOptions, SandboxSpec, SandboxUser, StepOutcome, Stream, Upper};
+use runtime::{Hostname, OverlayOptions, SandboxSpec, SandboxUser, StepOutcome, Stream, Upper};
 use store::{ActiveSnapshot, Claim, ClaimName, SnapshotId, SnapshotKind, SnapshotMeta, Store};
 
 use crate::admission::Permit;
@@ -386,7 +386,7 @@ fn spec(step: &Step<'_>, op: &ExecOp, user: &ResolvedUser, mounts: &MountTable) 
             gid: user.gid,
             groups: user.groups.clone(),
         },
-        hostname: op.hostname.clone(),
+        hostname: Hostname::of_build(op.hostname.clone()),
         mounts: mounts.specs().to_vec(),
         confinement: sandbox::confinement(&op.sandbox),
         shared_memory_bytes: sandbox::shared_memory_bytes(&op.sandbox),

@@ -135,6 +135,9 @@ fn in_place_of(primitive: Primitive) -> Option<&'static str> {
             "the outer `/proc`, with a user namespace for each step: the names of other processes are seen, and nothing \
              else of them",
         ),
+        Primitive::HostName => {
+            Some("the host name of the container; one that was asked for is an error")
+        }
         Primitive::NetworkNamespace => Some("nothing: `--network=none` is an error"),
         Primitive::Questions => Some("nothing: `mknod` of a device in a RUN fails"),
         Primitive::Filter => Some("nothing: a RUN fails, but for `--security=insecure`"),
