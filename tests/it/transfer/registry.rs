@@ -114,6 +114,34 @@ fn all_tags_of_a_repository_are_pushed_and_pulled() {
 }
 
 #[test]
+fn a_repository_without_latest_is_pushed_with_all_its_tags() {
+    let bench = images();
+    let registry = Registry::start();
+    let host = registry.host();
+    let push = || {
+        bench
+            .careen(&["push", &format!("{host}/app")])
+            .run()
+            .success()
+    };
+    for tag in ["1", "2"] {
+        copy(&bench, "oci:base", &format!("store:{host}/app:{tag}"));
+    }
+    let all = push();
+    let pushed = |said: &str| -> Vec<String> {
+        let tags = said.lines().map(|line| line.split(':').next());
+        tags.map(|tag| tag.unwrap().to_owned()).collect()
+    };
+    assert_eq!(pushed(all.text()), ["1", "2"]);
+    let expected = format!("There is no `{host}/app:latest`: all tags of it are pushed");
+    assert_eq!(all.stderr.lines().next(), Some(&*expected));
+    copy(&bench, "oci:base", &format!("store:{host}/app:latest"));
+    let latest = push();
+    assert_eq!(pushed(latest.text()), ["latest"]);
+    assert!(!latest.stderr.contains("all tags"), "{}", latest.stderr);
+}
+
+#[test]
 fn a_copy_within_a_registry_moves_no_byte() {
     let bench = images();
     let registry = pushed(&bench);

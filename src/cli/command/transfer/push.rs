@@ -35,7 +35,8 @@ pub(super) fn run(arguments: &PushArguments, around: Surroundings<'_>) -> Outcom
         request: &request,
         quiet: arguments.quiet,
     };
-    match &request.repository {
+    let without_latest = push.without_latest(&arguments.image)?;
+    match request.repository.as_ref().or(without_latest.as_ref()) {
         Some(repository) => push.all_tags(repository)?,
         None => push.named(&arguments.image)?,
     }
@@ -64,6 +65,35 @@ impl Push<'_> {
             note(&format!("The push refers to repository [{}]", name.name()));
         }
         self.one(&found, &target)
+    }
+
+    /// Returns the repository that was given without a tag, where the store has tags of it and none is `latest`, and says
+    /// that all are meant: docker did so before its version 20.10, and what its posts type still means that.
+    fn without_latest(&self, text: &str) -> Result<Option<Reference>, Box<Report>> {
+        let is_elsewhere = self.request.target.is_some() || self.request.repository.is_some();
+        let given = Reference::parse(text)
+            .ok()
+            .filter(|name| !is_elsewhere && name.tag().is_none() && name.digest().is_none());
+        let Some(repository) = given.map(|name| name.into_docker_ref().repository()) else {
+            return Ok(None);
+        };
+        let tags = self.carrier.store.content().tags();
+        let tags = tags.map_err(|error| self.carrier.of(&error))?;
+        let mut known = tags
+            .iter()
+            .filter(|(name, _)| name.name() == repository.name())
+            .filter_map(|(name, _)| name.tag())
+            .peekable();
+        if known.peek().is_none() || known.any(|tag| tag == "latest") {
+            return Ok(None);
+        }
+        if !self.quiet {
+            let shown = repository.familiar_name();
+            note(&format!(
+                "There is no `{shown}:latest`: all tags of it are pushed"
+            ));
+        }
+        Ok(Some(repository))
     }
 
     /// Pushes every tag that the store has of a repository.
