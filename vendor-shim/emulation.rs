@@ -180,11 +180,7 @@ pub trait Emulators: fmt::Debug + Send + Sync {
 
 /// No usable emulator of an architecture is in the directories that were searched.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error(
-    "find an emulator for {architecture}: looked for {} and {} in {}{}",
-    .architecture.emulator_names()[0], .architecture.emulator_names()[1],
-    listed(.searched), passed_over(.unusable)
-)]
+#[error("find an emulator for {architecture}: {}", why(*.architecture, (.searched, .unusable), *.uninstalled))]
 pub struct EmulatorNotFound {
     /// The architecture whose programs were to be run.
     pub architecture: Architecture,
@@ -192,6 +188,8 @@ pub struct EmulatorNotFound {
     pub searched: Vec<PathBuf>,
     /// Emulators that were found and need libraries of this machine, which a sandbox does not have.
     pub unusable: Vec<PathBuf>,
+    /// Whether the user wants none, so that nothing was looked for.
+    pub uninstalled: bool,
 }
 
 /// QEMU's user emulators in a list of directories.
@@ -199,6 +197,7 @@ pub struct EmulatorNotFound {
 pub struct SystemEmulators {
     directories: Vec<PathBuf>,
     registrations: PathBuf,
+    uninstalled: Vec<Architecture>,
 }
 
 impl SystemEmulators {
@@ -208,6 +207,16 @@ impl SystemEmulators {
         Self {
             directories,
             registrations: HOST_REGISTRATIONS.into(),
+            uninstalled: Vec::new(),
+        }
+    }
+
+    /// Passes over the emulators of these architectures, whatever there is: the user wants none.
+    #[must_use]
+    pub fn without(self, uninstalled: Vec<Architecture>) -> Self {
+        Self {
+            uninstalled,
+            ..self
         }
     }
 
@@ -223,6 +232,14 @@ impl SystemEmulators {
 
 impl Emulators for SystemEmulators {
     fn find(&self, architecture: Architecture) -> Result<PathBuf, EmulatorNotFound> {
+        if self.uninstalled.contains(&architecture) {
+            return Err(EmulatorNotFound {
+                architecture,
+                searched: Vec::new(),
+                unusable: Vec::new(),
+                uninstalled: true,
+            });
+        }
         let names = architecture.emulator_names();
         let candidates = self
             .directories
@@ -241,11 +258,18 @@ impl Emulators for SystemEmulators {
             architecture,
             searched: self.directories.clone(),
             unusable,
+            uninstalled: false,
         })
     }
 
     fn host_registrations(&self) -> Result<HostRegistrations, io::Error> {
-        HostRegistrations::read(&self.registrations)
+        let mut found = HostRegistrations::read(&self.registrations)?;
+        let is_wanted = |handler: &HostRegistration| {
+            let mut unwanted = self.uninstalled.iter();
+            !unwanted.any(|architecture| handler.starts(*architecture))
+        };
+        found.handlers.retain(is_wanted);
+        Ok(found)
     }
 }
 
@@ -374,6 +398,20 @@ fn escape(bytes: &[u8]) -> String {
         .map(|byte| format!("\\x{byte:02x}"))
         .collect::<Vec<_>>()
         .concat()
+}
+
+/// Says where was looked, and what was passed over there.
+fn why(
+    architecture: Architecture,
+    (searched, unusable): (&[PathBuf], &[PathBuf]),
+    uninstalled: bool,
+) -> String {
+    if uninstalled {
+        return "it was uninstalled for this user".to_owned();
+    }
+    let [fixed, linked] = architecture.emulator_names();
+    let (directories, unusable) = (listed(searched), passed_over(unusable));
+    format!("looked for {fixed} and {linked} in {directories}{unusable}")
 }
 
 fn listed(directories: &[PathBuf]) -> String {

@@ -67,6 +67,7 @@ impl Emulators for FakeEmulators {
                 architecture,
                 searched: Vec::new(),
                 unusable: Vec::new(),
+                uninstalled: false,
             })
     }
 

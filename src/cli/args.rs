@@ -1,11 +1,15 @@
 //! What can be typed.
 
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod binfmt;
+mod builders;
 mod cache;
+mod docker;
 mod doctor;
 mod files;
 mod image;
@@ -18,8 +22,15 @@ mod result;
 mod run;
 mod sandbox;
 mod transfer;
+mod version;
 
+pub use binfmt::BinfmtArguments;
+pub use builders::{
+    BuilderCommand, BuilderCreateArguments, BuilderInspectArguments, BuilderLsArguments,
+    BuilderRmArguments, BuilderStopArguments, BuilderUseArguments, BuildxCommand, BuildxGroup,
+};
 pub use cache::{CacheArguments, KanikoCacheArguments};
+pub use docker::{ClientArguments, DockerArguments};
 pub use doctor::DoctorArguments;
 pub use files::{
     CheckBaseArguments, DiffArguments, DiffFormat, ExportArguments, RepackArguments,
@@ -46,6 +57,7 @@ pub use transfer::{
     ImportArguments, LoadArguments, PlaceCommand, PullArguments, PushArguments, SaveArguments,
     TagsArguments,
 };
+pub use version::VersionArguments;
 
 /// Builds container images on Linux without a daemon and without root.
 #[derive(Debug, Parser)]
@@ -62,6 +74,9 @@ pub struct Arguments {
     /// What is to be done.
     #[command(subcommand)]
     pub command: Command,
+    /// What docker's client takes before a command, under its name alone.
+    #[arg(skip)]
+    pub client: ClientArguments,
 }
 
 /// What every command takes.
@@ -136,6 +151,19 @@ pub enum Command {
     Tag(ImageTagArguments),
     /// Tell what this machine allows, what commands are run with, and what would improve it
     Doctor(DoctorArguments),
+    /// Work with builders
+    #[command(flatten)]
+    Builders(BuilderCommand),
+    /// The same in buildx' words
+    #[command(arg_required_else_help = true)]
+    Buildx(BuildxGroup),
+    /// Tell which processors' programs run here, and say which emulators are wanted
+    Binfmt(BinfmtArguments),
+    /// Print the version
+    Version(VersionArguments),
+    /// What there is not.
+    #[command(skip)]
+    Other(Vec<OsString>),
 }
 
 /// The arguments of `build`.
@@ -197,7 +225,7 @@ pub struct BuildArguments {
     #[command(flatten)]
     pub sandbox: SandboxArguments,
     /// Tell about the Dockerfile instead of building: `check`, `outline`, `targets`, `subrequests.describe`
-    #[arg(long, value_name = "QUESTION[,format=json]")]
+    #[arg(long, alias = "print", value_name = "QUESTION[,format=json]")]
     pub call: Option<String>,
     /// Check the Dockerfile instead of building: `--call=check`
     #[arg(long, conflicts_with = "call")]

@@ -1,7 +1,9 @@
 //! The commands, one file each.
 
+pub(crate) mod binfmt;
 pub(crate) mod build;
 mod builder;
+pub(crate) mod builders;
 mod bundle;
 mod call;
 pub(crate) mod check_base;
@@ -14,6 +16,7 @@ pub(crate) mod image;
 pub(crate) mod index;
 mod located;
 pub(crate) mod login;
+pub(crate) mod other;
 pub(crate) mod registry;
 pub(crate) mod repack;
 mod resources;
@@ -21,6 +24,7 @@ pub(crate) mod run;
 mod said;
 pub(crate) mod transfer;
 pub(crate) mod unpack;
+pub(crate) mod version;
 mod workspace;
 
 pub(crate) use builder::builder_ended;

@@ -17,7 +17,7 @@ use solver::ops::exec::Secret;
 pub(crate) const ACTIONS_TOKEN: &str = "ACTIONS_RUNTIME_TOKEN";
 
 /// The variables that are read here, which the builder needs too.
-const OWN: [&str; 16] = [
+const OWN: [&str; 18] = [
     "HOME",
     "XDG_DATA_HOME",
     "XDG_CONFIG_HOME",
@@ -34,6 +34,8 @@ const OWN: [&str; 16] = [
     "DOCKER_CONFIG",
     "REGISTRY_AUTH_FILE",
     "CONTAINERS_REGISTRIES_CONF",
+    "BUILDX_BUILDER",
+    "BUILDX_CONFIG",
 ];
 
 /// What the environment says.
@@ -83,6 +85,8 @@ pub struct Environment {
     pub certificates: Option<PathBuf>,
     /// What a workflow of GitHub's says of its cache service (`ACTIONS_…`, `GITHUB_…`).
     pub actions: gha::Surroundings,
+    /// What `BUILDX_…` variables say.
+    pub buildx: BuildxVariables,
     /// Whether standard output is a terminal.
     pub stdout_is_terminal: bool,
     /// All of it that other programs may see.
@@ -126,6 +130,7 @@ impl Environment {
                 repository: text("GITHUB_REPOSITORY"),
                 api_url: text("GITHUB_API_URL"),
             },
+            buildx: BuildxVariables::read(),
             stdout_is_terminal: std::io::stdout().is_terminal(),
             all: std::env::vars_os().collect(),
             secrets: BTreeMap::new(),
@@ -191,6 +196,40 @@ impl Environment {
     pub fn config_directory(&self) -> Option<PathBuf> {
         let home = || self.home.as_ref().map(|home| home.join(".config"));
         self.config_home.clone().or_else(home)
+    }
+}
+
+/// The variables of buildx that mean something here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BuildxVariables {
+    /// `BUILDX_BUILDER`: the builder that builds.
+    pub builder: Option<String>,
+    /// `BUILDX_CONFIG`: the directory of buildx' state.
+    pub config: Option<PathBuf>,
+    /// `BUILDX_NO_DEFAULT_LOAD`: whether an image with a name is kept only if that is asked for.
+    pub no_default_load: bool,
+    /// Those that are set and would change a result of buildx', and change nothing here.
+    pub idle: Vec<&'static str>,
+}
+
+impl BuildxVariables {
+    fn read() -> Self {
+        let is_true = |text: String| matches!(&*text, "1" | "t" | "T" | "true" | "TRUE" | "True");
+        let idle = [
+            "BUILDX_GIT_LABELS",
+            "BUILDX_METADATA_PROVENANCE",
+            "BUILDX_METADATA_WARNINGS",
+            "BUILDX_DEFAULT_POLICY",
+        ];
+        Self {
+            builder: text("BUILDX_BUILDER"),
+            config: path("BUILDX_CONFIG"),
+            no_default_load: text("BUILDX_NO_DEFAULT_LOAD").is_some_and(is_true),
+            idle: idle
+                .into_iter()
+                .filter(|name| text(name).is_some())
+                .collect(),
+        }
     }
 }
 

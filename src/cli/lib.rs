@@ -3,7 +3,7 @@
 //!
 //! * [`args`]: what can be typed; [`options`]: what it means; [`mod@env`]: every variable that is read;
 //!   [`config`]: the configuration file;
-//! * `command`: one file per command;
+//! * `command`: one file per command; `builders`: what `buildx create` makes;
 //! * `progress`: events → text; `registries`: what reaches registries;
 //! * `format`: what is shown by `--format`; `human`: sizes and times for people;
 //! * [`report`]: errors → text; [`exit`]: the exit codes.
@@ -11,6 +11,7 @@
 
 pub mod args;
 mod ask;
+mod builders;
 mod command;
 pub mod config;
 pub mod env;
@@ -23,6 +24,7 @@ mod progress;
 mod registries;
 pub mod report;
 mod run;
+mod spelling;
 mod workshop;
 
 pub use run::run;

@@ -37,6 +37,7 @@ mod sandbox;
 pub mod secret;
 mod ssh;
 pub(crate) mod transfer;
+pub(crate) mod uninstalled;
 pub mod volume;
 
 pub use allow::AllowError;

@@ -8,10 +8,9 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use clap::error::ErrorKind;
 use runtime::{BuilderExit, BuilderRole, TerminalSettings};
 
-use crate::args::{Arguments, Command};
+use crate::args::{Arguments, BuilderCommand, Command, DockerArguments};
 use crate::command;
 use crate::config::Config;
 use crate::env::Environment;
@@ -19,6 +18,7 @@ use crate::exit;
 use crate::host::Host;
 use crate::options::Places;
 use crate::report::{self, Kind, Report};
+use crate::spelling;
 use crate::workshop;
 
 /// What a command ends with: an exit code, or a report of why not.
@@ -47,30 +47,45 @@ fn told(is_run: bool, outcome: Outcome) -> u8 {
 
 /// The first process: understands the arguments and starts the builder.
 fn first(arguments: &[OsString], is_run: bool) -> Outcome {
-    let parsed = match parse(arguments) {
+    let mut parsed = match parse(arguments) {
         Ok(parsed) => parsed,
         Err(code) => return Ok(code),
     };
+    parsed.command = parsed.command.unspelled();
+    spelling::check(&parsed.client).map_err(|error| Report::new(Kind::Usage, &error))?;
     if let Command::Registry { command } = &parsed.command {
         return command::registry::run(command);
     }
     match &parsed.command {
         Command::Doctor(doctor) => {
-            return command::doctor::run(doctor, &parsed.global, &Environment::read());
+            return command::doctor::run(doctor, &parsed.global, &environment(&parsed));
         }
-        Command::Login(login) => return command::login::login(login, &Environment::read()),
-        Command::Logout(logout) => return command::login::logout(logout, &Environment::read()),
+        Command::Login(login) => return command::login::login(login, &environment(&parsed)),
+        Command::Logout(logout) => {
+            return command::login::logout(logout, &environment(&parsed));
+        }
+        Command::Binfmt(binfmt) => {
+            return command::binfmt::run(binfmt, &parsed, &environment(&parsed));
+        }
+        Command::Version(version) => return command::version::run(version),
+        Command::Other(words) => return Err(command::other::refuse(words)),
+        Command::Builders(BuilderCommand::Rm(_)) => {}
+        Command::Builders(builders) => {
+            return command::builders::run(builders, &parsed, &environment(&parsed));
+        }
         _ => {}
     }
-    let mut env = Environment::read();
+    let mut env = environment(&parsed);
     let config = Config::load(&env).map_err(|error| Report::new(Kind::Usage, &error))?;
+    command::builders::settle(&mut parsed, &env)?;
     command::check(&parsed, &env, &config)?;
     env.hide(&command::secret_variables(&parsed, &env));
     let signals = command::signals(&parsed);
     let _terminal = kept_terminal(&parsed)?;
     let host = Host::look(&env);
     let places = Places::find(&parsed.global, &env, &config)
-        .map_err(|error| Report::new(Kind::Usage, &error))?;
+        .map_err(|error| Report::new(Kind::Usage, &error))?
+        .of_builder(command::builders::of(&parsed));
     let choice = host.choose(&places.store, places.executor)?;
     command::tell_choice(&parsed, &host, &choice);
     let places = places.with_choice(&host, &choice);
@@ -124,7 +139,22 @@ fn builder(
         Command::Login(login) => command::login::login(login, env),
         Command::Logout(logout) => command::login::logout(logout, env),
         Command::Doctor(doctor) => command::doctor::run(doctor, &parsed.global, env),
+        Command::Builders(BuilderCommand::Rm(rm)) => command::builders::remove(rm, around),
+        Command::Builders(builders) => command::builders::run(builders, parsed, env),
+        Command::Version(version) => command::version::run(version),
+        Command::Binfmt(binfmt) => command::binfmt::run(binfmt, parsed, env),
+        Command::Buildx(_) => Ok(exit::DONE),
+        Command::Other(words) => Err(command::other::refuse(words)),
     }
+}
+
+/// Reads the environment, with what docker's own arguments say in its place.
+fn environment(parsed: &Arguments) -> Environment {
+    let mut env = Environment::read();
+    if let Some(directory) = &parsed.client.config {
+        env.docker_config = Some(env.current_directory.join(directory));
+    }
+    env
 }
 
 /// Puts the terminal back when the builder, which changes it, has ended in whatever way.
@@ -146,13 +176,17 @@ fn kept_terminal(parsed: &Arguments) -> Result<KeptTerminal, Box<Report>> {
     Ok(KeptTerminal(settings))
 }
 
-/// Parses the arguments; what clap itself answers (`--help`, a mistake) ends with its code.
+/// Parses the arguments, in docker's words where the program goes by its name; what clap itself answers (`--help`, a
+/// mistake) ends with its code.
 fn parse(arguments: &[OsString]) -> Result<Arguments, u8> {
-    Arguments::try_parse_from(arguments).map_err(|error| {
-        let is_answer = matches!(
-            error.kind(),
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-        );
+    let parsed = if spelling::is_docker(arguments) {
+        DockerArguments::try_parse_from(arguments).map(Arguments::from)
+    } else {
+        Arguments::try_parse_from(arguments)
+    };
+    let parsed = parsed.and_then(Arguments::with_binfmt);
+    parsed.map_err(|error| {
+        let is_answer = spelling::is_answer(&error, arguments);
         let text = error.render();
         // Whoever closes our output has read what they wanted.
         let written = if is_answer {

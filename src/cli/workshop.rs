@@ -1,5 +1,6 @@
 //! What a command works with: the builder's process, the store, the sandbox.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
@@ -19,7 +20,6 @@ use solver::remote::Remote;
 use solver::trees::Unions;
 use solver::{Events, Pulling, TimedEvent, Workshop};
 use store::{IdMapName, OpenOptions, Store, SyncPolicy};
-use vendor_shim::emulation::SystemEmulators;
 use vendor_shim::network::{SystemNetwork, UserNetwork as _};
 
 use crate::env::Environment;
@@ -74,7 +74,7 @@ pub(crate) fn open(
         .lease()
         .map_err(|error| Report::new(Kind::Host, &error))?;
     let features = KernelFeatures::probe();
-    let emulators = SystemEmulators::new(places.emulators.clone());
+    let emulators = places.system_emulators();
     let (executor, resolv_conf) = executor(builder, features, (places, resolver));
     let (events, receiver) = Events::channel();
     let workshop = Workshop {
@@ -166,12 +166,19 @@ fn unions(builder: &Builder) -> Unions {
     }
 }
 
-/// Opens the store for the builder's id map.
+/// Opens the store for the builder's id map. That of a builder of its own is below the user's, which is made first.
 pub(crate) fn open_store(builder: &Builder, places: &Places) -> Result<Store, Box<Report>> {
+    if let Some(users) = &places.users_store {
+        drop(open_store_at(builder, users)?);
+    }
+    open_store_at(builder, &places.store)
+}
+
+fn open_store_at(builder: &Builder, path: &Path) -> Result<Store, Box<Report>> {
     let mode = builder.ids().mode();
     let id_map =
         IdMapName::new(&mode.to_string()).map_err(|error| Report::new(Kind::Internal, &error))?;
-    if let Some(parent) = places.store.parent() {
+    if let Some(parent) = path.parent() {
         // The store makes its own directory and says best what is wrong with it.
         drop(std::fs::create_dir_all(parent));
     }
@@ -179,11 +186,9 @@ pub(crate) fn open_store(builder: &Builder, places: &Places) -> Result<Store, Bo
         id_map,
         sync: SyncPolicy::Full,
     };
-    Store::open(&places.store, options).map_err(|error| {
+    Store::open(path, options).map_err(|error| {
         let mut report = Report::new(Kind::Host, &error);
-        report
-            .notes
-            .push(format!("store: {}", places.store.display()));
+        report.notes.push(format!("store: {}", path.display()));
         report.help = Some("`--store DIR` or `CAREEN_STORE` names another directory".to_owned());
         Box::new(report)
     })

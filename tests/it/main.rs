@@ -9,6 +9,8 @@ mod actions_cache;
 #[cfg(test)]
 mod bases;
 #[cfg(test)]
+mod builders;
+#[cfg(test)]
 mod cache;
 #[cfg(test)]
 mod caches;

@@ -153,6 +153,11 @@ impl Bench {
         run.arg("context")
     }
 
+    /// Returns a run of careen under another name.
+    pub fn program(&self, program: &Path) -> Invocation {
+        self.run(program)
+    }
+
     /// Returns a run of a program in a user's environment.
     fn run(&self, program: &Path) -> Invocation {
         Invocation::new(program, self.directory.path())

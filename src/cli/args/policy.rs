@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::CacheArguments;
+use crate::builders::Chosen;
 
 /// The arguments of `build` about sources and earlier results.
 #[derive(Debug, Clone, Default, Args)]
@@ -29,9 +30,15 @@ pub struct PolicyArguments {
 /// Flags of buildx that change nothing here, and such that are refused by name.
 #[derive(Debug, Clone, Default, Args)]
 pub struct BuildxArguments {
-    /// Accepted for scripts: there are no builders to choose from
-    #[arg(long, value_name = "NAME", hide = true)]
+    /// Builder that builds [env: `BUILDX_BUILDER`] [default: the one that `use` named]
+    #[arg(long, value_name = "NAME")]
     pub builder: Option<String>,
+    /// Whether the builder that `use` named is none for this command.
+    #[arg(skip)]
+    pub passes_over_current: bool,
+    /// The builder, when it has been found.
+    #[arg(skip)]
+    pub(crate) chosen: Option<Chosen>,
     /// Provenance attestation; only `false` is supported
     #[arg(long, value_name = "VALUE", hide = true)]
     pub provenance: Option<String>,

@@ -2,6 +2,7 @@
 
 mod bases;
 mod caches;
+mod kept;
 mod limits;
 mod policy;
 mod result;
@@ -29,6 +30,7 @@ use solver::{
 };
 
 use super::said::Said;
+use super::transfer::Surroundings;
 use super::{call, failure, resources};
 use crate::args::{BuildArguments, NetworkArgument};
 use crate::config::Config;
@@ -80,6 +82,11 @@ pub(crate) fn run(
     for warning in &options.sandbox.warnings {
         workshop.events.warn(warning.clone());
     }
+    for name in &env.buildx.idle {
+        workshop.events.warn(format!(
+            "`{name}` is not supported yet, and changes nothing"
+        ));
+    }
     options.command_limits = resources::settle(&options.sandbox.resources, &workshop);
     let display = Display::start(options.progress, events);
     let built = match options.call {
@@ -93,7 +100,15 @@ pub(crate) fn run(
         (Err(_), Some(reason)) => Err(failure::interrupted(reason)),
         (Err(report), None) => Err(report),
         (Ok(Told::Answer(answer)), _) => answer.tell(),
-        (Ok(Told::Exported(built)), reason) => built.tell(&options.result, reason),
+        (Ok(Told::Exported(built)), reason) => {
+            let around = Surroundings {
+                builder,
+                places,
+                env,
+            };
+            kept::carry(&built.exported, &options.result, around)?;
+            built.tell(&options.result, reason)
+        }
     }
 }
 

@@ -331,6 +331,10 @@ pub(crate) fn of_exec(failure: &ExecError) -> Report {
 pub(crate) fn of_emulation(failure: &EmulationError) -> Report {
     let mut report = Report::new(Kind::Host, failure);
     report.help = match failure {
+        EmulationError::NotFound { source, .. } if source.uninstalled => Some(format!(
+            "`careen binfmt --install {}` brings it back",
+            source.architecture
+        )),
         EmulationError::NotFound { .. } => {
             Some("apt-get install --no-install-recommends qemu-user-static".to_owned())
         }

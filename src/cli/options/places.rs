@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use runtime::ProcSource;
 use runtime::probe::{Choice, Wish};
 use solver::remote::RemoteOptions;
+use vendor_shim::emulation::{Architecture, SystemEmulators};
 
-use super::{RegistryOptions, UsageError, remote};
+use super::{RegistryOptions, UsageError, remote, uninstalled};
 use crate::args::{GlobalArguments, RegistryArguments};
+use crate::builders::Chosen;
 use crate::config::Config;
 use crate::env::Environment;
 use crate::host::{self, Host};
@@ -17,8 +19,12 @@ use crate::host::{self, Host};
 pub struct Places {
     /// The store.
     pub store: PathBuf,
+    /// The user's store, for images that are kept, where the builder has another.
+    pub users_store: Option<PathBuf>,
     /// Where emulators are looked for.
     pub emulators: Vec<PathBuf>,
+    /// The architectures whose emulators the user wants none of.
+    pub uninstalled: Vec<Architecture>,
     /// How servers are reached.
     pub remote: RemoteOptions,
     /// How registries are reached where the command line says nothing of it.
@@ -60,13 +66,28 @@ impl Places {
         );
         Ok(Self {
             store: env.current_directory.join(store),
+            users_store: None,
             emulators,
+            uninstalled: uninstalled::read(env),
             remote: remote::remote(env),
             registry: RegistryOptions::new(&RegistryArguments::default(), env, Vec::new())?,
             executor: executor(global, env)?,
             proc: ProcSource::default(),
             obstacles: Vec::new(),
         })
+    }
+
+    /// Takes the store of a builder.
+    pub(crate) fn of_builder(mut self, builder: Option<&Chosen>) -> Self {
+        if let Some(own) = builder.and_then(|builder| builder.own_store(&self.store)) {
+            self.users_store = Some(std::mem::replace(&mut self.store, own));
+        }
+        self
+    }
+
+    /// Returns the emulators that may be used.
+    pub(crate) fn system_emulators(&self) -> SystemEmulators {
+        SystemEmulators::new(self.emulators.clone()).without(self.uninstalled.clone())
     }
 
     /// Adds what was found out about commands.

@@ -7,7 +7,7 @@ use runtime::userns::IdPlan;
 use runtime::{ExecutorMode, ProcSource};
 use serde::Serialize;
 use store::Medium;
-use vendor_shim::emulation::{Architecture, Emulators as _, SystemEmulators};
+use vendor_shim::emulation::{Architecture, Emulators as _};
 
 use crate::env::Environment;
 use crate::host::{Advice, Host, hidden_proc_advice};
@@ -93,7 +93,7 @@ impl Diagnosis {
             advice: advice(&choice, &host),
             trials,
             store: StorePlace::look(&places.store),
-            emulators: emulators(&places.emulators),
+            emulators: emulators(places),
             kernel: kernel(),
         }
     }
@@ -172,8 +172,8 @@ impl StorePlace {
     }
 }
 
-fn emulators(directories: &[PathBuf]) -> Vec<EmulatorLine> {
-    let emulators = SystemEmulators::new(directories.to_vec());
+fn emulators(places: &Places) -> Vec<EmulatorLine> {
+    let emulators = places.system_emulators();
     let registered = emulators.host_registrations().ok();
     let line = |architecture: Architecture| {
         let hosts = registered

@@ -44,7 +44,7 @@ impl Carrier {
     }
 
     /// Reports a copy that failed.
-    pub(super) fn of_copy(&self, error: &CopyError) -> Box<Report> {
+    pub(in crate::command) fn of_copy(&self, error: &CopyError) -> Box<Report> {
         let mut report = self.of(error);
         if let CopyError::NoPlatform { available, .. } = error {
             report.notes.push(failure::it_has(available));
