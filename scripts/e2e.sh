@@ -54,6 +54,9 @@ lay_out() {
   for user in careen-t1 careen-t2; do
     install -d -o "$user" "$work/$user"
   done
+  install -d -o careen-t1 "$work/rows"
+  cp -r scripts/e2e "$work/scripts"
+  chmod -R a+rX "$work/scripts"
 }
 
 # careen USER STORE ARGUMENT…: runs careen as a user, with a store of that name.
@@ -140,6 +143,10 @@ check "nothing is left of the builds with secrets" leaves_no_trace "$work/before
 
 check_registries
 check "nothing is left of what went to registries" leaves_no_trace "$work/before"
+
+check "what people's posts type for docker works" as_user careen-t1 LACKING="A9 B2 F1" \
+  "$work/scripts/docker_rows.sh" "$work/careen" "$work/base" "$work/rows"
+check "nothing is left of the posts' command lines" leaves_no_trace "$work/before"
 
 check_container
 check "nothing is left of what was built in a container" leaves_no_trace "$work/before"
