@@ -2,6 +2,7 @@
 
 mod bind;
 mod cache_mount;
+mod cache_owners;
 mod check;
 mod environment;
 mod error;
@@ -242,6 +243,7 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
     let network = network.settle(workshop)?;
     let mut mounts = mounts::prepare(step, op, (&host_files, network))?;
     let files = mounts.take_files();
+    let recorded = [below.files.clone(), mounts.take_recorded()].concat();
     let spec = SandboxSpec {
         network,
         ..spec(step, op, &user, &mounts)
@@ -257,10 +259,11 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
         output: &mut |stream: Stream, bytes: &[u8]| lines.take(stream, bytes),
         talk: None,
         cancel: &workshop.cancel,
-        recorded: below.files.clone(),
+        recorded,
     })?;
     drop(permit);
     lines.flush();
+    mounts.keep_owners(workshop, &outcome.recorded)?;
     let owners = below.left(&outcome.recorded, active.fs(), &view)?;
     drop((root, view, mounts));
     match FailureStatus::of(outcome.status) {
