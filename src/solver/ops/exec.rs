@@ -15,6 +15,7 @@ mod recorded;
 mod sandbox;
 mod secret;
 mod socket;
+pub(crate) mod users;
 mod volume;
 
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -238,6 +239,7 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
     let root = mount_root(workshop, &host_files, &lowers, &active)?;
     let view = Root::from_fd(root.try_clone().map_err(StepError::Descriptor)?, "/");
     let user = rootfs::resolve_user(&view, &op.user)?;
+    users::check(workshop, &view, &user)?;
     make_working_directory(workshop, &view, &op.working_directory)?;
     let below = Below::find(workshop, step.below()?, &view)?;
     let network = network.settle(workshop)?;
