@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use rootfs::OwnerRecord;
+use rootfs::{FileTime, OwnerRecord};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -118,17 +118,21 @@ pub struct Step<'s> {
     pub talk: Option<Talk<'s>>,
     /// What ends it early.
     pub cancel: &'s CancelToken,
-    /// Owners of files in the root that can hold no attribute, where there is one id.
+    /// Owners of files in the root and the mounts that can hold no attribute, where there is one id.
     pub recorded: Vec<RecordedOwner>,
 }
 
-/// Who a file belongs to that can hold no attribute: a symbolic link, a pipe or a socket of a root.
+/// Who a file belongs to that can hold no attribute: a symbolic link, a pipe or a socket of a root or a mount, or a file
+/// in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordedOwner {
     /// The file system that it is on, as files in the root show it.
     pub device: u64,
     /// Its number there.
     pub inode: u64,
+    /// When it was made, since numbers are used again. `None` of a file whose number nobody else gets: one of the layers
+    /// below, which may be copied up; and where the file system does not know.
+    pub born: Option<FileTime>,
     /// Its owner.
     pub record: OwnerRecord,
 }

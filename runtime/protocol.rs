@@ -5,6 +5,7 @@
 //!      │ ◄──────────── Unshared ──────────── │   it has a user namespace without ids
 //!      │ ───────────── Mapped(ids) ────────► │   the ids are there
 //!      │ ───────────── Signal(number) ─────► │   as often as the user sends one
+//!      │ ◄──────────── LacksId(id) ───────── │   or never: it ends, and another one begins
 //!      ✕ closed: the other one is gone       ✕
 //!
 //! builder                               init
@@ -39,6 +40,8 @@ use crate::userns::IdMap;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToFirst {
     Unshared,
+    /// An id that a sandbox would need and this builder's range does not reach: the builder is about to end.
+    LacksId(u32),
 }
 
 /// From the first process to the builder.

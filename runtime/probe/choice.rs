@@ -7,7 +7,7 @@ use super::{Finding, HostReport, Primitive, TrialKind};
 use crate::executor::ExecutorMode;
 use crate::spec::ProcSource;
 use crate::userns::Caller;
-use crate::userns::{IdPlan, IdSources, SingleReason, plan_ids};
+use crate::userns::{IdPlan, IdSources, SandboxId, SingleReason, plan_ids};
 
 /// The ids that a build may have, by mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +82,23 @@ impl Plans {
             range,
             one,
             own: sources.own_plan(),
+        }
+    }
+
+    /// Returns these without the range, which does not reach an id of an image; as they are where there is no range.
+    #[must_use]
+    pub fn without(self, id: SandboxId) -> Self {
+        let Some(range) = &self.range else {
+            return self;
+        };
+        let reason = SingleReason::TooFew {
+            count: range.id_map().count(),
+            id: id.0,
+        };
+        Self {
+            range: None,
+            one: IdPlan::Single { reason },
+            own: self.own,
         }
     }
 

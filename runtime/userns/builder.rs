@@ -15,7 +15,7 @@ use nix::unistd::pipe2;
 use thiserror::Error;
 use tracing::debug;
 
-use super::IdMap;
+use super::{IdMap, SandboxId};
 use crate::cancel::{CancelReason, CancelToken};
 use crate::channel::{Channel, ChannelError, Received, wait_for_any};
 use crate::credentials;
@@ -135,6 +135,17 @@ impl Builder {
     /// Returns the token that is cancelled when the user asks for it or the first process is gone.
     pub fn cancel(&self) -> &CancelToken {
         &self.cancel
+    }
+
+    /// Tells the first process that an image has an id that these do not reach. The builder is to end then, and says
+    /// nothing of it itself: [`run_builder`](super::run_builder) returns [`BuilderExit::LacksId`](super::BuilderExit).
+    ///
+    /// # Errors
+    ///
+    /// Fails when the first process is gone.
+    pub fn lacks_id(&self, id: SandboxId) -> Result<(), EnterError> {
+        let message = ToFirst::LacksId(id.0);
+        self.channel.send(&message, &[]).map_err(EnterError::Talk)
     }
 
     /// Returns the limit on open files that the user was given.

@@ -5,14 +5,14 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid};
 use thiserror::Error;
 use tracing::debug;
 use vendor_shim::idmap::{DirectIdMap, IdMapError, IdMapper};
 
-use super::{Caller, IdPlan, MapWriter};
+use super::{Caller, IdPlan, MapWriter, SandboxId};
 use crate::channel::{Channel, ChannelError, Received, wait_for_any};
 use crate::protocol::{ToBuilder, ToFirst};
 use crate::role::{BuilderRole, OwnNamespaces};
@@ -55,6 +55,9 @@ pub enum BuilderExit {
     Code(i32),
     /// By this signal.
     Signal(Signal),
+    /// Having said that an image has an id that its range does not reach
+    /// ([`Builder::lacks_id`](crate::Builder::lacks_id)).
+    LacksId(SandboxId),
 }
 
 /// Why there was no builder.
@@ -83,7 +86,8 @@ const PANICKED: u8 = 101;
 /// that ask this process to end are passed on as the wish to cancel; a second one kills the builder, and with it
 /// everything that it has started, unless signals are messages.
 ///
-/// Must be called at most once in a process, while it has one thread.
+/// Must be called while the process has one thread, and again only when the builder has ended with
+/// [`BuilderExit::LacksId`].
 ///
 /// # Errors
 ///
@@ -152,6 +156,19 @@ fn introduce(
     }
 }
 
+/// Returns the id that a builder which has ended has said it lacks.
+fn lacking(channel: &FirstEnd) -> Option<SandboxId> {
+    let mut said = [PollFd::new(channel.as_fd(), PollFlags::POLLIN)];
+    // What it has said is there by now; whoever else had its end says nothing.
+    if poll(&mut said, PollTimeout::ZERO) != Ok(1) {
+        return None;
+    }
+    match channel.receive() {
+        Ok(Received::Message(ToFirst::LacksId(id), _)) => Some(SandboxId(id)),
+        _ => None,
+    }
+}
+
 /// Gives process `pid`, which has just made a user namespace, the ids of `plan`.
 pub(crate) fn write_maps(
     pid: u32,
@@ -200,7 +217,8 @@ impl Child {
             wait_for_any(&mut sources).map_err(BuilderError::Start)?;
             let [ended, signalled] = sources.map(|source| source.any().unwrap_or(false));
             if ended {
-                return self.wait();
+                let exit = self.wait()?;
+                return Ok(lacking(channel).map_or(exit, BuilderExit::LacksId));
             }
             if !signalled {
                 continue;

@@ -112,6 +112,14 @@ pub enum SingleReason {
     /// The caller's own namespace has no second id.
     #[error("the user namespace that this runs in has one id")]
     OneIdInNamespace,
+    /// There is a range, and an image has an id that it does not reach.
+    #[error("the range has {count} ids, 0 to {}, and the image has the id {id}", count.saturating_sub(1))]
+    TooFew {
+        /// How many ids there are.
+        count: u32,
+        /// The id in the image.
+        id: u32,
+    },
     /// There is a range. It was refused, or one id was asked for.
     #[error("the range of ids of this user is not used")]
     NotUsed,

@@ -12,6 +12,7 @@ pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod failure;
 mod files;
+mod ids;
 pub(crate) mod image;
 pub(crate) mod index;
 mod located;
@@ -28,6 +29,7 @@ pub(crate) mod version;
 mod workspace;
 
 pub(crate) use builder::builder_ended;
+pub(crate) use ids::{give_way, users_beyond};
 
 use std::collections::BTreeSet;
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use runtime::probe::{
     self, Bench, Choice, HostReport, Obstacle, Plans, Primitive, Thoroughness, Wish,
 };
-use runtime::userns::{Caller, IdPlan, IdSources};
+use runtime::userns::{Caller, IdPlan, IdSources, SandboxId, SingleReason};
 use runtime::{ExecutorMode, ProcSource};
 use vendor_shim::idmap::{DirectIdMap, IdMapper, NewIdMap};
 use vendor_shim::program::ProgramNotFound;
@@ -23,6 +23,9 @@ use crate::report::{Kind, Report};
 pub(crate) use knob::{Advice, hidden_proc_advice};
 
 use knob::{Facts, advise};
+
+/// The id of `nobody`, the highest one that distributions give out by themselves.
+const NOBODY: u32 = 65_534;
 
 /// Commands cannot be run in the way that was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +41,8 @@ pub(crate) struct Host {
     pub(crate) plans: Plans,
     helpers: Result<NewIdMap, ProgramNotFound>,
     memory: Option<PathBuf>,
+    /// Where it is remembered that the range is too small.
+    shortage: Option<PathBuf>,
 }
 
 impl Host {
@@ -51,6 +56,7 @@ impl Host {
             caller,
             helpers,
             memory: memory::place(env),
+            shortage: memory::place(env).map(|place| place.with_file_name("shortage")),
         }
     }
 
@@ -80,7 +86,10 @@ impl Host {
     /// # Errors
     ///
     /// Fails when what was wished for cannot be had.
-    pub(crate) fn choose(&self, store: &Path, wish: Wish) -> Result<Choice, Box<Report>> {
+    pub(crate) fn choose(&mut self, store: &Path, wish: Wish) -> Result<Choice, Box<Report>> {
+        if wish == Wish::Best {
+            self.recall_shortage();
+        }
         let print = memory::fingerprint(&self.plans);
         if wish == Wish::Best && memory::knows(self.memory.as_deref(), print.as_deref()) {
             return Ok(self.best());
@@ -108,6 +117,33 @@ impl Host {
     /// Forgets what was remembered: something did not go as it went then.
     pub(crate) fn forget(&self) {
         memory::forget(self.memory.as_deref());
+        memory::forget(self.shortage.as_deref());
+    }
+
+    /// Gives the range of ids up, since an image has one that it does not reach. Where that is one that every distribution
+    /// has, it will be missed by the next image as well, and is remembered for as long as the machine looks the same.
+    pub(crate) fn lacks(&mut self, id: SandboxId) {
+        let count = self
+            .plans
+            .range
+            .as_ref()
+            .map(|range| range.id_map().count());
+        if count.is_some_and(|count| count <= NOBODY) {
+            let print = memory::fingerprint(&self.plans);
+            let text = print.map(|print| format!("{print}{}\n", id.0));
+            memory::remember(self.shortage.as_deref(), text.as_deref());
+        }
+        self.plans = self.plans.clone().without(id);
+    }
+
+    /// Gives the range up at once where it was too small before.
+    fn recall_shortage(&mut self) {
+        let print = memory::fingerprint(&self.plans);
+        let rest = memory::rest(self.shortage.as_deref(), print.as_deref());
+        let id = rest.and_then(|rest| rest.trim_end().parse().ok());
+        if let Some(id) = id {
+            self.plans = self.plans.clone().without(SandboxId(id));
+        }
     }
 
     /// Returns what would be chosen if everything worked that the plans allow.
@@ -168,7 +204,10 @@ impl Host {
     pub(crate) fn notice(&self, choice: &Choice) -> Option<String> {
         let mode = choice.plan.id_map().mode();
         let is_refused = |(_, obstacle): &&(ExecutorMode, Obstacle)| {
-            matches!(obstacle, Obstacle::Refused { .. })
+            matches!(
+                obstacle,
+                Obstacle::Refused { .. } | Obstacle::Ids(SingleReason::TooFew { .. })
+            )
         };
         let (wanted, obstacle) = choice.passed_over.iter().find(is_refused)?;
         if mode == ExecutorMode::Nothing {

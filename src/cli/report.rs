@@ -8,6 +8,7 @@ use std::time::Duration;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use dockerfile::diagnostic::{Diagnostic, Severity};
 use dockerfile::source::{SourceFile, Span};
+use rootfs::IdError;
 
 use crate::exit;
 
@@ -20,6 +21,8 @@ pub enum Kind {
     Usage,
     /// This machine cannot.
     Host,
+    /// This machine has an id too few for the image: this one.
+    LacksId(u32),
     /// A registry refused, or could not be reached.
     Remote,
     /// The user, or somebody for them, ended it.
@@ -36,7 +39,7 @@ impl Kind {
         match self {
             Self::User => exit::FAILED,
             Self::Usage => exit::USAGE,
-            Self::Host => exit::HOST,
+            Self::Host | Self::LacksId(_) => exit::HOST,
             Self::Remote => exit::REMOTE,
             Self::Interrupted(signal) => exit::SIGNAL.saturating_add(signal),
             Self::Code(code) => code,
@@ -48,9 +51,12 @@ impl Kind {
     pub fn exit_code_of_run(self) -> u8 {
         match self {
             Self::Interrupted(_) | Self::Code(_) => self.exit_code(),
-            Self::User | Self::Usage | Self::Host | Self::Remote | Self::Internal => {
-                exit::RUN_FAILED
-            }
+            Self::User
+            | Self::Usage
+            | Self::Host
+            | Self::LacksId(_)
+            | Self::Remote
+            | Self::Internal => exit::RUN_FAILED,
         }
     }
 }
@@ -84,11 +90,15 @@ pub struct Place {
 }
 
 impl Report {
-    /// Makes a report of an error and its causes.
+    /// Makes a report of an error and its causes. An id that cannot be held is this machine's fault, whatever else is.
     pub fn new(kind: Kind, error: &dyn Error) -> Self {
         let mut causes: Vec<String> = Vec::new();
+        let mut kind = kind;
         let mut next = error.source();
         while let Some(cause) = next {
+            if let Some(IdError::TooHigh { id, .. }) = cause.downcast_ref() {
+                kind = Kind::LacksId(*id);
+            }
             let text = cause.to_string();
             // A transparent error says the same as its cause.
             if causes.last() != Some(&text) && text != error.to_string() {
@@ -129,6 +139,7 @@ impl Report {
             Kind::User
             | Kind::Usage
             | Kind::Host
+            | Kind::LacksId(_)
             | Kind::Remote
             | Kind::Code(_)
             | Kind::Interrupted(_) => Level::ERROR,

@@ -8,7 +8,8 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use runtime::{BuilderExit, BuilderRole, TerminalSettings};
+use runtime::{Builder, BuilderExit, BuilderRole, TerminalSettings};
+use solver::UsersBeyond;
 
 use crate::args::{Arguments, BuilderCommand, Command, DockerArguments};
 use crate::command;
@@ -80,25 +81,53 @@ fn first(arguments: &[OsString], is_run: bool) -> Outcome {
     command::builders::settle(&mut parsed, &env)?;
     command::check(&parsed, &env, &config)?;
     env.hide(&command::secret_variables(&parsed, &env));
-    let signals = command::signals(&parsed);
     let _terminal = kept_terminal(&parsed)?;
-    let host = Host::look(&env);
+    let mut host = Host::look(&env);
     let places = Places::find(&parsed.global, &env, &config)
         .map_err(|error| Report::new(Kind::Usage, &error))?
         .of_builder(command::builders::of(&parsed));
-    let choice = host.choose(&places.store, places.executor)?;
-    command::tell_choice(&parsed, &host, &choice);
-    let places = places.with_choice(&host, &choice);
-    let exit = workshop::run_builder(&env, (&host, &choice), signals, |role| {
-        told(is_run, builder(role, &parsed, (&env, &places), &config))
-    });
+    let build = |role: BuilderRole, places: &Places| {
+        told(is_run, builder(role, &parsed, (&env, places), &config))
+    };
+    let exit = attempts(&parsed, (&env, &mut host), places, &build);
     if !matches!(exit, Ok(BuilderExit::Code(code)) if code != i32::from(exit::HOST)) {
         host.forget();
     }
     match exit? {
         BuilderExit::Code(code) => Ok(u8::try_from(code).unwrap_or(exit::INTERNAL)),
         BuilderExit::Signal(signal) => Err(command::builder_ended(signal)),
+        BuilderExit::LacksId(_) => Ok(exit::HOST),
     }
+}
+
+/// Runs the builder with the best ids that there are, and again with one if an image needs more than those.
+fn attempts(
+    parsed: &Arguments,
+    (env, host): (&Environment, &mut Host),
+    mut places: Places,
+    build: &dyn Fn(BuilderRole, &Places) -> u8,
+) -> Result<BuilderExit, Box<Report>> {
+    places.users = command::users_beyond(parsed, places.executor);
+    let exit = attempt(parsed, (env, host), &places, build)?;
+    let BuilderExit::LacksId(id) = exit else {
+        return Ok(exit);
+    };
+    host.lacks(id);
+    places.users = UsersBeyond::Kept;
+    attempt(parsed, (env, host), &places, build)
+}
+
+fn attempt(
+    parsed: &Arguments,
+    (env, host): (&Environment, &mut Host),
+    places: &Places,
+    build: &dyn Fn(BuilderRole, &Places) -> u8,
+) -> Result<BuilderExit, Box<Report>> {
+    let choice = host.choose(&places.store, places.executor)?;
+    command::tell_choice(parsed, host, &choice);
+    let places = places.clone().with_choice(host, &choice);
+    let signals = command::signals(parsed);
+    workshop::run_builder(env, (host, &choice), signals, |role| build(role, &places))
 }
 
 /// The builder: carries the command out.
@@ -113,13 +142,23 @@ fn builder(
     let _watch = builder
         .watch()
         .map_err(|error| Report::new(Kind::Host, &error))?;
+    carry_out(parsed, &builder, (env, places), config)
+        .or_else(|report| command::give_way(report, &builder, places.users))
+}
+
+fn carry_out(
+    parsed: &Arguments,
+    builder: &Builder,
+    (env, places): (&Environment, &Places),
+    config: &Config,
+) -> Outcome {
     let around = command::transfer::Surroundings {
-        builder: &builder,
+        builder,
         places,
         env,
     };
     match &parsed.command {
-        Command::Build(build) => command::build::run(build, &builder, places, env, config),
+        Command::Build(build) => command::build::run(build, builder, places, env, config),
         Command::CheckBase(check) => command::check_base::run(check, around),
         Command::Diff(diff) => command::diff::run(diff, around),
         Command::Unpack(unpack) => command::unpack::run(unpack, around),
@@ -132,9 +171,9 @@ fn builder(
         Command::Imagetools { command } => command::index::run_imagetools(command, around),
         Command::Manifest { command } => command::index::run_manifest(command, around),
         Command::Merge(merge) => command::index::run_merge(merge, around),
-        Command::Images(ls) => command::image::ls::run(ls, &builder, places),
-        Command::Rmi(rm) => command::image::rm::run(rm, &builder, places),
-        Command::Tag(tag) => command::image::tag::run(tag, &builder, places),
+        Command::Images(ls) => command::image::ls::run(ls, builder, places),
+        Command::Rmi(rm) => command::image::rm::run(rm, builder, places),
+        Command::Tag(tag) => command::image::tag::run(tag, builder, places),
         Command::Registry { command } => command::registry::run(command),
         Command::Login(login) => command::login::login(login, env),
         Command::Logout(logout) => command::login::logout(logout, env),

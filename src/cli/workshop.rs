@@ -92,6 +92,7 @@ pub(crate) fn open(
             (builder.cancel(), Pulling::Allowed),
         )),
         ids,
+        users: places.users,
         pack: Vec::new(),
         decoders: layer::DecoderRoom::default(),
         digests: DigestTrust::default(),

@@ -214,6 +214,16 @@ impl Inode {
         Metadata::of(&self.fd)
     }
 
+    /// Returns when the object was made, `None` where its file system does not know. With its number it tells the object
+    /// from every other one, since numbers are used again.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the kernel does.
+    pub fn born(&self) -> Result<Option<FileTime>, FsError> {
+        call::born(self.fd.as_fd())
+    }
+
     /// Sets owner and group, as this process sees ids. The kernel takes the set-uid and set-gid bits
     /// off, so the mode is set after this.
     ///

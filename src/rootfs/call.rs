@@ -12,7 +12,7 @@ use nix::fcntl::{AtFlags, OFlag, OpenHow, RenameFlags, ResolveFlag};
 use nix::sys::stat::{FileStat, Mode as NixMode, SFlag};
 use nix::unistd::{Gid, Uid, UnlinkatFlags};
 use nix::{fcntl, sys::stat, unistd};
-use rustix::fs::{AtFlags as RustixAt, Timespec, Timestamps};
+use rustix::fs::{AtFlags as RustixAt, StatxFlags, Timespec, Timestamps};
 
 use crate::attr::{FileTime, Mode};
 use crate::error::{FsError, Quoted, Shown};
@@ -294,6 +294,22 @@ pub(crate) fn utimens(fd: BorrowedFd<'_>, time: FileTime) -> Result<(), FsError>
             format_args!("utimensat({}, \"\", {})", Shown(fd), time.seconds),
         )
     })
+}
+
+/// Returns when an inode was made, where its file system knows.
+pub(crate) fn born(fd: BorrowedFd<'_>) -> Result<Option<FileTime>, FsError> {
+    let found = rustix::fs::statx(fd, "", RustixAt::EMPTY_PATH, StatxFlags::BTIME);
+    let found = found.map_err(|errno| {
+        FsError::call(
+            errno,
+            format_args!("statx({}, \"\", STATX_BTIME)", Shown(fd)),
+        )
+    })?;
+    let is_known = found.stx_mask & StatxFlags::BTIME.bits() != 0;
+    Ok(is_known.then_some(FileTime {
+        seconds: found.stx_btime.tv_sec,
+        nanos: found.stx_btime.tv_nsec,
+    }))
 }
 
 /// Writes to the disk what was written through a descriptor.

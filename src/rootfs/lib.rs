@@ -52,7 +52,7 @@ pub use owner::{
 pub use path::{COMPONENT_LIMIT_BYTES, PATH_LIMIT_BYTES, PathError, RootPath, compare_paths};
 pub use root::Root;
 pub use users::{
-    GROUP, PASSWD, ResolvedUser, TABLE_LIMIT_BYTES, UserError, UserTables, resolve_user,
-    resolve_user_in, resolve_user_without_tables,
+    GROUP, PASSWD, ResolvedUser, TABLE_LIMIT_BYTES, UserError, UserTables, highest_id,
+    resolve_user, resolve_user_in, resolve_user_without_tables,
 };
 pub use walk::{Entry, NamedEntry, Walk};

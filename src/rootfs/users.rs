@@ -119,6 +119,18 @@ pub fn resolve_user(root: &Root, user: &str) -> Result<ResolvedUser, UserError> 
     resolve(&|path| read_table(root, path), user)
 }
 
+/// Returns the highest id that the image at `root` has a user or a group of; 0 where it has none.
+///
+/// # Errors
+///
+/// Fails where a table is there and is no regular file of at most [`TABLE_LIMIT_BYTES`].
+pub fn highest_id(root: &Root) -> Result<u32, UserError> {
+    let (passwd, group) = (read_table(root, PASSWD)?, read_table(root, GROUP)?);
+    let users = entries(&passwd).flat_map(|entry| [entry.uid, entry.gid]);
+    let groups = groups(&group).map(|(_, gid, _)| gid);
+    Ok(users.chain(groups).max().unwrap_or_default())
+}
+
 /// As [`resolve_user`], in an image that has no files: only numbers and `root` are known.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! Why a job ends without a result.
 
 use graph::VertexId;
-use rootfs::{FsError, UserError};
+use rootfs::{FsError, IdError, UserError};
 use runtime::{ExecError, OverlayError};
 use store::{ClaimError, LaterError, LeaseError, NameError, RecordError, SnapshotError};
 
@@ -75,6 +75,9 @@ pub enum StepError {
     /// The user of the step is not known.
     #[error(transparent)]
     User(#[from] UserError),
+    /// The range of ids does not reach one that the command's user has, or that one of the image's users has.
+    #[error("a user of the image has no id here")]
+    Ids(#[source] IdError),
     /// What the command is to see cannot be mounted.
     #[error(transparent)]
     Mount(#[from] MountError),

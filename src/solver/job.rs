@@ -92,6 +92,16 @@ pub enum KeyedLayers {
     All,
 }
 
+/// What is done about users in the tables of an image that the range of ids does not reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UsersBeyond {
+    /// A command on such an image is an error: it can be run with ids that are enough.
+    Refused,
+    /// They are there, and nobody can become them.
+    #[default]
+    Kept,
+}
+
 /// What a job is carried out with.
 #[derive(Debug, Clone)]
 pub struct Workshop {
@@ -115,6 +125,8 @@ pub struct Workshop {
     pub registries: Arc<Registries>,
     /// How image ids stand on disk.
     pub ids: rootfs::IdStorage,
+    /// What is done about users of an image that these do not reach.
+    pub users: UsersBeyond,
     /// How layers will be packed, once for each output that packs them: a result that is packed in all
     /// these ways already counts as there.
     pub pack: Vec<PackPlan>,

@@ -109,6 +109,7 @@ pub fn launch(
     let root = root(workshop, &stack, (&prepared, &changes))?;
     let view = Root::from_fd(root.try_clone().map_err(StepError::Descriptor)?, "/");
     let user = rootfs::resolve_user(&view, &launch.user)?;
+    exec::users::check(workshop, &view, &user)?;
     for directory in std::iter::once(&launch.working_directory).chain(&launch.image_volumes) {
         make_working_directory(workshop, &view, directory)?;
     }

@@ -55,7 +55,7 @@ pub use error::{SolveError, StepError};
 pub use event::{Event, Events, TimedEvent};
 pub use footing::{of_tars as digest_of_commands, on_top_of as digest_with_command};
 pub use import::{CacheBackend, ImportError, ImportedLayer, Imports, RemoteLayer};
-pub use job::{CommandLimits, Job, JobOptions, KeyedLayers, Workshop};
+pub use job::{CommandLimits, Job, JobOptions, KeyedLayers, UsersBeyond, Workshop};
 pub use launch::{Launch, launch};
 pub use network::{Networks, UsualNetwork};
 pub use ops::image::stack as stack_of;

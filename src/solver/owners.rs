@@ -123,6 +123,9 @@ pub(crate) fn inherit_top(
         (None, IdStorage::Shifted { by, .. }) => (by, by, Mode::new(0o755)),
         (None, IdStorage::Recorded) => (0, 0, Mode::new(0o755)),
     };
-    target.set_owner(&top, uid, gid)?;
+    // With one id all files have that already, which may be another one than root's where no command is run.
+    if workshop.ids != IdStorage::Recorded {
+        target.set_owner(&top, uid, gid)?;
+    }
     target.set_mode(&top, mode)
 }

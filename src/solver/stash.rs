@@ -10,7 +10,10 @@ mod fill;
 use std::collections::BTreeSet;
 
 use graph::{Definition, ExecMount, Op};
+use rootfs::{IdStorage, OwnerTable};
+use store::CacheId;
 
+use crate::job::Workshop;
 use crate::pack::LayerBlob;
 
 pub(crate) use export::now;
@@ -62,6 +65,18 @@ pub fn mounts_of(definition: &Definition) -> BTreeSet<MountId> {
         _ => None,
     });
     caches.collect()
+}
+
+/// Returns the owners that are kept beside a cache mount. Those that are damaged are none: what has no owner is root's.
+pub(crate) fn kept_owners(workshop: &Workshop, id: &CacheId) -> OwnerTable {
+    if workshop.ids != IdStorage::Recorded {
+        return OwnerTable::default();
+    }
+    let text = workshop.store.caches().owners(id).unwrap_or_default();
+    OwnerTable::parse(&text).unwrap_or_else(|error| {
+        tracing::debug!(%id, %error, "owners of a cache mount not read");
+        OwnerTable::default()
+    })
 }
 
 /// Returns an error with all its causes, on one line.

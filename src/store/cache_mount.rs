@@ -187,6 +187,11 @@ impl NewCache {
         &self.fs
     }
 
+    /// Returns the directory that this one is put into place with.
+    pub(crate) fn scratch(&self) -> &Path {
+        self.scratch.path()
+    }
+
     /// Makes it the cache of this name and number. If that is there already, it is returned and these files are
     /// removed.
     ///

@@ -1,7 +1,8 @@
-//! Which caches there are, and what is noted of their files for the next export.
+//! Which caches there are, and what is noted of their files: for the next export, and of owners.
 //!
-//! A note is a text of whoever exports caches. It is not synced: one that a loss of power took or tore is none, and
-//! costs reading the files of its cache once more.
+//! A note is a text of whoever exports caches, or mounts them. It is not synced, as the files are not: one that a loss
+//! of power took or tore is none. That costs reading the files of a cache once more, or the owners of what can hold no
+//! attribute.
 
 use std::fs;
 use std::io::{ErrorKind, Write as _};
@@ -9,9 +10,9 @@ use std::path::Path;
 
 use tracing::debug;
 
-use crate::cache_mount::{CacheError, CacheId, CacheMeta, Caches};
-use crate::file::{self, FileError};
-use crate::layout::{CACHE_MARK, CACHE_NOTE};
+use crate::cache_mount::{CacheError, CacheId, CacheMeta, Caches, NewCache};
+use crate::file::{self, FileError, SyncPolicy};
+use crate::layout::{CACHE_MARK, CACHE_NOTE, CACHE_OWNERS};
 use crate::limits::{MARK_LIMIT_BYTES, NOTE_LIMIT_BYTES};
 use crate::scratch::Scratch;
 use crate::sealed;
@@ -56,7 +57,34 @@ impl Caches {
 
     /// Returns what was noted of a cache's files; none if that is damaged.
     pub fn note(&self, id: &CacheId) -> Option<String> {
-        let path = self.layout.cache(id).join(CACHE_NOTE);
+        self.read_note(id, CACHE_NOTE)
+    }
+
+    /// Notes something of a cache's files, in place of what was noted before.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be written.
+    pub fn put_note(&self, id: &CacheId, note: &str) -> Result<(), CacheError> {
+        self.put(id, CACHE_NOTE, note)
+    }
+
+    /// Returns the owners that a cache's files cannot hold themselves; none if they are damaged.
+    pub fn owners(&self, id: &CacheId) -> Option<String> {
+        self.read_note(id, CACHE_OWNERS)
+    }
+
+    /// Keeps the owners that a cache's files cannot hold themselves, in place of those before.
+    ///
+    /// # Errors
+    ///
+    /// Fails when they cannot be written.
+    pub fn put_owners(&self, id: &CacheId, owners: &str) -> Result<(), CacheError> {
+        self.put(id, CACHE_OWNERS, owners)
+    }
+
+    fn read_note(&self, id: &CacheId, name: &str) -> Option<String> {
+        let path = self.layout.cache(id).join(name);
         match file::read_limited(&path, NOTE_LIMIT_BYTES) {
             Ok(bytes) => sealed::open(&bytes?),
             Err(error) => {
@@ -66,13 +94,8 @@ impl Caches {
         }
     }
 
-    /// Notes something of a cache's files, in place of what was noted before.
-    ///
-    /// # Errors
-    ///
-    /// Fails when it cannot be written.
-    pub fn put_note(&self, id: &CacheId, note: &str) -> Result<(), CacheError> {
-        let path = self.layout.cache(id).join(CACHE_NOTE);
+    fn put(&self, id: &CacheId, name: &str, note: &str) -> Result<(), CacheError> {
+        let path = self.layout.cache(id).join(name);
         self.write_note(&path, note)
             .map_err(|source| CacheError::Note {
                 id: id.clone(),
@@ -82,15 +105,30 @@ impl Caches {
 
     fn write_note(&self, path: &Path, note: &str) -> Result<(), FileError> {
         let mut scratch = Scratch::file(&self.layout)?;
-        let sealed = sealed::seal(&note).map_err(|error| {
-            FileError::of("write", scratch.path())(std::io::Error::other(error))
-        })?;
+        let sealed = seal(note, scratch.path())?;
         scratch
             .handle()
             .write_all(&sealed)
             .map_err(FileError::of("write", scratch.path()))?;
         scratch.replace(path)
     }
+}
+
+impl NewCache {
+    /// Keeps the owners that its files cannot hold themselves. They come to their place with the files.
+    ///
+    /// # Errors
+    ///
+    /// Fails when they cannot be written.
+    pub fn put_owners(&self, owners: &str) -> Result<(), CacheError> {
+        let path = self.scratch().join(CACHE_OWNERS);
+        let sealed = seal(owners, &path).map_err(CacheError::Prepare)?;
+        file::write_new(&path, &sealed, SyncPolicy::None).map_err(CacheError::Prepare)
+    }
+}
+
+fn seal(note: &str, path: &Path) -> Result<Vec<u8>, FileError> {
+    sealed::seal(&note).map_err(|error| FileError::of("write", path)(std::io::Error::other(error)))
 }
 
 #[cfg(test)]
@@ -148,5 +186,28 @@ mod tests {
             .replace("second", "third");
         fs::write(&path, damaged).unwrap();
         assert_eq!(caches.note(&id), None);
+    }
+
+    #[test]
+    fn owners_are_kept_beside_a_cache_and_come_with_a_new_one() {
+        let fixture = Fixture::new();
+        let caches = fixture.store.caches();
+        let id = made(&fixture, b"npm", 0);
+        assert_eq!(caches.owners(&id), None);
+        caches.put_owners(&id, "5:6:0777 link\n").unwrap();
+        assert_eq!(caches.owners(&id).as_deref(), Some("5:6:0777 link\n"));
+        assert_eq!(caches.note(&id), None);
+        let meta = CacheMeta {
+            namespace: String::new(),
+            id: "npm".to_owned(),
+            seed: "nothing".to_owned(),
+        };
+        for (number, expected) in [(0, "5:6:0777 link\n"), (1, "7:8:0777 other\n")] {
+            let new = caches.prepare().unwrap();
+            new.put_owners("7:8:0777 other\n").unwrap();
+            let id = CacheId::new(id.name().clone(), number);
+            new.commit(&id, &meta).unwrap();
+            assert_eq!(caches.owners(&id).as_deref(), Some(expected), "{number}");
+        }
     }
 }

@@ -25,7 +25,8 @@
 //! │       └── <name>-<number>/           a cache of RUN --mount=type=cache; made whole, never emptied
 //! │           ├── fs/                the files
 //! │           ├── cache.json         whose it is: namespace, id, what it began with
-//! │           └── note.json          what its files hashed to when it was exported last
+//! │           ├── note.json          what its files hashed to when it was exported last
+//! │           └── owners.json        owners of its links, pipes and sockets, with one id
 //! ├── repositories/
 //! │   └── <digits>/                  a git repository, of a remote's URL; only who has the claim looks
 //! ├── lists/
@@ -103,6 +104,8 @@ pub(crate) const WORK: &str = "work";
 pub(crate) const CACHE_MARK: &str = "cache.json";
 /// What is noted of a cache's files, in its directory.
 pub(crate) const CACHE_NOTE: &str = "note.json";
+/// The owners that a cache's files cannot hold themselves, in its directory.
+pub(crate) const CACHE_OWNERS: &str = "owners.json";
 /// The mark that makes a snapshot complete.
 pub(crate) const MARK: &str = "snapshot.json";
 

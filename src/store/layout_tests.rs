@@ -92,6 +92,7 @@ fn a_store_has_what_is_drawn_and_nothing_else() {
         .commit(&cache, &made)
         .unwrap();
     store.caches().put_note(&cache, "nothing").unwrap();
+    store.caches().put_owners(&cache, "").unwrap();
     let claim = store.claims().shared(ClaimName::Key(&digest)).unwrap();
     fs::write(
         fixture.path("trash/0000000000000000"),

@@ -178,12 +178,14 @@ fn a_check_in_json_has_the_findings_and_the_error() {
 fn what_is_found_before_an_error_is_said_with_it() {
     let bench = bench();
     bench.dockerfile("FROM scratch AS Base\nuname -a\n");
-    assert_snapshot!(bench.careen_build(&[]).run().stderr, @r"
+    assert_snapshot!(bench.careen_build(&["--executor", "none"]).run().stderr, @r"
     warning: StageNameCasing: Stage name 'Base' should be lowercase (line 1)
      --> Dockerfile:1:17
       |
     1 | FROM scratch AS Base
       |                 ^^^^
+    #1 [internal] commands cannot be run
+    #1 DONE 0.0s
     error: unknown instruction: `uname`
      --> Dockerfile:2:1
       |

@@ -41,6 +41,8 @@ mod faults;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod id_range;
+#[cfg(test)]
 mod identities;
 #[cfg(test)]
 mod idle;

@@ -3,6 +3,7 @@
 mod bind;
 mod cache;
 mod exported;
+mod owners;
 mod secret;
 mod tmpfs;
 mod volume;

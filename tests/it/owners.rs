@@ -89,3 +89,17 @@ fn files_in_a_directory_that_hands_its_group_down_belong_to_it() {
     assert!(has(&paths, "d/l Symlink", " 777 (0, 8)"), "{paths:#?}");
     assert!(has(&paths, "d/g ", " 600 (0, 8)"), "{paths:#?}");
 }
+
+#[test]
+fn a_link_is_not_taken_for_an_earlier_one_whose_number_it_has() {
+    needs!(Feature::Busybox, Feature::IdRange);
+    let paths = same_paths(
+        "FROM base\n\
+         RUN cd /tmp && ln -s x a && chown -h 5:6 a && rm a && for i in 1 2 3 4; do ln -s y l$i; done; mkfifo p\n",
+    );
+    for name in ["l1", "l2", "l3", "l4"] {
+        let path = format!("tmp/{name} Symlink");
+        assert!(has(&paths, &path, " 777 (0, 0)"), "{paths:#?}");
+    }
+    assert!(has(&paths, "tmp/p Fifo", " (0, 0)"), "{paths:#?}");
+}

@@ -156,6 +156,22 @@ fn the_socket_has_the_owner_and_mode_that_are_asked_for() {
     };
     assert_eq!((stat, other), ("100 102 c1e1", "refused"));
     assert_eq!(kinds(&[key]), ["(RSA)"]);
+    let one_id = [
+        "--ssh",
+        "default=rsa",
+        "-j",
+        "1",
+        "--executor",
+        "userns-single",
+    ];
+    let log = bench.careen_build(&one_id).run().success();
+    let [stat, key, _] = log.output()[..] else {
+        panic!("{:?}", log.output());
+    };
+    assert_eq!(
+        (stat, kinds(&[key])),
+        ("100 102 c1e1", vec!["(RSA)".to_owned()])
+    );
 }
 
 #[test]

@@ -275,7 +275,7 @@ impl Finished {
 
     /// Returns the steps that were shown, with the word each ended with: `RUN make`, [`Outcome::Done`].
     ///
-    /// The place (`[build 2/3]`) is left out, and so are the steps of the export.
+    /// The place (`[build 2/3]`) is left out, and so are the steps of the export and what commands are run with.
     pub fn steps(&self) -> BTreeMap<String, Outcome> {
         let mut names: BTreeMap<&str, &str> = BTreeMap::new();
         let mut steps = BTreeMap::new();
@@ -287,6 +287,7 @@ impl Finished {
             if let Some((_, name)) = rest
                 .strip_prefix('[')
                 .and_then(|rest| rest.split_once("] "))
+                .filter(|(_, name)| !name.starts_with("commands "))
             {
                 names.insert(number, name);
             }

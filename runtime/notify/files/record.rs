@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::stat::makedev;
-use rootfs::{Device, Mode, OwnerRecord};
+use rootfs::{Device, FileTime, Mode, OwnerRecord};
 
 use crate::executor::RecordedOwner;
 use crate::notify::caller::Caller;
@@ -55,15 +55,17 @@ pub(super) struct Seen {
 }
 
 impl Records {
-    /// Returns those of files of the layers below.
+    /// Returns those of files that are there already.
     pub(super) fn new(recorded: &[RecordedOwner]) -> Self {
         let other = |owner: &RecordedOwner| {
             let RecordedOwner {
                 device,
                 inode,
+                born,
                 record,
             } = *owner;
-            ((device, inode), Other { record, born: None })
+            let born = born.map(|born| (born.seconds, born.nanos));
+            ((device, inode), Other { record, born })
         };
         Self {
             others: recorded.iter().map(other).collect(),
@@ -77,6 +79,9 @@ impl Records {
             .map(|((device, inode), other)| RecordedOwner {
                 device: *device,
                 inode: *inode,
+                born: other
+                    .born
+                    .map(|(seconds, nanos)| FileTime { seconds, nanos }),
                 record: other.record,
             })
             .collect()

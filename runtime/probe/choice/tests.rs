@@ -190,3 +190,25 @@ fn wishes_are_read_as_modes_are_written() {
         "`docker` is no executor: there are `auto`, `userns-multi`, `userns-single`, `chroot` and `none`"
     );
 }
+
+#[test]
+fn a_range_that_does_not_reach_an_id_is_not_taken() {
+    let mut report = HostReport::default();
+    for kind in [TrialKind::IdRange, TrialKind::OneId] {
+        report.trials.insert(kind, trial(&IN_NAMESPACE, &[]));
+    }
+    let plans = plans(Some(range()));
+    assert_eq!(choose(&report, &plans, Wish::Best).plan, range());
+    let choice = choose(&report, &plans.without(SandboxId(70_000)), Wish::Best);
+    let reason = SingleReason::TooFew {
+        count: 65_536,
+        id: 70_000,
+    };
+    assert_eq!(choice.plan, IdPlan::Single { reason });
+    let passed_over = [(ExecutorMode::UsernsMulti, Obstacle::Ids(reason))];
+    assert_eq!(choice.passed_over, passed_over);
+    assert_eq!(
+        choice.passed_over[0].1.to_string(),
+        "the range has 65536 ids, 0 to 65535, and the image has the id 70000"
+    );
+}

@@ -249,6 +249,10 @@ pub(crate) fn first(arguments: &[OsString]) -> ExitCode {
             eprintln!("the builder was ended by {signal}");
             ExitCode::from(128 + u8::try_from(signal as i32).unwrap_or(0))
         }
+        Ok(BuilderExit::LacksId(id)) => {
+            eprintln!("the builder lacks {id:?}");
+            ExitCode::from(70)
+        }
         Err(error) => {
             eprintln!("{}", chain(&error));
             ExitCode::from(70)

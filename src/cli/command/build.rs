@@ -4,6 +4,7 @@ mod bases;
 mod caches;
 mod kept;
 mod limits;
+mod mode;
 mod policy;
 mod result;
 mod secrets;
@@ -89,6 +90,9 @@ pub(crate) fn run(
     }
     options.command_limits = resources::settle(&options.sandbox.resources, &workshop);
     let display = Display::start(options.progress, events);
+    if options.call.is_none() {
+        mode::tell(builder.ids().mode(), &workshop);
+    }
     let built = match options.call {
         Some(call) => call::answer(call, &options, env, &mut workshop).map(Told::Answer),
         None => build_believing(&options, env, &mut workshop).map(Told::Exported),

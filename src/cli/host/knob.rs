@@ -79,13 +79,7 @@ type Known = (&'static str, String);
 fn of_ids(reason: SingleReason, caller: &Caller) -> Option<Known> {
     match reason {
         SingleReason::NoSubuids | SingleReason::NoSubgids => {
-            let user = caller
-                .name
-                .clone()
-                .unwrap_or_else(|| caller.uid.to_string());
-            let command = format!(
-                "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}"
-            );
+            let command = add_ids((100_000, 165_535), caller);
             Some((
                 "a range of ids that no other user has would keep owners apart",
                 command,
@@ -95,8 +89,30 @@ fn of_ids(reason: SingleReason, caller: &Caller) -> Option<Known> {
             "the helpers that map ids are not installed",
             "sudo apt-get install --no-install-recommends uidmap".to_owned(),
         )),
-        SingleReason::OneIdInNamespace | SingleReason::NotUsed => None,
+        SingleReason::TooFew { id, .. } if caller.uid != 0 => Some(of_short_range(id, caller)),
+        SingleReason::TooFew { .. } | SingleReason::OneIdInNamespace | SingleReason::NotUsed => {
+            None
+        }
     }
+}
+
+/// Says how a range becomes larger. Ranges count together, so that the new one goes behind what there is; it begins where
+/// few have any.
+fn of_short_range(id: u32, caller: &Caller) -> Known {
+    /// As many as other users have.
+    const USUAL: u32 = 65_536;
+    const START: u32 = 1_000_000;
+    let last = START.saturating_add(id.max(USUAL - 1));
+    (
+        "more ids that no other user has would be enough for the image",
+        add_ids((START, last), caller),
+    )
+}
+
+fn add_ids((first, last): (u32, u32), caller: &Caller) -> String {
+    let number = || caller.uid.to_string();
+    let user = caller.name.clone().unwrap_or_else(number);
+    format!("sudo usermod --add-subuids {first}-{last} --add-subgids {first}-{last} {user}")
 }
 
 fn of_refusal(primitive: Primitive, errno: Option<Errno>, facts: Facts) -> Option<Known> {

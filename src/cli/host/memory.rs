@@ -64,6 +64,12 @@ pub(super) fn knows(place: Option<&Path>, print: Option<&str>) -> bool {
     read(place).is_some_and(|known| known == print)
 }
 
+/// Returns what is remembered behind the look of the machine, if it looked like this.
+pub(super) fn rest(place: Option<&Path>, print: Option<&str>) -> Option<String> {
+    let known = read(place?)?;
+    known.strip_prefix(print?).map(str::to_owned)
+}
+
 /// Reads what is remembered. A file of somebody else's says nothing to us.
 fn read(place: &Path) -> Option<String> {
     let file = fs::File::open(place).ok()?;
@@ -129,6 +135,9 @@ mod tests {
         assert!(!knows(place, None));
         remember(place, Some("b\n"));
         assert!(knows(place, Some("b\n")));
+        assert_eq!(rest(place, Some("b")), Some("\n".to_owned()));
+        assert_eq!(rest(place, Some("a")), None);
+        assert_eq!(rest(place, None), None);
         forget(place);
         assert!(!knows(place, Some("b\n")));
         assert_eq!(

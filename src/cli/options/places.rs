@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use runtime::ProcSource;
 use runtime::probe::{Choice, Wish};
+use solver::UsersBeyond;
 use solver::remote::RemoteOptions;
 use vendor_shim::emulation::{Architecture, SystemEmulators};
 
@@ -33,6 +34,8 @@ pub struct Places {
     pub executor: Wish,
     /// Where the `/proc` of commands is from.
     pub proc: ProcSource,
+    /// What is done about users of an image that the range of ids does not reach.
+    pub users: UsersBeyond,
     /// What is in the way of the modes that commands are not run with, a line each.
     pub obstacles: Vec<String>,
 }
@@ -73,6 +76,7 @@ impl Places {
             registry: RegistryOptions::new(&RegistryArguments::default(), env, Vec::new())?,
             executor: executor(global, env)?,
             proc: ProcSource::default(),
+            users: UsersBeyond::default(),
             obstacles: Vec::new(),
         })
     }

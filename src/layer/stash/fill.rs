@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{BufReader, Read};
 
 use oci::{Digest, Hasher};
-use rootfs::{File, FsError, IdStorage, Root, RootPath};
+use rootfs::{File, FsError, IdStorage, OwnerTable, Root, RootPath};
 
 use super::index::{StashEntry, StashIndex, StashObject};
 use super::plan::digest_of;
@@ -197,12 +197,13 @@ impl<'a> StashFiller<'a> {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Makes the links, and sets the times of directories.
+    /// Makes the links, and sets the times of directories. Returns the owners to be kept beside the directory (none but
+    /// for [`IdStorage::Recorded`]).
     ///
     /// # Errors
     ///
     /// Fails where no pack had a file, or something cannot be made.
-    pub fn finish(mut self) -> Result<(), StashFillError> {
+    pub fn finish(mut self) -> Result<OwnerTable, StashFillError> {
         if let Some(path) = self.missing.values().flatten().next() {
             return Err(StashFillError::Missing {
                 path: (*path).clone(),
@@ -212,9 +213,7 @@ impl<'a> StashFiller<'a> {
             self.complete(path, entry)?;
         }
         let placed = self.placer.finish().map_err(at(&RootPath::root()))?;
-        // Links that cannot hold a record of their owner belong to root, as those that commands make do.
-        drop(placed);
-        Ok(())
+        Ok(placed.owners.into_table())
     }
 
     fn complete(&mut self, path: &RootPath, entry: &StashEntry) -> Result<(), StashFillError> {

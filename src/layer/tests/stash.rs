@@ -72,7 +72,7 @@ impl Stash {
         for pack in &self.packs {
             filler.pack(&mut pack.as_slice())?;
         }
-        filler.finish()
+        filler.finish().map(drop)
     }
 
     fn filled(&self) -> Place {

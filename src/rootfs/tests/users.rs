@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::Place;
-use crate::{ResolvedUser, UserError, resolve_user};
+use crate::{ResolvedUser, UserError, highest_id, resolve_user};
 
 const PASSWD: &str = "\
 root:x:0:0:root:/root:/bin/sh
@@ -173,4 +173,20 @@ fn t_a20_a_table_that_is_a_link_out_is_not_the_hosts() {
     place.symlink("/etc/real", "etc/group");
     place.write("etc/real", "staff:x:50:\n");
     assert_eq!(resolve_user(&place.root, "1:staff").unwrap().gid, 50);
+}
+
+#[test]
+fn the_highest_id_is_that_of_any_user_or_group() {
+    assert_eq!(highest_id(&Place::new().root).unwrap(), 0);
+    assert_eq!(highest_id(&place().root).unwrap(), 1000);
+    for (table, line, expected) in [
+        ("etc/passwd", "nobody:x:65534:7::/:\n", 65_534),
+        ("etc/passwd", "odd:x:7:70000::/:\n", 70_000),
+        ("etc/group", "nogroup:x:65534:\n", 65_534),
+        ("etc/group", "none:x:4294967295:\n", 1000),
+    ] {
+        let place = place();
+        place.write(table, line);
+        assert_eq!(highest_id(&place.root).unwrap(), expected, "{line}");
+    }
 }

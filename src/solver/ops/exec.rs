@@ -2,6 +2,7 @@
 
 mod bind;
 mod cache_mount;
+mod cache_owners;
 mod check;
 mod environment;
 mod error;
@@ -14,6 +15,7 @@ mod recorded;
 mod sandbox;
 mod secret;
 mod socket;
+pub(crate) mod users;
 mod volume;
 
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -237,11 +239,13 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
     let root = mount_root(workshop, &host_files, &lowers, &active)?;
     let view = Root::from_fd(root.try_clone().map_err(StepError::Descriptor)?, "/");
     let user = rootfs::resolve_user(&view, &op.user)?;
+    users::check(workshop, &view, &user)?;
     make_working_directory(workshop, &view, &op.working_directory)?;
     let below = Below::find(workshop, step.below()?, &view)?;
     let network = network.settle(workshop)?;
     let mut mounts = mounts::prepare(step, op, (&host_files, network))?;
     let files = mounts.take_files();
+    let recorded = [below.files.clone(), mounts.take_recorded()].concat();
     let spec = SandboxSpec {
         network,
         ..spec(step, op, &user, &mounts)
@@ -257,10 +261,11 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
         output: &mut |stream: Stream, bytes: &[u8]| lines.take(stream, bytes),
         talk: None,
         cancel: &workshop.cancel,
-        recorded: below.files.clone(),
+        recorded,
     })?;
     drop(permit);
     lines.flush();
+    mounts.keep_owners(workshop, &outcome.recorded)?;
     let owners = below.left(&outcome.recorded, active.fs(), &view)?;
     drop((root, view, mounts));
     match FailureStatus::of(outcome.status) {

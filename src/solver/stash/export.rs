@@ -15,13 +15,13 @@ use layer::{
     StashPlan, StashScan, StashScanError,
 };
 use oci::Clock;
-use rootfs::{FileTime, OwnerTable, Owners, Root, RootPath};
+use rootfs::{FileTime, Owners, Root, RootPath};
 use store::{
     BlobSource as _, CacheError, CacheId, CacheMeta, Claim, ClaimError, ClaimName, IngestError,
     LeaseError, ObjectId, Presence,
 };
 
-use super::{INDEX_MEDIA_TYPE, MountId, Stash, StashPack};
+use super::{INDEX_MEDIA_TYPE, MountId, Stash, StashPack, kept_owners};
 use crate::cancel::Cancellable;
 use crate::event::{Event, StepId};
 use crate::import::BackendError;
@@ -259,7 +259,7 @@ impl Keeper<'_> {
     }
 
     fn scan(&self, note: &StashNote) -> Result<StashScan, StashError> {
-        let owners = Owners::new(self.workshop.ids, OwnerTable::default());
+        let owners = Owners::new(self.workshop.ids, kept_owners(self.workshop, self.cache));
         Ok(layer::scan_stash(&self.root, &owners, note, now())?)
     }
 

@@ -7,7 +7,7 @@ use std::io;
 
 use layer::{StashFillError, StashFiller, StashIndex, StashIndexError};
 use oci::VerifiedReader;
-use rootfs::Root;
+use rootfs::{OwnerTable, Root};
 
 use super::StashPack;
 use crate::cancel::Cancellable;
@@ -35,13 +35,14 @@ pub(crate) enum FillError {
     Fill(#[from] StashFillError),
 }
 
-/// Fills an empty directory. What is in it after an error is of no use.
+/// Fills an empty directory; returns its index, and the owners that its files cannot hold. What is in it after an error
+/// is of no use.
 pub(crate) fn fill(
     workshop: &Workshop,
     step: &StepId,
     remote: &RemoteStash,
     target: &Root,
-) -> Result<StashIndex, FillError> {
+) -> Result<(StashIndex, OwnerTable), FillError> {
     let blob = remote.open_index(workshop).map_err(FillError::Fetch)?;
     let index = StashIndex::read(Cancellable::new(blob, &workshop.cancel))?;
     let mut filler = StashFiller::start(&index, target, workshop.ids)?;
@@ -53,8 +54,8 @@ pub(crate) fn fill(
             tell(workshop, step, &what, true);
         }
     }
-    filler.finish()?;
-    Ok(index)
+    let owners = filler.finish()?;
+    Ok((index, owners))
 }
 
 fn tell(workshop: &Workshop, step: &StepId, what: &str, done: bool) {

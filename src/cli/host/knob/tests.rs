@@ -35,6 +35,20 @@ fn missing_ids_are_given_by_the_machines_owner() {
             SingleReason::NoHelpers,
             Some("sudo apt-get install --no-install-recommends uidmap"),
         ),
+        (
+            SingleReason::TooFew {
+                count: 1000,
+                id: 65_534,
+            },
+            Some("sudo usermod --add-subuids 1000000-1065535 --add-subgids 1000000-1065535 ana"),
+        ),
+        (
+            SingleReason::TooFew {
+                count: 65_536,
+                id: 100_000,
+            },
+            Some("sudo usermod --add-subuids 1000000-1100000 --add-subgids 1000000-1100000 ana"),
+        ),
         (SingleReason::OneIdInNamespace, None),
     ];
     for (reason, expected) in cases {

@@ -10,6 +10,7 @@ use runtime::{OverlayOptions, TargetKind, Upper};
 
 use super::error::MountError;
 use super::mounts::{Held, MountTable, Mounted, Source, access};
+use super::recorded::Below;
 use crate::error::StepError;
 use crate::ops::copy;
 use crate::owners;
@@ -31,7 +32,10 @@ pub(super) fn mount(
         (empty(mount, &path)?, TargetKind::Directory)
     } else {
         let whole = overlay(step, mount, stack, table)?;
-        part(step, mount, whole, &path)?
+        let view = whole.try_clone().map_err(StepError::Descriptor)?;
+        let view = Root::from_fd(view, "/");
+        table.record(Below::find(step.workshop, stack, &view)?.files);
+        part(step, mount, whole, (&view, &path))?
     };
     Ok(Mounted {
         target: mount.target.clone(),
@@ -111,20 +115,18 @@ fn part(
     step: &Step<'_>,
     mount: &BindMount,
     whole: OwnedFd,
-    path: &RootPath,
+    (root, path): (&Root, &RootPath),
 ) -> Result<(Source, TargetKind), StepError> {
     let failed = |source| MountError::File {
         target: mount.target.clone(),
         source,
     };
-    let root = whole.try_clone().map_err(StepError::Descriptor)?;
-    let root = Root::from_fd(root, "/");
     let real = root.resolve(path).map_err(failed)?;
     let Some(metadata) = root.metadata(&real).map_err(failed)? else {
         return Err(MountError::SourceNotFound {
             path: mount.source.clone(),
             place: "the file system that is mounted from".to_owned(),
-            similar: copy::similar(&root, &real),
+            similar: copy::similar(root, &real),
         }
         .into());
     };

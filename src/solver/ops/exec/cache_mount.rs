@@ -18,15 +18,16 @@ use std::sync::Arc;
 use graph::{CacheMount, CacheSeed, CacheSharing, ExecMount, MountOwner};
 use layer::StashNote;
 use oci::Digest;
-use rootfs::{FileKind, Root, RootPath};
+use rootfs::{FileKind, OwnerTable, Owners, Root, RootPath};
 use runtime::{Submounts, TargetKind};
 use serde::Serialize;
-use store::{CacheDirectory, CacheId, CacheMeta, Claim, ClaimName};
+use store::{CacheDirectory, CacheId, CacheMeta, Claim, ClaimName, NewCache};
 
 use super::bind;
+use super::cache_owners::CacheOwners;
 use super::check::as_mount;
 use super::error::MountError;
-use super::mounts::{Held, MountTable, Mounted, Owner, Source, access};
+use super::mounts::{Held, MountTable, Mounted, Owner, Source, access, record};
 use super::wait_for;
 use crate::error::StepError;
 use crate::import::RemoteStash;
@@ -90,9 +91,13 @@ fn take_all<'m>(
             sharing: sharing(strictest.sharing),
             name,
         };
-        let (directory, claim) = wanted.take()?;
+        let (id, directory, claim) = wanted.take()?;
         table.hold(Held::Claim(claim));
         let directory = Arc::new(directory);
+        let named = (id, strictest.id.as_str());
+        if let Some(owners) = CacheOwners::open(step.workshop, named, &directory) {
+            table.add_cache_owners(owners);
+        }
         taken.extend(
             mounts
                 .into_iter()
@@ -133,7 +138,7 @@ struct Wanted<'a> {
 
 impl Wanted<'_> {
     /// Returns a cache that may be used, made now if it is not there, and the right to it.
-    fn take(&self) -> Result<(CacheDirectory, Claim), StepError> {
+    fn take(&self) -> Result<(CacheId, CacheDirectory, Claim), StepError> {
         let (id, claim) = match self.sharing {
             CacheSharing::Shared | CacheSharing::Private => self.first_free()?,
             CacheSharing::Locked => self.wait()?,
@@ -146,7 +151,7 @@ impl Wanted<'_> {
                 None => self.make(&id)?,
             },
         };
-        Ok((directory, claim))
+        Ok((id, directory, claim))
     }
 
     fn id(&self, number: u32) -> CacheId {
@@ -214,8 +219,9 @@ impl Wanted<'_> {
         let caches = workshop.store.caches();
         let new = caches.prepare().map_err(|error| self.failed(error))?;
         owners::inherit_top(workshop, new.fs(), None)?;
-        let index = match stash::fill(workshop, &self.step.step_id(), stash, new.fs()) {
-            Ok(index) => index,
+        let filled = stash::fill(workshop, &self.step.step_id(), stash, new.fs());
+        let (index, table) = match filled {
+            Ok(filled) => filled,
             Err(_) if workshop.cancel.is_cancelled() => return Err(StepError::Cancelled),
             Err(error) => {
                 stash.give_up();
@@ -228,6 +234,7 @@ impl Wanted<'_> {
                 return Ok(None);
             }
         };
+        self.keep_owners(&new, &table)?;
         let meta = self.meta(format!("what `{}` had", stash.shown()));
         let directory = new.commit(id, &meta).map_err(|error| self.failed(error))?;
         let note = StashNote::of_filled(&directory.fs, &index, stash::now());
@@ -249,40 +256,59 @@ impl Wanted<'_> {
         let workshop = self.step.workshop;
         let new = workshop.store.caches().prepare();
         let new = new.map_err(|error| self.failed(error))?;
-        let seed = self.fill(new.fs())?;
+        let (seed, table) = self.fill(new.fs())?;
+        self.keep_owners(&new, &table)?;
         let meta = self.meta(seed);
         Ok(new.commit(id, &meta).map_err(|error| self.failed(error))?)
     }
 
-    /// Fills a new cache; returns what it begins with, in words.
-    fn fill(&self, fs: &Root) -> Result<String, StepError> {
-        let workshop = self.step.workshop;
-        owners::inherit_top(workshop, fs, None)?;
+    /// Keeps the owners that the files of a new cache cannot hold.
+    fn keep_owners(&self, new: &NewCache, table: &OwnerTable) -> Result<(), MountError> {
+        if table.is_empty() {
+            return Ok(());
+        }
+        new.put_owners(&table.to_string())
+            .map_err(|error| self.failed(error))
+    }
+
+    /// Fills a new cache; returns what it begins with, in words, and the owners that its files cannot hold.
+    fn fill(&self, fs: &Root) -> Result<(String, OwnerTable), StepError> {
+        owners::inherit_top(self.step.workshop, fs, None)?;
         match &self.mount.seed {
-            CacheSeed::Empty => Ok("nothing".to_owned()),
+            CacheSeed::Empty => Ok(("nothing".to_owned(), OwnerTable::default())),
             CacheSeed::Owned(owner) => {
-                let disk = Owner::on_disk(self.step, &self.mount.target, owner)?;
-                let top = RootPath::root();
-                fs.set_owner(&top, disk.uid, disk.gid)?;
-                fs.set_mode(&top, disk.mode)?;
-                Ok(format!(
-                    "mode {:04o}, owner {}:{}",
-                    owner.mode, owner.uid, owner.gid
-                ))
+                self.give_top(fs, owner)?;
+                let seed = format!("mode {:04o}, owner {}:{}", owner.mode, owner.uid, owner.gid);
+                Ok((seed, OwnerTable::default()))
             }
             CacheSeed::Input { input, path } => {
-                let stack = bind::stack(self.step, *input)?;
-                let read = copy::read_path(self.step, stack, path).map_err(as_mount)?;
-                let changes = copy::tree_at(&read, SEED)?;
-                layer::place(changes.stream(), fs, workshop.ids).map_err(|source| {
-                    MountError::Seed {
-                        id: self.mount.id.clone(),
-                        source,
-                    }
-                })?;
-                Ok(format!("a copy of `{path}`"))
+                let table = self.copy(fs, *input, path)?;
+                Ok((format!("a copy of `{path}`"), table))
             }
         }
+    }
+
+    /// Gives a new cache itself the owner and mode that are asked for.
+    fn give_top(&self, fs: &Root, owner: &MountOwner) -> Result<(), StepError> {
+        // What no id can be held of is told as of any other mount.
+        Owner::on_disk(self.step, &self.mount.target, owner)?;
+        let (top, mut owners) = (
+            RootPath::root(),
+            Owners::new(self.step.workshop.ids, OwnerTable::default()),
+        );
+        let inode = fs.inode(&top)?;
+        Ok(owners.set(&inode, &top, FileKind::Directory, &record(owner))?)
+    }
+
+    fn copy(&self, fs: &Root, input: usize, path: &str) -> Result<OwnerTable, StepError> {
+        let stack = bind::stack(self.step, input)?;
+        let read = copy::read_path(self.step, stack, path).map_err(as_mount)?;
+        let changes = copy::tree_at(&read, SEED)?;
+        let placed = layer::place(changes.stream(), fs, self.step.workshop.ids);
+        Ok(placed.map_err(|source| MountError::Seed {
+            id: self.mount.id.clone(),
+            source,
+        })?)
     }
 
     fn failed(&self, source: store::CacheError) -> MountError {

@@ -65,6 +65,14 @@ pub enum MountError {
         /// Why.
         source: CacheError,
     },
+    /// The owners of what a cache has cannot be found.
+    #[error("cannot keep the owners of the cache `{id}`")]
+    CacheOwners {
+        /// Its id.
+        id: String,
+        /// Why.
+        source: FsError,
+    },
     /// What a new cache begins with cannot be copied.
     #[error("cannot fill the cache `{id}`")]
     Seed {

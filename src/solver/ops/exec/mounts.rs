@@ -7,15 +7,19 @@
 use std::os::fd::OwnedFd;
 
 use graph::{ExecFile, ExecMount, ExecOp, MountAccess, MountOwner, TmpfsMount};
-use rootfs::{IdStorage, Mode};
-use runtime::{Access, MountSource, MountSpec, NetworkMode, SecretVariable, TargetKind};
+use rootfs::{FsError, IdStorage, Mode, OwnerRecord, Root, RootPath};
+use runtime::{
+    Access, MountSource, MountSpec, NetworkMode, RecordedOwner, SecretVariable, TargetKind,
+};
 use store::{ActiveSnapshot, Claim};
 
+use super::cache_owners::CacheOwners;
 use super::error::MountError;
 use super::socket::AgentSocket;
 use super::{bind, cache_mount, secret, socket, volume};
 use crate::error::StepError;
 use crate::host_files::Prepared;
+use crate::job::Workshop;
 use crate::worker::Step;
 
 /// The mode of a directory in memory, as `mount` makes it by itself.
@@ -28,6 +32,8 @@ pub(crate) struct MountTable {
     files: Vec<OwnedFd>,
     secrets: Vec<SecretVariable>,
     secret_names: Vec<String>,
+    recorded: Vec<RecordedOwner>,
+    cache_owners: Vec<CacheOwners>,
     held: Vec<Held>,
 }
 
@@ -61,35 +67,76 @@ pub(crate) enum Source {
     Memory { size_bytes: Option<u64>, mode: u32 },
 }
 
-/// Permission bits and owner as they stand on disk.
+/// Permission bits and owner of a mount: as they stand on disk, and as the command is to see them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Owner {
     pub(super) uid: u32,
     pub(super) gid: u32,
     pub(super) mode: Mode,
+    /// What is said of them where there is only one id, and all is its own.
+    record: Option<OwnerRecord>,
 }
 
 impl Owner {
-    /// Returns how an owner in the sandbox stands on disk. Where there is only one id, all is its own.
+    /// Returns how an owner in the sandbox stands on disk.
     pub(super) fn on_disk(
         step: &Step<'_>,
         target: &str,
         owner: &MountOwner,
     ) -> Result<Self, MountError> {
         let ids = step.workshop.ids;
-        let id = |id: u32| match ids {
-            IdStorage::Recorded => Ok(0),
-            IdStorage::Shifted { .. } => ids.to_disk(id).map_err(|source| MountError::Owner {
+        let mode = Mode::new(owner.mode);
+        if ids == IdStorage::Recorded {
+            return Ok(Self {
+                uid: 0,
+                gid: 0,
+                mode,
+                record: Some(record(owner)),
+            });
+        }
+        let id = |id: u32| {
+            ids.to_disk(id).map_err(|source| MountError::Owner {
                 target: target.to_owned(),
                 id,
                 source,
-            }),
+            })
         };
         Ok(Self {
             uid: id(owner.uid)?,
             gid: id(owner.gid)?,
-            mode: Mode::new(owner.mode),
+            mode,
+            record: None,
         })
+    }
+
+    /// Gives a file in memory, which holds no attributes, this owner. Returns what is to be recorded of it.
+    pub(super) fn give(
+        self,
+        directory: &Root,
+        path: &RootPath,
+    ) -> Result<Option<RecordedOwner>, FsError> {
+        directory.set_owner(path, self.uid, self.gid)?;
+        directory.set_mode(path, self.mode)?;
+        let Some(record) = self.record else {
+            return Ok(None);
+        };
+        let found = directory.metadata(path)?;
+        Ok(found.map(|found| RecordedOwner {
+            device: found.dev,
+            inode: found.ino,
+            born: None,
+            record,
+        }))
+    }
+}
+
+/// Returns the record of a mount's owner.
+pub(super) fn record(owner: &MountOwner) -> OwnerRecord {
+    OwnerRecord {
+        uid: owner.uid,
+        gid: owner.gid,
+        mode: Mode::new(owner.mode),
+        device: None,
     }
 }
 
@@ -200,6 +247,32 @@ impl MountTable {
         }
         self.secret_names.push(name.to_owned());
         self.secrets.push(variable);
+    }
+
+    /// Adds what is recorded of the files of mounts.
+    pub(super) fn record<R: IntoIterator<Item = RecordedOwner>>(&mut self, recorded: R) {
+        self.recorded.extend(recorded);
+    }
+
+    /// Adds the owners of a cache, which are kept after the command.
+    pub(super) fn add_cache_owners(&mut self, owners: CacheOwners) {
+        self.record(owners.files());
+        self.cache_owners.push(owners);
+    }
+
+    /// Returns what is recorded of the files of mounts, once.
+    pub(super) fn take_recorded(&mut self) -> Vec<RecordedOwner> {
+        std::mem::take(&mut self.recorded)
+    }
+
+    /// Keeps what is recorded of the files of caches after the command.
+    pub(super) fn keep_owners(
+        &self,
+        workshop: &Workshop,
+        recorded: &[RecordedOwner],
+    ) -> Result<(), StepError> {
+        let mut caches = self.cache_owners.iter();
+        caches.try_for_each(|cache| cache.keep(workshop, recorded))
     }
 
     pub(super) fn hold(&mut self, held: Held) {

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use rootfs::{FileKind, FsError, IdStorage, Metadata, OwnerRecord, OwnerTable, Root};
+use rootfs::{
+    FileKind, FileTime, FsError, IdStorage, Metadata, OwnerRecord, OwnerTable, Root, RootPath,
+};
 use runtime::RecordedOwner;
 
 use crate::error::StepError;
@@ -14,7 +16,7 @@ use crate::owners;
 use crate::realise::RealiseError;
 use crate::result::Stack;
 
-/// What is recorded of the files that a command stands on.
+/// What is recorded of the files that a command stands on, or has mounted.
 #[derive(Debug, Default)]
 pub(crate) struct Below {
     table: OwnerTable,
@@ -22,8 +24,13 @@ pub(crate) struct Below {
     pub(crate) files: Vec<RecordedOwner>,
 }
 
+/// What is recorded after a command, by number.
+pub(super) struct Recorded {
+    by_number: BTreeMap<(u64, u64), (Option<FileTime>, OwnerRecord)>,
+}
+
 impl Below {
-    /// Finds it. `view` is the root that the command will have.
+    /// Finds it. `view` is the file system of the stack, as the command will have it.
     pub(crate) fn find(workshop: &Workshop, stack: &Stack, view: &Root) -> Result<Self, StepError> {
         if workshop.ids != IdStorage::Recorded {
             return Ok(Self::default());
@@ -40,6 +47,7 @@ impl Below {
                 files.push(RecordedOwner {
                     device: found.dev,
                     inode: found.ino,
+                    born: None,
                     record: *record,
                 });
             }
@@ -58,10 +66,7 @@ impl Below {
         if recorded.is_empty() {
             return Ok(table);
         }
-        let by_number: BTreeMap<(u64, u64), OwnerRecord> = recorded
-            .iter()
-            .map(|owner| ((owner.device, owner.inode), owner.record))
-            .collect();
+        let recorded = Recorded::new(recorded);
         for entry in upper.walk()? {
             let entry = entry?;
             if !holds_no_attribute(&entry.metadata) {
@@ -71,7 +76,7 @@ impl Below {
             let Some(seen) = view.metadata(&entry.path)? else {
                 continue;
             };
-            let record = by_number.get(&(seen.dev, seen.ino)).copied();
+            let record = recorded.of(view, &entry.path, &seen)?;
             // What took the place of a file that was somebody's is not his.
             let replaced = self.table.get(&entry.path).map(|_| root_of(&seen));
             if let Some(record) = record.or(replaced) {
@@ -79,6 +84,37 @@ impl Below {
             }
         }
         Ok(table)
+    }
+}
+
+impl Recorded {
+    pub(super) fn new(recorded: &[RecordedOwner]) -> Self {
+        let by_number = recorded.iter().map(|owner| {
+            let RecordedOwner {
+                device,
+                inode,
+                born,
+                record,
+            } = *owner;
+            ((device, inode), (born, record))
+        });
+        Self {
+            by_number: by_number.collect(),
+        }
+    }
+
+    /// Returns what is recorded of a file, unless that is of an earlier one with its number.
+    pub(super) fn of(
+        &self,
+        view: &Root,
+        path: &RootPath,
+        seen: &Metadata,
+    ) -> Result<Option<OwnerRecord>, FsError> {
+        let Some((born, record)) = self.by_number.get(&(seen.dev, seen.ino)) else {
+            return Ok(None);
+        };
+        let is_same = born.is_none() || view.inode(path)?.born()? == *born;
+        Ok(is_same.then_some(*record))
     }
 }
 
@@ -91,7 +127,8 @@ fn root_of(seen: &Metadata) -> OwnerRecord {
     }
 }
 
-fn holds_no_attribute(metadata: &Metadata) -> bool {
+/// Tells whether a file is of a kind whose owner can be in no attribute.
+pub(super) fn holds_no_attribute(metadata: &Metadata) -> bool {
     matches!(
         metadata.kind,
         FileKind::Symlink | FileKind::Fifo | FileKind::Socket

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use graph::SecretMount;
 use rootfs::{Root, RootPath};
-use runtime::{Access, KernelFeatures, SecretVariable, TargetKind};
+use runtime::{Access, KernelFeatures, RecordedOwner, SecretVariable, TargetKind};
 
 use super::error::MountError;
 use super::mounts::{MountTable, Mounted, Owner, Source};
@@ -74,9 +74,11 @@ pub(super) fn mount(
     let Some((target, secret, owner)) = take(step, mount, table)? else {
         return Ok(None);
     };
+    let (file, recorded) = file((target, features), secret, owner)?;
+    table.record(recorded);
     Ok(Some(Mounted {
         target: target.to_owned(),
-        source: Source::Descriptor(file((target, features), secret, owner)?),
+        source: Source::Descriptor(file),
         kind: TargetKind::File,
         access: Access::ReadOnly,
     }))
@@ -105,12 +107,12 @@ pub(super) fn take<'s>(
     Ok(Some((target, secret, owner)))
 }
 
-/// Returns the mount of a new file in memory that holds the secret.
+/// Returns the mount of a new file in memory that holds the secret, and what is to be recorded of it.
 fn file(
     (target, features): (&str, KernelFeatures),
     secret: &Secret,
     owner: Owner,
-) -> Result<OwnedFd, MountError> {
+) -> Result<(OwnedFd, Option<RecordedOwner>), MountError> {
     let failed = |source| MountError::File {
         target: target.to_owned(),
         source,
@@ -123,15 +125,13 @@ fn file(
     let path = RootPath::strict(FILE).expect("the name is one component");
     let file = directory.create_file(&path).map_err(failed)?;
     rootfs::write_all(&file, secret.expose()).map_err(failed)?;
-    directory
-        .set_owner(&path, owner.uid, owner.gid)
-        .map_err(failed)?;
-    directory.set_mode(&path, owner.mode).map_err(failed)?;
+    let recorded = owner.give(&directory, &path).map_err(failed)?;
     let taken = runtime::subtree(directory.as_fd(), file.as_fd(), &features);
-    taken.map_err(|source| MountError::Subtree {
+    let taken = taken.map_err(|source| MountError::Subtree {
         target: target.to_owned(),
         source,
-    })
+    })?;
+    Ok((taken, recorded))
 }
 
 #[cfg(test)]

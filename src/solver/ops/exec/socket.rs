@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use graph::SshMount;
 use rootfs::{Root, RootPath};
-use runtime::{Access, KernelFeatures, TargetKind};
+use runtime::{Access, KernelFeatures, RecordedOwner, TargetKind};
 use vendor_shim::agent::{Agent, Listener};
 
 use super::error::MountError;
@@ -36,7 +36,9 @@ pub(super) fn mount(
     };
     let owner = Owner::on_disk(step, &mount.target, &mount.owner)?;
     let (target, features) = (&mount.target, step.workshop.features);
-    let (agent, socket) = AgentSocket::start((target, features), Arc::clone(agent), owner)?;
+    let started = AgentSocket::start((target, features), Arc::clone(agent), owner)?;
+    let (agent, socket, recorded) = started;
+    table.record(recorded);
     table.hold(Held::Agent(agent));
     Ok(Some(Mounted {
         target: mount.target.clone(),
@@ -55,12 +57,12 @@ pub(super) struct AgentSocket {
 }
 
 impl AgentSocket {
-    /// Makes the socket; returns it as a mount too.
+    /// Makes the socket; returns it as a mount too, and what is to be recorded of it.
     fn start(
         (target, features): (&str, KernelFeatures),
         agent: Arc<dyn Agent>,
         owner: Owner,
-    ) -> Result<(Self, OwnedFd), MountError> {
+    ) -> Result<(Self, OwnedFd, Option<RecordedOwner>), MountError> {
         let failed = |source| MountError::File {
             target: target.to_owned(),
             source,
@@ -76,10 +78,7 @@ impl AgentSocket {
             source,
         })?;
         let path = RootPath::strict(SOCKET).expect("the name is one component");
-        directory
-            .set_owner(&path, owner.uid, owner.gid)
-            .map_err(failed)?;
-        directory.set_mode(&path, owner.mode).map_err(failed)?;
+        let recorded = owner.give(&directory, &path).map_err(failed)?;
         let place = directory.inode(&path).map_err(failed)?;
         let socket = runtime::subtree(directory.as_fd(), place.as_fd(), &features);
         let socket = socket.map_err(|source| MountError::Subtree {
@@ -90,7 +89,7 @@ impl AgentSocket {
             _listener: listener,
             _directory: directory,
         };
-        Ok((agent, socket))
+        Ok((agent, socket, recorded))
     }
 }
 

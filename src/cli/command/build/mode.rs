@@ -1,0 +1,25 @@
+//! Which executor a build has, in its log.
+
+use runtime::ExecutorMode;
+use solver::Workshop;
+use solver::event::{Event, Origin, StepId};
+
+/// Tells it as a step of its own, since a step is what every reader of a log understands. It is in no key and in no image.
+pub(super) fn tell(mode: ExecutorMode, workshop: &Workshop) {
+    let name = match mode {
+        ExecutorMode::Nothing => "[internal] commands cannot be run".to_owned(),
+        ExecutorMode::UsernsMulti | ExecutorMode::UsernsSingle | ExecutorMode::Chroot => {
+            format!("[internal] commands are run with {mode}")
+        }
+    };
+    let step = StepId("executor".to_owned());
+    workshop.events.emit(Event::Started {
+        step: step.clone(),
+        name: name.clone(),
+    });
+    workshop.events.emit(Event::Finished {
+        step,
+        name,
+        origin: Origin::Made,
+    });
+}
