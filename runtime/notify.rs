@@ -36,7 +36,7 @@ use tracing::debug;
 
 use crate::channel::wait_for_any;
 use crate::executor::{ExecutorMode, RecordedOwner};
-use crate::notify::caller::Caller;
+use crate::notify::caller::{Caller, Handles};
 use crate::notify::device::DeviceCall;
 use crate::notify::files::Files;
 use crate::notify::ids::Ids;
@@ -190,6 +190,7 @@ fn supervise(listener: &OwnedFd, asked: Asked) -> Vec<RecordedOwner> {
 struct Desk {
     /// The `/proc` in which callers are, held before the root changes.
     processes: OwnedFd,
+    handles: Handles,
     ids: IdMap,
     credentials: Ids,
     files: Files,
@@ -207,6 +208,7 @@ impl Desk {
         let processes = file::open(AT_FDCWD, c"/proc", flags, 0)?;
         Ok(Self {
             processes,
+            handles: Handles::default(),
             ids,
             credentials: Ids::new(&user),
             files: Files::new(&recorded),
@@ -219,7 +221,8 @@ impl Desk {
         question: &Question,
         listener: BorrowedFd<'_>,
     ) -> Result<Answer, Errno> {
-        let caller = Caller::new(self.processes.as_fd(), question, listener);
+        let places = (self.processes.as_fd(), &self.handles);
+        let caller = Caller::new(places, question, listener);
         let is_device =
             call.subject == Subject::Node && DeviceCall::is_one(call.name, &question.arguments);
         if is_device {
