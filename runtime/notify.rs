@@ -36,7 +36,7 @@ use tracing::debug;
 
 use crate::channel::wait_for_any;
 use crate::executor::{ExecutorMode, RecordedOwner};
-use crate::notify::caller::Caller;
+use crate::notify::caller::{Caller, Handles};
 use crate::notify::device::DeviceCall;
 use crate::notify::files::Files;
 use crate::notify::ids::Ids;
@@ -143,17 +143,30 @@ fn is_asked(listener: &OwnedFd) -> bool {
         .is_some_and(|events| events.contains(PollFlags::POLLIN))
 }
 
+/// Waits for the next question; `None` when nobody is left to ask.
+fn next_question(listener: &OwnedFd) -> Option<Question> {
+    // To take a question waits for one as well: most need not be looked for first.
+    let mut must_look = !notification::receiving_ends();
+    loop {
+        if must_look && !is_asked(listener) {
+            return None;
+        }
+        match notification::receive(listener.as_fd()) {
+            Ok(question) => return Some(question),
+            // Whoever asked was killed meanwhile, or nobody is left.
+            Err(error) if matches!(error.errno(), Errno::ENOENT | Errno::EINTR) => {
+                must_look = true;
+            }
+            Err(_) => return None,
+        }
+    }
+}
+
 fn supervise(listener: &OwnedFd, asked: Asked) -> Vec<RecordedOwner> {
     let mut desk = Desk::open(asked);
     let calls = AskedCalls::new();
     notification::take_turns(listener.as_fd());
-    while is_asked(listener) {
-        let question = match notification::receive(listener.as_fd()) {
-            Ok(question) => question,
-            // Whoever asked was killed meanwhile.
-            Err(error) if matches!(error.errno(), Errno::ENOENT | Errno::EINTR) => continue,
-            Err(_) => break,
-        };
+    while let Some(question) = next_question(listener) {
         let call = calls.find(question.audit, question.number);
         let result = match (&mut desk, call) {
             (Ok(desk), Some(call)) => desk.consider(call, &question, listener.as_fd()),
@@ -177,6 +190,7 @@ fn supervise(listener: &OwnedFd, asked: Asked) -> Vec<RecordedOwner> {
 struct Desk {
     /// The `/proc` in which callers are, held before the root changes.
     processes: OwnedFd,
+    handles: Handles,
     ids: IdMap,
     credentials: Ids,
     files: Files,
@@ -194,6 +208,7 @@ impl Desk {
         let processes = file::open(AT_FDCWD, c"/proc", flags, 0)?;
         Ok(Self {
             processes,
+            handles: Handles::default(),
             ids,
             credentials: Ids::new(&user),
             files: Files::new(&recorded),
@@ -206,7 +221,8 @@ impl Desk {
         question: &Question,
         listener: BorrowedFd<'_>,
     ) -> Result<Answer, Errno> {
-        let caller = Caller::new(self.processes.as_fd(), question, listener);
+        let places = (self.processes.as_fd(), &self.handles);
+        let caller = Caller::new(places, question, listener);
         let is_device =
             call.subject == Subject::Node && DeviceCall::is_one(call.name, &question.arguments);
         if is_device {

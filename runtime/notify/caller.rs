@@ -4,6 +4,7 @@
 //! caller still waits afterwards: what is opened here is checked here, and what is looked up by a path that begins
 //! with its number (`files/place.rs`) is to be checked by whoever uses it.
 
+mod handles;
 mod memory;
 mod process;
 
@@ -21,6 +22,7 @@ use crate::sys::file;
 use crate::sys::notification::{self, Question};
 use crate::userns::BuilderId;
 
+pub(super) use self::handles::Handles;
 pub(super) use self::process::Neighbour;
 
 /// The most that is read of a caller's status, in bytes; it has about one and a half thousand.
@@ -35,6 +37,7 @@ pub(super) struct Caller<'q> {
     processes: BorrowedFd<'q>,
     thread: Pid,
     waits: Waits<'q>,
+    handles: &'q Handles,
     /// Its directory in `/proc`, once something is read there.
     directory: OnceCell<OwnedFd>,
 }
@@ -64,12 +67,13 @@ pub(super) struct Rights {
 impl<'q> Caller<'q> {
     /// Means whoever asked a question, to be found in the `/proc` that `processes` is.
     pub(super) fn new(
-        processes: BorrowedFd<'q>,
+        (processes, handles): (BorrowedFd<'q>, &'q Handles),
         question: &Question,
         listener: BorrowedFd<'q>,
     ) -> Self {
         Self {
             processes,
+            handles,
             thread: question.thread,
             waits: Waits::For(listener, question.id),
             directory: OnceCell::new(),
@@ -146,6 +150,12 @@ impl<'q> Caller<'q> {
         })
     }
 
+    /// Returns a copy of a descriptor of its, with all that it may do. Whoever asks is expected to wait still; of one that does
+    /// not it may be a descriptor of another thread's.
+    pub(super) fn copy(&self, number: i32) -> Result<OwnedFd, Errno> {
+        self.handles.descriptor(self.thread, number)
+    }
+
     fn open_file(&self, name: &std::ffi::CStr, flags: OFlag) -> Result<OwnedFd, Errno> {
         file::open(self.directory()?, name, flags, 0).map_err(|error| error.errno())
     }
@@ -196,6 +206,7 @@ mod tests {
 
     fn ourselves(processes: &OwnedFd) -> Caller<'_> {
         Caller {
+            handles: Box::leak(Box::default()),
             processes: processes.as_fd(),
             thread: gettid(),
             waits: Waits::Itself,

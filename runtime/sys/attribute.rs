@@ -1,7 +1,8 @@
 #![expect(unsafe_code, reason = "system calls without a safe wrapper")]
-//! Extended attributes by path (`xattr(7)`).
+//! Extended attributes, by path and of open files (`xattr(7)`).
 
 use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use libc::{c_char, c_int, c_void, size_t, ssize_t};
 use nix::errno::Errno;
@@ -30,6 +31,14 @@ pub(crate) fn get(path: &CStr, name: &CStr, last: LastLink) -> nix::Result<Vec<u
     grow(|buffer, size| {
         // SAFETY: both texts end with a zero, and the kernel writes no more than `size` bytes to the buffer.
         unsafe { call(path.as_ptr(), name.as_ptr(), buffer, size) }
+    })
+}
+
+/// Returns the value of an attribute of an open file, which must not be open for its name alone.
+pub(crate) fn get_of(file: BorrowedFd<'_>, name: &CStr) -> nix::Result<Vec<u8>> {
+    grow(|buffer, size| {
+        // SAFETY: the text ends with a zero, and the kernel writes no more than `size` bytes to the buffer.
+        unsafe { libc::fgetxattr(file.as_raw_fd(), name.as_ptr(), buffer, size) }
     })
 }
 

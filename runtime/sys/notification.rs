@@ -2,6 +2,7 @@
 //! Questions of a filter of system calls, and answers to them (`seccomp_unotify(2)`).
 
 use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -46,6 +47,29 @@ pub(crate) fn receive(listener: BorrowedFd<'_>) -> Result<Question, CallError> {
         number: nr.cast_unsigned(),
         arguments: args,
     })
+}
+
+/// The version of Linux since which [`receive`] ends when nobody is left to ask.
+const RECEIVING_ENDS_SINCE: (u32, u32) = (6, 11);
+
+/// Tells whether [`receive`] fails with `ENOENT` when nobody is left to ask. Before Linux 6.11 it waits for ever, and one has
+/// to look first whether there is a question.
+pub(crate) fn receiving_ends() -> bool {
+    static ENDS: OnceLock<bool> = OnceLock::new();
+    *ENDS.get_or_init(|| {
+        let name = nix::sys::utsname::uname();
+        let version = name.as_ref().ok().and_then(|name| name.release().to_str());
+        version
+            .and_then(parse_version)
+            .is_some_and(|version| version >= RECEIVING_ENDS_SINCE)
+    })
+}
+
+/// Reads the first two numbers of a release of Linux (`6.11.0-rc1`, `6.18.44-arch1`).
+fn parse_version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit());
+    let mut number = || numbers.next()?.parse().ok();
+    Some((number()?, number()?))
 }
 
 /// Tells whether the thread that asked still waits. While it does, its number is nobody else's.
@@ -166,4 +190,26 @@ fn add(
         )
     };
     Errno::result(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        for (release, expected) in [
+            ("6.11.0", Some(true)),
+            ("6.18.44-arch1", Some(true)),
+            ("10.0", Some(true)),
+            ("6.9.1", Some(false)),
+            ("5.15.0-91-generic", Some(false)),
+            ("6", None),
+            ("", None),
+            ("linux", None),
+        ] {
+            let found = parse_version(release).map(|version| version >= RECEIVING_ENDS_SINCE);
+            assert_eq!(found, expected, "{release}");
+        }
+    }
 }

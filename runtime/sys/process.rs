@@ -122,6 +122,20 @@ pub(crate) fn pidfd_open(pid: Pid) -> Result<OwnedFd, CallError> {
     unsafe { owned(result) }.called(|| format!("pidfd_open({pid})"))
 }
 
+/// `PIDFD_THREAD` (linux/pidfd.h).
+const PIDFD_THREAD: c_uint = libc::O_EXCL.cast_unsigned();
+
+/// Returns a descriptor of a thread, which must not be gone. Before Linux 6.9 of the first thread of a process alone.
+pub(crate) fn thread_handle(thread: Pid) -> Result<OwnedFd, CallError> {
+    // SAFETY: all arguments are numbers.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_open, thread.as_raw(), PIDFD_THREAD) };
+    if result == -1 && Errno::last() == Errno::EINVAL {
+        return pidfd_open(thread);
+    }
+    // SAFETY: the call makes a descriptor.
+    unsafe { owned(result) }.called(|| format!("pidfd_open({thread}, PIDFD_THREAD)"))
+}
+
 /// Returns a copy of a descriptor of the process that `pidfd` refers to. Since Linux 5.6.
 ///
 /// Needs the right to trace that process.

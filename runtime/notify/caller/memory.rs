@@ -12,8 +12,9 @@ use super::Caller;
 /// The longest path that a system call takes, with its final zero (`PATH_MAX`).
 const PATH_LIMIT_BYTES: usize = 4096;
 
-/// Parts of memory that are read at once: no more than a page, behind which may be nothing.
-const PAGE_BYTES: usize = 4096;
+/// Parts of memory that are read at once: most texts end in the first. A page has several, and behind a page may be
+/// nothing.
+const PART_BYTES: usize = 256;
 
 impl Caller<'_> {
     /// Fills `bytes` from an address. Whose they are is known only after a [`check`](Self::check).
@@ -59,14 +60,14 @@ impl Caller<'_> {
         too_long: Errno,
     ) -> Result<Vec<u8>, Errno> {
         let mut text = Vec::new();
-        let mut page = [0; PAGE_BYTES];
+        let mut buffer = [0; PART_BYTES];
         while text.len() < limit {
             let place = usize::try_from(address)
                 .ok()
                 .and_then(|address| address.checked_add(text.len()))
                 .ok_or(Errno::EFAULT)?;
-            let left = PAGE_BYTES - place % PAGE_BYTES;
-            let part = page.get_mut(..left).unwrap_or_default();
+            let left = PART_BYTES - place % PART_BYTES;
+            let part = buffer.get_mut(..left).unwrap_or_default();
             self.read(place as u64, part)?;
             let end = part.iter().position(|byte| *byte == 0);
             text.extend_from_slice(part.get(..end.unwrap_or(left)).unwrap_or_default());

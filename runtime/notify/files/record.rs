@@ -5,7 +5,7 @@
 //! file by which such a memory would be asked.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::stat::makedev;
@@ -89,6 +89,11 @@ impl Records {
 
     /// Returns what is recorded of a place, if anything is. Looks only.
     pub(super) fn glance(&self, place: &Place, caller: &Caller<'_>) -> Option<OwnerRecord> {
+        if let Place::Descriptor(number) = place
+            && let Ok(found) = self.glance_at(*number, caller)
+        {
+            return found;
+        }
         let (path, last) = place.shortcut(caller)?;
         match attribute::get(&path, ATTRIBUTE, last) {
             Ok(text) => OwnerRecord::parse(&text).ok(),
@@ -103,9 +108,22 @@ impl Records {
         }
     }
 
+    /// Returns what is recorded of what a descriptor of the caller's is.
+    ///
+    /// Fails if it cannot be copied, and with `EBADF` if it was opened for its name alone.
+    fn glance_at(&self, number: i32, caller: &Caller<'_>) -> Result<Option<OwnerRecord>, Errno> {
+        let file = caller.copy(number)?;
+        match attribute::get_of(file.as_fd(), ATTRIBUTE) {
+            Ok(text) => Ok(OwnerRecord::parse(&text).ok()),
+            Err(Errno::EBADF) => Err(Errno::EBADF),
+            Err(_) if self.others.is_empty() => Ok(None),
+            Err(_) => Status::of(file.as_fd()).map(|status| self.other(&status)),
+        }
+    }
+
     /// Returns an open file with what is recorded of it.
     pub(super) fn see(&self, file: OwnedFd) -> Result<Seen, Errno> {
-        let status = Status::of(std::os::fd::AsFd::as_fd(&file))?;
+        let status = Status::of(file.as_fd())?;
         let path = attribute::path_of(file.as_raw_fd());
         let record = match attribute::get(&path, ATTRIBUTE, LastLink::Followed) {
             Ok(text) => OwnerRecord::parse(&text).ok(),
@@ -244,7 +262,6 @@ fn number(status: &Status) -> FileNumber {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd as _;
 
     #[test]
     fn the_attribute_is_that_of_layers() {

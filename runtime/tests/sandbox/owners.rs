@@ -9,6 +9,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial("with_one_id_files_are_given_away", given_away),
         trial("with_one_id_links_and_pipes_are_given_away", others),
         trial("with_one_id_modes_and_owners_stay_together", modes),
+        trial("with_one_id_root_is_given_what_is_roots", to_root),
         trial("with_one_id_a_device_looks_like_one", devices),
         trial("with_one_id_a_group_is_handed_down", handed_down),
         trial(
@@ -81,6 +82,23 @@ fn modes() -> Result<(), Failed> {
          regular file 2644 0:4 /f\n\
          directory 2775 0:9 /d\n\
          directory 1777 0:9 /d\n",
+    )
+}
+
+fn to_root() -> Result<(), Failed> {
+    expect(
+        &format!(
+            "echo > /f; chmod 6755 /f; chown 0:0 /f; {LOOK} /f; chmod 2755 /f; chown -h :0 /f; {LOOK} /f
+            mkdir -m 2755 /d; chown 0 /d; {LOOK} /d; mkfifo -m 600 /p; chown 3:4 /p; chown 0 /p; {LOOK} /p
+            ln -s /p /l; chown -h 3 /l; chown -h 0:0 /l; chown 0:0 /l; {LOOK} /l /p; chown 0:0 /none 2>&1; true"
+        ),
+        "regular file 755 0:0 /f\n\
+         regular file 755 0:0 /f\n\
+         directory 2755 0:0 /d\n\
+         fifo 600 0:4 /p\n\
+         symbolic link 777 0:0 /l\n\
+         fifo 600 0:0 /p\n\
+         chown: /none: No such file or directory\n",
     )
 }
 
