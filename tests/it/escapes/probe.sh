@@ -3,11 +3,14 @@
 # expected of the machine is in $STORE, $CONTEXT, $VICTIM, $OUTSIDE and $SECRET: paths, the number of a process and a
 # text that only the outside has.
 #
-# Where $WALL is `landlock`, commands have nothing but another root directory. What is known to be open there begins
-# with OPEN, and is a failure everywhere else.
+# $WALL says where there is less than elsewhere: `landlock`, where commands have nothing but another root directory, and
+# `proc`, where they have the outer /proc. What is known to be open there begins with OPEN; elsewhere it is a failure.
+
+: "${STORE:?}" "${CONTEXT:?}" "${VICTIM:?}" "${SECRET:?}"
 
 fail() { echo "FAIL: $*"; }
-known() { [ "$WALL" = landlock ] && echo "OPEN: $*" || fail "$@"; }
+# known WALL WHAT
+known() { if [ "$WALL" = "$1" ]; then echo "OPEN: $2"; else fail "$2"; fi; }
 
 # Each must not succeed.
 refused() { "$@" >/dev/null 2>&1 && fail "$@"; }
@@ -17,7 +20,7 @@ writes() { [ -e "$1" ] && (echo "$2" >"$1") 2>/dev/null && fail "wrote to $1"; }
 # Other processes, and ways through them.
 # PID 1, the shell of the step, and this one.
 set -- /proc/[0-9]*
-[ $# -le 3 ] || fail "sees $# processes"
+[ $# -le 3 ] || known proc "sees other processes"
 for name in root cwd exe; do
 	[ -e "/proc/1/$name/." ] || [ -e "/proc/1/$name" ] && fail "looks through /proc/1/$name"
 done
@@ -114,7 +117,7 @@ done
 	fail "reads the caller's variables"
 
 # Memory has an end.
-dd if=/dev/zero of=/dev/shm/full bs=1M count=70 2>/dev/null && known "fills shared memory"
+dd if=/dev/zero of=/dev/shm/full bs=1M count=70 2>/dev/null && known landlock "fills shared memory"
 rm -f /dev/shm/full /tmp/mem /tmp/disk
 
 # Out of the root directory. Whoever may change it again leaves it: a process in a directory that is moved to above the
