@@ -6,7 +6,7 @@
 # Makes the context, and fetches Debian's packages, which are kept: one set for one file system of Debian.
 lay_out_layers() {
   local kept
-  kept=$cache/packages-$(sha256sum "$work/careen-t1/debian-base/index.json" | cut -c 1-12)
+  kept=$cache/packages-$(cat "$work/careen-t1/debian-base/index.json" "$top/tests/owners/Dockerfile" | sha256sum | cut -c 1-12)
   cp -r "$top/tests/owners" "$work/"
   python3 "$top/scripts/e2e/nodes.py" "$work/owners/nodes.tar"
   chmod -R a+rX "$work/owners"
@@ -19,12 +19,20 @@ lay_out_layers() {
   chmod -R a+rX "$work/packages"
 }
 
+# build_target TARGET USER ARGUMENT…: builds a stage.
+build_target() {
+  local target=$1 user=$2
+  shift 2
+  careen "$user" store build --progress plain --target "$target" \
+    --build-context "debian=oci-layout://$work/careen-t1/debian-base" --build-context "packages=$work/packages" "$@" \
+    "$work/owners"
+}
+
 # build_layers USER ARGUMENT…: builds, and lists the objects in a file of the user's name.
 build_layers() {
   local user=$1
   shift
-  careen "$user" store build --progress plain --build-context "debian=oci-layout://$work/careen-t1/debian-base" \
-    --build-context "packages=$work/packages" --output "type=oci,dest=$work/$user/owners.tar" "$@" "$work/owners" &&
+  build_target owners "$user" --output "type=oci,dest=$work/$user/owners.tar" "$@" &&
     python3 "$top/scripts/e2e/layer_lines.py" "$work/$user/owners.tar" > "$work/$user/owners.txt"
 }
 
@@ -57,6 +65,8 @@ check_layers() {
   check "all of them are in the layers" has_all_kinds
   check "a user without a range does" build_layers careen-t2
   check "the layers have the same objects with one id" same_lines careen-t2
+  check "sshd, dbus, cron and a database run with a range" build_target daemons careen-t1
+  check "and with one id" build_target daemons careen-t2
   check "root does" build_layers root
   check "and as root" same_lines root
   check "without namespaces all layers together have the same objects" same_without_namespaces
