@@ -29,6 +29,19 @@ pub(crate) const SANDBOX_CAPABILITIES: [Capability; 14] = [
     Capability::CAP_AUDIT_WRITE,
 ];
 
+/// Returns what root of a sandbox may do in this mode.
+///
+/// Where commands have nothing but another root directory, they may not change it again: that is how it is left. Landlock
+/// stands behind that, and it knows neither `stat`, `chmod` and `chown` nor connecting to the sockets of the container's
+/// daemons; and a command under emulation is let read everywhere.
+fn capabilities_of_root(mode: ExecutorMode) -> CapsHashSet {
+    let mut capabilities = CapsHashSet::from(SANDBOX_CAPABILITIES);
+    if mode == ExecutorMode::Chroot {
+        capabilities.remove(&Capability::CAP_SYS_CHROOT);
+    }
+    capabilities
+}
+
 /// Returns whether this process may map any id of its namespace into a new one.
 pub(crate) fn may_map_ids() -> bool {
     // Linux 5.12 asks for CAP_SETFCAP too where the caller's root is mapped.
@@ -95,15 +108,19 @@ pub(crate) fn raise_kept() -> Result<(), CallError> {
 /// Takes out of the bounding set what a sandbox has not.
 ///
 /// Programs with file capabilities and set-user-id programs cannot get more than this set.
-pub(crate) fn limit_bounding_set(confinement: Confinement) -> Result<(), CallError> {
+pub(crate) fn limit_bounding_set(
+    confinement: Confinement,
+    mode: ExecutorMode,
+) -> Result<(), CallError> {
     if confinement == Confinement::Namespace {
         return Ok(());
     }
     // What the kernel does not know it does not have in the set either.
     let mut known: Vec<_> = caps::runtime::thread_all_supported().into_iter().collect();
     known.sort_by_key(Capability::index);
+    let kept = capabilities_of_root(mode);
     for capability in known {
-        if !SANDBOX_CAPABILITIES.contains(&capability) {
+        if !kept.contains(&capability) {
             caps::drop(None, CapSet::Bounding, capability)
                 .map_err(|_text| refused(&format!("prctl(PR_CAPBSET_DROP, {capability})")))?;
         }
@@ -112,20 +129,24 @@ pub(crate) fn limit_bounding_set(confinement: Confinement) -> Result<(), CallErr
 }
 
 /// Leaves a command what it is to have.
-pub(crate) fn set_final(user: &SandboxUser, confinement: Confinement) -> Result<(), CallError> {
+pub(crate) fn set_final(
+    user: &SandboxUser,
+    confinement: Confinement,
+    mode: ExecutorMode,
+) -> Result<(), CallError> {
     match confinement {
-        Confinement::Container => set_container(user),
+        Confinement::Container => set_container(user, mode),
         Confinement::Namespace => set_all(),
     }
 }
 
-/// Leaves root its 14 capabilities, everybody else none.
+/// Leaves root its capabilities, everybody else none.
 ///
 /// A capability that is not permitted is not ambient either, and nothing is left to be inherited
 /// (CVE-2022-24769 and its like).
-fn set_container(user: &SandboxUser) -> Result<(), CallError> {
-    let capabilities: CapsHashSet = if user.uid == 0 {
-        SANDBOX_CAPABILITIES.into()
+fn set_container(user: &SandboxUser, mode: ExecutorMode) -> Result<(), CallError> {
+    let capabilities = if user.uid == 0 {
+        capabilities_of_root(mode)
     } else {
         CapsHashSet::new()
     };
@@ -152,4 +173,19 @@ fn set(which: CapSet, capabilities: &CapsHashSet) -> Result<(), CallError> {
 /// The crate tells what failed as text; the kernel's number is still there.
 fn refused(call: &str) -> CallError {
     CallError::new(call, Errno::last())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_root_directory_that_is_all_there_is_cannot_be_changed_again() {
+        let all = CapsHashSet::from(SANDBOX_CAPABILITIES);
+        assert_eq!(capabilities_of_root(ExecutorMode::UsernsMulti), all);
+        assert_eq!(capabilities_of_root(ExecutorMode::UsernsSingle), all);
+        let kept = capabilities_of_root(ExecutorMode::Chroot);
+        let lacking: Vec<_> = all.difference(&kept).collect();
+        assert_eq!(lacking, [&Capability::CAP_SYS_CHROOT]);
+    }
 }

@@ -51,7 +51,7 @@ lay_out() {
   chmod -R a+rX "$work/hello" "$work/debian" "$work/kill"
   scripts/base-images.sh "$work/base"
   scripts/debian-images.sh "$cache"
-  for user in careen-t1 careen-t2; do
+  for user in careen-t1 careen-t2 root; do
     install -d -o "$user" "$work/$user"
   done
   install -d -o careen-t1 "$work/rows"
@@ -102,6 +102,10 @@ leaves_no_trace() { # FILE with the traces of before
 . "$top/scripts/e2e/peers.sh"
 # shellcheck source=scripts/e2e/debian.sh
 . "$top/scripts/e2e/debian.sh"
+# shellcheck source=scripts/e2e/layers.sh
+. "$top/scripts/e2e/layers.sh"
+# shellcheck source=scripts/e2e/probe.sh
+. "$top/scripts/e2e/probe.sh"
 # shellcheck source=scripts/e2e/reproducible.sh
 . "$top/scripts/e2e/reproducible.sh"
 # shellcheck source=scripts/e2e/nested.sh
@@ -137,6 +141,12 @@ check "nothing is left of the builds of Debian" leaves_no_trace "$work/before"
 
 check_nested
 check "nothing is left of a build in a build" leaves_no_trace "$work/before"
+
+check_layers
+check "nothing is left of the builds in all modes" leaves_no_trace "$work/before"
+
+check_probe
+check "nothing is left of the probe" leaves_no_trace "$work/before"
 
 check_secrets
 check "nothing is left of the builds with secrets" leaves_no_trace "$work/before"

@@ -47,7 +47,7 @@ pub(crate) const STEPS: &[(SetupStep, Prepare)] = &[
     (SetupStep::Session, leave_terminal),
     (SetupStep::Descriptors, |_| close_descriptors()),
     (SetupStep::BoundingSet, |launch| {
-        credentials::limit_bounding_set(launch.setup.spec.confinement)
+        credentials::limit_bounding_set(launch.setup.spec.confinement, launch.setup.ids.mode())
     }),
     (SetupStep::Identity, change_user),
     (SetupStep::Keyring, |_| leave_session_keyring()),
@@ -55,7 +55,8 @@ pub(crate) const STEPS: &[(SetupStep, Prepare)] = &[
     (SetupStep::Limits, set_limits),
     (SetupStep::WorkingDirectory, enter_working_directory),
     (SetupStep::Capabilities, |launch| {
-        credentials::set_final(&launch.setup.spec.user, launch.setup.spec.confinement)
+        let spec = &launch.setup.spec;
+        credentials::set_final(&spec.user, spec.confinement, launch.setup.ids.mode())
     }),
     (SetupStep::Execute, execute_command),
 ];

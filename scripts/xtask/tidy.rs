@@ -5,6 +5,7 @@ use crate::finding::Finding;
 use crate::workspace::Package;
 use crate::{modules, performance};
 
+mod escape;
 mod owner;
 mod page;
 mod shape;
@@ -19,6 +20,7 @@ pub(crate) fn findings(checkout: &Checkout, packages: &[Package]) -> Vec<Finding
         owner::of_unsafe(checkout),
         owner::of_std_fs(checkout),
         owner::machine_paths(checkout),
+        escape::rows_and_tests(checkout),
         table::cache_keys(checkout),
         table::exit_codes(checkout),
         modules::findings(checkout, packages),

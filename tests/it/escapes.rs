@@ -28,11 +28,23 @@ fn output(bench: &Bench, dockerfile: &str, arguments: &[&str]) -> Vec<String> {
 fn stage_with_probe(bench: &Bench) -> String {
     bench.file("probe", include_str!("escapes/probe.sh"));
     bench.mode("probe", 0o755);
-    let [store, context] = ["home", "context"].map(|name| bench.path(name).display().to_string());
+    let victim = bench.path("victim");
+    fs::create_dir_all(victim.join("directory")).unwrap();
+    for name in ["file", "program"] {
+        fs::write(victim.join(name), "#!/bin/sh\n").unwrap();
+    }
+    // Whatever holds a command back, it is not their modes.
+    for name in ["", "directory", "file", "program"] {
+        fs::set_permissions(victim.join(name), fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    let [store, context, victim] =
+        ["home", "context", "victim"].map(|name| bench.path(name).display().to_string());
+    let outside = std::process::id();
     // A pattern that is not found in itself.
     let (first, last) = CANARY.split_at(CANARY.len() - 1);
     format!(
-        "FROM base\nCOPY probe /probe\nENV STORE={store} CONTEXT={context} SECRET={first}[{last}]\n"
+        "FROM base\nCOPY probe /probe\nENV STORE={store} CONTEXT={context} VICTIM={victim} OUTSIDE={outside} \
+         SECRET={first}[{last}]\n"
     )
 }
 
@@ -78,6 +90,43 @@ fn the_probe_finds_no_way_out_as_any_user_with_one_id() {
         &["--executor", "userns-single"],
     );
     assert_eq!(found, ["tried as 0", "tried as 0", "tried as 1000"]);
+}
+
+/// What has no wall there is told, and nothing else is open: `docs/sandbox.md` has the same list.
+#[test]
+fn the_probe_finds_no_way_out_of_a_root_directory() {
+    needs!(Feature::Busybox, Feature::Root);
+    let bench = bench().with_busybox();
+    let stage = stage_with_probe(&bench);
+    let found = output(
+        &bench,
+        &format!("{stage}ENV WALL=landlock\nRUN /probe\nUSER 1000\nRUN /probe\n"),
+        &["--executor", "chroot"],
+    );
+    let memory = "OPEN: fills shared memory";
+    assert_eq!(found, [memory, "tried as 0", memory, "tried as 1000"]);
+}
+
+/// Whoever is root below a root directory leaves it by changing it once more, and is held by Landlock alone then, which
+/// knows neither `stat` and `chmod` nor the sockets of the machine's daemons.
+#[test]
+fn root_cannot_change_its_root_directory_where_it_has_nothing_else() {
+    needs!(Feature::Busybox, Feature::Root);
+    let bench = bench().with_busybox();
+    let dockerfile =
+        "FROM base\nRUN exec 2>&1; chroot / echo changed; chroot /tmp true; echo tried\n";
+    let said = output(&bench, dockerfile, &["--executor", "chroot"]);
+    let refused = "chroot: can't change root directory to";
+    assert_eq!(
+        said,
+        [
+            &format!("{refused} '/': Operation not permitted"),
+            &format!("{refused} '/tmp': Operation not permitted"),
+            "tried",
+        ]
+    );
+    // It is a right of root in a container that has namespaces.
+    assert_eq!(output(&bench, dockerfile, &[])[0], "changed");
 }
 
 /// The probe can find something: what an insecure command may do is a part of what it looks for.

@@ -75,3 +75,17 @@ fn a_command_with_one_id_is_the_user_of_the_instruction() {
         assert_eq!(owner, ids, "{user}");
     }
 }
+
+/// A database binds a socket and changes its mode, before it takes anybody's question. busybox's `syslogd` does so too.
+#[test]
+fn a_daemon_with_one_id_owns_the_socket_that_it_binds() {
+    needs!(Feature::Busybox, Feature::IdRange);
+    let (seen, _) = same_file(
+        &format!(
+            "{USERS}RUN --network=none mkdir -m 777 /sockets && ln -s /sockets/log /dev/log && \
+             su www -c 'busybox syslogd && chmod 640 /sockets/log && stat -c \"%F %a %u:%g\" /sockets/log' > /seen\n"
+        ),
+        "seen",
+    );
+    assert_eq!(seen, "socket 640 33:33\n");
+}

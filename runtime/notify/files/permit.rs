@@ -1,6 +1,7 @@
 //! `chmod` and its like: a mode that is recorded is changed with that on disk.
 //!
-//! A file without a record has its mode on disk alone, and the kernel changes that for root.
+//! A file without a record has its mode on disk alone, and the kernel changes that for root. `bind` is not asked about, so
+//! that a socket has no record at first; daemons bind one and change its mode. It is recorded as that caller's then.
 
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
@@ -12,7 +13,7 @@ use rootfs::{Mode, OwnerRecord};
 
 use crate::notify::caller::Caller;
 use crate::notify::files::place::{Named, Place, low_half};
-use crate::notify::files::record::{Records, is_link};
+use crate::notify::files::record::{Records, Seen, is_link, is_socket};
 use crate::notify::ids::Credentials;
 use crate::sys::attribute::{self, LastLink};
 use crate::sys::notification::Answer;
@@ -38,7 +39,7 @@ pub(super) fn permit(
         return Ok(Answer::GoesOn);
     }
     let seen = records.see(place.open(caller)?)?;
-    let now = seen.now();
+    let now = owned(&seen, credentials);
     if is_link(&seen.status) {
         return Err(Errno::EOPNOTSUPP);
     }
@@ -54,4 +55,17 @@ pub(super) fn permit(
     let record = OwnerRecord { mode, ..now };
     records.set(seen.file.as_fd(), &status, record)?;
     Ok(Answer::DONE)
+}
+
+/// Returns what a file seems to be; a socket that nothing is recorded of is the caller's.
+fn owned(seen: &Seen, credentials: &Credentials) -> OwnerRecord {
+    let now = seen.now();
+    if seen.record.is_some() || !is_socket(&seen.status) {
+        return now;
+    }
+    OwnerRecord {
+        uid: credentials.users.file,
+        gid: credentials.groups.file,
+        ..now
+    }
 }

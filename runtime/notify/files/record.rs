@@ -27,6 +27,7 @@ const DIRECTORY: u32 = 0o040_000;
 const SYMLINK: u32 = 0o120_000;
 const CHARACTER: u32 = 0o020_000;
 const BLOCK: u32 = 0o060_000;
+const SOCKET: u32 = 0o140_000;
 
 /// Records of files that can hold no attribute, by number.
 #[derive(Debug, Default)]
@@ -247,6 +248,11 @@ pub(super) fn is_regular(status: &Status) -> bool {
 /// Tells whether a file is a directory.
 pub(super) fn is_directory(status: &Status) -> bool {
     status.mode() & KIND_BITS == DIRECTORY
+}
+
+/// Tells whether a file is a socket.
+pub(super) fn is_socket(status: &Status) -> bool {
+    status.mode() & KIND_BITS == SOCKET
 }
 
 /// Tells whether a file is a symbolic link.
