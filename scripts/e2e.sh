@@ -107,6 +107,8 @@ leaves_no_trace() { # FILE with the traces of before
 . "$top/scripts/e2e/secrets.sh"
 # shellcheck source=scripts/e2e/registry.sh
 . "$top/scripts/e2e/registry.sh"
+# shellcheck source=scripts/e2e/authorities.sh
+. "$top/scripts/e2e/authorities.sh"
 # shellcheck source=scripts/e2e/container.sh
 . "$top/scripts/e2e/container.sh"
 # shellcheck source=scripts/e2e/environments.sh
@@ -140,6 +142,9 @@ check "nothing is left of the builds with secrets" leaves_no_trace "$work/before
 
 check_registries
 check "nothing is left of what went to registries" leaves_no_trace "$work/before"
+
+check_authorities
+check "nothing is left of what trusted an authority" leaves_no_trace "$work/before"
 
 check_container
 check "nothing is left of what was built in a container" leaves_no_trace "$work/before"

@@ -11,13 +11,13 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 use runtime::{BuilderExit, BuilderRole, TerminalSettings};
 
-use crate::args::{Arguments, Command};
+use crate::args::{Arguments, Command, GlobalArguments};
 use crate::command;
 use crate::config::Config;
 use crate::env::Environment;
 use crate::exit;
 use crate::host::Host;
-use crate::options::Places;
+use crate::options::{Places, reach};
 use crate::report::{self, Kind, Report};
 use crate::workshop;
 
@@ -58,12 +58,13 @@ fn first(arguments: &[OsString], is_run: bool) -> Outcome {
         Command::Doctor(doctor) => {
             return command::doctor::run(doctor, &parsed.global, &Environment::read());
         }
-        Command::Login(login) => return command::login::login(login, &Environment::read()),
+        Command::Login(login) => {
+            return command::login::login(login, &surroundings(&parsed.global)?.0);
+        }
         Command::Logout(logout) => return command::login::logout(logout, &Environment::read()),
         _ => {}
     }
-    let mut env = Environment::read();
-    let config = Config::load(&env).map_err(|error| Report::new(Kind::Usage, &error))?;
+    let (mut env, config) = surroundings(&parsed.global)?;
     command::check(&parsed, &env, &config)?;
     env.hide(&command::secret_variables(&parsed, &env));
     let signals = command::signals(&parsed);
@@ -84,6 +85,14 @@ fn first(arguments: &[OsString], is_run: bool) -> Outcome {
         BuilderExit::Code(code) => Ok(u8::try_from(code).unwrap_or(exit::INTERNAL)),
         BuilderExit::Signal(signal) => Err(command::builder_ended(signal)),
     }
+}
+
+/// Reads the environment and the configuration, and how servers are reached by both and the command line.
+fn surroundings(global: &GlobalArguments) -> Result<(Environment, Config), Box<Report>> {
+    let mut env = Environment::read();
+    let config = Config::load(&env).map_err(|error| Report::new(Kind::Usage, &error))?;
+    reach::settle(&mut env, global, &config).map_err(|error| Report::new(Kind::Usage, &error))?;
+    Ok((env, config))
 }
 
 /// The builder: carries the command out.
