@@ -24,7 +24,7 @@ use crate::channel::{Channel, Received};
 use crate::credentials;
 use crate::executor::ExecutorMode;
 use crate::features::KernelFeatures;
-use crate::overlay::{OverlayError, OverlayOptions, mount_overlay};
+use crate::overlay::{OverlayError, OverlayOptions, mount_overlay, open_directory};
 use crate::spec::DEFAULT_HOSTNAME;
 use crate::sys::mount::{self, Depth, NO_DEVICES, NO_EXECUTION, NO_SUID, Setting};
 use crate::sys::{CallError, Called as _, process, security};
@@ -152,7 +152,13 @@ fn be_root(ids: IdMap) -> Trial {
 }
 
 fn overlay() -> Result<(), CallError> {
-    let layer = memory_directory()?;
+    // Kernels before 6.8 find a layer by its path alone. The namespace is this copy's own, and `/dev` is on every machine.
+    process::unshare(CloneFlags::CLONE_NEWNS)?;
+    mount::move_mount(
+        memory_directory()?.as_fd(),
+        open_directory(c"/dev")?.as_fd(),
+    )?;
+    let layer = open_directory(c"/dev")?;
     let layers = [layer.as_fd()];
     let view = mount_overlay(
         &layers,

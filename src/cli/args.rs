@@ -80,7 +80,7 @@ pub struct Arguments {
 }
 
 /// What every command takes.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct GlobalArguments {
     /// Directory of the store [env: `CAREEN_STORE`] [default: ~/.local/share/careen]
     #[arg(long, global = true, value_name = "DIR")]
@@ -88,6 +88,13 @@ pub struct GlobalArguments {
     /// What runs commands: `auto`, `userns-multi`, `userns-single`, `chroot`, `none` [env: `CAREEN_EXECUTOR`]
     #[arg(long, global = true, value_name = "MODE")]
     pub executor: Option<String>,
+    /// Authority to trust beside the usual ones, for RUN commands too: a file of certificates, or `system` for those of
+    /// this machine [env: `CAREEN_CA`]
+    #[arg(long = "ca", global = true, value_name = "FILE | system")]
+    pub authorities: Vec<String>,
+    /// Proxy, for RUN commands too: a URL, `none`, or `system` for what the environment says
+    #[arg(long, global = true, value_name = "URL | system | none")]
+    pub proxy: Option<String>,
 }
 
 /// The commands.

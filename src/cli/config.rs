@@ -25,6 +25,10 @@ pub struct Config {
     pub memory_budget: Option<String>,
     /// The network of commands: `default`, `sandbox`, `host`, `none`.
     pub network: Option<String>,
+    /// Authorities that are trusted beside the usual ones: files of certificates, or `system`.
+    pub ca: Option<Vec<String>>,
+    /// The proxy: a URL, `system`, `none`.
+    pub proxy: Option<String>,
     /// How progress is shown: `auto`, `plain`, `quiet`, `none`.
     pub progress: Option<String>,
     /// Directories in which QEMU's user emulators are looked for, before the usual ones.
@@ -101,12 +105,15 @@ mod tests {
 
     #[test]
     fn every_key_is_read() {
-        let text = "store = \"/s\"\njobs = 3\nprogress = \"plain\"\nemulators = [\"/e\"]\n";
+        let text = "store = \"/s\"\njobs = 3\nprogress = \"plain\"\nemulators = [\"/e\"]\n\
+                    ca = [\"/ca\"]\nproxy = \"none\"\n";
         let expected = Config {
             store: Some(PathBuf::from("/s")),
             jobs: NonZeroUsize::new(3),
             memory_budget: None,
             network: None,
+            ca: Some(vec!["/ca".to_owned()]),
+            proxy: Some("none".to_owned()),
             progress: Some("plain".to_owned()),
             emulators: Some(vec![PathBuf::from("/e")]),
         };
@@ -119,7 +126,7 @@ mod tests {
         let message = error.message();
         assert_eq!(
             message,
-            "unknown field `job`, expected one of `store`, `jobs`, `memory-budget`, `network`, `progress`, `emulators`"
+            "unknown field `job`, expected one of `store`, `jobs`, `memory-budget`, `network`, `ca`, `proxy`, `progress`, `emulators`"
         );
     }
 

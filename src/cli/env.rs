@@ -13,17 +13,20 @@ use std::path::PathBuf;
 
 use solver::ops::exec::Secret;
 
+use crate::options::Reach;
+
 /// The token of a workflow's job: who has it can write the caches of a repository.
 pub(crate) const ACTIONS_TOKEN: &str = "ACTIONS_RUNTIME_TOKEN";
 
 /// The variables that are read here, which the builder needs too.
-const OWN: [&str; 18] = [
+const OWN: [&str; 19] = [
     "HOME",
     "XDG_DATA_HOME",
     "XDG_CONFIG_HOME",
     "CAREEN_CONFIG",
     "CAREEN_STORE",
     "CAREEN_EXECUTOR",
+    "CAREEN_CA",
     "PATH",
     "SOURCE_DATE_EPOCH",
     "DOCKER_DEFAULT_PLATFORM",
@@ -83,6 +86,10 @@ pub struct Environment {
     pub no_proxy: Option<String>,
     /// `SSL_CERT_FILE`: the certificates that are trusted.
     pub certificates: Option<PathBuf>,
+    /// `CAREEN_CA`: authorities that are trusted beside the usual ones, with colons between them.
+    pub authorities: Option<String>,
+    /// What all of it and the command line come down to, once that is read.
+    pub reach: Reach,
     /// What a workflow of GitHub's says of its cache service (`ACTIONS_…`, `GITHUB_…`).
     pub actions: gha::Surroundings,
     /// What `BUILDX_…` variables say.
@@ -122,6 +129,8 @@ impl Environment {
             https_proxy: text("HTTPS_PROXY").or_else(|| text("https_proxy")),
             no_proxy: text("NO_PROXY").or_else(|| text("no_proxy")),
             certificates: path("SSL_CERT_FILE"),
+            authorities: text("CAREEN_CA"),
+            reach: Reach::default(),
             actions: gha::Surroundings {
                 runtime_token: text(ACTIONS_TOKEN),
                 results_url: text("ACTIONS_RESULTS_URL"),

@@ -1,6 +1,7 @@
 //! What the arguments mean, with the environment and the configuration taken in.
 
 mod places;
+pub(crate) mod reach;
 mod remote;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +13,7 @@ use oci::reference::ReferenceError;
 use oci::{Platform, Reference};
 use runtime::probe::WishError;
 use solver::ops::exec::Volume;
-use solver::{CommandLimits, UsualNetwork};
+use solver::{Authorities, CommandLimits, UsualNetwork};
 
 use crate::args::{BuildArguments, NetworkArgument, ProgressArgument};
 use crate::config::Config;
@@ -52,6 +53,7 @@ pub use limits::LimitError;
 pub use places::Places;
 pub use plan::PlanError;
 pub use policy::{PolicyOptions, PolicyUsageError, Pull};
+pub use reach::Reach;
 pub use registry::{RegistryOptions, RegistryUsageError};
 pub use result::{ResultError, ResultOptions};
 pub use sandbox::SandboxOptions;
@@ -196,6 +198,8 @@ pub struct BuildOptions {
     pub command_limits: CommandLimits,
     /// The network of commands whose steps do not say.
     pub usual_network: UsualNetwork,
+    /// Whom commands trust beside those whom their image trusts; read before the first runs.
+    pub authorities: Authorities,
     /// The files of each SSH agent that commands may use: a socket, or keys.
     pub ssh: BTreeMap<String, Vec<PathBuf>>,
     /// What else is asked for of their sandboxes.
@@ -245,6 +249,10 @@ impl BuildOptions {
         let context = context::context(arguments, env)?;
         let contexts = context::named_contexts(arguments, env)?;
         let cache = CacheOptions::new(&arguments.policy.cache, &build_args, env)?;
+        let usual_network = network::of_build(arguments, config)?;
+        let mut sandbox = SandboxOptions::new(&arguments.sandbox, arguments.network)?;
+        let warning = reach::warning(&build_args, usual_network);
+        sandbox.warnings.extend(warning);
         let mut named = plan::named_registries(&result, &contexts, arguments.first_base.as_deref());
         named.extend(cache.registries());
         Ok(Self {
@@ -266,10 +274,11 @@ impl BuildOptions {
             no_cache: arguments.no_cache,
             network: arguments.network.unwrap_or(NetworkArgument::Default),
             command_limits: CommandLimits::default(),
-            usual_network: network::of_build(arguments, config)?,
+            authorities: Authorities::default(),
+            usual_network,
             ssh: ssh::parse_all(&arguments.sandbox.ssh, &context, env)?,
             context,
-            sandbox: SandboxOptions::new(&arguments.sandbox, arguments.network)?,
+            sandbox,
             call: Call::read(arguments)?,
             progress: progress(arguments, env, config)?,
             jobs: jobs(arguments, config),

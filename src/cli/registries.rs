@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use fetch::Certificates;
 use registry::{Registry, RegistryConfig};
 use runtime::CancelToken;
 use solver::remote::{RemoteOptions, USER_AGENT};
@@ -35,14 +34,13 @@ fn settings(
     remote: &RemoteOptions,
     cancel: &CancelToken,
 ) -> registry::RegistryOptions {
-    let certificates = remote.certificates.clone();
     let cancel = cancel.clone();
     let hosts: Arc<RegistryConfig> = Arc::clone(&options.config);
     registry::RegistryOptions {
         hosts,
         retry: options.retry_policy(),
         proxies: remote.proxies.clone(),
-        certificates: certificates.map_or(Certificates::System, Certificates::File),
+        certificates: remote.trusted(),
         user_agent: USER_AGENT.to_owned(),
         stop: Arc::new(move || cancel.is_cancelled()),
     }

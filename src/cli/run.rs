@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::env::Environment;
 use crate::exit;
 use crate::host::Host;
-use crate::options::Places;
+use crate::options::{Places, reach};
 use crate::report::{self, Kind, Report};
 use crate::spelling;
 use crate::workshop;
@@ -61,7 +61,9 @@ fn first(arguments: &[OsString], is_run: bool) -> Outcome {
         Command::Doctor(doctor) => {
             return command::doctor::run(doctor, &parsed.global, &environment(&parsed));
         }
-        Command::Login(login) => return command::login::login(login, &environment(&parsed)),
+        Command::Login(login) => {
+            return command::login::login(login, &surroundings(&parsed)?.0);
+        }
         Command::Logout(logout) => {
             return command::login::logout(logout, &environment(&parsed));
         }
@@ -76,8 +78,7 @@ fn first(arguments: &[OsString], is_run: bool) -> Outcome {
         }
         _ => {}
     }
-    let mut env = environment(&parsed);
-    let config = Config::load(&env).map_err(|error| Report::new(Kind::Usage, &error))?;
+    let (mut env, config) = surroundings(&parsed)?;
     command::builders::settle(&mut parsed, &env)?;
     command::check(&parsed, &env, &config)?;
     env.hide(&command::secret_variables(&parsed, &env));
@@ -128,6 +129,15 @@ fn attempt(
     let places = places.clone().with_choice(host, &choice);
     let signals = command::signals(parsed);
     workshop::run_builder(env, (host, &choice), signals, |role| build(role, &places))
+}
+
+/// Reads the environment and the configuration, and how servers are reached by both and the command line.
+fn surroundings(parsed: &Arguments) -> Result<(Environment, Config), Box<Report>> {
+    let mut env = environment(parsed);
+    let config = Config::load(&env).map_err(|error| Report::new(Kind::Usage, &error))?;
+    let settled = reach::settle(&mut env, &parsed.global, &config);
+    settled.map_err(|error| Report::new(Kind::Usage, &error))?;
+    Ok((env, config))
 }
 
 /// The builder: carries the command out.

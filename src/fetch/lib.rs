@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod authority;
 mod base64;
 mod cause;
 mod client;
@@ -38,9 +39,10 @@ mod url;
 mod tests;
 
 pub use answer::shown;
+pub use authority::{authority_texts, certificate_texts, texts_in};
 pub use base64::unbase64;
 pub use cause::nearest_cause;
-pub use client::{Certificates, Client, ClientOptions};
+pub use client::{Authority, Certificates, Client, ClientOptions};
 pub use date::parse_http_date;
 pub use download::{Downloaded, Sink};
 pub use error::{FetchError, Phase};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
+use crate::authority;
 use crate::client::Certificates;
 use crate::handshake::Handshake;
 use crate::request::Tls;
@@ -33,6 +34,14 @@ pub enum ClientError {
         /// The file.
         path: PathBuf,
     },
+    /// What a file has is a certificate by its form alone.
+    #[error("use a certificate in `{}`", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
     /// The certificates cannot be used.
     #[error("use the certificates")]
     Certificates(#[from] rustls::Error),
@@ -46,6 +55,9 @@ pub enum ClientError {
 #[derive(Debug, thiserror::Error)]
 #[error("the server's certificate is an authority's (`CA:TRUE`), and not a server's")]
 struct AuthorityShown;
+
+/// Certificates of authorities.
+pub(crate) type Trusted = Vec<Certificate<'static>>;
 
 /// Returns the error of TLS behind that of a stream.
 pub(crate) fn error_in(error: &io::Error) -> Option<&rustls::Error> {
@@ -94,23 +106,37 @@ pub(crate) fn handshake(config: &TlsConfig) -> Result<Option<Handshake>, ClientE
     Ok(Some(Handshake::new(named, config.client_cert())?))
 }
 
-fn roots(certificates: &Certificates, authorities: &[PathBuf]) -> Result<RootCerts, ClientError> {
-    let mut trusted = match certificates {
-        Certificates::System if authorities.is_empty() => return Ok(RootCerts::PlatformVerifier),
-        Certificates::System => of_system(),
-        Certificates::File(path) => of_file(path)?,
-        Certificates::Directories { directories, file } => {
-            of_directories(directories, file.as_deref())?
-        }
-    };
-    for path in authorities {
+fn roots(certificates: &Certificates, files: &[PathBuf]) -> Result<RootCerts, ClientError> {
+    if *certificates == Certificates::System && files.is_empty() {
+        return Ok(RootCerts::PlatformVerifier);
+    }
+    let mut trusted = trusted(certificates)?;
+    for path in files {
         trusted.extend(of_file(path)?);
     }
     Ok(RootCerts::new_with_certs(&trusted))
 }
 
+/// Returns the certificates that are trusted.
+pub(crate) fn trusted(certificates: &Certificates) -> Result<Trusted, ClientError> {
+    match certificates {
+        Certificates::System => Ok(of_system()),
+        Certificates::File(path) => of_file(path),
+        Certificates::Directories { directories, file } => {
+            of_directories(directories, file.as_deref())
+        }
+        Certificates::Also { base, authorities } => {
+            let mut all = trusted(base)?;
+            for authority in authorities {
+                all.extend(authority::certificates(authority)?);
+            }
+            Ok(all)
+        }
+    }
+}
+
 /// Returns what the machine trusts. A file among many that cannot be read is passed over, as by everybody else.
-fn of_system() -> Vec<Certificate<'static>> {
+pub(crate) fn of_system() -> Trusted {
     let found = rustls_native_certs::load_native_certs();
     let certificates = found.certs.iter();
     certificates
@@ -118,7 +144,7 @@ fn of_system() -> Vec<Certificate<'static>> {
         .collect()
 }
 
-fn of_file(path: &Path) -> Result<Vec<Certificate<'static>>, ClientError> {
+fn of_file(path: &Path) -> Result<Trusted, ClientError> {
     let certificates = certificates_in(path)?;
     if certificates.is_empty() {
         let path = path.to_owned();
@@ -129,10 +155,7 @@ fn of_file(path: &Path) -> Result<Vec<Certificate<'static>>, ClientError> {
 
 /// Returns the certificates in every file of the directories; files with none are passed over, since there are links
 /// and lists of other kinds in such directories.
-fn of_directories(
-    directories: &[PathBuf],
-    file: Option<&Path>,
-) -> Result<Vec<Certificate<'static>>, ClientError> {
+fn of_directories(directories: &[PathBuf], file: Option<&Path>) -> Result<Trusted, ClientError> {
     let mut certificates = match file {
         Some(path) => of_file(path)?,
         None => Vec::new(),
@@ -162,13 +185,17 @@ fn files_of(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn certificates_in(path: &Path) -> Result<Vec<Certificate<'static>>, ClientError> {
-    let pem = read(path)?;
-    let items = parse_pem(&pem).filter_map(|item| match item {
+fn certificates_in(path: &Path) -> Result<Trusted, ClientError> {
+    Ok(in_pem(&read(path)?))
+}
+
+/// Returns the certificates among PEM texts.
+pub(crate) fn in_pem(pem: &[u8]) -> Trusted {
+    let items = parse_pem(pem).filter_map(|item| match item {
         Ok(PemItem::Certificate(certificate)) => Some(certificate),
         Ok(_) | Err(_) => None,
     });
-    Ok(items.collect())
+    items.collect()
 }
 
 fn identity(certificate: &Path, key_file: &Path) -> Result<ClientCert, ClientError> {
@@ -186,7 +213,7 @@ fn identity(certificate: &Path, key_file: &Path) -> Result<ClientCert, ClientErr
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, ClientError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ClientError> {
     std::fs::read(path).map_err(|source| ClientError::Read {
         path: path.to_owned(),
         source,

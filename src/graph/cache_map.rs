@@ -15,7 +15,7 @@
 //! | base image name | | | | the manifest decides |
 //! | base image manifest digest | ✓ | ✓ | ✓ | |
 //! | keys of the inputs | ✓ (digests) | ✓ | ✓ (content of what is copied or mounted) | |
-//! | proxy settings, name servers, number of jobs | | | | do not change the result, or must leave no trace |
+//! | proxy settings, certificates of `--ca`, name servers, number of jobs | | | | do not change the result, or must leave no trace |
 //! | mounts: type, target, source, access, cache id, ids of secrets and agents | ✓ | ✓ | ✓ | |
 //! | content of what is mounted from a stage or an image | | | ✓ | not known from the definition |
 //! | content of caches, values of secrets, `--volume` | | | | caches change, and secrets must leave no trace |

@@ -54,6 +54,7 @@ mod same;
 mod settle;
 mod sink;
 mod sparse;
+mod stand_in;
 mod stash;
 mod tarread;
 #[cfg(test)]
@@ -91,6 +92,7 @@ pub use replica::ReplicaError;
 pub use room::DecoderRoom;
 pub use same::{CompareError, Made, Span, made_the_same};
 pub use settle::{DeferredLink, SettleError, Unsettled, settle};
+pub use stand_in::{copy_changed, stand_in};
 pub use stash::{
     PACKS_MAX, StashEntry, StashFillError, StashFiller, StashIndex, StashIndexError, StashNote,
     StashObject, StashPackError, StashPlan, StashScan, StashScanError, plan as plan_stash,

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use rootfs::{
     Entry, FileKind, FsError, IdStorage, Inode, Metadata, OWNER_XATTR, OwnerRecord, OwnerTable,
-    Owners, Root, RootPath, copy_contents,
+    Owners, Root, RootPath, copy_contents, write_all,
 };
 
 use crate::node::xattrs_of;
@@ -99,6 +99,21 @@ impl<'r> Replica<'r> {
     /// Makes an object at a path.
     pub(crate) fn put_at(&mut self, entry: &Entry, path: &RootPath) -> Result<(), ReplicaError> {
         self.make(entry, path).map_err(ReplicaError::object(path))
+    }
+
+    /// Makes a regular file at a path, with other bytes.
+    pub(crate) fn put_changed(
+        &self,
+        entry: &Entry,
+        path: &RootPath,
+        bytes: &[u8],
+    ) -> Result<(), ReplicaError> {
+        let make = || {
+            let file = self.target.create_file(path)?;
+            write_all(&file, bytes)?;
+            self.set(&Inode::from_file(file), &entry.metadata, &xattrs_of(entry)?)
+        };
+        make().map_err(ReplicaError::object(path))
     }
 
     /// Makes the directories above a path that are missing, as `tree` has them.

@@ -11,6 +11,7 @@ use nix::sys::stat::{SFlag, makedev};
 
 use crate::attr::{FileKind, Mode};
 use crate::call;
+use crate::copy::write_all;
 use crate::error::FsError;
 use crate::owner::Device;
 use crate::path::RootPath;
@@ -62,6 +63,18 @@ impl Root {
         let (dir, name) = self.parent(path)?;
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
         call::openat(dir.as_fd(), name, flags).map(File::from)
+    }
+
+    /// Gives a regular file other bytes. It stays the file that it is, for whoever has it open and under each of its
+    /// names; of its attributes only the times change.
+    ///
+    /// # Errors
+    ///
+    /// Fails where there is none or it may not be written, with `ELOOP` where it is a symlink.
+    pub fn rewrite(&self, path: &RootPath, bytes: &[u8]) -> Result<(), FsError> {
+        let (dir, name) = self.parent(path)?;
+        let flags = OFlag::O_WRONLY | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        write_all(&File::from(call::openat(dir.as_fd(), name, flags)?), bytes)
     }
 
     /// Makes a symlink that says `target`, whatever that is.

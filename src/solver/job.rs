@@ -11,6 +11,7 @@ use runtime::{CancelToken, Executor, GroupLimits, KernelFeatures, ResourceLimit}
 use store::{Lease, Store};
 use vendor_shim::agent::Agent;
 
+use crate::authorities::Authorities;
 use crate::context::{DigestTrust, DirectorySource};
 use crate::emulation::Emulation;
 use crate::event::Events;
@@ -53,6 +54,8 @@ pub struct JobOptions {
     /// Variables that commands see and that enter neither keys nor history (`http_proxy`, …), as
     /// `NAME=value`.
     pub untracked_env: Vec<String>,
+    /// Whom commands trust beside those whom their image trusts. No part of a key, and of no layer.
+    pub authorities: Authorities,
     /// The secrets that steps may mount.
     pub secrets: Secrets,
     /// The sockets of SSH agents that steps may mount, by their ids.

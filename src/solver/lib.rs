@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod authorities;
 pub mod base;
 mod cache;
 pub mod cancel;
@@ -50,6 +51,7 @@ pub mod tree;
 pub mod trees;
 mod worker;
 
+pub use authorities::Authorities;
 pub use cancel::{Cancellable, CancellablePipe};
 pub use error::{SolveError, StepError};
 pub use event::{Event, Events, TimedEvent};

@@ -14,7 +14,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use fetch::{
-    Certificates, Client, ClientError, ClientOptions, Credentials, Proxies, RetryPolicy, Url,
+    Authority, Certificates, Client, ClientError, ClientOptions, Credentials, Proxies, RetryPolicy,
+    Url,
 };
 use runtime::CancelToken;
 use vendor_shim::program::{Program, ProgramNotFound};
@@ -38,6 +39,8 @@ pub struct RemoteOptions {
     pub proxies: Proxies,
     /// The file of certificates that are trusted, in place of the machine's (`SSL_CERT_FILE`).
     pub certificates: Option<PathBuf>,
+    /// Whom the user trusts beside those.
+    pub authorities: Vec<Authority>,
     /// Where programs are looked for: `PATH`.
     pub search_path: OsString,
     /// The secrets of the user; those called `HTTP_AUTH_TOKEN_<host>`, `GIT_AUTH_TOKEN` and the like are for servers.
@@ -55,12 +58,22 @@ impl Default for RemoteOptions {
         Self {
             proxies: Proxies::default(),
             certificates: None,
+            authorities: Vec::new(),
             search_path: OsString::new(),
             secrets: Secrets::default(),
             ssh_agent: None,
             known_hosts: None,
             file_limit_bytes: FILE_LIMIT_BYTES,
         }
+    }
+}
+
+impl RemoteOptions {
+    /// Returns the certificates that are trusted.
+    pub fn trusted(&self) -> Certificates {
+        let usual = self.certificates.clone();
+        let usual = usual.map_or(Certificates::System, Certificates::File);
+        usual.and(&self.authorities)
     }
 }
 
@@ -97,16 +110,10 @@ impl Remote {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let RemoteOptions {
-            proxies,
-            certificates,
-            ..
-        } = &self.options;
-        let certificates = certificates.clone();
         let cancel = self.cancel.clone();
         let client = Client::open(ClientOptions {
-            proxies: proxies.clone(),
-            certificates: certificates.map_or(Certificates::System, Certificates::File),
+            proxies: self.options.proxies.clone(),
+            certificates: self.options.trusted(),
             user_agent: USER_AGENT.to_owned(),
             retry: RetryPolicy::brief(),
             stop: Arc::new(move || cancel.is_cancelled()),

@@ -38,7 +38,7 @@ use crate::config::Config;
 use crate::env::Environment;
 use crate::exit;
 use crate::options::{
-    BuildOptions, ContextSource, DockerfileSource, NamedContext, Places, ResultOptions,
+    BuildOptions, ContextSource, DockerfileSource, NamedContext, Places, ResultOptions, reach,
 };
 use crate::progress::Display;
 use crate::registries::registries;
@@ -73,6 +73,8 @@ pub(crate) fn run(
     context::check(&options)?;
     check_volumes(&options)?;
     limits::check(&options.sandbox.settings.limits)?;
+    let authorities = reach::read(&env.reach).map_err(|error| Report::new(Kind::Usage, &error))?;
+    options.authorities = authorities;
     let resolver = &options.sandbox.resolver;
     let (mut workshop, events) = workshop::open(builder, places, resolver)?;
     workshop.registries = Arc::new(registries(
@@ -430,6 +432,7 @@ fn job_options(
         ssh,
         volumes: options.volumes.clone(),
         untracked_env: plan.untracked_env(),
+        authorities: options.authorities.clone(),
         limits: options.command_limits.clone(),
         network: options.usual_network,
         keyed: KeyedLayers::None,

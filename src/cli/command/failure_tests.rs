@@ -61,6 +61,7 @@ fn job(definition: Definition, target: VertexId) -> Job {
             ssh: std::collections::BTreeMap::new(),
             volumes: Vec::new(),
             untracked_env: Vec::new(),
+            authorities: solver::Authorities::default(),
             limits: solver::CommandLimits::default(),
             network: solver::UsualNetwork::Only(runtime::NetworkMode::None),
             keyed: solver::KeyedLayers::None,

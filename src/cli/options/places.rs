@@ -121,8 +121,8 @@ mod tests {
     #[test]
     fn a_flag_counts_more_than_the_environment_and_that_more_than_the_file() {
         let global = |store: Option<&str>| GlobalArguments {
-            executor: None,
             store: store.map(PathBuf::from),
+            ..GlobalArguments::default()
         };
         let env = Environment {
             store: Some(PathBuf::from("/env")),

@@ -102,7 +102,9 @@ impl RegistryOptions {
                 https: env.https_proxy.clone(),
                 no_proxy: env.no_proxy.clone(),
             },
-            certificates: certificates.map_or(Certificates::System, Certificates::File),
+            certificates: certificates
+                .map_or(Certificates::System, Certificates::File)
+                .and(&env.reach.authorities),
             user_agent: USER_AGENT.to_owned(),
             stop,
         }
@@ -168,21 +170,29 @@ pub(crate) fn helpers(env: &Environment) -> Arc<dyn CredentialHelpers> {
     Arc::new(SystemCredentialHelpers::new(&env.search_path, environment))
 }
 
-/// Returns the build arguments that docker's configuration adds to those that are given: its `proxies`. One that is
+/// Returns the build arguments that `--proxy` adds to those that are given, or else docker's configuration with its
+/// `proxies`. One that is
 /// given in upper case is given in lower case as well, since a command has both from it.
 pub(super) fn proxy_args(
     env: &Environment,
     given: &BTreeMap<String, String>,
 ) -> Result<Vec<(String, String)>, RegistryUsageError> {
-    let config = RegistryConfig::new(places(env), Overrides::default(), helpers(env));
-    let settings = config.docker_settings();
-    let settings = settings.map_err(RegistryUsageError::Settings)?;
     let is_given = |name: &str| given.keys().any(|key| key.eq_ignore_ascii_case(name));
-    let added = settings.build_args.into_iter();
+    let said = match &env.reach.of_commands {
+        Some(said) => said.clone(),
+        None => docker_proxies(env)?,
+    };
+    let added = said.into_iter();
     let added = added.filter(|(name, _)| !is_given(name));
     Ok(added
         .map(|(name, value)| (name.to_owned(), value))
         .collect())
+}
+
+fn docker_proxies(env: &Environment) -> Result<Vec<(&'static str, String)>, RegistryUsageError> {
+    let config = RegistryConfig::new(places(env), Overrides::default(), helpers(env));
+    let settings = config.docker_settings();
+    Ok(settings.map_err(RegistryUsageError::Settings)?.build_args)
 }
 
 fn creds(text: &str) -> Result<Login, RegistryUsageError> {

@@ -15,6 +15,7 @@ pub(super) fn remote(env: &Environment) -> RemoteOptions {
             no_proxy: env.no_proxy.clone(),
         },
         certificates: env.certificates.clone(),
+        authorities: env.reach.authorities.clone(),
         search_path: env.search_path.clone(),
         known_hosts: known_hosts.filter(|path| path.try_exists().unwrap_or(false)),
         ..RemoteOptions::default()

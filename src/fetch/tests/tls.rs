@@ -121,6 +121,19 @@ fn certificates_in_place_of_those_of_the_machine_are_trusted() {
 }
 
 #[test]
+fn authorities_are_trusted_beside_those_of_the_machine() {
+    let url = start(Wants::Anybody, OK);
+    let named = [Authority::File(file("authority.crt"))];
+    let client = client_of(|options| options.certificates = Certificates::System.and(&named));
+    assert_eq!(download(&client, &get(url.clone())).unwrap(), "file");
+    let machine = [Authority::System];
+    let client = client_of(|options| options.certificates = Certificates::System.and(&machine));
+    let error = download(&client, &get(url)).unwrap_err();
+    assert!(matches!(error, FetchError::Tls { .. }), "{error:?}");
+    assert_eq!(Certificates::System.and(&[]), Certificates::System);
+}
+
+#[test]
 fn who_we_are_is_shown_to_the_server_that_it_is_for() {
     let url = start(Wants::Us, OK);
     let client = client();

@@ -15,6 +15,7 @@ mod recorded;
 mod sandbox;
 mod secret;
 mod socket;
+mod trust;
 pub(crate) mod users;
 mod volume;
 
@@ -56,6 +57,7 @@ pub(crate) use volume::mount as mount_volume;
 pub use volume::{Volume, VolumeAccess};
 
 use self::output::Lines;
+use self::trust::Trust;
 
 /// Runs a command and keeps what it changed.
 pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: &Making) -> Result<Product, StepError> {
@@ -236,7 +238,8 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
         .host_files
         .prepare(&workshop.store, &workshop.lease)?;
     owners::inherit_top(workshop, active.fs(), lowers.last())?;
-    let root = mount_root(workshop, &host_files, &lowers, &active)?;
+    let trust = Trust::prepare(step, op)?;
+    let root = mount_root(workshop, &host_files, &trust.above(&lowers)?, &active)?;
     let view = Root::from_fd(root.try_clone().map_err(StepError::Descriptor)?, "/");
     let user = rootfs::resolve_user(&view, &op.user)?;
     users::check(workshop, &view, &user)?;
@@ -244,6 +247,7 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
     let below = Below::find(workshop, step.below()?, &view)?;
     let network = network.settle(workshop)?;
     let mut mounts = mounts::prepare(step, op, (&host_files, network))?;
+    trust.mount(&host_files, &mut mounts)?;
     let files = mounts.take_files();
     let recorded = [below.files.clone(), mounts.take_recorded()].concat();
     let spec = SandboxSpec {
@@ -272,6 +276,7 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
         None => {
             let took = Experience::new(outcome.duration, outcome.peak_bytes);
             experience::remember(workshop, &step.job.definition, step.id, took);
+            trust.take_out(active.fs())?;
             leftover::make(active.fs(), &lowers, workshop.ids, &workshop.clock)?;
             let ended = Clock::System.now();
             let ran = Ran { began, ended };

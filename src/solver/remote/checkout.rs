@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rootfs::{FileKind, FileTime, Mode, Root, RootPath};
+use rootfs::{FileKind, FileTime, Mode, Root, RootPath, write_all};
 use store::ActiveSnapshot;
 use vendor_shim::git::{Depth, ObjectFormat, Session};
 
@@ -15,6 +15,9 @@ use super::git::Resolved;
 
 /// The directory, beside the snapshot, that is the home of `git`.
 const HOME: &str = "home";
+
+/// The file of certificates in it.
+const CERTIFICATES: &str = "ca.crt";
 
 /// The directory, beside the snapshot, that `git` checks out into.
 const TREE: &str = "tree";
@@ -29,6 +32,17 @@ const SUBMODULES: &str = ".gitmodules";
 pub(super) fn make_home(active: &ActiveSnapshot) -> Result<PathBuf, RemoteError> {
     active.work().mkdir(&component(HOME))?;
     Ok(active.work().shown().join(HOME))
+}
+
+/// Writes a file of certificates into that home.
+pub(super) fn keep_certificates(
+    active: &ActiveSnapshot,
+    texts: &str,
+) -> Result<PathBuf, RemoteError> {
+    let home = active.work().open_dir_nofollow(&component(HOME))?;
+    let file = home.create_file(&component(CERTIFICATES))?;
+    write_all(&file, texts.as_bytes())?;
+    Ok(active.work().shown().join(HOME).join(CERTIFICATES))
 }
 
 /// Which files are checked out, and how.

@@ -285,7 +285,6 @@ impl Work<'_> {
         })?;
         let RemoteOptions {
             proxies,
-            certificates,
             ssh_agent,
             known_hosts,
             ..
@@ -302,6 +301,7 @@ impl Work<'_> {
             url: token_scope(&self.remote.plain).to_owned(),
             header: format!("Authorization: {}", credentials.authorization()),
         });
+        let home = checkout::make_home(active)?;
         let settings = SessionSettings {
             access: RemoteAccess {
                 remote: self.remote.plain.clone(),
@@ -310,10 +310,19 @@ impl Work<'_> {
                 known_hosts: known_hosts.clone(),
             },
             header,
-            certificates: certificates.clone(),
+            certificates: self.certificates(active)?,
         };
-        let home = checkout::make_home(active)?;
         Ok(Session::create(program, &home, &settings, cancelled)?)
+    }
+
+    /// Returns the file of certificates that are trusted, if they are not the machine's alone.
+    fn certificates(&self, active: &ActiveSnapshot) -> Result<Option<PathBuf>, RemoteError> {
+        let options = &self.workshop.remote.options;
+        if options.authorities.is_empty() {
+            return Ok(options.certificates.clone());
+        }
+        let texts = fetch::certificate_texts(&options.trusted()).map_err(RemoteError::Client)?;
+        checkout::keep_certificates(active, &texts.concat()).map(Some)
     }
 
     /// Fetches the commit and checks it out.

@@ -23,7 +23,7 @@ const fn help(failure: &RemoteError) -> Option<&'static str> {
     match failure {
         RemoteError::NoGit { .. } => Some("apt-get install --no-install-recommends git"),
         RemoteError::Fetch(FetchError::Tls { .. }) => {
-            Some("`SSL_CERT_FILE=FILE` names the certificates that are trusted")
+            Some("`--ca FILE` names the certificates that are trusted besides")
         }
         RemoteError::NoReference { .. } => {
             Some("`git ls-remote URL` lists the branches and tags that there are")

@@ -6,6 +6,7 @@ use graph::ExecOp;
 use rootfs::ResolvedUser;
 
 use super::mounts::MountTable;
+use super::trust;
 use crate::worker::Step;
 
 /// Returns the environment without secrets, as `NAME=value`.
@@ -24,7 +25,10 @@ pub(super) fn of(
     for entry in own.filter(|entry| !secrets.contains(name(entry))) {
         env.push(entry);
     }
-    for entry in step.job.options.untracked_env.iter().map(String::as_bytes) {
+    let options = &step.job.options;
+    let trust = trust::variables(&options.authorities);
+    for entry in options.untracked_env.iter().chain(&trust) {
+        let entry = entry.as_bytes();
         if !secrets.contains(name(entry)) {
             env.add(entry);
         }

@@ -61,6 +61,8 @@ pub(super) enum Content {
     Empty { mode: Mode },
     /// `/dev`.
     Devices,
+    /// What is there, with other bytes. What a command puts in its place stays.
+    Changed { bytes: Vec<u8> },
     /// A copy of what is at a path.
     Copy {
         from: Arc<Root>,
@@ -102,6 +104,8 @@ struct Placed {
     /// The name under which that which was there is kept meanwhile.
     aside: Option<RootPath>,
     back: Option<(Arc<Root>, RootPath)>,
+    /// What it is when the command begins, where what a command puts in its place stays.
+    stays: Option<Metadata>,
 }
 
 #[derive(Debug)]
@@ -133,21 +137,26 @@ impl Furniture {
         Ok(furniture)
     }
 
-    /// Returns the paths at which something was put.
-    pub(super) fn paths(&self) -> BTreeSet<RootPath> {
-        let paths = self.placed.iter().map(|placed| placed.path.clone());
-        paths.collect()
-    }
-
-    /// Takes everything away, when the command and all its processes are gone.
-    pub(super) fn remove(self, tree: &Tree, before: &mut Baseline) -> Result<(), FsError> {
+    /// Takes everything away, when the command and all its processes are gone. Returns the paths at which nothing is the
+    /// command's.
+    pub(super) fn remove(
+        self,
+        tree: &Tree,
+        before: &mut Baseline,
+    ) -> Result<BTreeSet<RootPath>, FsError> {
         let touched = self.touched.into_iter().map(|(path, touched)| {
             let now = touched.metadata()?;
             Ok((path, touched, now))
         });
         let touched = touched.collect::<Result<Vec<_>, FsError>>()?;
+        let mut apart = BTreeSet::new();
         for placed in self.placed.into_iter().rev() {
-            placed.remove(tree)?;
+            if placed.is_replaced()? {
+                placed.forget(tree)?;
+            } else {
+                apart.insert(placed.path.clone());
+                placed.remove(tree)?;
+            }
         }
         for place in self.made.iter().rev() {
             place.remove_empty()?;
@@ -164,7 +173,7 @@ impl Furniture {
                 before.renew(&path, settled);
             }
         }
-        Ok(())
+        Ok(apart)
     }
 
     fn place_one(&mut self, tree: &Tree, target: &str, content: Content) -> Result<(), PlaceError> {
@@ -178,12 +187,16 @@ impl Furniture {
         } else {
             None
         };
-        let back = content.put(&place)?;
+        let original = aside.as_ref().map(|name| (tree.aside(), name));
+        let may_stay = matches!(content, Content::Changed { .. });
+        let back = content.put(&place, original)?;
+        let stays = place.parent.metadata(&place.name)?.filter(|_| may_stay);
         self.placed.push(Placed {
             place,
             path,
             aside,
             back,
+            stays,
         });
         Ok(())
     }
@@ -234,8 +247,12 @@ impl From<FsError> for PlaceError {
 }
 
 impl Content {
-    /// Puts it into a place where nothing is; returns what it is to take the place of afterwards.
-    fn put(self, place: &Place) -> Result<Option<(Arc<Root>, RootPath)>, PlaceError> {
+    /// Puts it into a place where nothing is any more; returns what it is to take the place of afterwards.
+    fn put(
+        self,
+        place: &Place,
+        original: Option<(&Root, &RootPath)>,
+    ) -> Result<Option<(Arc<Root>, RootPath)>, PlaceError> {
         let Place { parent, name } = place;
         match self {
             Self::Text { bytes, owner, mode } => {
@@ -248,6 +265,12 @@ impl Content {
                 parent.set_mode(name, mode)?;
             }
             Self::Devices => make_devices(parent, name)?,
+            Self::Changed { bytes } => {
+                if let Some(original) = original {
+                    let copied = layer::copy_changed(original, &bytes, (parent, name));
+                    copied.map_err(PlaceError::Copy)?;
+                }
+            }
             Self::Copy { from, path, after } => {
                 let copied = layer::copy_tree((&from, &path), (parent, name));
                 copied.map_err(PlaceError::Copy)?;
@@ -305,6 +328,24 @@ impl Place {
 }
 
 impl Placed {
+    /// Tells whether something of the command's is in the place now.
+    fn is_replaced(&self) -> Result<bool, FsError> {
+        let Some(ours) = &self.stays else {
+            return Ok(false);
+        };
+        let now = self.place.parent.metadata(&self.place.name)?;
+        let of = |metadata: &Metadata| (metadata.dev, metadata.ino, metadata.ctime);
+        Ok(now.is_none_or(|now| of(&now) != of(ours)))
+    }
+
+    /// Gives up what was there, which the command replaced or removed.
+    fn forget(&self, tree: &Tree) -> Result<(), FsError> {
+        match &self.aside {
+            Some(aside) => tree.aside().remove_all(aside),
+            None => Ok(()),
+        }
+    }
+
     fn remove(self, tree: &Tree) -> Result<(), FsError> {
         let Place { parent, name } = &self.place;
         if let Some((cache, path)) = &self.back {

@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `/dev` | made device nodes; no terminals |
 //! | `/proc`, `/sys` | empty directories |
+//! | bundles of certificates with those of `--ca` | files in the place of the image's, which come back unless the command replaced them |
 //! | the machine's files, secrets | files, on disk as long as the command runs |
 //! | `type=bind` | a copy; what is written to it is discarded, also where it should be refused |
 //! | `type=cache` | a copy, which becomes the cache afterwards; one command at a time |
@@ -26,8 +27,10 @@ use super::error::MountError;
 use super::furniture::{After, Content, Furniture, Wanted};
 use super::mounts::MountTable;
 use super::output::{FailureStatus, Lines};
+use super::trust::{StandIn, Trust};
 use super::{Made, bind, cache_mount, failure, leftover, lowers, make_working_directory, secret};
 use super::{network, spec, turn};
+use crate::authorities::PLACE;
 use crate::cache::Ran;
 use crate::emulation::Emulator;
 use crate::error::StepError;
@@ -64,20 +67,23 @@ pub(super) fn execute(
     let mut before = Baseline::record(tree.root(), tree.aside()).map_err(StepError::InPlace)?;
     make_working_directory(workshop, tree.root(), &op.working_directory)?;
     let mut table = MountTable::default();
-    let furniture = Furniture::place(&tree, wanted(step, (op, network), &mut table)?)?;
+    let trust = Trust::look(step, op, Some(tree.root()))?;
+    let mut furnishing = wanted(step, (op, network), &mut table)?;
+    furnishing.extend(trusted(&trust));
+    let furniture = Furniture::place(&tree, furnishing)?;
     layer::next_grain(tree.aside())?;
     let mut spec = spec(step, op, &user, &table);
     spec.is_emulated = emulator.is_some();
     spec.network = network;
     let mut lines = Lines::new(step);
     let (outcome, began) = run(step, (&spec, tree.root()), &mut lines)?;
-    let apart = furniture.paths();
-    furniture.remove(&tree, &mut before)?;
+    let apart = furniture.remove(&tree, &mut before)?;
     drop(table);
     match FailureStatus::of(outcome.status) {
         None => {
             let took = Experience::new(outcome.duration, outcome.peak_bytes);
             experience::remember(workshop, &step.job.definition, step.id, took);
+            trust.take_out(tree.root())?;
             let extracted = before.extract(tree.root(), &apart, (&lowers, active.fs()));
             extracted.map_err(StepError::InPlace)?;
             leftover::make(active.fs(), &lowers, workshop.ids, &workshop.clock)?;
@@ -165,6 +171,16 @@ fn machine_files(
         wanted.push(text(target, content.as_bytes(), *mode));
     }
     Ok(wanted)
+}
+
+/// Returns whom the command trusts, as it sees them.
+fn trusted(trust: &Trust) -> Vec<Wanted> {
+    let stand_ins = trust.stand_ins().iter().map(|StandIn { path, bytes, .. }| {
+        let bytes = bytes.clone();
+        place(&path.absolute(), Content::Changed { bytes })
+    });
+    let bundle = trust.bundle().map(|bundle| text(PLACE, bundle, 0o444));
+    stand_ins.chain(bundle).collect()
 }
 
 fn place(target: &str, content: Content) -> Wanted {
