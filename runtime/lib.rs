@@ -80,5 +80,5 @@ pub use stubs::populate as populate_stubs;
 pub use subtree::{SubtreeError, subtree};
 pub use sys::CallError;
 pub use terminal::{RawTerminal, TerminalSettings, terminal_size};
-pub use upper::{UpperError, try_upper};
+pub use upper::{UpperError, boot_id, try_upper};
 pub use userns::{Builder, BuilderCommand, BuilderError, BuilderExit, SignalsAre, run_builder};

@@ -65,6 +65,12 @@ pub fn try_upper(place: BorrowedFd<'_>, features: &KernelFeatures) -> Result<(),
     Ok(())
 }
 
+/// Returns what names this boot of the machine (`random(4)`), where that can be read. What a kernel can do holds as long.
+pub fn boot_id() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(text.trim().to_owned())
+}
+
 fn directory(place: &Root, name: &str) -> Result<Root, FsError> {
     let path = at(name)?;
     place.mkdir(&path)?;

@@ -47,7 +47,8 @@ pub mod squash;
 pub mod stash;
 pub mod state;
 pub mod tree;
-pub mod trees;
+mod trees;
+pub mod unions;
 mod worker;
 
 pub use cancel::{Cancellable, CancellablePipe};

@@ -78,7 +78,8 @@ pub(super) fn execute(
         None => {
             let took = Experience::new(outcome.duration, outcome.peak_bytes);
             experience::remember(workshop, &step.job.definition, step.id, took);
-            let extracted = before.extract(tree.root(), &apart, (&lowers, active.fs()));
+            let extracted =
+                before.extract((tree.root(), trees.form()), &apart, (&lowers, active.fs()));
             extracted.map_err(StepError::InPlace)?;
             leftover::make(active.fs(), &lowers, workshop.ids, &workshop.clock)?;
             let ended = Clock::System.now();
