@@ -56,6 +56,16 @@ same_as_outside() {
   python3 scripts/e2e/same_trees.py "$work/careen-t1/outside.tar" "$container/bundle/rootfs/builds/$1.tar"
 }
 
+# on_copies UID: builds the quickstart in namespaces, in a container without a filter whose store is in its root directory.
+on_copies() {
+  python3 "$top/scripts/e2e/container_config.py" "$top/runtime/seccomp/docker-default.tsv" "$1" unconfined \
+    env HOME=/tmp CAREEN_STORE="/tmp/copies-$1" SOURCE_DATE_EPOCH="$epoch" careen build --progress plain \
+    --build-context base=oci-layout:///builds/base --output "type=oci,dest=/tmp/hello-$1.tar" /builds/hello \
+    > "$container/bundle/config.json"
+  runc run --bundle "$container/bundle" "careen-e2e-$$" > "$work/copies" 2>&1 || { cat "$work/copies"; return 1; }
+  grep -q "^warning: each command runs on a copy of its files" "$work/copies"
+}
+
 check_container() {
   lay_out_container
   mount --bind "$container/lower" "$container/bundle/rootfs"
@@ -67,5 +77,7 @@ check_container() {
   mount -t overlay overlay -o "lowerdir=$container/lower,upperdir=$container/upper,workdir=$container/work" \
     "$container/bundle/rootfs"
   check "and it does so where the store is in an overlay" build_contained overlay apt
+  check "without a filter root builds there in namespaces" on_copies 0
+  check "and so does user 1000" on_copies 1000
   umount "$container/bundle/rootfs"
 }

@@ -37,7 +37,7 @@ fn line(image: &Image, entry: &Entry) -> String {
 }
 
 /// Returns the layers above the base, in the order of their paths.
-fn layers(archive: &Archive) -> Vec<Vec<String>> {
+pub(crate) fn layers(archive: &Archive) -> Vec<Vec<String>> {
     let image = archive.image();
     let lines = |layer: &Vec<Entry>| {
         let mut lines: Vec<String> = layer.iter().map(|entry| line(image, entry)).collect();
