@@ -92,8 +92,8 @@ fn the_layers_are_those_of_an_overlay() {
          RUN echo more >> /a/file && mkdir /new && rm -r /c && rm -r /home/app && ln -s /new /c\n\
          WORKDIR /made/here\n\
          RUN pwd > where\n\
-         RUN mknod /made/null c 1 3 && chown 8:9 /made/null && rm -r /e && mkdir /e && touch /e/only\n\
-         RUN stat -c '%n %u %g %a %F' /a/* /e/* /made/* /new /shared/* > /stat\n\
+         RUN mknod /made/null c 1 3 && chown 8:9 /made/null && rm -r /e && echo now > /e\n\
+         RUN stat -c '%n %u %g %a %F' /a/* /e /made/* /new /shared/* > /stat\n\
          USER 1000:1000\n\
          WORKDIR /tmp\n\
          RUN echo mine > file && id -u > id && id -G >> id\n\
