@@ -3,7 +3,7 @@
 //! | Feature | Since Linux | Without it |
 //! | --- | --- | --- |
 //! | `openat2`, `open_tree`, `fsopen`, `pidfd_open`, `close_range` | 5.9 | no sandbox |
-//! | overlayfs in a user namespace with `userxattr` | 5.11 | no sandbox |
+//! | overlayfs in a user namespace with `userxattr` | 5.11 | copies of the files in place of overlays |
 //! | `mount_setattr` | 5.12 | no sandbox |
 //! | overlayfs with `lowerdir+` | 6.8 | all layers in one string, which limits their number |
 //! | `open_tree` of a mount in no namespace | 6.15 | one namespace more for each part of one |

@@ -44,6 +44,7 @@ mod stubs;
 mod subtree;
 mod sys;
 mod terminal;
+mod upper;
 pub mod userns;
 
 pub use cancel::{CancelReason, CancelToken};
@@ -64,7 +65,7 @@ pub use nix::errno::Errno;
 pub use nix::sys::signal::Signal;
 pub use nothing::NoExecutor;
 pub use overlay::{
-    LOWERS_LIMIT, OverlayError, OverlayOptions, Submounts, Upper, bind, mount_overlay,
+    LOWERS_LIMIT, OverlayError, OverlayOptions, Submounts, Upper, bind, bind_root, mount_overlay,
 };
 pub use protocol::{ExitStatus, InitFailure, SetupStep};
 pub use rlimit::{LimitedResource, ResourceLimit};
@@ -79,4 +80,5 @@ pub use stubs::populate as populate_stubs;
 pub use subtree::{SubtreeError, subtree};
 pub use sys::CallError;
 pub use terminal::{RawTerminal, TerminalSettings, terminal_size};
+pub use upper::{UpperError, boot_id, try_upper};
 pub use userns::{Builder, BuilderCommand, BuilderError, BuilderExit, SignalsAre, run_builder};

@@ -145,6 +145,20 @@ pub fn bind(
     Ok(mount)
 }
 
+/// Returns a detached mount of a directory that is to be the root of a sandbox and is changed in place.
+///
+/// It has no devices. Set-user-id programs in it are those of the image, whose ids are the sandbox's; they have no effect
+/// where the file system itself was mounted without them.
+///
+/// # Errors
+///
+/// Fails when the kernel refuses it.
+pub fn bind_root(directory: BorrowedFd<'_>) -> Result<OwnedFd, CallError> {
+    let mount = mount::open_tree(directory, c"", Depth::Single)?;
+    mount::mount_setattr(mount.as_fd(), mount::NO_DEVICES, Depth::Single)?;
+    Ok(mount)
+}
+
 /// Whether a bind includes what is mounted below its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Submounts {

@@ -9,11 +9,13 @@
 
 use std::error::Error as _;
 use std::os::fd::AsFd as _;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
 use nix::sched::CloneFlags;
 use nix::unistd::{ForkResult, sethostname};
+use rootfs::{FsError, Root, RootPath};
 use serde::{Deserialize, Serialize};
 use vendor_shim::idmap::IdMapError;
 
@@ -28,6 +30,7 @@ use crate::overlay::{OverlayError, OverlayOptions, mount_overlay, open_directory
 use crate::spec::DEFAULT_HOSTNAME;
 use crate::sys::mount::{self, Depth, NO_DEVICES, NO_EXECUTION, NO_SUID, Setting};
 use crate::sys::{CallError, Called as _, process, security};
+use crate::upper::{UpperError, try_upper};
 use crate::userns::{IdMap, IdPlan, write_maps};
 use crate::{memory_directory, seccomp};
 
@@ -66,7 +69,7 @@ pub(super) fn run(bench: &Bench<'_>, plan: &IdPlan) -> Option<Trial> {
     let child = match process::fork().ok()? {
         ForkResult::Child => {
             drop(channel);
-            let told = serve(&Channel::over(theirs));
+            let told = serve(&Channel::over(theirs), bench.scratch);
             process::end(u8::from(told.is_none()))
         }
         ForkResult::Parent { child } => child,
@@ -123,7 +126,7 @@ fn mapping(mapped: Result<(), IdMapError>) -> Finding {
 }
 
 /// The side of the copy. What it cannot say nobody hears.
-fn serve(channel: &Channel<Said, Option<IdMap>>) -> Option<()> {
+fn serve(channel: &Channel<Said, Option<IdMap>>, scratch: &Path) -> Option<()> {
     let unshared = process::unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS);
     let finding = Finding::of(unshared);
     let is_unshared = finding.works();
@@ -134,11 +137,11 @@ fn serve(channel: &Channel<Said, Option<IdMap>>) -> Option<()> {
     let Ok(Received::Message(Some(ids), _)) = channel.receive() else {
         return Some(());
     };
-    channel.send(&Said::Done(be_root(ids)), &[]).ok()
+    channel.send(&Said::Done(be_root(ids, scratch)), &[]).ok()
 }
 
-/// Tries what root of the namespace can do.
-fn be_root(ids: IdMap) -> Trial {
+/// Tries what root of the namespace can do; with files in the scratch directory.
+fn be_root(ids: IdMap, scratch: &Path) -> Trial {
     let mut trial = Trial::default();
     if let Err(error) = credentials::become_namespace_root(ids) {
         trial.note(Primitive::Ids, Err(error));
@@ -148,7 +151,35 @@ fn be_root(ids: IdMap) -> Trial {
     for (primitive, attempt) in ATTEMPTS {
         trial.note(*primitive, tried(attempt));
     }
+    trial.note(Primitive::Upper, tried(|| upper(scratch)));
     trial
+}
+
+/// Mounts an overlay over a directory that is gone afterwards.
+fn upper(scratch: &Path) -> Result<(), CallError> {
+    let failed = |error: FsError| {
+        let errno = match &error {
+            FsError::Call { source, .. } => source.raw_os_error(),
+            _ => None,
+        };
+        let errno = errno.map_or(Errno::EINVAL, Errno::from_raw);
+        CallError::new(error.to_string(), errno)
+    };
+    let root = Root::open(scratch).map_err(failed)?;
+    let name = format!(".careen-probe-{}", std::process::id());
+    let name = RootPath::strict(name).map_err(|error| failed(error.into()))?;
+    root.mkdir(&name).map_err(failed)?;
+    let place = root.open_dir_nofollow(&name).map_err(failed);
+    let tried = place.and_then(|place| {
+        let tried = try_upper(place.as_fd(), &KernelFeatures::probe());
+        tried.map_err(|error| match error {
+            UpperError::Overlay(OverlayError::Call { source, .. }) => source,
+            UpperError::Change(error) => failed(error),
+            error => CallError::new(error.to_string(), Errno::EINVAL),
+        })
+    });
+    root.remove_all(&name).map_err(failed)?;
+    tried
 }
 
 fn overlay() -> Result<(), CallError> {

@@ -23,6 +23,8 @@ pub enum Primitive {
     MemoryDirectory,
     /// overlayfs with `userxattr`.
     Overlay,
+    /// The upper directory of an overlay where the store is.
+    Upper,
     /// Namespaces of processes, of host names and of communication for each step.
     StepNamespaces,
     /// A host name of such a namespace.
@@ -103,6 +105,7 @@ impl Primitive {
             Self::PrivateMounts => "private mounts",
             Self::MemoryDirectory => "directories in memory",
             Self::Overlay => "overlayfs",
+            Self::Upper => "overlays in the store",
             Self::StepNamespaces => "namespaces of a step",
             Self::HostName => "host name",
             Self::FreshProc => "new /proc",
@@ -206,7 +209,6 @@ fn needs(mode: ExecutorMode) -> &'static [&'static [Primitive]] {
             &[Primitive::Ids],
             &[Primitive::PrivateMounts],
             &[Primitive::MemoryDirectory],
-            &[Primitive::Overlay],
             &[Primitive::NestedNamespace],
             &[Primitive::StepNamespaces],
             &[Primitive::FreshProc, Primitive::OuterProc],
@@ -216,7 +218,6 @@ fn needs(mode: ExecutorMode) -> &'static [&'static [Primitive]] {
             &[Primitive::Ids],
             &[Primitive::PrivateMounts],
             &[Primitive::MemoryDirectory],
-            &[Primitive::Overlay],
             &[Primitive::StepNamespaces],
             &[Primitive::FreshProc, Primitive::OuterProc],
         ],

@@ -116,6 +116,16 @@ check_unfiltered_container() {
     finds_only_contained "$others,tried as 0,$others,tried as 1000" plain --build-arg WALL=proc
 }
 
+# on_copies UID: builds the quickstart in namespaces, in a container without a filter whose store is in its root directory.
+on_copies() {
+  python3 "$top/scripts/e2e/container_config.py" "$top/runtime/seccomp/docker-default.tsv" "$1" unconfined \
+    env HOME=/tmp CAREEN_STORE="/tmp/copies-$1" SOURCE_DATE_EPOCH="$epoch" careen build --progress plain \
+    --build-context base=oci-layout:///builds/base --output "type=oci,dest=/tmp/hello-$1.tar" /builds/hello \
+    > "$container/bundle/config.json"
+  runc run --bundle "$container/bundle" "careen-e2e-$$" > "$work/copies" 2>&1 || { cat "$work/copies"; return 1; }
+  grep -q "^warning: each command runs on a copy of its files" "$work/copies"
+}
+
 check_container() {
   lay_out_container
   mount --bind "$container/lower" "$container/bundle/rootfs"
@@ -125,5 +135,7 @@ check_container() {
   mount -t overlay overlay -o "lowerdir=$container/lower,upperdir=$container/upper,workdir=$container/work" \
     "$container/bundle/rootfs"
   check "root in a container installs packages where the store is in an overlay" build_contained overlay apt
+  check "without a filter root builds there in namespaces" on_copies 0
+  check "and so does user 1000" on_copies 1000
   umount "$container/bundle/rootfs"
 }

@@ -17,7 +17,7 @@ use solver::emulation::Emulation;
 use solver::host_files::{HostFiles, ResolvConf};
 use solver::realise::Piles;
 use solver::remote::Remote;
-use solver::trees::Unions;
+use solver::unions::Unions;
 use solver::{Events, Pulling, TimedEvent, Workshop};
 use store::{IdMapName, OpenOptions, Store, SyncPolicy};
 use vendor_shim::network::{SystemNetwork, UserNetwork as _};
@@ -161,9 +161,9 @@ fn networked(
 fn unions(builder: &Builder) -> Unions {
     match builder.ids().mode() {
         ExecutorMode::UsernsMulti | ExecutorMode::UsernsSingle | ExecutorMode::Nothing => {
-            Unions::Overlays
+            Unions::of_store()
         }
-        ExecutorMode::Chroot => Unions::Trees(Arc::default()),
+        ExecutorMode::Chroot => Unions::without_mounts(),
     }
 }
 

@@ -20,13 +20,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rootfs::{Entry, FileKind, FileTime, FsError, Metadata, Root, RootPath};
 
+use crate::lay::TreeForm;
 use crate::node::xattrs_of;
-use crate::replica::{Devices, Replica, ReplicaError};
+use crate::replica::{Devices, Replica, ReplicaError, Xattrs};
 use crate::same::is_same_file;
 use crate::xattr;
+
+/// How long a file system may take to have a later time: far longer than any that tells the time of a change does.
+const GRAIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a command changed cannot be told.
 #[derive(Debug, thiserror::Error)]
@@ -78,17 +83,22 @@ impl Baseline {
     }
 
     /// Puts what changed into `upper`, an empty directory, in overlay form. `below` are the directories that the tree
-    /// was made of, the lowest first. What is `apart`, with everything below, counts as it was.
+    /// was made of, the lowest first; `form` is that in which they were put there. What is `apart`, with everything below,
+    /// counts as it was.
     ///
     /// # Errors
     ///
     /// Fails where the tree cannot be read or the directory cannot be written.
     pub fn extract(
         mut self,
-        tree: &Root,
+        (tree, form): (&Root, TreeForm),
         apart: &BTreeSet<RootPath>,
         (below, upper): (&[Arc<Root>], &Root),
     ) -> Result<(), BaselineError> {
+        let devices = match form {
+            TreeForm::Real => Devices::Placeholders,
+            TreeForm::Stored => Devices::Kept,
+        };
         let is_apart = |path: &RootPath| {
             apart.contains(path) || path.ancestors().any(|above| apart.contains(&above))
         };
@@ -96,9 +106,10 @@ impl Baseline {
         let mut extraction = Extraction {
             before: self,
             tree,
+            form,
             below,
             upper,
-            replica: Replica::new(upper, Devices::Placeholders),
+            replica: Replica::new(upper, devices),
             replaced: None,
             kept: BTreeSet::from([RootPath::root()]),
         };
@@ -120,6 +131,7 @@ struct Extraction<'e> {
     /// What was not seen again yet.
     before: Baseline,
     tree: &'e Root,
+    form: TreeForm,
     below: &'e [Arc<Root>],
     upper: &'e Root,
     replica: Replica<'e>,
@@ -142,7 +154,8 @@ impl Extraction<'_> {
         let is_directory = entry.metadata.kind == FileKind::Directory;
         let is_kept = is_directory
             && was.is_some_and(|was| {
-                was.kind == FileKind::Directory && is_one(&was, &entry.metadata)
+                was.kind == FileKind::Directory
+                    && (is_one(&was, &entry.metadata) || is_same(&was, &entry.metadata))
             });
         if is_kept {
             self.kept.insert(path.clone());
@@ -191,7 +204,7 @@ impl Extraction<'_> {
                 continue;
             }
             let before = layer.entry(path).map_err(failed(path))?;
-            let xattrs = |entry: &Entry| xattrs_of(entry).map(xattr::of_image);
+            let xattrs = |entry: &Entry| xattrs_of(entry).map(|xattrs| self.compared(xattrs));
             let same =
                 xattrs(&before).map_err(failed(path))? == xattrs(entry).map_err(failed(path))?;
             if !same || entry.metadata.kind != FileKind::File {
@@ -204,6 +217,17 @@ impl Extraction<'_> {
                 .map_err(|source| BaselineError::Compare { path, source });
         }
         Ok(false)
+    }
+
+    /// Returns the attributes that make a difference: in the form of the store, owners are among them.
+    fn compared(&self, mut xattrs: Xattrs) -> Xattrs {
+        match self.form {
+            TreeForm::Real => xattr::of_image(xattrs),
+            TreeForm::Stored => {
+                xattrs.retain(|name, _| xattr::belongs_to_inode(name));
+                xattrs
+            }
+        }
     }
 
     /// Says what is gone, and gives directories their attributes.
@@ -227,8 +251,12 @@ fn is_one(one: &Metadata, other: &Metadata) -> bool {
 }
 
 /// Tells whether two are one inode, unchanged.
+///
+/// Of a directory the time is enough, since a new one has a later time: an overlay of several file systems numbers
+/// directories anew when it has forgotten them (overlayfs.rst, "Inode properties").
 fn is_same(was: &Metadata, now: &Metadata) -> bool {
-    is_one(was, now) && was.ctime == now.ctime
+    let are_directories = [was, now].map(|one| one.kind == FileKind::Directory) == [true, true];
+    was.ctime == now.ctime && (are_directories || is_one(was, now))
 }
 
 /// Waits until what is changed from now on has a later time than what was changed before. It takes as long as a tick of
@@ -237,15 +265,21 @@ fn is_same(was: &Metadata, now: &Metadata) -> bool {
 ///
 /// # Errors
 ///
-/// Fails where the directory cannot be changed.
+/// Fails where the directory cannot be changed, and where its time does not move on: some file systems of programs have
+/// none.
 pub fn next_grain(clock: &Root) -> Result<(), FsError> {
     let inode = clock.inode(&RootPath::root())?;
     let touch = || {
         inode.set_mtime(FileTime::default())?;
         inode.metadata().map(|metadata| metadata.ctime)
     };
-    let now = touch()?;
+    let (now, began) = (touch()?, Instant::now());
     while touch()? == now {
+        if began.elapsed() > GRAIN_LIMIT {
+            let call = format!("wait for a later ctime of `{}`", clock.shown().display());
+            let source = io::ErrorKind::Unsupported.into();
+            return Err(FsError::Call { call, source });
+        }
         std::thread::yield_now();
     }
     Ok(())

@@ -5,6 +5,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
+use rootfs::{Mode, OWNER_XATTR};
+
 use crate::lay;
 
 /// A tree, what it was made of, and where changes go.
@@ -33,13 +35,17 @@ impl Place {
     fn changes(&self, fill: impl Fn(&Path), change: impl Fn(&Path)) -> Vec<String> {
         fill(&self.path("below"));
         let below = self.root("below");
-        lay(&below, &self.root("tree")).unwrap();
+        lay(&below, &self.root("tree"), TreeForm::Real).unwrap();
         let (tree, clock) = (self.root("tree"), self.root("clock"));
         let before = Baseline::record(&tree, &clock).unwrap();
         change(&self.path("tree"));
         let upper = self.root("upper");
         before
-            .extract(&tree, &BTreeSet::new(), (&[Arc::new(below)], &upper))
+            .extract(
+                (&tree, TreeForm::Real),
+                &BTreeSet::new(),
+                (&[Arc::new(below)], &upper),
+            )
             .unwrap();
         listing(&upper)
     }
@@ -205,8 +211,8 @@ fn what_was_changed_in_place_is_what_an_overlay_would_have() {
         assert_eq!(place.changes(fill, change), *expected, "{what}");
         // Put onto what was there, they make what is there.
         let again = place.root("again");
-        lay(&place.root("below"), &again).unwrap();
-        lay(&place.root("upper"), &again).unwrap();
+        lay(&place.root("below"), &again, TreeForm::Real).unwrap();
+        lay(&place.root("upper"), &again, TreeForm::Real).unwrap();
         assert_eq!(listing(&again), listing(&place.root("tree")), "{what}");
     }
 }
@@ -238,7 +244,7 @@ fn what_is_apart_is_no_change_and_what_is_renewed_is_none() {
     fill(&place.path("below"));
     let below = place.root("below");
     let (tree, clock) = (place.root("tree"), place.root("clock"));
-    lay(&below, &tree).unwrap();
+    lay(&below, &tree, TreeForm::Real).unwrap();
     let path = |text: &str| RootPath::strict(text).unwrap();
     let apart = BTreeSet::from([path("etc/conf"), path("run")]);
     fs::create_dir(place.path("tree/run")).unwrap();
@@ -251,7 +257,11 @@ fn what_is_apart_is_no_change_and_what_is_renewed_is_none() {
     assert!(before.is_unchanged(&path("etc"), &now));
     let upper = place.root("upper");
     before
-        .extract(&tree, &apart, (&[Arc::new(below)], &upper))
+        .extract(
+            (&tree, TreeForm::Real),
+            &apart,
+            (&[Arc::new(below)], &upper),
+        )
         .unwrap();
     assert_eq!(listing(&upper), [""; 0]);
 }
@@ -262,9 +272,7 @@ fn attributes_in_our_name_are_not_believed() {
     let found = place.changes(fill, |tree| {
         let root = Root::open(tree).unwrap();
         let inode = root.inode(&RootPath::strict("etc/b").unwrap()).unwrap();
-        inode
-            .set_xattr(rootfs::OWNER_XATTR, b"0:0:600:c1,1")
-            .unwrap();
+        inode.set_xattr(OWNER_XATTR, b"0:0:600:c1,1").unwrap();
         inode.set_xattr(b"user.kept", b"yes").unwrap();
     });
     assert_eq!(found, ["/etc 755 directory", "/etc/b 644 file two"]);
@@ -279,20 +287,18 @@ fn a_layer_hides_and_replaces_what_is_below() {
     let place = Place::new();
     fill(&place.path("below"));
     let tree = place.root("tree");
-    lay(&place.root("below"), &tree).unwrap();
+    lay(&place.root("below"), &tree, TreeForm::Real).unwrap();
     let upper = place.root("upper");
     let path = |text: &str| RootPath::strict(text).unwrap();
     for name in ["etc", "etc/conf", "etc/a"] {
         upper.mkdir(&path(name)).unwrap();
-        upper
-            .set_mode(&path(name), rootfs::Mode::new(0o755))
-            .unwrap();
+        upper.set_mode(&path(name), Mode::new(0o755)).unwrap();
     }
     let conf = upper.inode(&path("etc/conf")).unwrap();
     conf.set_xattr(xattr::OPAQUE, xattr::OPAQUE_VALUE).unwrap();
     upper.whiteout(&path("etc/same")).unwrap();
     upper.whiteout(&path("etc/link")).unwrap();
-    lay(&upper, &tree).unwrap();
+    lay(&upper, &tree, TreeForm::Real).unwrap();
     let expected = [
         "/etc 755 directory",
         "/etc/a 755 directory",
@@ -300,4 +306,58 @@ fn a_layer_hides_and_replaces_what_is_below() {
         "/etc/conf 755 directory",
     ];
     assert_eq!(listing(&tree), expected);
+}
+
+/// In the form of the store, records of owners are as much of a file as its bytes, and sockets are there.
+#[test]
+fn records_and_sockets_are_kept_in_the_form_of_the_store() {
+    let place = Place::new();
+    let path = |path: &str| RootPath::lexical(path).unwrap();
+    let record = |root: &Root, at: &str, text: &[u8]| {
+        let inode = root.inode(&path(at)).unwrap();
+        inode.set_xattr(OWNER_XATTR, text).unwrap();
+    };
+    let below = place.root("below");
+    for name in ["one", "two", "other"] {
+        fs::write(place.path("below").join(name), name).unwrap();
+        record(&below, name, b"1:2:100644");
+    }
+    fs::hard_link(place.path("below/two"), place.path("below/second")).unwrap();
+    below.mksocket(&path("socket")).unwrap();
+    below.set_mode(&path("socket"), Mode::new(0o600)).unwrap();
+    let tree = place.root("tree");
+    lay(&below, &tree, TreeForm::Stored).unwrap();
+    let owner = |root: &Root, at: &str| root.inode(&path(at)).unwrap().xattr(OWNER_XATTR).unwrap();
+    assert_eq!(owner(&tree, "one").as_deref(), Some(&b"1:2:100644"[..]));
+    let before = Baseline::record(&tree, &place.root("clock")).unwrap();
+    record(&tree, "one", b"3:4:100644");
+    record(&tree, "two", b"3:4:100644");
+    fs::remove_file(place.path("tree/second")).unwrap();
+    let upper = place.root("upper");
+    before
+        .extract(
+            (&tree, TreeForm::Stored),
+            &BTreeSet::new(),
+            (&[Arc::new(below)], &upper),
+        )
+        .unwrap();
+    let names = upper.walk().unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        let gone = if entry.metadata.is_whiteout() {
+            " gone"
+        } else {
+            ""
+        };
+        format!("{}{gone}", entry.path.absolute())
+    });
+    assert_eq!(names.collect::<Vec<_>>(), ["/one", "/second gone", "/two"]);
+    for name in ["one", "two"] {
+        assert_eq!(
+            owner(&upper, name).as_deref(),
+            Some(&b"3:4:100644"[..]),
+            "{name}"
+        );
+    }
+    let kind = tree.metadata(&path("socket")).unwrap().unwrap().kind;
+    assert_eq!(kind, FileKind::Socket);
 }

@@ -8,13 +8,26 @@ use rootfs::{FileKind, FsError, Metadata, Root, RootPath};
 use crate::replica::{Devices, Replica, ReplicaError};
 use crate::xattr;
 
+/// What the files of a tree are that a command changes in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TreeForm {
+    /// What the command is to see: device nodes that work.
+    Real,
+    /// What the store has: records of owners and of device nodes, which something else makes the command see.
+    Stored,
+}
+
 /// Puts a directory in overlay form onto a tree. The tree is of no use after an error.
 ///
 /// # Errors
 ///
 /// Fails where the layer cannot be read or the tree cannot be written.
-pub fn lay(layer: &Root, tree: &Root) -> Result<(), ReplicaError> {
-    let mut replica = Replica::new(tree, Devices::Nodes);
+pub fn lay(layer: &Root, tree: &Root, form: TreeForm) -> Result<(), ReplicaError> {
+    let devices = match form {
+        TreeForm::Real => Devices::Nodes,
+        TreeForm::Stored => Devices::Kept,
+    };
+    let mut replica = Replica::new(tree, devices);
     let walk = layer.walk().map_err(ReplicaError::walk(layer))?;
     for entry in walk {
         let entry = entry.map_err(ReplicaError::walk(layer))?;

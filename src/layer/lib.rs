@@ -81,7 +81,7 @@ pub use content::ContentError;
 pub use decompress::{ArchiveFormat, decompressor, sniff};
 pub use diff::{DiffError, UpperDiff, diff_upper};
 pub use index::{LayerIndex, index};
-pub use lay::{copy_tree, lay};
+pub use lay::{TreeForm, copy_tree, lay};
 pub use limits::Limits;
 pub use look::{LookedInto, Lookups, Undecided};
 pub use merge::{MergeError, flatten, merge};

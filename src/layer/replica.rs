@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | regular file | its blocks are shared if the file system can do that, else its bytes are copied |
 //! | device node | as [`Devices`] says |
-//! | socket | not: it means nothing without the process that listens |
+//! | socket | not: it means nothing without the process that listens; only where nothing else may differ either |
 //! | a second name | a second name of what the first became |
 
 use std::collections::BTreeMap;
@@ -65,6 +65,8 @@ pub(crate) enum Devices {
     Nodes,
     /// Placeholders of the store, of nodes that work.
     Placeholders,
+    /// What they are: placeholders, in both trees.
+    Kept,
 }
 
 /// A tree that is being made.
@@ -78,7 +80,8 @@ pub(crate) struct Replica<'r> {
     directories: Vec<(RootPath, Metadata, Xattrs)>,
 }
 
-type Xattrs = BTreeMap<Vec<u8>, Vec<u8>>;
+/// Extended attributes by their names.
+pub(crate) type Xattrs = BTreeMap<Vec<u8>, Vec<u8>>;
 
 impl<'r> Replica<'r> {
     /// Begins to make objects in `target`.
@@ -158,7 +161,7 @@ impl<'r> Replica<'r> {
 
     fn make(&mut self, entry: &Entry, path: &RootPath) -> Result<(), FsError> {
         let metadata = &entry.metadata;
-        if metadata.kind == FileKind::Socket {
+        if metadata.kind == FileKind::Socket && self.devices != Devices::Kept {
             return Ok(());
         }
         if let Some(first) = self.first_name(metadata, path) {
@@ -169,8 +172,9 @@ impl<'r> Replica<'r> {
             FileKind::Directory => return self.directory(metadata, xattrs, path),
             FileKind::Symlink => self.target.symlink(&entry.read_link()?, path)?,
             FileKind::Fifo => self.target.mkfifo(path)?,
+            FileKind::Socket => self.target.mksocket(path)?,
             FileKind::CharDevice | FileKind::BlockDevice => return self.device(metadata, path),
-            FileKind::File | FileKind::Socket => return self.file(entry, &xattrs, path),
+            FileKind::File => return self.file(entry, &xattrs, path),
         }
         self.set(&self.target.inode(path)?, metadata, &xattrs)
     }
@@ -265,10 +269,11 @@ impl<'r> Replica<'r> {
         inode.set_mtime(metadata.mtime)
     }
 
-    /// Tells whether an attribute goes along. What a command says in our name is not believed.
+    /// Tells whether an attribute goes along. What a command says in our name is not believed, unless the records of its
+    /// files are all that there is of their owners.
     fn takes(&self, name: &[u8]) -> bool {
         match self.devices {
-            Devices::Nodes => xattr::belongs_to_inode(name),
+            Devices::Nodes | Devices::Kept => xattr::belongs_to_inode(name),
             Devices::Placeholders => xattr::is_kept(name),
         }
     }

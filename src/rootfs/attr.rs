@@ -130,9 +130,14 @@ impl Metadata {
     }
 
     /// Tells whether this is overlayfs' mark of a removed name: the character device 0:0
-    /// (overlayfs.rst, "whiteouts and opaque directories"), or what stands for it in an overlay.
+    /// (overlayfs.rst, "whiteouts and opaque directories"), or what stands for it where that cannot be made.
     pub fn is_whiteout(&self) -> bool {
-        self.kind == FileKind::CharDevice && matches!(self.rdev, 0 | call::OTHER_WHITEOUT)
+        match self.kind {
+            FileKind::CharDevice => matches!(self.rdev, 0 | call::OTHER_WHITEOUT),
+            // A socket that nobody may use: none that a command leaves.
+            FileKind::Socket => self.mode == Mode::new(0),
+            _ => false,
+        }
     }
 
     /// Returns which device this is a node of, `None` for anything else.

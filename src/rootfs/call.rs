@@ -220,12 +220,16 @@ pub(crate) fn mkfifoat(dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), FsError> 
 /// Makes the character device 0:0, which needs no privilege (since Linux 5.8) and is a whiteout.
 ///
 /// Where the directory is itself in an overlay, that one keeps 0:0 to itself (`ovl_mknod` in the kernel's
-/// `fs/overlayfs/dir.c`), and [`OTHER_WHITEOUT`] is made, for which root is needed.
+/// `fs/overlayfs/dir.c`), and [`OTHER_WHITEOUT`] is made, for which root is needed; without that right a socket without
+/// permissions, which everybody may make and no layer can hold.
 pub(crate) fn mknod_whiteout(dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), FsError> {
     match mknodat(dir, name, SFlag::S_IFCHR, 0) {
         Err(error) if error.is_not_permitted() => {
-            // What the kernel said first is what matters if both fail.
-            mknodat(dir, name, SFlag::S_IFCHR, OTHER_WHITEOUT).or(Err(error))
+            let others = [(SFlag::S_IFCHR, OTHER_WHITEOUT), (SFlag::S_IFSOCK, 0)];
+            let mut others = others.into_iter();
+            // What the kernel said first is what matters if all fail.
+            let made = others.any(|(kind, number)| mknodat(dir, name, kind, number).is_ok());
+            if made { Ok(()) } else { Err(error) }
         }
         made => made,
     }

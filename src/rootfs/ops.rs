@@ -122,6 +122,16 @@ impl Root {
         call::mkfifoat(dir.as_fd(), name)
     }
 
+    /// Makes a socket without permissions, which nobody listens on.
+    ///
+    /// # Errors
+    ///
+    /// Fails where something is at the path.
+    pub fn mksocket(&self, path: &RootPath) -> Result<(), FsError> {
+        let (dir, name) = self.parent(path)?;
+        call::mknodat(dir.as_fd(), name, SFlag::S_IFSOCK, 0)
+    }
+
     /// Makes a device node without permissions, for which root of the machine is needed.
     ///
     /// # Errors
@@ -137,7 +147,8 @@ impl Root {
         call::mknodat(dir.as_fd(), name, kind, number)
     }
 
-    /// Makes overlayfs' mark of a removed name: the character device 0:0.
+    /// Makes overlayfs' mark of a removed name: the character device 0:0, or what stands for it where that cannot be made
+    /// ([`Metadata::is_whiteout`](crate::Metadata::is_whiteout)).
     ///
     /// # Errors
     ///

@@ -63,6 +63,9 @@ pub enum StepError {
     /// The root file system could not be put together.
     #[error("cannot put the root file system together")]
     Overlay(#[from] OverlayError),
+    /// The root file system could not be mounted.
+    #[error("cannot mount the root file system")]
+    Bind(#[source] runtime::CallError),
     /// An image is tried with file systems that are mounted.
     #[error("cannot run a command on an image: nothing can be mounted on this machine")]
     NothingMounts,

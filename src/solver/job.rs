@@ -25,7 +25,7 @@ use crate::registries::Registries;
 use crate::remote::Remote;
 use crate::result::StackLayer;
 use crate::state::Reuse;
-use crate::trees::Unions;
+use crate::unions::Unions;
 
 /// One request: a graph, and what of it is wanted.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use oci::Platform;
 use rootfs::{Mode, ResolvedUser, Root, RootPath};
 use runtime::userns::BuilderId;
 use runtime::{
-    Access, ExitStatus, GroupLimits, Hostname, NetworkMode, OutputSink, ResourceLimit, SandboxSpec,
-    SandboxUser, Submounts, Talk, TargetKind, TerminalSize,
+    Access, ExecutorMode, ExitStatus, GroupLimits, Hostname, NetworkMode, OutputSink,
+    ResourceLimit, SandboxSpec, SandboxUser, Submounts, Talk, TargetKind, TerminalSize,
 };
 use store::ActiveSnapshot;
 
@@ -22,10 +22,9 @@ use crate::host_files::{self, HostFilesError, Prepared};
 use crate::job::{CommandLimits, Workshop};
 use crate::network::UsualNetwork;
 use crate::ops::exec::{
-    self, Below, MountTable, Mounted, MountedFrom, Volume, make_working_directory,
+    self, Below, Ground, MountTable, Mounted, MountedFrom, Volume, make_working_directory,
 };
 use crate::ops::image;
-use crate::owners;
 use crate::realise;
 use crate::result::Stack;
 
@@ -92,7 +91,7 @@ pub fn launch(
     talk: Talk<'_>,
     output: &mut dyn OutputSink,
 ) -> Result<ExitStatus, StepError> {
-    if workshop.unions.trees().is_some() {
+    if workshop.executor.mode() == ExecutorMode::Chroot {
         return Err(StepError::NothingMounts);
     }
     workshop.executor.check()?;
@@ -107,21 +106,19 @@ pub fn launch(
         .prepare(&workshop.store, &workshop.lease)?;
     let stack = image::stack(workshop, &launch.image)?;
     let root = root(workshop, &stack, (&prepared, &changes))?;
-    let view = Root::from_fd(root.try_clone().map_err(StepError::Descriptor)?, "/");
-    let user = rootfs::resolve_user(&view, &launch.user)?;
-    exec::users::check(workshop, &view, &user)?;
+    let user = rootfs::resolve_user(root.view(), &launch.user)?;
+    exec::users::check(workshop, root.view(), &user)?;
     for directory in std::iter::once(&launch.working_directory).chain(&launch.image_volumes) {
-        make_working_directory(workshop, &view, directory)?;
+        make_working_directory(workshop, root.view(), directory)?;
     }
-    let below = Below::find(workshop, &stack, &view)?;
-    drop(view);
+    let below = Below::find(workshop, &stack, root.view())?;
     let network = launch.network.settle(workshop)?;
     let resolv_conf = prepared.resolv_conf(network);
     let mut mounts = mounts(workshop, launch, (files.fs(), resolv_conf))?;
     let descriptors = mounts.take_files();
     let outcome = workshop.executor.run(runtime::Step {
         spec: &spec(launch, &user, (network, &mounts)),
-        root: root.as_fd(),
+        root: root.mount(),
         mounts: descriptors,
         output,
         talk: Some(talk),
@@ -131,17 +128,16 @@ pub fn launch(
     Ok(outcome.status)
 }
 
-/// Mounts the image's files, and over them where changes go.
-fn root(
-    workshop: &Workshop,
+/// Mounts the image's files, and over them where changes go; or a copy of them.
+fn root<'w>(
+    workshop: &'w Workshop,
     stack: &Stack,
-    (host_files, changes): (&Prepared, &ActiveSnapshot),
-) -> Result<OwnedFd, StepError> {
-    let lowers = realise::lowers(workshop, StepId("launch".to_owned()), stack, &|| {
-        workshop.cancel.is_cancelled()
-    })?;
-    owners::inherit_top(workshop, changes.fs(), lowers.last())?;
-    exec::mount_root(workshop, host_files, &lowers, changes)
+    files: (&Prepared, &ActiveSnapshot),
+) -> Result<Ground<'w>, StepError> {
+    let step = StepId("launch".to_owned());
+    let is_over = || workshop.cancel.is_cancelled();
+    let lowers = realise::lowers(workshop, step.clone(), stack, &is_over)?;
+    Ground::make(workshop, step, (stack, &lowers), None, files)
 }
 
 /// Prepares all mounts. `files` is where the files of the machine are, which the command may change.

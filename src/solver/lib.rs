@@ -48,7 +48,8 @@ pub mod squash;
 pub mod stash;
 pub mod state;
 pub mod tree;
-pub mod trees;
+mod trees;
+pub mod unions;
 mod worker;
 
 pub use authorities::Authorities;

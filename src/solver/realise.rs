@@ -191,7 +191,7 @@ pub(crate) fn parts_above(
 
 /// Returns directories as one that is only read, the lowest first.
 fn merged(workshop: &Workshop, roots: &[Arc<Root>]) -> Result<Arc<Root>, RealiseError> {
-    if let Some(trees) = workshop.unions.trees() {
+    if let Some(trees) = workshop.unions.trees(workshop) {
         return trees.merged(workshop, roots);
     }
     let top_first: Vec<_> = roots.iter().rev().map(|root| root.as_fd()).collect();

@@ -1,4 +1,4 @@
-//! Layers as one file system where nothing can be mounted: as directories of their own.
+//! Layers as one file system where no overlay can be mounted: as directories of their own.
 //!
 //! | For | What is made | Until |
 //! | --- | --- | --- |
@@ -15,6 +15,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use layer::TreeForm;
 use rootfs::{Root, RootPath};
 use store::ActiveSnapshot;
 
@@ -27,28 +28,11 @@ use crate::result::Stack;
 /// How many trees of commands are kept for the next: more than there are stages at work at a time, as a rule.
 const KEPT: usize = 4;
 
-/// How layers become one file system.
-#[derive(Debug, Clone)]
-pub enum Unions {
-    /// They are mounted as overlays.
-    Overlays,
-    /// Nothing can be mounted: they become directories.
-    Trees(Arc<Trees>),
-}
-
-impl Unions {
-    /// Returns the directories that layers became, where nothing can be mounted.
-    pub(crate) fn trees(&self) -> Option<&Trees> {
-        match self {
-            Self::Overlays => None,
-            Self::Trees(trees) => Some(trees),
-        }
-    }
-}
-
 /// The directories that layers of a build became.
-#[derive(Default)]
-pub struct Trees {
+pub(crate) struct Trees {
+    form: TreeForm,
+    /// What the user is told.
+    notice: Notice,
     /// By the inodes of the layers. Guards that each is made once: whoever wants the same waits, instead of making it a
     /// second time.
     merged: Mutex<BTreeMap<Vec<(u64, u64)>, Merged>>,
@@ -70,6 +54,15 @@ pub(crate) struct Tree {
     files: ActiveSnapshot,
 }
 
+/// What commands lack that change copies of their files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// Namespaces, too.
+    LessIsolated,
+    /// Room in the store's file system, for a reason.
+    NoOverlays(String),
+}
+
 impl fmt::Debug for Trees {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Trees").finish_non_exhaustive()
@@ -89,6 +82,22 @@ impl Tree {
 }
 
 impl Trees {
+    /// Begins without any.
+    pub(crate) fn new(form: TreeForm, notice: Notice) -> Self {
+        Self {
+            form,
+            notice,
+            merged: Mutex::default(),
+            left: Mutex::default(),
+            told: AtomicBool::new(false),
+        }
+    }
+
+    /// Returns what the files of the trees are.
+    pub(crate) fn form(&self) -> TreeForm {
+        self.form
+    }
+
     /// Returns layers as one directory that is only read, the lowest first.
     pub(crate) fn merged(
         &self,
@@ -125,14 +134,23 @@ impl Trees {
     ) -> Result<Tree, RealiseError> {
         if let Some((tree, kept)) = self.nearest(stack) {
             for layer in realise::parts_above(workshop, step, stack, kept)? {
-                layer::lay(&layer, tree.root())?;
+                layer::lay(&layer, tree.root(), self.form)?;
             }
             return Ok(tree);
         }
+        self.copy(workshop, lowers)
+    }
+
+    /// Returns a copy of layers, the lowest first.
+    pub(crate) fn copy(
+        &self,
+        workshop: &Workshop,
+        layers: &[Arc<Root>],
+    ) -> Result<Tree, RealiseError> {
         let files = workshop.store.snapshots().prepare(&workshop.lease)?;
         owners::inherit_top(workshop, files.fs(), None)?;
-        for layer in lowers {
-            layer::lay(layer, files.fs())?;
+        for layer in layers {
+            layer::lay(layer, files.fs(), self.form)?;
         }
         Ok(Tree { files })
     }
@@ -162,19 +180,37 @@ impl Trees {
         if self.told.swap(true, Ordering::Relaxed) {
             return;
         }
-        let wall = if workshop.executor.protections().writing {
-            "what keeps them from its files is Landlock"
-        } else {
-            "and nothing keeps one that is root from its files, since this kernel has no Landlock"
-        };
-        workshop.events.warn(format!(
-            "commands are less isolated here: nothing lets namespaces be made or file systems be mounted, so that \
-             each runs on a copy of its files, as root of this container, with its network and its processes; {wall}"
-        ));
+        workshop.events.warn(self.notice.text(workshop));
     }
 
     fn left(&self) -> MutexGuard<'_, VecDeque<(Stack, Tree)>> {
         // Every change of it leaves a list.
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Notice {
+    fn text(&self, workshop: &Workshop) -> String {
+        match self {
+            Self::LessIsolated => less_isolated(workshop.executor.protections().writing),
+            Self::NoOverlays(cause) => format!(
+                "each command runs on a copy of its files, which takes time and room, since the store `{}` cannot hold the \
+                 changes of an overlay: {cause}; `--store DIR` or `CAREEN_STORE` names a directory on another file \
+                 system",
+                workshop.store.path().display()
+            ),
+        }
+    }
+}
+
+fn less_isolated(has_wall: bool) -> String {
+    let wall = if has_wall {
+        "what keeps them from its files is Landlock"
+    } else {
+        "and nothing keeps one that is root from its files, since this kernel has no Landlock"
+    };
+    format!(
+        "commands are less isolated here: nothing lets namespaces be made or file systems be mounted, so that \
+         each runs on a copy of its files, as root of this container, with its network and its processes; {wall}"
+    )
 }

@@ -27,6 +27,8 @@ mod contexts;
 #[cfg(test)]
 mod copies;
 #[cfg(test)]
+mod crowded;
+#[cfg(test)]
 mod devices;
 #[cfg(test)]
 mod earlier;

@@ -7,12 +7,13 @@ use nix::errno::Errno;
 use super::*;
 use crate::probe::Trial;
 
-const IN_NAMESPACE: [Primitive; 9] = [
+const IN_NAMESPACE: [Primitive; 10] = [
     Primitive::UserNamespace,
     Primitive::Ids,
     Primitive::PrivateMounts,
     Primitive::MemoryDirectory,
     Primitive::Overlay,
+    Primitive::Upper,
     Primitive::NestedNamespace,
     Primitive::StepNamespaces,
     Primitive::FreshProc,
@@ -117,7 +118,7 @@ fn the_first_mode_that_has_all_it_needs_is_taken() {
 
 #[test]
 fn what_is_in_the_way_of_a_mode_is_the_first_thing_that_it_lacks() {
-    let refusals = [Primitive::Overlay, Primitive::StepNamespaces];
+    let refusals = [Primitive::MemoryDirectory, Primitive::StepNamespaces];
     let choice = choose(
         &report(&refusals, &[], &[]),
         &plans(Some(range())),
@@ -127,8 +128,20 @@ fn what_is_in_the_way_of_a_mode_is_the_first_thing_that_it_lacks() {
     assert_eq!(*mode, ExecutorMode::UsernsMulti);
     assert_eq!(
         obstacle.to_string(),
-        "overlayfs: a call: Operation not permitted"
+        "directories in memory: a call: Operation not permitted"
     );
+}
+
+#[test]
+fn a_kernel_without_overlays_runs_commands_on_copies() {
+    let refusals = [Primitive::Overlay, Primitive::Upper];
+    let choice = choose(
+        &report(&refusals, &refusals, &[]),
+        &plans(Some(range())),
+        Wish::Best,
+    );
+    assert_eq!(mode(&choice), ExecutorMode::UsernsMulti);
+    assert_eq!(choice.passed_over, []);
 }
 
 #[test]

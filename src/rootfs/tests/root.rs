@@ -103,6 +103,27 @@ fn a_file_on_the_way_is_an_error_and_a_whiteout_is_not() {
     );
 }
 
+/// It stands for a whiteout where no device can be made. One that a program listens on has permissions.
+#[test]
+fn a_socket_without_permissions_is_a_whiteout() {
+    let place = Place::new();
+    place.root.mksocket(&at("socket")).unwrap();
+    let is_whiteout = || {
+        place
+            .root
+            .metadata(&at("socket"))
+            .unwrap()
+            .unwrap()
+            .is_whiteout()
+    };
+    assert!(is_whiteout());
+    place
+        .root
+        .set_mode(&at("socket"), Mode::new(0o600))
+        .unwrap();
+    assert!(!is_whiteout());
+}
+
 #[test]
 fn what_is_not_there_is_an_answer() {
     let place = Place::new();

@@ -1,4 +1,5 @@
-//! `RUN`: a command on an overlay of what is below, whose upper directory becomes the layer.
+//! `RUN`: a command on an overlay of what is below, whose upper directory becomes the layer; or on a copy of that
+//! ([`ground`]).
 
 mod bind;
 mod cache_mount;
@@ -7,6 +8,7 @@ mod check;
 mod environment;
 mod error;
 mod furniture;
+mod ground;
 mod in_place;
 mod leftover;
 mod mounts;
@@ -19,14 +21,13 @@ mod trust;
 pub(crate) mod users;
 mod volume;
 
-use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use graph::{CacheKey, ExecOp, KeyInput, NetworkMode};
 use oci::Clock;
 use rootfs::{Mode, OwnerTable, ResolvedUser, Root, RootPath};
-use runtime::{Hostname, OverlayOptions, SandboxSpec, SandboxUser, StepOutcome, Stream, Upper};
+use runtime::{ExecutorMode, Hostname, SandboxSpec, SandboxUser, StepOutcome, Stream};
 use store::{ActiveSnapshot, Claim, ClaimName, SnapshotId, SnapshotKind, SnapshotMeta, Store};
 
 use crate::admission::Permit;
@@ -36,7 +37,6 @@ use crate::emulation::Emulator;
 use crate::error::StepError;
 use crate::event::Event;
 use crate::experience::{self, Experience};
-use crate::host_files::Prepared;
 use crate::job::Workshop;
 use crate::network::UsualNetwork;
 use crate::owners;
@@ -49,6 +49,7 @@ use crate::worker::{Making, Product, Step};
 
 pub(crate) use check::check;
 pub use error::MountError;
+pub(crate) use ground::Ground;
 pub(crate) use mounts::{MountTable, Mounted, Source as MountedFrom};
 pub use output::{CommandFailure, EmulatorCrash, FailureStatus};
 pub(crate) use recorded::Below;
@@ -74,10 +75,12 @@ pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: &Making) -> Result<Produ
     }
     step.workshop.executor.check()?;
     let emulator = step.workshop.emulation.require(&step.vertex.platform)?;
-    let trees = step.workshop.unions.trees();
+    let trees = step.workshop.unions.trees(step.workshop);
     let made = match trees {
-        None => execute(step, op, emulator.as_ref()),
-        Some(trees) => in_place::execute(step, op, emulator.as_ref(), trees),
+        Some(trees) if step.workshop.executor.mode() == ExecutorMode::Chroot => {
+            in_place::execute(step, op, emulator.as_ref(), trees)
+        }
+        _ => execute(step, op, emulator.as_ref()),
     }?;
     let (found, tree) = keep(step, making, made)?;
     let product = on_top(step, found)?;
@@ -237,14 +240,16 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
     let host_files = workshop
         .host_files
         .prepare(&workshop.store, &workshop.lease)?;
-    owners::inherit_top(workshop, active.fs(), lowers.last())?;
     let trust = Trust::prepare(step, op)?;
-    let root = mount_root(workshop, &host_files, &trust.above(&lowers)?, &active)?;
-    let view = Root::from_fd(root.try_clone().map_err(StepError::Descriptor)?, "/");
-    let user = rootfs::resolve_user(&view, &op.user)?;
-    users::check(workshop, &view, &user)?;
-    make_working_directory(workshop, &view, &op.working_directory)?;
-    let below = Below::find(workshop, step.below()?, &view)?;
+    let stack = (step.below()?, lowers.as_slice());
+    let files = (&host_files, &active);
+    let ground = Ground::make(workshop, step.step_id(), stack, trust.layer(), files)?;
+    let user = rootfs::resolve_user(ground.view(), &op.user)?;
+    users::check(workshop, ground.view(), &user)?;
+    let mut ground = ground.note()?;
+    make_working_directory(workshop, ground.view(), &op.working_directory)?;
+    ground.furnish(&trust)?;
+    let below = Below::find(workshop, step.below()?, ground.view())?;
     let network = network.settle(workshop)?;
     let mut mounts = mounts::prepare(step, op, (&host_files, network))?;
     trust.mount(&host_files, &mut mounts)?;
@@ -260,7 +265,7 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
     let began = Clock::System.now();
     let outcome = workshop.executor.run(runtime::Step {
         spec: &spec,
-        root: root.as_fd(),
+        root: ground.mount(),
         mounts: files,
         output: &mut |stream: Stream, bytes: &[u8]| lines.take(stream, bytes),
         talk: None,
@@ -270,13 +275,14 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
     drop(permit);
     lines.flush();
     mounts.keep_owners(workshop, &outcome.recorded)?;
-    let owners = below.left(&outcome.recorded, active.fs(), &view)?;
-    drop((root, view, mounts));
+    drop(mounts);
     match FailureStatus::of(outcome.status) {
         None => {
+            ground.put_changes(&lowers, &trust, active.fs())?;
+            let owners = below.left(&outcome.recorded, active.fs(), ground.view())?;
+            let tree = ground.into_tree();
             let took = Experience::new(outcome.duration, outcome.peak_bytes);
             experience::remember(workshop, &step.job.definition, step.id, took);
-            trust.take_out(active.fs())?;
             leftover::make(active.fs(), &lowers, workshop.ids, &workshop.clock)?;
             let ended = Clock::System.now();
             let ran = Ran { began, ended };
@@ -284,7 +290,7 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
                 active,
                 ran,
                 owners,
-                tree: None,
+                tree,
             })
         }
         Some(_) if workshop.cancel.is_cancelled() => Err(StepError::Cancelled),
@@ -328,29 +334,6 @@ fn failure(
         ran_out_of_memory: outcome.ran_out_of_memory,
         crash: emulator.and_then(|emulator| EmulatorCrash::of(status, &emulator.path)),
     }
-}
-
-/// Mounts the overlay, detached: what is below, the mount points, and the active snapshot on top.
-pub(crate) fn mount_root(
-    workshop: &Workshop,
-    host_files: &Prepared,
-    lowers: &[Arc<Root>],
-    active: &ActiveSnapshot,
-) -> Result<OwnedFd, StepError> {
-    let mut layers: Vec<_> = lowers.iter().rev().map(|root| root.as_fd()).collect();
-    layers.push(host_files.stubs().as_fd());
-    let upper = Some(Upper {
-        upper: active.fs().as_fd(),
-        work: active.work().as_fd(),
-    });
-    // Whoever dies before the commit leaves nothing that is used: the kernel need not sync.
-    let options = OverlayOptions { volatile: true };
-    Ok(runtime::mount_overlay(
-        &layers,
-        upper,
-        options,
-        &workshop.features,
-    )?)
 }
 
 /// Makes the working directory if the image does not have it, as BuildKit does.

@@ -138,6 +138,10 @@ fn in_place_of(primitive: Primitive) -> Option<&'static str> {
         Primitive::HostName => {
             Some("the host name of the container; one that was asked for is an error")
         }
+        Primitive::Overlay | Primitive::Upper => Some(
+            "copies: each command changes a copy of its files, which takes time and room; `--store DIR` or `CAREEN_STORE` \
+             names a directory on another file system",
+        ),
         Primitive::NetworkNamespace => Some("nothing: `--network=none` is an error"),
         Primitive::Questions => Some("nothing: `mknod` of a device in a RUN fails"),
         Primitive::Filter => Some("nothing: a RUN fails, but for `--security=insecure`"),

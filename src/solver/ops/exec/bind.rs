@@ -1,12 +1,13 @@
 //! `--mount=type=bind`: the files of a stage, an image or a context, as an overlay of their layers.
 //!
-//! What a command writes to one goes to a directory that is removed after the command.
+//! What a command writes to one goes to a directory that is removed after the command. Where the store can hold no
+//! overlay, what is only read is a directory of second names, and what is written to a copy.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use graph::{BindMount, MountAccess};
 use rootfs::{FileKind, Root, RootPath};
-use runtime::{OverlayOptions, TargetKind, Upper};
+use runtime::{Access, OverlayOptions, Submounts, TargetKind, Upper};
 
 use super::error::MountError;
 use super::mounts::{Held, MountTable, Mounted, Source, access};
@@ -15,6 +16,7 @@ use crate::error::StepError;
 use crate::ops::copy;
 use crate::owners;
 use crate::result::{Output, Stack};
+use crate::trees::Trees;
 use crate::worker::Step;
 
 /// The mode of the root of an empty file system.
@@ -31,7 +33,10 @@ pub(super) fn mount(
     let (source, kind) = if stack.layers().is_empty() {
         (empty(mount, &path)?, TargetKind::Directory)
     } else {
-        let whole = overlay(step, mount, stack, table)?;
+        let whole = match step.workshop.unions.trees(step.workshop) {
+            None => overlay(step, mount, stack, table),
+            Some(trees) => directory(step, mount, (stack, trees), table),
+        }?;
         let view = whole.try_clone().map_err(StepError::Descriptor)?;
         let view = Root::from_fd(view, "/");
         table.record(Below::find(step.workshop, stack, &view)?.files);
@@ -110,6 +115,32 @@ fn overlay(
     Ok(whole)
 }
 
+/// Mounts the layers as a directory, detached: a copy of them where it may be written to.
+fn directory(
+    step: &Step<'_>,
+    mount: &BindMount,
+    (stack, trees): (&Stack, &Trees),
+    table: &mut MountTable,
+) -> Result<OwnedFd, StepError> {
+    let workshop = step.workshop;
+    let lowers = super::lowers(step, stack)?;
+    let bound = |files: &Root, access| {
+        let bound = runtime::bind(files.as_fd(), Submounts::Without, access);
+        bound.map_err(|source| MountError::Call {
+            target: mount.target.clone(),
+            source,
+        })
+    };
+    if mount.access == MountAccess::ReadOnly {
+        let files = trees.merged(workshop, &lowers)?;
+        return Ok(bound(&files, Access::ReadOnly)?);
+    }
+    let copy = trees.copy(workshop, &lowers)?;
+    let whole = bound(copy.root(), Access::ReadWrite)?;
+    table.hold(Held::Copy(Box::new(copy)));
+    Ok(whole)
+}
+
 /// Returns the mount of the path that is asked for. Links in it are followed inside the file system.
 fn part(
     step: &Step<'_>,
@@ -150,7 +181,6 @@ fn part(
 mod tests {
     use super::*;
     use graph::MountKey;
-    use runtime::Access;
 
     #[test]
     fn an_empty_file_system_has_nothing_but_its_top() {

@@ -89,6 +89,16 @@ pub enum MountError {
         /// Why.
         source: FsError,
     },
+    /// What is written to a directory of the machine cannot go elsewhere.
+    #[error(
+        "cannot discard what is written to `{}`: the file system of the store holds no overlay; `--store DIR` or \
+         `CAREEN_STORE` names a directory on another one",
+        path.display()
+    )]
+    NoOverlay {
+        /// Its path on the machine.
+        path: PathBuf,
+    },
     /// The files cannot be put together.
     #[error("cannot prepare the mount at `{target}`")]
     Overlay {

@@ -84,7 +84,8 @@ pub(super) fn execute(
             let took = Experience::new(outcome.duration, outcome.peak_bytes);
             experience::remember(workshop, &step.job.definition, step.id, took);
             trust.take_out(tree.root())?;
-            let extracted = before.extract(tree.root(), &apart, (&lowers, active.fs()));
+            let extracted =
+                before.extract((tree.root(), trees.form()), &apart, (&lowers, active.fs()));
             extracted.map_err(StepError::InPlace)?;
             leftover::make(active.fs(), &lowers, workshop.ids, &workshop.clock)?;
             let ended = Clock::System.now();
@@ -174,7 +175,7 @@ fn machine_files(
 }
 
 /// Returns whom the command trusts, as it sees them.
-fn trusted(trust: &Trust) -> Vec<Wanted> {
+pub(super) fn trusted(trust: &Trust) -> Vec<Wanted> {
     let stand_ins = trust.stand_ins().iter().map(|StandIn { path, bytes, .. }| {
         let bytes = bytes.clone();
         place(&path.absolute(), Content::Changed { bytes })

@@ -20,6 +20,7 @@ use super::{bind, cache_mount, secret, socket, volume};
 use crate::error::StepError;
 use crate::host_files::Prepared;
 use crate::job::Workshop;
+use crate::trees::Tree;
 use crate::worker::Step;
 
 /// The mode of a directory in memory, as `mount` makes it by itself.
@@ -47,6 +48,8 @@ pub(super) enum Held {
     Agent(AgentSocket),
     /// Where goes what is written and discarded.
     Discarded(Box<ActiveSnapshot>),
+    /// A copy of files that is written to and discarded.
+    Copy(Box<Tree>),
 }
 
 /// One mount, prepared.

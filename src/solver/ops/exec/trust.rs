@@ -7,7 +7,7 @@
 //!
 //! A stand-in is no mount: a command that makes a bundle anew renames the new one over the old one, which a mount would
 //! refuse. What it makes is of the certificates that the image has, and is its own. What it writes into a stand-in is a
-//! copy in its changes, and of that the block is taken out afterwards. Where nothing can be mounted, the stand-ins take
+//! copy in its changes, and of that the block is taken out afterwards. Where a command changes a copy, the stand-ins take
 //! the places of the bundles ([`super::furniture`]).
 
 use std::collections::BTreeSet;
@@ -52,7 +52,7 @@ pub(super) struct StandIn {
 }
 
 impl Trust {
-    /// Prepares it as a layer, if the user asks for it.
+    /// Prepares it, if the user asks for it: as a layer, where layers are mounted.
     pub(super) fn prepare(step: &Step<'_>, op: &ExecOp) -> Result<Self, StepError> {
         if step.job.options.authorities.is_empty() {
             return Ok(Self::default());
@@ -62,6 +62,7 @@ impl Trust {
         let mut trust = Self::look(step, op, view.root().map(|root| &**root))?;
         if let Some(root) = view.root()
             && !trust.stand_ins.is_empty()
+            && workshop.unions.trees(workshop).is_none()
         {
             let layer = workshop.store.snapshots().prepare(&workshop.lease)?;
             let files: Vec<_> = trust.stand_ins.iter().map(StandIn::file).collect();
@@ -101,13 +102,9 @@ impl Trust {
         Ok(trust)
     }
 
-    /// Returns the layers below a command, with that of the stand-ins.
-    pub(super) fn above(&self, lowers: &[Arc<Root>]) -> Result<Vec<Arc<Root>>, FsError> {
-        let mut lowers = lowers.to_vec();
-        if let Some(layer) = &self.layer {
-            lowers.push(Arc::new(layer.fs().try_clone()?));
-        }
-        Ok(lowers)
+    /// Returns the layer of the stand-ins, which is above all others below a command.
+    pub(super) fn layer(&self) -> Option<&Root> {
+        self.layer.as_ref().map(ActiveSnapshot::fs)
     }
 
     /// Adds the file that the variables name.

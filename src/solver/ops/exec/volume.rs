@@ -87,6 +87,12 @@ fn discarding(
     inode: &Inode,
     table: &mut MountTable,
 ) -> Result<OwnedFd, StepError> {
+    if workshop.unions.trees(workshop).is_some() {
+        return Err(MountError::NoOverlay {
+            path: volume.host.clone(),
+        }
+        .into());
+    }
     let active = workshop.store.snapshots().prepare(&workshop.lease)?;
     let upper = Upper {
         upper: active.fs().as_fd(),
