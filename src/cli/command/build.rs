@@ -24,22 +24,23 @@ use runtime::CancelReason;
 use solver::ops::exec::Secrets;
 use solver::state::Reuse;
 use solver::{
-    BuildResult, HistoryStep, Imports, Job, JobOptions, KeyedLayers, PlatformResult, SolveError,
-    Solved, Stack, Workshop, solve_keyed,
+    BuildResult, Events, HistoryStep, Imports, Job, JobOptions, KeyedLayers, PlatformResult,
+    SolveError, Solved, Stack, Workshop, solve_keyed,
 };
 
 use super::said::Said;
 use super::{call, failure, resources};
 use crate::args::{BuildArguments, NetworkArgument};
 use crate::config::Config;
-use crate::env::Environment;
+use crate::env::{Environment, Runner};
 use crate::exit;
 use crate::options::{
-    BuildOptions, ContextSource, DockerfileSource, NamedContext, Places, ResultOptions,
+    BuildOptions, ContextSource, DockerfileSource, NamedContext, Places, ProgressOptions,
+    ResultOptions,
 };
-use crate::progress::Display;
-use crate::registries::registries;
-use crate::report::{Kind, Report};
+use crate::progress::{self, Display};
+use crate::registries::registries_of_build;
+use crate::report::{self, Kind, Report};
 use crate::run::Outcome;
 use crate::workshop;
 
@@ -72,16 +73,21 @@ pub(crate) fn run(
     limits::check(&options.sandbox.settings.limits)?;
     let resolver = &options.sandbox.resolver;
     let (mut workshop, events) = workshop::open(builder, places, resolver)?;
-    workshop.registries = Arc::new(registries(
+    workshop.registries = Arc::new(registries_of_build(
         &options.registry,
         &places.remote,
         (builder.cancel(), options.policy.pulling()),
+        &workshop.events,
     ));
     for warning in &options.sandbox.warnings {
         workshop.events.warn(warning.clone());
     }
     options.command_limits = resources::settle(&options.sandbox.resources, &workshop);
-    let display = Display::start(options.progress, events);
+    for warning in &options.progress.warnings {
+        workshop.events.warn(warning.clone());
+    }
+    let display = Display::start(&options.progress, events)
+        .map_err(|error| Report::new(Kind::User, &error))?;
     let built = match options.call {
         Some(call) => call::answer(call, &options, env, &mut workshop).map(Told::Answer),
         None => build_believing(&options, env, &mut workshop).map(Told::Exported),
@@ -89,12 +95,22 @@ pub(crate) fn run(
     let cancelled = workshop.cancel.reason();
     drop(workshop);
     display.finish();
-    match (built, cancelled) {
+    let outcome = match (built, cancelled) {
         (Err(_), Some(reason)) => Err(failure::interrupted(reason)),
         (Err(report), None) => Err(report),
         (Ok(Told::Answer(answer)), _) => answer.tell(),
-        (Ok(Told::Exported(built)), reason) => built.tell(&options.result, reason),
+        (Ok(Told::Exported(built)), reason) => built.tell(&options, reason),
+    };
+    outcome.or_else(|report| told_to_runner(report, &options.progress))
+}
+
+/// Tells GitHub's runner what went wrong, where it is that who reads it; else it is told as everywhere.
+fn told_to_runner(report: Box<Report>, progress: &ProgressOptions) -> Outcome {
+    if progress.job.runner != Some(Runner::GitHub) {
+        return Err(report);
     }
+    report::print_text(&progress::guarded(&report, &progress.token));
+    Ok(report.kind.exit_code())
 }
 
 /// What there is to tell when the display has ended.
@@ -112,8 +128,9 @@ struct Built {
 
 impl Built {
     /// Tells what was written, and what was not.
-    fn tell(self, options: &ResultOptions, cancelled: Option<CancelReason>) -> Outcome {
-        result::tell(&self.exported, options)?;
+    fn tell(self, options: &BuildOptions, cancelled: Option<CancelReason>) -> Outcome {
+        result::tell(&self.exported, &options.result)?;
+        result::tell_runner(&self.exported, &options.progress.job)?;
         match (self.cache, cancelled) {
             (Ok(()), _) => Ok(exit::DONE),
             (Err(_), Some(reason)) => Err(failure::cache_interrupted(reason)),
@@ -155,7 +172,7 @@ pub(super) fn prepare<'a>(
     let mut plan_options = plan_options(options, &dockerfile)?;
     plan_options.policy = sources.clone();
     let clock = epoch::settle(&parsed, &mut plan_options, &mut contexts, workshop);
-    workshop.clock = clock_of(options, clock, &dockerfile.source)?;
+    workshop.clock = clock_of(options, clock, (&dockerfile.source, &workshop.events))?;
     Ok(Prepared {
         source: dockerfile.source,
         parsed,
@@ -214,7 +231,7 @@ fn build(
     let platforms = plan_options.target_platforms.clone();
     let caches = Caches::new(&options.cache, &platforms, (&wanted, workshop));
     caches.add_pack_plans(&mut workshop.pack);
-    let mut said = Said::new(&source, options.progress);
+    let mut said = Said::new(&source, &workshop.events);
     let plan = StagePlan::new(&parsed, plan_options);
     let mut plan = plan.map_err(|faults| said.refuse(&faults))?;
     said.warn(plan.warnings());
@@ -352,10 +369,10 @@ fn check_volumes(options: &BuildOptions) -> Result<(), Box<Report>> {
 fn clock_of(
     options: &BuildOptions,
     settled: Result<Clock, EpochFailure>,
-    source: &SourceFile,
+    (source, events): (&SourceFile, &Events),
 ) -> Result<Clock, Box<Report>> {
     let settled = settled.map_err(|failure| match failure {
-        EpochFailure::Faults(found) => Said::new(source, options.progress).refuse(&found),
+        EpochFailure::Faults(found) => Said::new(source, events).refuse(&found),
         EpochFailure::Source(report) => report,
     })?;
     Ok(options.result.time.map_or(settled, Clock::Fixed))
