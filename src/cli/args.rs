@@ -16,6 +16,7 @@ mod image;
 mod index;
 mod login;
 mod policy;
+mod progress;
 mod registry;
 mod registry_access;
 mod result;
@@ -47,6 +48,7 @@ pub use index::{
 };
 pub use login::{LoginArguments, LogoutArguments};
 pub use policy::{BuildxArguments, PolicyArguments};
+pub use progress::{ProgressArgument, ProgressArguments};
 pub use registry::{RegistryCommand, ServeArguments};
 pub use registry_access::RegistryArguments;
 pub use result::{ResultArguments, SquashArgument};
@@ -237,9 +239,9 @@ pub struct BuildArguments {
     /// Check the Dockerfile instead of building: `--call=check`
     #[arg(long, conflicts_with = "call")]
     pub check: bool,
-    /// How progress is shown [env: `BUILDKIT_PROGRESS`]
-    #[arg(long, value_name = "KIND")]
-    pub progress: Option<ProgressArgument>,
+    /// How progress is shown, and where it is recorded.
+    #[command(flatten)]
+    pub progress: ProgressArguments,
     /// How many RUN commands run at the same time [default: the number of processors]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
@@ -264,18 +266,5 @@ pub enum NetworkArgument {
     /// The machine's network
     Host,
     /// A loop-back interface and nothing else
-    None,
-}
-
-/// The ways to show progress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ProgressArgument {
-    /// Plain text
-    Auto,
-    /// Plain text, in the format of BuildKit's plain progress
-    Plain,
-    /// Nothing but errors and warnings
-    Quiet,
-    /// Nothing but errors
     None,
 }

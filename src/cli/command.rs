@@ -92,7 +92,7 @@ pub(crate) fn check(
 /// Warns where commands are not run with what the machine seems to have, if the command runs any.
 pub(crate) fn tell_choice(parsed: &Arguments, host: &Host, choice: &Choice) {
     let is_told = match &parsed.command {
-        Command::Build(build) => build.progress != Some(ProgressArgument::None),
+        Command::Build(build) => build.progress.progress != Some(ProgressArgument::None),
         Command::Run(_) => true,
         _ => false,
     };

@@ -5,6 +5,9 @@
     reason = "this module owns the environment"
 )]
 
+mod runner;
+mod screen;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal as _;
@@ -12,6 +15,9 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
 use solver::ops::exec::Secret;
+
+pub use runner::{Runner, RunnerJob};
+pub use screen::Screen;
 
 use crate::options::Reach;
 
@@ -94,6 +100,10 @@ pub struct Environment {
     pub actions: gha::Surroundings,
     /// What `BUILDX_…` variables say.
     pub buildx: BuildxVariables,
+    /// What reads what we print, if that is a runner.
+    pub job: RunnerJob,
+    /// What progress is shown on.
+    pub screen: Screen,
     /// Whether standard output is a terminal.
     pub stdout_is_terminal: bool,
     /// All of it that other programs may see.
@@ -140,6 +150,8 @@ impl Environment {
                 api_url: text("GITHUB_API_URL"),
             },
             buildx: BuildxVariables::read(),
+            job: RunnerJob::read(text),
+            screen: Screen::read(text),
             stdout_is_terminal: std::io::stdout().is_terminal(),
             all: std::env::vars_os().collect(),
             secrets: BTreeMap::new(),

@@ -15,7 +15,7 @@ use runtime::probe::WishError;
 use solver::ops::exec::Volume;
 use solver::{Authorities, CommandLimits, UsualNetwork};
 
-use crate::args::{BuildArguments, NetworkArgument, ProgressArgument};
+use crate::args::{BuildArguments, NetworkArgument};
 use crate::config::Config;
 use crate::env::Environment;
 
@@ -30,6 +30,7 @@ mod limits;
 mod network;
 mod plan;
 mod policy;
+mod progress;
 pub(crate) mod registry;
 mod resources;
 mod result;
@@ -53,6 +54,7 @@ pub use limits::LimitError;
 pub use places::Places;
 pub use plan::PlanError;
 pub use policy::{PolicyOptions, PolicyUsageError, Pull};
+pub use progress::{ProgressOptions, ProgressUsageError};
 pub use reach::Reach;
 pub use registry::{RegistryOptions, RegistryUsageError};
 pub use result::{ResultError, ResultOptions};
@@ -110,12 +112,9 @@ pub enum UsageError {
     /// A context or the Dockerfile is not understood.
     #[error(transparent)]
     Context(#[from] ContextUsageError),
-    /// `BUILDKIT_PROGRESS`, or the configuration, asks for a display that there is not.
-    #[error("`{text}` is no way to show progress: `auto`, `plain`, `quiet` and `none` are")]
-    Progress {
-        /// The text.
-        text: String,
-    },
+    /// What is said of progress cannot be done.
+    #[error(transparent)]
+    Progress(#[from] ProgressUsageError),
     /// What is said about sources and earlier results is not understood.
     #[error(transparent)]
     Policy(#[from] PolicyUsageError),
@@ -207,7 +206,7 @@ pub struct BuildOptions {
     /// What is told about the Dockerfile instead of building it.
     pub call: Option<Call>,
     /// How progress is shown.
-    pub progress: ProgressArgument,
+    pub progress: ProgressOptions,
     /// How many commands run at the same time.
     pub jobs: NonZeroUsize,
     /// How much memory those may be expected to need together, in bytes.
@@ -280,7 +279,7 @@ impl BuildOptions {
             context,
             sandbox,
             call: Call::read(arguments)?,
-            progress: progress(arguments, env, config)?,
+            progress: ProgressOptions::new(arguments, env, config)?,
             jobs: jobs(arguments, config),
             memory_budget_bytes: limits::memory_budget_bytes(
                 arguments.memory_budget.as_deref(),
@@ -407,29 +406,6 @@ fn pairs(flag: &'static str, texts: &[String]) -> Result<BTreeMap<String, String
         }),
     };
     texts.iter().map(pair).collect()
-}
-
-fn progress(
-    arguments: &BuildArguments,
-    env: &Environment,
-    config: &Config,
-) -> Result<ProgressArgument, UsageError> {
-    if let Some(quiet) = result::quiet_progress(&arguments.result, arguments.progress)? {
-        return Ok(quiet);
-    }
-    if let Some(progress) = arguments.progress {
-        return Ok(progress);
-    }
-    let Some(text) = env.progress.as_ref().or(config.progress.as_ref()) else {
-        return Ok(ProgressArgument::Auto);
-    };
-    match text.as_str() {
-        "auto" => Ok(ProgressArgument::Auto),
-        "plain" => Ok(ProgressArgument::Plain),
-        "quiet" => Ok(ProgressArgument::Quiet),
-        "none" => Ok(ProgressArgument::None),
-        _ => Err(UsageError::Progress { text: text.clone() }),
-    }
 }
 
 fn jobs(arguments: &BuildArguments, config: &Config) -> NonZeroUsize {

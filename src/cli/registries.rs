@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use registry::{Registry, RegistryConfig};
 use runtime::CancelToken;
+use solver::event::{Event, NoticeLevel};
 use solver::remote::{RemoteOptions, USER_AGENT};
-use solver::{Pulling, Registries};
+use solver::{Events, Pulling, Registries};
 
 use crate::options::RegistryOptions;
-use crate::report::{Kind, Report};
+use crate::report::{self, Kind, Report};
 
 /// Returns what reaches registries; nothing is opened yet.
 pub(crate) fn registries(
@@ -17,6 +18,27 @@ pub(crate) fn registries(
     (cancel, pulling): (&CancelToken, Pulling),
 ) -> Registries {
     Registries::new(settings(options, remote, cancel), pulling)
+}
+
+/// As [`registries`], for a build: its display tells why it waits.
+pub(crate) fn registries_of_build(
+    options: &RegistryOptions,
+    remote: &RemoteOptions,
+    (cancel, pulling): (&CancelToken, Pulling),
+    events: &Events,
+) -> Registries {
+    let mut settings = settings(options, remote, cancel);
+    let events = events.clone();
+    settings.retry.told = Some(Arc::new(move |why, pause| {
+        if let Some(text) = report::pause_notice(why, pause) {
+            events.emit(Event::Notice {
+                level: NoticeLevel::Warning,
+                short: text.trim_end().to_owned(),
+                text,
+            });
+        }
+    }));
+    Registries::new(settings, pulling)
 }
 
 /// Makes a client of registries; none is asked yet.

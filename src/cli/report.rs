@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-use dockerfile::diagnostic::{Diagnostic, Severity};
+use dockerfile::diagnostic::Diagnostic;
 use dockerfile::source::{SourceFile, Span};
 use rootfs::IdError;
 
@@ -231,18 +231,17 @@ pub fn print(report: &Report) {
     write_text(&report.to_text());
 }
 
-/// Writes what is said about a Dockerfile that is no error.
-pub fn print_warning(diagnostic: &Diagnostic, source: &SourceFile) {
-    debug_assert!(diagnostic.severity == Severity::Warning);
-    write_text(&Report::of_diagnostic(diagnostic, source).to_warning());
-}
-
 /// Says why nothing happens for a while, if it is one that somebody would wonder about.
 pub fn print_pause(why: &dyn fmt::Display, pause: Duration) {
-    let seconds = pause.as_secs_f64().round();
-    if seconds >= 1.0 {
-        write_text(&pause_text(why, seconds));
+    if let Some(text) = pause_notice(why, pause) {
+        write_text(&text);
     }
+}
+
+/// Returns what is said of a pause, if anything is.
+pub(crate) fn pause_notice(why: &dyn fmt::Display, pause: Duration) -> Option<String> {
+    let seconds = pause.as_secs_f64().round();
+    (seconds >= 1.0).then(|| pause_text(why, seconds))
 }
 
 fn pause_text(why: &dyn fmt::Display, seconds: f64) -> String {

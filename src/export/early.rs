@@ -18,10 +18,10 @@ use std::sync::mpsc::Sender;
 
 use oci::Digest;
 use runtime::{CancelReason, CancelToken};
-use solver::event::StepId;
+use solver::event::{Moved, StepId};
 use solver::result::StackLayer;
-use solver::{Events, PackPlan, Workshop, pack_early};
-use transport::{RegistryTarget, Target as _};
+use solver::{PackPlan, Workshop, pack_early};
+use transport::{RegistryTarget, Target as _, Transferred};
 
 use crate::image::LayerFile;
 use crate::output::{OutputSpec, Squash};
@@ -69,7 +69,7 @@ impl EarlyLayers {
     pub fn start(outputs: &[OutputSpec], workshop: &Workshop) -> Option<Self> {
         let own = CancelToken::create().ok()?;
         let outer = workshop.cancel.clone();
-        let workshop = silent(workshop, &own);
+        let workshop = own_workshop(workshop, &own);
         let wanted: Arc<[Wanted]> = wanted(outputs, &workshop).into();
         if wanted.is_empty() {
             return None;
@@ -134,20 +134,22 @@ fn wanted(outputs: &[OutputSpec], workshop: &Workshop) -> Vec<Wanted> {
     all
 }
 
-/// Returns a workshop whose work ends with its own token, and of which nobody is told: no step of the build is at
-/// work there.
-fn silent(workshop: &Workshop, cancel: &CancelToken) -> Workshop {
-    let (events, _nobody) = Events::channel();
+/// Returns a workshop whose work ends with its own token.
+fn own_workshop(workshop: &Workshop, cancel: &CancelToken) -> Workshop {
     let stop = cancel.clone();
     let registries = workshop
         .registries
         .hurried(Arc::new(move || stop.is_cancelled()));
     Workshop {
         cancel: cancel.clone(),
-        events,
         registries: Arc::new(registries),
         ..workshop.clone()
     }
+}
+
+/// Returns what displays know this work by, which goes on beside the steps of the build.
+fn step() -> StepId {
+    StepId("packing and pushing layers".to_owned())
 }
 
 /// Packs layers in every way that is wanted.
@@ -160,7 +162,7 @@ struct Packer {
 
 impl Packer {
     fn pack(&self, layer: &Arc<StackLayer>) {
-        let step = StepId("early".to_owned());
+        let step = step();
         for (place, wanted) in self.wanted.iter().enumerate() {
             if self.workshop.cancel.is_cancelled() {
                 return;
@@ -195,15 +197,33 @@ impl Pusher {
             wanted,
         } = packed;
         let targets = self.wanted.get(*wanted).map(|wanted| &wanted.targets);
-        let source = lone_layer(file, &self.workshop);
+        let step = step();
+        let source = lone_layer(file, (&self.workshop, &step));
         for target in targets.into_iter().flatten() {
             if self.workshop.cancel.is_cancelled() {
                 return;
             }
             match target.put_blob(&file.descriptor(digest), &source) {
-                Ok(how) => tracing::debug!(%digest, ?how, "pushed early"),
-                Err(error) => tracing::debug!(%digest, %error, "not pushed early"),
+                Ok(Transferred::Copied) => self.tell(&step, digest, Some(file.size_bytes)),
+                Ok(how) => tracing::debug!(%digest, ?how, "there already"),
+                Err(error) => {
+                    self.tell(&step, digest, None);
+                    tracing::debug!(%digest, %error, "not pushed early");
+                }
             }
+        }
+    }
+
+    /// Tells that a blob was pushed, or is left to the exporter.
+    fn tell(&self, step: &StepId, digest: &Digest, pushed_bytes: Option<u64>) {
+        let events = &self.workshop.events;
+        let what = publish::pushing(digest);
+        match pushed_bytes {
+            Some(bytes) => {
+                let (current, total) = (bytes, Some(bytes));
+                events.moved(step, what, Moved { current, total }, true);
+            }
+            None => events.progress(step, what, true),
         }
     }
 }

@@ -49,11 +49,7 @@ pub struct ExportStep<'a> {
 impl ExportStep<'_> {
     /// Tells the display that the export moved on.
     pub(crate) fn tell(&self, what: String, done: bool) {
-        self.workshop.events.emit(Event::Progress {
-            step: self.id.clone(),
-            what,
-            done,
-        });
+        self.workshop.events.progress(&self.id, what, done);
     }
 
     /// Ends an export that is to go no further.

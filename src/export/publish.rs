@@ -9,6 +9,7 @@ mod source;
 use std::collections::BTreeMap;
 
 use oci::{Descriptor, Reference, descriptor};
+use solver::event::Moved;
 use solver::{BuildResult, Tree, Workshop};
 use transport::{
     CopyOptions, CopyProgress, RegistryTarget, Selection, Silent, Stop, StoreTarget, Target,
@@ -21,7 +22,7 @@ use crate::layout;
 use crate::output::{ImageOptions, Naming, OutputSpec, Publication, Push};
 pub(crate) use append::Addition;
 use source::BuiltImage;
-pub(crate) use source::lone_layer;
+pub(crate) use source::{lone_layer, pushing};
 
 /// Publishes images.
 #[derive(Debug)]
@@ -118,8 +119,12 @@ impl ImageExporter<'_> {
         let target = target(step.workshop, self.publication, (repository, tags));
         let target = target.map_err(failed)?;
         step.tell(format!("pushing layers to {}", repository.name()), false);
-        let pushed = copied(set, &target, step.workshop, &Told { step });
+        let built = BuiltImage::new(set, step.workshop).told_by(&step.id);
+        let told = Told { step };
+        let options = copy_options(step.workshop, &told);
+        let pushed = copy(&built, &target, &options);
         pushed.map_err(|source| failed(source.into()))?;
+        step.tell(format!("pushing layers to {}", repository.name()), true);
         let name = target.shown();
         step.tell(
             format!("pushing manifest for {name}@{}", set.top.digest()),
@@ -202,7 +207,7 @@ impl CopyProgress for Told<'_> {
         let word = match how {
             Transferred::Present => "is there",
             Transferred::Mounted => "mounted",
-            Transferred::Copied => "pushed",
+            Transferred::Copied => return self.pushed(blob),
         };
         self.step.tell(format!("{} {word}", blob.digest()), true);
     }
@@ -210,6 +215,21 @@ impl CopyProgress for Told<'_> {
     fn passed_over(&self, blob: &Descriptor) {
         self.step
             .tell(format!("{} passed over", blob.digest()), true);
+    }
+}
+
+impl Told<'_> {
+    fn pushed(&self, blob: &Descriptor) {
+        // A digest that was copied is one.
+        let Ok(digest) = descriptor::digest_of(blob) else {
+            return;
+        };
+        let moved = Moved {
+            current: blob.size(),
+            total: Some(blob.size()),
+        };
+        let events = &self.step.workshop.events;
+        events.moved(&self.step.id, pushing(&digest), moved, true);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use oci::{Digest, Platform};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::op::Op;
 
@@ -47,7 +47,7 @@ pub struct Vertex {
 }
 
 /// How a vertex is shown to the user.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct StepLabel {
     /// The stage's name, or `stage-` and its number; empty if the Dockerfile has one stage.
     pub stage: String,

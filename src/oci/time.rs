@@ -123,6 +123,16 @@ impl Timestamp {
         self.nanos
     }
 
+    /// Returns the point so much later, or the last that there is.
+    #[must_use]
+    pub fn later_by(self, duration: Duration) -> Self {
+        let total = i128::from(self.seconds) * NANOS_PER_SECOND + i128::from(self.nanos);
+        let forth = i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
+        let last = i128::from(LAST_SECOND) * NANOS_PER_SECOND;
+        let (seconds, nanos) = split_nanoseconds(total.saturating_add(forth).min(last));
+        Self { seconds, nanos }
+    }
+
     /// Returns the point so much earlier, or the first that there is.
     #[must_use]
     pub fn earlier_by(self, duration: Duration) -> Self {

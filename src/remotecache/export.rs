@@ -320,11 +320,7 @@ impl Exporting<'_> {
     }
 
     fn tell(&self, what: String, done: bool) {
-        self.workshop.events.emit(Event::Progress {
-            step: self.step.clone(),
-            what,
-            done,
-        });
+        self.workshop.events.progress(self.step, what, done);
     }
 }
 

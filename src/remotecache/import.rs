@@ -92,11 +92,10 @@ impl Importer {
             Ok(Some(configs)) => configs
                 .into_iter()
                 .for_each(|config| known.add(config, &self.mounts)),
-            Ok(None) => workshop.events.emit(Event::Progress {
-                step: step.clone(),
-                what: format!("{shown} is not there yet"),
-                done: true,
-            }),
+            Ok(None) => {
+                let what = format!("{shown} is not there yet");
+                workshop.events.progress(step, what, true);
+            }
             Err(_) if workshop.cancel.is_cancelled() => {}
             Err(error) => workshop.events.warn(format!(
                 "nothing is imported from `{shown}`: {}",

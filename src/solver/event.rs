@@ -6,12 +6,14 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use graph::StepLabel;
+use serde::{Deserialize, Serialize};
 
 /// Something that happened, and when.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TimedEvent {
-    /// Time since the job's start.
+    /// Time since the job's start, written as seconds.
+    #[serde(with = "seconds")]
     pub at: Duration,
     /// What happened.
     #[serde(flatten)]
@@ -19,7 +21,7 @@ pub struct TimedEvent {
 }
 
 /// Which output of a command a chunk came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutputStream {
     /// Standard output.
@@ -29,7 +31,7 @@ pub enum OutputStream {
 }
 
 /// How a vertex got its result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// An earlier build left it.
@@ -39,9 +41,18 @@ pub enum Origin {
 }
 
 /// Something that happened.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
+    /// A step belongs to the job. It may turn out that nothing needs it.
+    Planned {
+        /// Which step: the digest of its vertex.
+        step: StepId,
+        /// How it is called, and where it belongs.
+        label: StepLabel,
+        /// The steps that it waits for.
+        inputs: Vec<StepId>,
+    },
     /// A step began.
     Started {
         /// Which step: the digest of its vertex, or a name of careen's own (`export`).
@@ -55,15 +66,19 @@ pub enum Event {
         step: StepId,
         /// Where the command wrote it.
         stream: OutputStream,
-        /// Whole lines, or the end of the output.
+        /// Whole lines, or the end of the output; written as text.
+        #[serde(with = "text")]
         text: Vec<u8>,
     },
     /// Something that takes long moved on.
     Progress {
-        /// Which step.
+        /// Which step; one that was never told of is work beside the steps, which displays need not show.
         step: StepId,
         /// What is moved, such as `extracting sha256:…`.
         what: String,
+        /// How much of it was moved, where that is counted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bytes: Option<Moved>,
         /// Whether it is over.
         done: bool,
     },
@@ -90,10 +105,38 @@ pub enum Event {
         /// What.
         text: String,
     },
+    /// Something was found in the Dockerfile, or keeps the build waiting.
+    Notice {
+        /// How bad it is.
+        level: NoticeLevel,
+        /// It in one line.
+        short: String,
+        /// All that is said of it: whole lines, as they are shown.
+        text: String,
+    },
+}
+
+/// How bad something is that the user is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NoticeLevel {
+    /// The build ends because of it.
+    Error,
+    /// The build goes on.
+    Warning,
+}
+
+/// How far something is that is moved, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// How many have been moved.
+    pub current: u64,
+    /// How many there are, if it is known.
+    pub total: Option<u64>,
 }
 
 /// The identity of a step in displays.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StepId(pub String);
 
@@ -127,8 +170,103 @@ impl Events {
         drop(self.sender.send(timed));
     }
 
+    /// Tells that something that takes long begins or is over.
+    pub fn progress<T: Into<String>>(&self, step: &StepId, what: T, done: bool) {
+        self.emit(Event::Progress {
+            step: step.clone(),
+            what: what.into(),
+            bytes: None,
+            done,
+        });
+    }
+
+    /// Tells how far something is that is counted in bytes.
+    pub fn moved<T: Into<String>>(&self, step: &StepId, what: T, bytes: Moved, done: bool) {
+        self.emit(Event::Progress {
+            step: step.clone(),
+            what: what.into(),
+            bytes: Some(bytes),
+            done,
+        });
+    }
+
     /// Tells the user something that is no error.
     pub fn warn<T: Into<String>>(&self, text: T) {
         self.emit(Event::Warning { text: text.into() });
+    }
+}
+
+/// Durations as seconds, so that people can read the log.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a build takes no 285 years, up to which microseconds are exact"
+    )]
+    pub(super) fn serialize<S: Serializer>(at: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        // Whole microseconds: more digits say nothing.
+        let micros = u64::try_from(at.as_micros()).unwrap_or(u64::MAX);
+        to.serialize_f64(micros as f64 / 1e6)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
+
+/// What a command wrote as text. What is not UTF-8 is replaced: the log is for people and programs that read JSON.
+mod text {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(text: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&String::from_utf8_lossy(text))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        String::deserialize(from).map(String::into_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_read_back_as_it_was_written() {
+        let step = StepId("sha256:1".to_owned());
+        let moved = Moved {
+            current: 3,
+            total: Some(9),
+        };
+        let what = "fetching".to_owned();
+        for (event, expected) in [
+            (
+                Event::Output {
+                    step: step.clone(),
+                    stream: OutputStream::Stderr,
+                    text: b"a\xff\n".to_vec(),
+                },
+                r#"{"at":1.5,"event":"output","step":"sha256:1","stream":"stderr","text":"a�\n"}"#,
+            ),
+            (
+                Event::Progress {
+                    step,
+                    what,
+                    bytes: Some(moved),
+                    done: false,
+                },
+                r#"{"at":1.5,"event":"progress","step":"sha256:1","what":"fetching","bytes":{"current":3,"total":9},"done":false}"#,
+            ),
+        ] {
+            let at = Duration::from_millis(1500);
+            let text = serde_json::to_string(&TimedEvent { at, event }).unwrap();
+            assert_eq!(text, expected);
+            let again: TimedEvent = serde_json::from_str(&text).unwrap();
+            assert_eq!(again.at, at);
+            assert_eq!(serde_json::to_string(&again).unwrap(), text);
+        }
     }
 }

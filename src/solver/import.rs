@@ -25,8 +25,9 @@ use oci::{DiffId, Digest, Hasher, MediaType, Reference, Timestamp};
 use store::{BlobSource as _, ClaimName, NameError, ObjectId, Presence, RecordError, SnapshotId};
 
 use crate::cancel::Cancellable;
+use crate::counted::{Count, Counted};
 use crate::error::StepError;
-use crate::event::{Event, StepId};
+use crate::event::StepId;
 use crate::footing;
 use crate::job::Workshop;
 use crate::pack::{self, LayerBlob, PackLayerError};
@@ -425,7 +426,10 @@ impl RemoteLayer {
             &workshop.cancel,
         );
         let content = workshop.store.content();
-        content.copy_in(&workshop.lease, (digest, *size_bytes), blob)?;
+        let what = format!("fetching {digest}");
+        let mut count = Count::new(&workshop.events, step, what, Some(*size_bytes));
+        let counted = Counted::new(blob, &mut count);
+        content.copy_in(&workshop.lease, (digest, *size_bytes), counted)?;
         self.tell(workshop, step, true);
         Ok(())
     }
@@ -447,11 +451,8 @@ impl RemoteLayer {
 
     fn tell(&self, workshop: &Workshop, step: Option<&StepId>, done: bool) {
         let Some(step) = step else { return };
-        workshop.events.emit(Event::Progress {
-            step: step.clone(),
-            what: format!("fetching {}", self.blob().digest),
-            done,
-        });
+        let what = format!("fetching {}", self.blob().digest);
+        workshop.events.progress(step, what, done);
     }
 
     /// Opens the blob, which is fetched first; what is read is verified.

@@ -24,6 +24,7 @@ pub mod base;
 mod cache;
 pub mod cancel;
 pub mod context;
+pub mod counted;
 mod crew;
 mod earlier;
 pub mod emulation;

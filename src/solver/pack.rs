@@ -18,7 +18,8 @@ use store::{
 
 use crate::base::BaseError;
 use crate::cancel::Cancellable;
-use crate::event::{Event, StepId};
+use crate::counted::{Count, Counted};
+use crate::event::StepId;
 use crate::import::ImportError;
 use crate::job::Workshop;
 use crate::realise::{self, RealiseError, View};
@@ -202,8 +203,9 @@ pub fn pack_early(
     if let Some(blob) = find_packed(workshop, &layer.id, plan)? {
         return Ok((blob, PackedWhen::Before));
     }
-    let packed = || pack_now(workshop, layer, plan);
-    let blob = telling(workshop, step, &format!("packing {}", layer.id), packed)?;
+    let what = format!("packing {}", layer.id);
+    let packed = || pack_now(workshop, layer, plan, (step, &what));
+    let blob = telling(workshop, step, &what, packed)?;
     remember_packed(workshop, &layer.id, plan, &blob)?;
     Ok((blob, PackedWhen::Now))
 }
@@ -216,12 +218,7 @@ fn telling<T>(
     work: impl FnOnce() -> Result<T, PackLayerError>,
 ) -> Result<T, PackLayerError> {
     let tell = |done| {
-        let event = Event::Progress {
-            step: step.clone(),
-            what: what.to_owned(),
-            done,
-        };
-        workshop.events.emit(event);
+        workshop.events.progress(step, what, done);
     };
     tell(false);
     let done = work()?;
@@ -284,24 +281,27 @@ fn pack_now(
     workshop: &Workshop,
     layer: &StackLayer,
     plan: &PackPlan,
+    (step, what): (&StepId, &str),
 ) -> Result<LayerBlob, PackLayerError> {
+    let count = Count::new(&workshop.events, Some(step), what.to_owned(), None);
     match &layer.held {
-        Held::Recipe(changes) => pack_changes(workshop, &layer.id, plan, changes.stream()),
+        Held::Recipe(changes) => pack_changes(workshop, layer, (plan, count), changes.stream()),
         Held::Stored | Held::Base(_) | Held::Remote(_) => {
             let changes = stored_changes(workshop, layer)?;
-            pack_changes(workshop, &layer.id, plan, changes)
+            pack_changes(workshop, layer, (plan, count), changes)
         }
     }
 }
 
 fn pack_changes<C: Changes + Send>(
     workshop: &Workshop,
-    layer: &SnapshotId,
-    plan: &PackPlan,
+    layer: &StackLayer,
+    (plan, mut count): (&PackPlan, Count),
     changes: C,
 ) -> Result<LayerBlob, PackLayerError> {
     let mut ingest = workshop.store.content().ingest_hashed(&workshop.lease)?;
-    let mut out = Cancellable::new(&mut ingest, &workshop.cancel);
+    let out = Counted::new(&mut ingest, &mut count);
+    let mut out = Cancellable::new(out, &workshop.cancel);
     let options = PackOptions {
         tar: TarOptions {
             times: plan.times,
@@ -313,7 +313,7 @@ fn pack_changes<C: Changes + Send>(
     let packed = packed.map_err(|source| {
         workshop.digests.hear(&source, &workshop.store);
         PackLayerError::Pack {
-            layer: layer.clone(),
+            layer: layer.id.clone(),
             source,
         }
     })?;

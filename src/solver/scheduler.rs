@@ -137,6 +137,7 @@ impl<'job> Scheduler<'job> {
             .iter()
             .filter_map(|target| vertex_of(*target))
             .collect();
+        self.tell_plan();
         self.new = self.machine.start(&targets).into();
         let mut crew = Crew::new(scope);
         loop {

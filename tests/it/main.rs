@@ -69,6 +69,8 @@ mod plan;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]
+mod progress;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod registries;

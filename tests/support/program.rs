@@ -24,6 +24,7 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 pub struct Invocation {
     command: Command,
     stdout: Option<std::fs::File>,
+    stderr: Option<std::fs::File>,
     /// What is replaced by `$BENCH` in what careen says.
     bench: String,
 }
@@ -40,6 +41,7 @@ impl Invocation {
         Self {
             command,
             stdout: None,
+            stderr: None,
             bench: bench.display().to_string(),
         }
     }
@@ -86,6 +88,13 @@ impl Invocation {
         self
     }
 
+    /// Gives it a file as its standard error; nothing of that is read back then.
+    #[must_use]
+    pub fn stderr(mut self, file: std::fs::File) -> Self {
+        self.stderr = Some(file);
+        self
+    }
+
     /// Runs it to its end.
     pub fn run(self) -> Finished {
         self.start().finish()
@@ -94,10 +103,11 @@ impl Invocation {
     /// Starts it.
     pub fn start(mut self) -> Running {
         let stdout = self.stdout.take().map_or_else(Stdio::piped, Stdio::from);
-        self.command.stdout(stdout).stderr(Stdio::piped());
+        let stderr = self.stderr.take().map_or_else(Stdio::piped, Stdio::from);
+        self.command.stdout(stdout).stderr(stderr);
         let mut child = self.command.spawn().expect("careen can be started");
         let stdout = child.stdout.take();
-        let stderr = child.stderr.take().expect("standard error is a pipe");
+        let stderr = child.stderr.take();
         let stdout = stdout.map(|mut stdout| {
             thread::spawn(move || {
                 let mut bytes = Vec::new();
@@ -106,7 +116,8 @@ impl Invocation {
         });
         let (sender, lines) = mpsc::channel();
         let reader = thread::spawn(move || {
-            for line in BufReader::new(stderr).split(b'\n') {
+            let lines = stderr.map(|stderr| BufReader::new(stderr).split(b'\n'));
+            for line in lines.into_iter().flatten() {
                 let line = String::from_utf8_lossy(&line?).into_owned();
                 // The test may have ended without reading all.
                 drop(sender.send(line));

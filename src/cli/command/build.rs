@@ -26,8 +26,8 @@ use runtime::CancelReason;
 use solver::ops::exec::Secrets;
 use solver::state::Reuse;
 use solver::{
-    BuildResult, HistoryStep, Imports, Job, JobOptions, KeyedLayers, PlatformResult, SolveError,
-    Solved, Stack, Workshop, solve_keyed,
+    BuildResult, Events, HistoryStep, Imports, Job, JobOptions, KeyedLayers, PlatformResult,
+    SolveError, Solved, Stack, Workshop, solve_keyed,
 };
 
 use super::said::Said;
@@ -35,14 +35,15 @@ use super::transfer::Surroundings;
 use super::{call, failure, resources};
 use crate::args::{BuildArguments, NetworkArgument};
 use crate::config::Config;
-use crate::env::Environment;
+use crate::env::{Environment, Runner};
 use crate::exit;
 use crate::options::{
-    BuildOptions, ContextSource, DockerfileSource, NamedContext, Places, ResultOptions, reach,
+    BuildOptions, ContextSource, DockerfileSource, NamedContext, Places, ProgressOptions,
+    ResultOptions, reach,
 };
-use crate::progress::Display;
-use crate::registries::registries;
-use crate::report::{Kind, Report};
+use crate::progress::{self, Display};
+use crate::registries::registries_of_build;
+use crate::report::{self, Kind, Report};
 use crate::run::Outcome;
 use crate::workshop;
 
@@ -77,10 +78,11 @@ pub(crate) fn run(
     options.authorities = authorities;
     let resolver = &options.sandbox.resolver;
     let (mut workshop, events) = workshop::open(builder, places, resolver)?;
-    workshop.registries = Arc::new(registries(
+    workshop.registries = Arc::new(registries_of_build(
         &options.registry,
         &places.remote,
         (builder.cancel(), options.policy.pulling()),
+        &workshop.events,
     ));
     for warning in &options.sandbox.warnings {
         workshop.events.warn(warning.clone());
@@ -91,7 +93,11 @@ pub(crate) fn run(
         ));
     }
     options.command_limits = resources::settle(&options.sandbox.resources, &workshop);
-    let display = Display::start(options.progress, events);
+    for warning in &options.progress.warnings {
+        workshop.events.warn(warning.clone());
+    }
+    let display = Display::start(&options.progress, events)
+        .map_err(|error| Report::new(Kind::User, &error))?;
     if options.call.is_none() {
         mode::tell(builder.ids().mode(), &workshop);
     }
@@ -102,7 +108,7 @@ pub(crate) fn run(
     let cancelled = workshop.cancel.reason();
     drop(workshop);
     display.finish();
-    match (built, cancelled) {
+    let outcome = match (built, cancelled) {
         (Err(_), Some(reason)) => Err(failure::interrupted(reason)),
         (Err(report), None) => Err(report),
         (Ok(Told::Answer(answer)), _) => answer.tell(),
@@ -112,10 +118,21 @@ pub(crate) fn run(
                 places,
                 env,
             };
-            kept::carry(&built.exported, &options.result, around)?;
-            built.tell(&options.result, reason)
+            kept::carry(&built.exported, &options.result, around)
+                .and_then(|()| built.tell(&options, reason))
         }
+    };
+    outcome.or_else(|report| told_to_runner(report, &options.progress))
+}
+
+/// Tells GitHub's runner what went wrong, where it is that who reads it; else it is told as everywhere. A build that
+/// begins again has nothing to tell.
+fn told_to_runner(report: Box<Report>, progress: &ProgressOptions) -> Outcome {
+    if progress.job.runner != Some(Runner::GitHub) || matches!(report.kind, Kind::LacksId(_)) {
+        return Err(report);
     }
+    report::print_text(&progress::guarded(&report, &progress.token));
+    Ok(report.kind.exit_code())
 }
 
 /// What there is to tell when the display has ended.
@@ -133,8 +150,9 @@ struct Built {
 
 impl Built {
     /// Tells what was written, and what was not.
-    fn tell(self, options: &ResultOptions, cancelled: Option<CancelReason>) -> Outcome {
-        result::tell(&self.exported, options)?;
+    fn tell(self, options: &BuildOptions, cancelled: Option<CancelReason>) -> Outcome {
+        result::tell(&self.exported, &options.result)?;
+        result::tell_runner(&self.exported, &options.progress.job)?;
         match (self.cache, cancelled) {
             (Ok(()), _) => Ok(exit::DONE),
             (Err(_), Some(reason)) => Err(failure::cache_interrupted(reason)),
@@ -176,7 +194,7 @@ pub(super) fn prepare<'a>(
     let mut plan_options = plan_options(options, &dockerfile)?;
     plan_options.policy = sources.clone();
     let clock = epoch::settle(&parsed, &mut plan_options, &mut contexts, workshop);
-    workshop.clock = clock_of(options, clock, &dockerfile.source)?;
+    workshop.clock = clock_of(options, clock, (&dockerfile.source, &workshop.events))?;
     Ok(Prepared {
         source: dockerfile.source,
         parsed,
@@ -235,7 +253,7 @@ fn build(
     let platforms = plan_options.target_platforms.clone();
     let caches = Caches::new(&options.cache, &platforms, (&wanted, workshop));
     caches.add_pack_plans(&mut workshop.pack);
-    let mut said = Said::new(&source, options.progress);
+    let mut said = Said::new(&source, &workshop.events);
     let plan = StagePlan::new(&parsed, plan_options);
     let mut plan = plan.map_err(|faults| said.refuse(&faults))?;
     said.warn(plan.warnings());
@@ -373,10 +391,10 @@ fn check_volumes(options: &BuildOptions) -> Result<(), Box<Report>> {
 fn clock_of(
     options: &BuildOptions,
     settled: Result<Clock, EpochFailure>,
-    source: &SourceFile,
+    (source, events): (&SourceFile, &Events),
 ) -> Result<Clock, Box<Report>> {
     let settled = settled.map_err(|failure| match failure {
-        EpochFailure::Faults(found) => Said::new(source, options.progress).refuse(&found),
+        EpochFailure::Faults(found) => Said::new(source, events).refuse(&found),
         EpochFailure::Source(report) => report,
     })?;
     Ok(options.result.time.map_or(settled, Clock::Fixed))

@@ -77,17 +77,20 @@ pub(super) fn answer(
 ) -> Result<Answer, Box<Report>> {
     let said = match call.question {
         Question::Describe => describe::answer(),
-        Question::Targets => target_list(options, &build::prepare(options, env, workshop)?)?,
+        Question::Targets => {
+            let prepared = build::prepare(options, env, workshop)?;
+            target_list(workshop, &prepared)?
+        }
         Question::Outline => outlined(options, build::prepare(options, env, workshop)?, workshop)?,
         Question::Check => checked(options, build::prepare(options, env, workshop)?, workshop),
     };
     Ok(Answer { call, said })
 }
 
-fn target_list(options: &BuildOptions, prepared: &Prepared<'_>) -> Result<Saying, Box<Report>> {
+fn target_list(workshop: &Workshop, prepared: &Prepared<'_>) -> Result<Saying, Box<Report>> {
     let Prepared { source, parsed, .. } = prepared;
     if parsed.has_errors() {
-        return Err(Said::new(source, options.progress).refuse(&parsed.diagnostics));
+        return Err(Said::new(source, &workshop.events).refuse(&parsed.diagnostics));
     }
     Ok(target::answer(&targets(&parsed.ast), source))
 }
@@ -98,7 +101,7 @@ fn outlined(
     workshop: &Workshop,
 ) -> Result<Saying, Box<Report>> {
     let source = &prepared.source;
-    let mut said = Said::new(source, options.progress);
+    let mut said = Said::new(source, &workshop.events);
     let plan = StagePlan::new(&prepared.parsed, prepared.plan_options);
     let mut plan = plan.map_err(|faults| said.refuse(&faults))?;
     build::resolve_bases(&mut plan, (options, &prepared.sources), workshop, source)?;
@@ -121,6 +124,6 @@ fn checked(options: &BuildOptions, prepared: Prepared<'_>, workshop: &Workshop) 
             checked.plan(&mut plan, wanted, (workshop, source));
         }
     }
-    Said::new(source, options.progress).warn(checked.asides());
+    Said::new(source, &workshop.events).warn(checked.asides());
     checked.answer(source)
 }

@@ -8,7 +8,7 @@ use transport::Location;
 use super::failure;
 use super::located::Finder;
 use super::transfer::Surroundings;
-use crate::args::{ProgressArgument, RegistryArguments};
+use crate::args::RegistryArguments;
 use crate::exit;
 use crate::options::{RegistryOptions, Resolver, host_platform};
 use crate::progress::Display;
@@ -48,7 +48,7 @@ pub(crate) fn with(
         env,
     } = around.0;
     let (workshop, events) = workshop::open(builder, places, &Resolver::default())?;
-    let display = Display::start(ProgressArgument::Quiet, events);
+    let display = Display::quiet(events);
     let host = host_platform();
     let done = work(&Finder {
         workshop: &workshop,

@@ -236,7 +236,11 @@ pub(super) fn quiet_progress(
         return Ok(None);
     }
     match progress {
-        Some(ProgressArgument::Plain) => Err(ResultError::QuietProgress { progress: "plain" }),
+        Some(
+            shown @ (ProgressArgument::Plain | ProgressArgument::Tty | ProgressArgument::Rawjson),
+        ) => Err(ResultError::QuietProgress {
+            progress: shown.name(),
+        }),
         Some(ProgressArgument::None) => Ok(Some(ProgressArgument::None)),
         Some(ProgressArgument::Auto | ProgressArgument::Quiet) | None => {
             Ok(Some(ProgressArgument::Quiet))

@@ -15,8 +15,14 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use solver::event::{Origin, StepId};
+use solver::event::{Moved, Origin, StepId};
 use solver::{Event, TimedEvent};
+
+use super::runner::{Folds, Title};
+use super::size::size;
+
+/// How often it is told how far something is.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// What is known of a step.
 #[derive(Debug, Clone)]
@@ -30,29 +36,52 @@ struct Step {
 #[derive(Debug, Default)]
 pub(crate) struct Plain {
     steps: BTreeMap<StepId, Step>,
+    /// When it was last told how far each thing is that is counted.
+    counted: BTreeMap<(StepId, String), Duration>,
     /// The step whose lines stand last, if it is not done.
     current: Option<StepId>,
     /// Whether anything was written.
     begun: bool,
+    /// What a runner is told beside the lines.
+    folds: Option<Folds>,
 }
 
 impl Plain {
-    pub(crate) fn new() -> Self {
-        Self::default()
+    pub(super) fn new(folds: Option<Folds>) -> Self {
+        Self {
+            folds,
+            ..Self::default()
+        }
+    }
+
+    /// Ends what was begun beside the lines.
+    pub(super) fn finish(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        self.folds.as_mut().map_or(Ok(()), |folds| folds.close(out))
+    }
+
+    /// Writes words for the user, which may repeat those of strangers.
+    fn say(&mut self, text: &str, out: &mut dyn Write) -> io::Result<()> {
+        if let Some(folds) = &mut self.folds {
+            folds.guard(out)?;
+        }
+        out.write_all(text.as_bytes())
     }
 
     /// Writes what an event says.
     pub(crate) fn render(&mut self, timed: &TimedEvent, out: &mut dyn Write) -> io::Result<()> {
         match &timed.event {
+            Event::Planned { .. } => Ok(()),
             Event::Started { step, name } => {
                 self.meet(step, name, timed.at);
                 self.turn_to(step, out)
             }
             Event::Output { step, text, .. } => self.output(step, timed.at, text, out),
-            Event::Progress { step, what, done } => {
-                let number = self.turn(step, out)?;
-                writeln!(out, "#{number} {what}{}", if *done { " done" } else { "" })
-            }
+            Event::Progress {
+                step,
+                what,
+                bytes,
+                done,
+            } => self.progress(step, timed.at, (what, *bytes, *done), out),
             Event::Finished { step, name, origin } => {
                 self.meet(step, name, timed.at);
                 self.finished(step, timed.at, *origin, out)
@@ -63,7 +92,8 @@ impl Plain {
                 self.current = None;
                 writeln!(out, "#{number} ERROR: {error}")
             }
-            Event::Warning { text } => writeln!(out, "warning: {text}"),
+            Event::Warning { text } => self.say(&format!("warning: {text}\n"), out),
+            Event::Notice { text, .. } => self.say(text, out),
         }
     }
 
@@ -90,15 +120,54 @@ impl Plain {
         if let Some(left) = self.current.take().and_then(|left| self.steps.get(&left)) {
             writeln!(out, "#{} ...", left.number)?;
         }
-        if self.begun {
+        self.current = Some(step.clone());
+        let known = self.steps.get(step);
+        let title = known.map(|known| format!("#{} {}", known.number, one_line(&known.name)));
+        let written = match (&mut self.folds, &title) {
+            (Some(folds), Some(title)) => folds.open(title, out)?,
+            _ => Title::Missing,
+        };
+        if written == Title::Written {
+            return Ok(());
+        }
+        if std::mem::replace(&mut self.begun, true) {
             writeln!(out)?;
         }
-        self.begun = true;
-        if let Some(known) = self.steps.get(step) {
-            writeln!(out, "#{} {}", known.number, one_line(&known.name))?;
+        title.map_or(Ok(()), |title| writeln!(out, "{title}"))
+    }
+
+    fn progress(
+        &mut self,
+        step: &StepId,
+        at: Duration,
+        (what, bytes, done): (&str, Option<Moved>, bool),
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        // What goes on beside the steps is none of BuildKit's lines.
+        let is_beside = !self.steps.contains_key(step);
+        if is_beside || (bytes.is_some() && !done && !self.is_time(step, what, at)) {
+            return Ok(());
         }
-        self.current = Some(step.clone());
-        Ok(())
+        let number = self.turn(step, out)?;
+        write!(out, "#{number} {what}")?;
+        if let Some(bytes) = bytes {
+            write!(out, " {}", moved(bytes))?;
+        }
+        writeln!(out, "{}", if done { " done" } else { "" })
+    }
+
+    /// Tells whether it was long ago that it was told how far something is. It begins to be so when it is first asked.
+    fn is_time(&mut self, step: &StepId, what: &str, at: Duration) -> bool {
+        let key = (step.clone(), what.to_owned());
+        let Some(last) = self.counted.get_mut(&key) else {
+            self.counted.insert(key, at);
+            return false;
+        };
+        let is_time = at.saturating_sub(*last) >= TELL_EVERY;
+        if is_time {
+            *last = at;
+        }
+        is_time
     }
 
     fn output(
@@ -114,7 +183,10 @@ impl Plain {
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         for line in text.split(|byte| *byte == b'\n') {
             write!(out, "#{number} {seconds:.3} ")?;
-            out.write_all(line)?;
+            match &self.folds {
+                Some(folds) => out.write_all(&folds.harmless(line))?,
+                None => out.write_all(line)?,
+            }
             writeln!(out)?;
         }
         Ok(())
@@ -140,6 +212,14 @@ impl Plain {
     }
 }
 
+/// Writes how far something is as BuildKit does.
+fn moved(bytes: Moved) -> String {
+    match bytes.total {
+        Some(total) => format!("{} / {}", size(bytes.current), size(total)),
+        None => size(bytes.current),
+    }
+}
+
 fn one_line(name: &str) -> String {
     name.replace('\n', " ")
 }
@@ -150,7 +230,7 @@ mod tests {
     use solver::event::OutputStream;
 
     fn text(events: &[(u64, Event)]) -> String {
-        let mut plain = Plain::new();
+        let mut plain = Plain::new(None);
         let mut out = Vec::new();
         for (at, event) in events {
             let timed = TimedEvent {

@@ -111,7 +111,7 @@ impl Addition<'_> {
         progress: &dyn CopyProgress,
     ) -> Result<Option<Descriptor>, AddError> {
         let workshop = self.step.workshop;
-        let built = BuiltImage::new(self.set, workshop);
+        let built = BuiltImage::new(self.set, workshop).told_by(&self.step.id);
         let mut combination = Combination::new();
         combination.add(&built)?;
         let said = annotation::at(&self.image.annotations, AnnotationLevel::Index, None);

@@ -7,7 +7,9 @@ use oci::assemble::Blob;
 use oci::digest::DigestError;
 use oci::{Descriptor, Digest, Reference, descriptor};
 use rootfs::{Root, RootPath};
-use solver::{Cancellable, Workshop, base};
+use solver::counted::{Count, Counted};
+use solver::event::StepId;
+use solver::{Cancellable, Events, Workshop, base};
 use store::Lent;
 use transport::{Document, LoneBlob, PlaceError, Source};
 
@@ -27,6 +29,8 @@ struct NoPart {
 pub(crate) struct BuiltImage<'a> {
     set: &'a ImageSet,
     workshop: &'a Workshop,
+    /// The step that tells how far each blob is; none where that takes no time.
+    step: Option<&'a StepId>,
     /// For each layer of a base the repository that has it, in the order of the digests.
     repositories: Vec<(Digest, Reference)>,
 }
@@ -40,8 +44,16 @@ impl<'a> BuiltImage<'a> {
         Self {
             set,
             workshop,
+            step: None,
             repositories: repositories.collect(),
         }
+    }
+
+    /// Has a step tell how far each blob is.
+    #[must_use]
+    pub(crate) fn told_by(self, step: &'a StepId) -> Self {
+        let step = Some(step);
+        Self { step, ..self }
     }
 
     fn find(&self, digest: &Digest) -> Result<&Blob, NoPart> {
@@ -80,7 +92,14 @@ impl Source for BuiltImage<'_> {
     fn blob(&self, descriptor: &Descriptor, from: u64) -> Result<Box<dyn Read + Send>, PlaceError> {
         let digest = descriptor::digest_of(descriptor)?;
         match self.set.layers.get(&digest) {
-            Some(layer) => open_layer(self.workshop, &digest, layer, from),
+            Some(layer) => {
+                let blob = open_layer(self.workshop, &digest, layer, from)?;
+                let Some(step) = self.step else {
+                    return Ok(blob);
+                };
+                let blob = (&digest, layer.size_bytes, blob);
+                Ok(counted(&self.workshop.events, step, blob, from))
+            }
             None => Ok(transport::of_bytes(&self.find(&digest)?.bytes, from)),
         }
     }
@@ -112,11 +131,33 @@ impl Source for BuiltImage<'_> {
     }
 }
 
-/// Returns the source of one layer of an image that is being built, before there is an image.
-pub(crate) fn lone_layer<'a>(layer: &'a LayerFile, workshop: &'a Workshop) -> LoneBlob<'a> {
+/// Has a step tell how far a blob is while it is read, from its byte `from` on.
+fn counted(
+    events: &Events,
+    step: &StepId,
+    (digest, size_bytes, blob): (&Digest, u64, Box<dyn Read + Send>),
+    from: u64,
+) -> Box<dyn Read + Send> {
+    let count = Count::new(events, Some(step), pushing(digest), Some(size_bytes));
+    Box::new(Counted::new(blob, count.from(from)))
+}
+
+/// Returns how displays are told of a blob that is pushed.
+pub(crate) fn pushing(digest: &Digest) -> String {
+    format!("pushing {digest}")
+}
+
+/// Returns the source of one layer of an image that is being built, before there is an image; `step` tells how far
+/// it is.
+pub(crate) fn lone_layer<'a>(
+    layer: &'a LayerFile,
+    (workshop, step): (&'a Workshop, &'a StepId),
+) -> LoneBlob<'a> {
     let open = |descriptor: &Descriptor, from| {
         let digest = descriptor::digest_of(descriptor)?;
-        open_layer(workshop, &digest, layer, from)
+        let blob = open_layer(workshop, &digest, layer, from)?;
+        let blob = (&digest, layer.size_bytes, blob);
+        Ok(counted(&workshop.events, step, blob, from))
     };
     LoneBlob::new(open).also_in(repository_of(&layer.place))
 }

@@ -1,11 +1,9 @@
 //! Layers of a registry's images → the store, each verified, and none that is there.
 
-use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::Scope;
-use std::time::{Duration, Instant};
 
 use fetch::ClientError;
 use graph::ImageOrigin;
@@ -17,16 +15,14 @@ use store::{ClaimError, ClaimName, IngestError, LeaseError, ObjectId, Presence};
 use super::BaseError;
 use super::arriving::{Arrival, ArrivingBlob, End, Ending};
 use crate::cancel::Cancellable;
-use crate::event::{Event, StepId};
+use crate::counted::{Count, Counted};
+use crate::event::StepId;
 use crate::job::Workshop;
 use crate::registries::Pulling;
 use crate::result::BaseLayer;
 
 /// How many layers of an image are fetched at the same time.
 const PARALLEL: usize = 4;
-
-/// How often displays are told how far a layer is.
-const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a layer cannot be brought into the store.
 #[derive(Debug, thiserror::Error)]
@@ -294,96 +290,19 @@ impl Fetching<'_> {
         // The store verifies what it takes.
         let descriptor = descriptor::descriptor(media_type, digest, *size_bytes);
         let blob = repository.unverified_blob(&descriptor)?;
-        let told = Told {
-            inner: Cancellable::new(blob, &workshop.cancel),
-            fetching: self,
-            read_bytes: 0,
-            last: Instant::now(),
-        };
+        let (what, total) = (digest.to_string(), Some(*size_bytes));
+        let mut count = Count::new(&workshop.events, self.step, what, total);
+        let told = Counted::new(Cancellable::new(blob, &workshop.cancel), &mut count);
         let content = workshop.store.content();
         let came = |file: &File, bytes| self.arrival.came(file, bytes);
         content.copy_in_watched(&workshop.lease, (digest, *size_bytes), told, came)?;
-        self.tell(*size_bytes, true);
+        count.end();
         Ok(())
-    }
-
-    /// Tells how far it is, in BuildKit's words.
-    fn tell(&self, read_bytes: u64, done: bool) {
-        let Some(step) = self.step else { return };
-        let BaseLayer {
-            digest, size_bytes, ..
-        } = self.layer;
-        self.workshop.events.emit(Event::Progress {
-            step: step.clone(),
-            what: format!("{digest} {} / {}", size(read_bytes), size(*size_bytes)),
-            done,
-        });
     }
 }
 
 impl From<RegistryError> for FetchLayerError {
     fn from(error: RegistryError) -> Self {
         Self::Registry(Box::new(error))
-    }
-}
-
-/// A reader that tells now and then how far it is.
-struct Told<'a, R> {
-    inner: R,
-    fetching: &'a Fetching<'a>,
-    read_bytes: u64,
-    last: Instant,
-}
-
-impl<R: Read> Read for Told<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.read_bytes += count as u64;
-        if self.last.elapsed() >= TELL_EVERY {
-            self.last = Instant::now();
-            self.fetching.tell(self.read_bytes, false);
-        }
-        Ok(count)
-    }
-}
-
-/// Writes a size as BuildKit does: decimal units, three or four digits.
-fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
-    if bytes < 1000 {
-        return format!("{bytes}B");
-    }
-    // Hundredths of a unit, since a `u64` loses nothing.
-    let mut hundredths = u128::from(bytes) * 100 / 1000;
-    let mut unit = 0;
-    while hundredths >= 100_000 && unit + 1 < UNITS.len() {
-        hundredths /= 1000;
-        unit += 1;
-    }
-    format!(
-        "{}.{:02}{}",
-        hundredths / 100,
-        hundredths % 100,
-        UNITS[unit]
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_decimal_units() {
-        for (bytes, expected) in [
-            (0, "0B"),
-            (999, "999B"),
-            (1000, "1.00kB"),
-            (3_640_000, "3.64MB"),
-            (999_999, "999.99kB"),
-            (1_000_000, "1.00MB"),
-            (u64::MAX, "18446744.07TB"),
-        ] {
-            assert_eq!(size(bytes), expected, "{bytes}");
-        }
     }
 }

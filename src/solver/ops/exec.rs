@@ -35,7 +35,6 @@ use crate::cache::{self, Found, Ran};
 use crate::earlier::Siblings;
 use crate::emulation::Emulator;
 use crate::error::StepError;
-use crate::event::Event;
 use crate::experience::{self, Experience};
 use crate::job::Workshop;
 use crate::network::UsualNetwork;
@@ -195,9 +194,8 @@ impl<'a> Waiting<'a> {
     fn is_over(&self) -> bool {
         if !self.told.swap(true, Ordering::Relaxed) {
             if let Some(what) = self.what.clone() {
-                let (step, done) = (self.step.step_id(), false);
-                let progress = Event::Progress { step, what, done };
-                self.step.workshop.events.emit(progress);
+                let step = self.step.step_id();
+                self.step.workshop.events.progress(&step, what, false);
             }
             self.tell(News::StepsAside);
         }

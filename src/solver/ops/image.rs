@@ -8,7 +8,6 @@ use store::{ObjectId, SnapshotId};
 
 use crate::base;
 use crate::error::StepError;
-use crate::event::Event;
 use crate::job::Workshop;
 use crate::result::{BaseLayer, Held, Output, Stack, StackLayer};
 use crate::worker::Step;
@@ -22,11 +21,8 @@ pub(crate) fn run(step: &Step<'_>, source: &ImageSource) -> Result<Output, StepE
 /// Tells which image of a registry a name stands for, in BuildKit's words.
 fn tell_resolved(step: &Step<'_>, source: &ImageSource) {
     if let ImageOrigin::Registry { .. } = source.origin {
-        step.workshop.events.emit(Event::Progress {
-            step: step.step_id(),
-            what: format!("resolve {}@{}", source.name, source.manifest),
-            done: true,
-        });
+        let what = format!("resolve {}@{}", source.name, source.manifest);
+        step.workshop.events.progress(&step.step_id(), what, true);
     }
 }
 

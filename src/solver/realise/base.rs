@@ -18,7 +18,7 @@ use super::error::RealiseError;
 use super::pile::Pile;
 use super::unpack::unpack;
 use crate::base::{self, ArrivingBlob, Awaited};
-use crate::event::Event;
+use crate::counted::{Count, Counted};
 use crate::owners;
 use crate::result::{BaseLayer, Held, StackLayer};
 
@@ -120,9 +120,13 @@ impl Maker<'_> {
             None => base::open_layer(self.workshop, base)?,
         };
         let name = base.digest.to_string();
-        self.tell(&format!("extracting {name}"), false);
+        let what = format!("extracting {name}");
+        self.tell(&what, false);
+        let (total, events) = (Some(base.size_bytes), &self.workshop.events);
+        let count = Count::new(events, Some(&self.step), what.clone(), total);
+        let reader = Box::new(Counted::new(reader, count));
         let applied = unpack(self.workshop, &name, reader, (&base.diff_id, active.fs()))?;
-        self.tell(&format!("extracting {name}"), true);
+        self.tell(&what, true);
         let unpacked = Unpacked { active, applied };
         if unpacked.applied.unsettled.is_empty() && (place == 0 || !unpacked.applied.root_is_opaque)
         {
@@ -202,12 +206,7 @@ impl Maker<'_> {
     }
 
     pub(super) fn tell(&self, what: &str, done: bool) {
-        let step = self.step.clone();
-        self.workshop.events.emit(Event::Progress {
-            step,
-            what: what.to_owned(),
-            done,
-        });
+        self.workshop.events.progress(&self.step, what, done);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a display is told of the steps.
 
-use graph::{Op, SourceOp, VertexId};
+use graph::{Input, Op, SourceOp, VertexId};
 
 use super::Scheduler;
 use crate::event::{Event, Events, Origin, StepId};
@@ -13,6 +13,27 @@ impl Scheduler<'_> {
 
     pub(super) fn step_id(&self, id: VertexId) -> StepId {
         StepId(self.job.definition.digest(id).to_string())
+    }
+
+    /// Tells the display what there may be to do.
+    pub(super) fn tell_plan(&self) {
+        let definition = &self.job.definition;
+        for id in (0..definition.len()).map(VertexId::new) {
+            if self.is_silent(id) {
+                continue;
+            }
+            let vertex = definition.vertex(id);
+            let inputs = vertex.inputs.iter().filter_map(|input| match input {
+                Input::Vertex(input) => Some(*input),
+                Input::Scratch => None,
+            });
+            let inputs = inputs.filter(|input| !self.is_silent(*input));
+            self.events().emit(Event::Planned {
+                step: self.step_id(id),
+                label: vertex.label.clone(),
+                inputs: inputs.map(|input| self.step_id(input)).collect(),
+            });
+        }
     }
 
     /// Tells the display that a step begins, once, when it is certain that something is done.

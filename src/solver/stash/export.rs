@@ -23,7 +23,7 @@ use store::{
 
 use super::{INDEX_MEDIA_TYPE, MountId, Stash, StashPack, kept_owners};
 use crate::cancel::Cancellable;
-use crate::event::{Event, StepId};
+use crate::event::StepId;
 use crate::import::BackendError;
 use crate::job::Workshop;
 use crate::pack::LayerBlob;
@@ -174,11 +174,8 @@ pub fn keep(
     let directory = workshop.store.caches().open(cache)?;
     let root = Arc::new(directory.ok_or(StashError::Gone)?.fs);
     let tell = |done| {
-        workshop.events.emit(Event::Progress {
-            step: step.clone(),
-            what: format!("packing the cache mount {}", meta.id),
-            done,
-        });
+        let what = format!("packing the cache mount {}", meta.id);
+        workshop.events.progress(step, what, done);
     };
     tell(false);
     let keeper = Keeper {

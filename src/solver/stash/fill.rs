@@ -11,7 +11,7 @@ use rootfs::{OwnerTable, Root};
 
 use super::StashPack;
 use crate::cancel::Cancellable;
-use crate::event::{Event, StepId};
+use crate::event::StepId;
 use crate::import::{BackendError, RemoteStash};
 use crate::job::Workshop;
 
@@ -59,11 +59,7 @@ pub(crate) fn fill(
 }
 
 fn tell(workshop: &Workshop, step: &StepId, what: &str, done: bool) {
-    workshop.events.emit(Event::Progress {
-        step: step.clone(),
-        what: what.to_owned(),
-        done,
-    });
+    workshop.events.progress(step, what, done);
 }
 
 /// Takes what is missing from one pack, and reads it to its end, which is where it is verified.

@@ -53,7 +53,7 @@ pub(in crate::command) fn resolve_requests(
             policy::explained(report, request, admitted)
         })?;
         plan.resolve(request, resolved)
-            .map_err(|faults| Said::new(source, options.progress).refuse(&faults))?;
+            .map_err(|faults| Said::new(source, &workshop.events).refuse(&faults))?;
     }
     Ok(())
 }

@@ -38,7 +38,7 @@ pub(super) fn shared(
     (source, parsed): (&SourceFile, &Parsed),
 ) -> Result<Vec<Platform>, Box<Report>> {
     let plan = StagePlan::new(parsed, plan_options.clone())
-        .map_err(|faults| Said::new(source, options.progress).refuse(&faults))?;
+        .map_err(|faults| Said::new(source, &workshop.events).refuse(&faults))?;
     let mut shared: Option<Vec<Platform>> = None;
     let mut notes = Vec::new();
     for request in plan.target_bases() {

@@ -1,6 +1,7 @@
 //! What is told of a result that was written: the image's id, and what is known of it as JSON.
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use export::{Exported, ExportedImage, OutputSpec, export_all, write_file};
@@ -10,6 +11,7 @@ use solver::{BuildResult, PackPlan, Workshop};
 
 use super::caches::Failure;
 use super::stages::KeptStages;
+use crate::env::RunnerJob;
 use crate::format;
 use crate::options::ResultOptions;
 use crate::report::{Kind, Report};
@@ -93,6 +95,32 @@ pub(super) fn tell(exported: &[Exported], options: &ResultOptions) -> Result<(),
         format::print(&format!("{}\n", image.id()))?;
     }
     Ok(())
+}
+
+/// Adds what was written to the outputs of a workflow's step, by the names that docker's action has for it.
+pub(super) fn tell_runner(exported: &[Exported], job: &RunnerJob) -> Result<(), Box<Report>> {
+    let mut images = exported.iter().rev();
+    let image = images.find_map(|exported| exported.image.as_ref());
+    let (Some(path), Some(image)) = (&job.output, image) else {
+        return Ok(());
+    };
+    let metadata = serde_json::to_string(&metadata(Some(image)));
+    let metadata = metadata.expect("texts and numbers are valid JSON");
+    // No value has a newline.
+    let text = format!(
+        "imageid={}\ndigest={}\nmetadata={metadata}\n",
+        image.id(),
+        image.top.digest(),
+    );
+    append(path, text.as_bytes()).map_err(|source| {
+        let path = path.to_owned();
+        Box::new(Report::new(Kind::User, &Unwritable { path, source }))
+    })
+}
+
+fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    file.write_all(bytes)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Box<Report>> {
