@@ -240,7 +240,7 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
         .prepare(&workshop.store, &workshop.lease)?;
     let trust = Trust::prepare(step, op)?;
     let stack = (step.below()?, lowers.as_slice());
-    let files = (&host_files, &active);
+    let files = (&*host_files, &active);
     let ground = Ground::make(workshop, step.step_id(), stack, trust.layer(), files)?;
     let user = rootfs::resolve_user(ground.view(), &op.user)?;
     users::check(workshop, ground.view(), &user)?;

@@ -38,7 +38,7 @@ pub(super) fn run(
     if arguments.bootstrap && chosen.builder.driver == Driver::DockerContainer {
         tell_bootstrap(&chosen.builder.name);
     }
-    let host = Host::look(env);
+    let mut host = Host::look(env);
     let here = Here {
         choice: host.choose(&places.store, places.executor)?,
         runnable: platforms::of_this_machine(places),

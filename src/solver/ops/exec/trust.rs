@@ -11,7 +11,6 @@
 //! the places of the bundles ([`super::furniture`]).
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use graph::ExecOp;
 use rootfs::{FileKind, FsError, Metadata, Mode, Root, RootPath};
