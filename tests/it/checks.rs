@@ -179,13 +179,13 @@ fn what_is_found_before_an_error_is_said_with_it() {
     let bench = bench();
     bench.dockerfile("FROM scratch AS Base\nuname -a\n");
     assert_snapshot!(bench.careen_build(&["--executor", "none"]).run().stderr, @r"
+    #1 [internal] commands cannot be run
+    #1 DONE 0.0s
     warning: StageNameCasing: Stage name 'Base' should be lowercase (line 1)
      --> Dockerfile:1:17
       |
     1 | FROM scratch AS Base
       |                 ^^^^
-    #1 [internal] commands cannot be run
-    #1 DONE 0.0s
     error: unknown instruction: `uname`
      --> Dockerfile:2:1
       |

@@ -21,13 +21,16 @@ mod trust;
 pub(crate) mod users;
 mod volume;
 
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use graph::{CacheKey, ExecOp, KeyInput, NetworkMode};
-use oci::Clock;
+use oci::{Clock, Timestamp};
 use rootfs::{Mode, OwnerTable, ResolvedUser, Root, RootPath};
-use runtime::{ExecutorMode, Hostname, SandboxSpec, SandboxUser, StepOutcome, Stream};
+use runtime::{
+    ExecutorMode, Hostname, RecordedOwner, SandboxSpec, SandboxUser, StepOutcome, Stream,
+};
 use store::{ActiveSnapshot, Claim, ClaimName, SnapshotId, SnapshotKind, SnapshotMeta, Store};
 
 use crate::admission::Permit;
@@ -251,27 +254,14 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
     let network = network.settle(workshop)?;
     let mut mounts = mounts::prepare(step, op, (&host_files, network))?;
     trust.mount(&host_files, &mut mounts)?;
-    let files = mounts.take_files();
     let recorded = [below.files.clone(), mounts.take_recorded()].concat();
     let spec = SandboxSpec {
         network,
         ..spec(step, op, &user, &mounts)
     };
     let mut lines = Lines::new(step);
-    // Last of all: nothing that is waited for here holds up another command.
-    let permit = turn(step)?;
-    let began = Clock::System.now();
-    let outcome = workshop.executor.run(runtime::Step {
-        spec: &spec,
-        root: ground.mount(),
-        mounts: files,
-        output: &mut |stream: Stream, bytes: &[u8]| lines.take(stream, bytes),
-        talk: None,
-        cancel: &workshop.cancel,
-        recorded,
-    })?;
-    drop(permit);
-    lines.flush();
+    let handed = (mounts.take_files(), recorded);
+    let (outcome, began) = run_command(step, (&spec, ground.mount()), handed, &mut lines)?;
     mounts.keep_owners(workshop, &outcome.recorded)?;
     drop(mounts);
     match FailureStatus::of(outcome.status) {
@@ -294,6 +284,29 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
         Some(_) if workshop.cancel.is_cancelled() => Err(StepError::Cancelled),
         Some(status) => Err(failure(op, (status, &outcome), lines, emulator).into()),
     }
+}
+
+/// Runs the command to its end, below `root`; returns when it began, too.
+fn run_command(
+    step: &Step<'_>,
+    (spec, root): (&SandboxSpec, BorrowedFd<'_>),
+    (mounts, recorded): (Vec<OwnedFd>, Vec<RecordedOwner>),
+    lines: &mut Lines<'_>,
+) -> Result<(StepOutcome, Timestamp), StepError> {
+    // Last of all: nothing that is waited for here holds up another command.
+    let _permit = turn(step)?;
+    let began = Clock::System.now();
+    let outcome = step.workshop.executor.run(runtime::Step {
+        spec,
+        root,
+        mounts,
+        output: &mut |stream: Stream, bytes: &[u8]| lines.take(stream, bytes),
+        talk: None,
+        cancel: &step.workshop.cancel,
+        recorded,
+    })?;
+    lines.flush();
+    Ok((outcome, began))
 }
 
 /// Keeps what the command changed. Two runs of one key may differ, so its name is nobody else's.

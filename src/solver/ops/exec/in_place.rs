@@ -19,17 +19,19 @@ use std::sync::Arc;
 
 use graph::{BindMount, ExecFile, ExecMount, ExecOp};
 use layer::Baseline;
-use oci::{Clock, Timestamp};
-use rootfs::{Mode, OwnerTable, Root};
-use runtime::{NetworkMode, SandboxSpec, StepOutcome, Stream};
+use oci::Clock;
+use rootfs::{Mode, OwnerTable};
+use runtime::NetworkMode;
 
 use super::error::MountError;
 use super::furniture::{After, Content, Furniture, Wanted};
 use super::mounts::MountTable;
 use super::output::{FailureStatus, Lines};
 use super::trust::{StandIn, Trust};
-use super::{Made, bind, cache_mount, failure, leftover, lowers, make_working_directory, secret};
-use super::{network, spec, turn};
+use super::{
+    Made, bind, cache_mount, failure, leftover, lowers, make_working_directory, run_command, secret,
+};
+use super::{network, spec};
 use crate::authorities::PLACE;
 use crate::cache::Ran;
 use crate::emulation::Emulator;
@@ -76,7 +78,12 @@ pub(super) fn execute(
     spec.is_emulated = emulator.is_some();
     spec.network = network;
     let mut lines = Lines::new(step);
-    let (outcome, began) = run(step, (&spec, tree.root()), &mut lines)?;
+    let (outcome, began) = run_command(
+        step,
+        (&spec, tree.root().as_fd()),
+        <_>::default(),
+        &mut lines,
+    )?;
     let apart = furniture.remove(&tree, &mut before)?;
     drop(table);
     match FailureStatus::of(outcome.status) {
@@ -100,28 +107,6 @@ pub(super) fn execute(
         Some(_) if workshop.cancel.is_cancelled() => Err(StepError::Cancelled),
         Some(status) => Err(failure(op, (status, &outcome), lines, emulator).into()),
     }
-}
-
-/// Runs the command to its end, below `root`; returns when it began, too.
-fn run(
-    step: &Step<'_>,
-    (spec, root): (&SandboxSpec, &Root),
-    lines: &mut Lines<'_>,
-) -> Result<(StepOutcome, Timestamp), StepError> {
-    // Last of all: nothing that is waited for here holds up another command.
-    let _permit = turn(step)?;
-    let began = Clock::System.now();
-    let outcome = step.workshop.executor.run(runtime::Step {
-        spec,
-        root: root.as_fd(),
-        mounts: Vec::new(),
-        output: &mut |stream: Stream, bytes: &[u8]| lines.take(stream, bytes),
-        talk: None,
-        cancel: &step.workshop.cancel,
-        recorded: Vec::new(),
-    })?;
-    lines.flush();
-    Ok((outcome, began))
 }
 
 /// Returns what the command is to see, what is below something else after it.
