@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 
-use oci::Reference;
 use oci::descriptor::descriptor;
 use oci::media_type::OCI_MANIFEST;
+use oci::{Digest, Reference};
 
 use crate::testing::{Fixture, id, meta, tree};
-use crate::{CacheId, CacheMeta, ClaimName, ListError};
+use crate::{CacheId, CacheMeta, ClaimName, ListError, Store};
 
 const FIRST_LINE: &str = "$XDG_DATA_HOME/careen/";
 
@@ -51,6 +51,20 @@ fn the_drawing_in_the_documents_is_the_one_in_the_code() {
     assert!(code[0].starts_with("├── VERSION"), "no drawing was found");
 }
 
+/// Makes the contents of a cache mount, with all that stands beside them.
+fn put_cache(store: &Store, digest: &Digest) {
+    let cache = CacheId::new(digest.clone(), 0);
+    let made = CacheMeta {
+        namespace: String::new(),
+        id: "a".to_owned(),
+        seed: "nothing".to_owned(),
+    };
+    let caches = store.caches();
+    caches.prepare().unwrap().commit(&cache, &made).unwrap();
+    caches.put_note(&cache, "nothing").unwrap();
+    caches.put_owners(&cache, "").unwrap();
+}
+
 #[test]
 fn a_store_has_what_is_drawn_and_nothing_else() {
     let fixture = Fixture::new();
@@ -79,20 +93,7 @@ fn a_store_has_what_is_drawn_and_nothing_else() {
     let mut unfinished = store.content().ingest(&lease).unwrap();
     unfinished.write_all(b"half").unwrap();
     let active = store.snapshots().prepare(&lease).unwrap();
-    let cache = CacheId::new(digest.clone(), 0);
-    let made = CacheMeta {
-        namespace: String::new(),
-        id: "a".to_owned(),
-        seed: "nothing".to_owned(),
-    };
-    store
-        .caches()
-        .prepare()
-        .unwrap()
-        .commit(&cache, &made)
-        .unwrap();
-    store.caches().put_note(&cache, "nothing").unwrap();
-    store.caches().put_owners(&cache, "").unwrap();
+    put_cache(store, &digest);
     let claim = store.claims().shared(ClaimName::Key(&digest)).unwrap();
     fs::write(
         fixture.path("trash/0000000000000000"),

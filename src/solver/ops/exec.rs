@@ -1,5 +1,5 @@
 //! `RUN`: a command on an overlay of what is below, whose upper directory becomes the layer; or on a copy of that
-//! ([`ground`]).
+//! (`exec/ground.rs`).
 
 mod bind;
 mod cache_mount;
