@@ -10,7 +10,7 @@
 //!  ├─ careen-PID-0        the processes of one command; limits are in its files
 //!  ├─ careen-PID-1
 //!  └─ careen-PID-builder  this process, if it was alone in the group that is divided: a group with processes hands no
-//!                         controllers on ("No Internal Process Constraint")
+//!                         controllers on ("No Internal Process Constraint"), or none that groups of processes have
 //! ```
 //!
 //! A group is removed with its command; what a builder that was killed left is removed by the next one.
@@ -249,32 +249,46 @@ fn divide(group: &Path, controllers: &[&str]) -> io::Result<()> {
     if !has_all(&fs::read_to_string(&file)?) {
         hand_on(group, &file, controllers)?;
     }
-    // Whether it is this user's, making one tells best.
+    // Whether it is this user's, making one tells best; and whether a process can be in it, what it is.
     let trial = group.join(format!("{PREFIX}{}-trial", getpid()));
     fs::create_dir(&trial)?;
-    fs::remove_dir(&trial)
+    let kind = fs::read_to_string(trial.join("cgroup.type"));
+    fs::remove_dir(&trial)?;
+    if kind.is_ok_and(|kind| kind.trim() != "domain") {
+        let text = "a group with processes of its own cannot be divided";
+        return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
+    }
+    Ok(())
 }
 
-/// Has a group hand controllers on. If this process and the first are alone in it, they leave it for that.
+/// Has a group hand controllers on.
 fn hand_on(group: &Path, file: &Path, controllers: &[&str]) -> io::Result<()> {
-    let wanted: Vec<String> = controllers.iter().map(|name| format!("+{name}")).collect();
-    let write = || fs::write(file, wanted.join(" "));
-    match write() {
-        Err(error) if error.raw_os_error() == Some(Errno::EBUSY as i32) => {
-            let ours = [getpid(), getppid()].map(|pid| pid.to_string());
-            let inside = fs::read_to_string(group.join("cgroup.procs"))?;
-            if !inside.lines().all(|pid| ours.iter().any(|our| our == pid)) {
-                return Err(error);
-            }
-            let own = group.join(format!("{PREFIX}{}-builder", getpid()));
-            fs::create_dir(&own)?;
-            for pid in inside.lines() {
-                fs::write(own.join("cgroup.procs"), pid)?;
-            }
-            write()
-        }
-        written => written,
+    // That of the machine alone has no kind, and may have processes.
+    if group.join("cgroup.type").try_exists()? {
+        leave(group)?;
     }
+    let wanted: Vec<String> = controllers.iter().map(|name| format!("+{name}")).collect();
+    fs::write(file, wanted.join(" "))
+}
+
+/// Leaves a group, if this process and the first are alone in it. With processes it could hand no controllers on but
+/// those of threads; and when it has handed those on, it can no longer be left for a group below
+/// ("Threads", "domain invalid").
+fn leave(group: &Path) -> io::Result<()> {
+    let ours = [getpid(), getppid()].map(|pid| pid.to_string());
+    let inside = fs::read_to_string(group.join("cgroup.procs"))?;
+    if inside.is_empty() {
+        return Ok(());
+    }
+    if !inside.lines().all(|pid| ours.iter().any(|our| our == pid)) {
+        return Err(io::Error::from(Errno::EBUSY));
+    }
+    let own = group.join(format!("{PREFIX}{}-builder", getpid()));
+    fs::create_dir(&own)?;
+    for pid in inside.lines() {
+        fs::write(own.join("cgroup.procs"), pid)?;
+    }
+    Ok(())
 }
 
 /// Removes groups of builders that are gone. A group with processes stays: the kernel refuses it.

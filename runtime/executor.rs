@@ -285,6 +285,9 @@ pub enum ExecError {
     /// The sandbox's process ended before the command did.
     #[error("run a command: the sandbox was ended from outside")]
     Lost,
+    /// The kernel ended the sandbox's process, since the memory of its control group was used up.
+    #[error("run a command: the sandbox had used up the memory that it was given")]
+    OutOfMemory,
     /// The wait was cancelled, and the sandbox with it.
     #[error("run a command: cancelled")]
     Cancelled,

@@ -256,7 +256,12 @@ impl Executor for Namespaces {
         // The sandbox has them now.
         drop(mounts);
         debug!(set_up = ?started.elapsed(), "command started");
-        let exited = running.wait(output, talk.as_ref(), cancel)?;
+        let ran_out = || group.as_ref().is_some_and(Group::ran_out_of_memory);
+        let exited = running.wait(output, talk.as_ref(), cancel);
+        let exited = exited.map_err(|error| match error {
+            ExecError::Lost if ran_out() => ExecError::OutOfMemory,
+            error => error,
+        })?;
         // Of a root that cannot be written nothing is kept.
         if step.spec.root_access == Access::ReadWrite {
             stubs::remove(exited.stubs).map_err(ExecError::CleanUp)?;
@@ -265,7 +270,7 @@ impl Executor for Namespaces {
             status: exited.status,
             duration: started.elapsed(),
             peak_bytes: exited.peak_bytes,
-            ran_out_of_memory: group.is_some_and(|group| group.ran_out_of_memory()),
+            ran_out_of_memory: ran_out(),
             recorded: exited.recorded,
         };
         debug!(status = %outcome.status, duration = ?outcome.duration, "command ended");

@@ -53,6 +53,45 @@ fn the_nearest_group_is_divided_that_can_be() {
 }
 
 #[test]
+fn a_group_is_left_before_it_hands_controllers_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let hierarchy = hierarchy(directory.path(), "pids", "");
+    let limits = GroupLimits {
+        processes: Some(9),
+        ..GroupLimits::default()
+    };
+    for group in [&hierarchy.own, &directory.path().join("user")] {
+        fs::write(group.join("cgroup.type"), "domain\n").unwrap();
+    }
+    let own = getpid();
+    fs::write(hierarchy.own.join("cgroup.procs"), format!("{own}\n")).unwrap();
+    let groups = ControlGroups::find_in(&hierarchy, &limits, None).unwrap();
+    assert_eq!(groups.directory, hierarchy.own);
+    let left_for = hierarchy
+        .own
+        .join(format!("careen-{own}-builder/cgroup.procs"));
+    assert_eq!(fs::read_to_string(left_for).unwrap(), own.to_string());
+}
+
+#[test]
+fn a_group_with_processes_of_others_is_not_divided() {
+    let directory = tempfile::tempdir().unwrap();
+    let hierarchy = hierarchy(directory.path(), "pids", "");
+    let limits = GroupLimits {
+        processes: Some(9),
+        ..GroupLimits::default()
+    };
+    fs::write(hierarchy.own.join("cgroup.type"), "domain\n").unwrap();
+    fs::write(hierarchy.own.join("cgroup.procs"), "1\n").unwrap();
+    let asked = ControlGroups::find_in(&hierarchy, &limits, Some("user/session"));
+    assert!(matches!(asked, Err(GroupError::NotDelegated { .. })));
+    let handed_on = hierarchy.own.join("cgroup.subtree_control");
+    assert_eq!(fs::read_to_string(handed_on).unwrap(), "");
+    let nearest = ControlGroups::find_in(&hierarchy, &limits, None).unwrap();
+    assert_eq!(nearest.directory, directory.path().join("user"));
+}
+
+#[test]
 fn a_group_that_is_asked_for_is_the_one_that_is_divided() {
     let directory = tempfile::tempdir().unwrap();
     let hierarchy = hierarchy(directory.path(), "memory pids", "memory pids");

@@ -314,6 +314,7 @@ pub(crate) fn of_exec(failure: &ExecError) -> Report {
         ExecError::CommandNotExecutable { .. }
         | ExecError::Specification(_)
         | ExecError::Lost
+        | ExecError::OutOfMemory
         | ExecError::Talk(_)
         | ExecError::Cancelled => Report::new(Kind::User, failure),
         ExecError::Network(cause) => network::report(failure, cause),
