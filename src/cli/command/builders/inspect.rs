@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use runtime::ExecutorMode;
-use runtime::probe::Choice;
+use runtime::probe::{Choice, Primitive, Thoroughness};
 use runtime::userns::IdPlan;
 use store::Medium;
 use vendor_shim::emulation;
@@ -39,8 +39,10 @@ pub(super) fn run(
         tell_bootstrap(&chosen.builder.name);
     }
     let mut host = Host::look(env);
+    let choice = host.choose(&places.store, places.executor)?;
     let here = Here {
-        choice: host.choose(&places.store, places.executor)?,
+        snapshotter: snapshotter(&host, &places.store, choice.plan.id_map().mode()),
+        choice,
         runnable: platforms::of_this_machine(places),
         host,
     };
@@ -59,6 +61,8 @@ struct Here {
     host: Host,
     choice: Choice,
     runnable: Vec<Runnable>,
+    /// How layers become one file system, in BuildKit's words.
+    snapshotter: &'static str,
 }
 
 /// Lines of a name and a value.
@@ -126,7 +130,7 @@ fn of_node(node: &Node, store: &Path, here: &Here) -> String {
 
 fn of_this_machine(lines: &mut Lines, store: &Path, here: &Here) {
     let mode = here.choice.plan.id_map().mode();
-    labels(lines, mode);
+    labels(lines, mode, here.snapshotter);
     lines.add("Executor", &mode.to_string());
     for obstacle in host::obstacles(&here.choice) {
         lines.add(" not", &obstacle);
@@ -148,12 +152,8 @@ fn of_this_machine(lines: &mut Lines, store: &Path, here: &Here) {
 }
 
 /// Adds what BuildKit's workers say of themselves, in their words.
-fn labels(lines: &mut Lines, mode: ExecutorMode) {
+fn labels(lines: &mut Lines, mode: ExecutorMode, snapshotter: &str) {
     const WORKER: &str = "org.mobyproject.buildkit.worker";
-    let snapshotter = match mode {
-        ExecutorMode::UsernsMulti | ExecutorMode::UsernsSingle => "overlayfs",
-        ExecutorMode::Chroot | ExecutorMode::Nothing => "native",
-    };
     lines.text.push_str("Labels:\n");
     let mut labels = Lines::new(WORKER.len() + " .snapshotter:".len());
     labels.add(&format!(" {WORKER}.executor"), &mode.to_string());
@@ -211,6 +211,17 @@ fn emulators(lines: &mut Lines, runnable: &[Runnable]) {
         let version = emulation::version(path).unwrap_or_else(|| "of unknown version".to_owned());
         let value = format!("{platform} by {}, {version}", path.display());
         lines.add("Emulator", &value);
+    }
+}
+
+/// Tries whether commands have overlays in the store; copies are what they have otherwise.
+fn snapshotter(host: &Host, store: &Path, mode: ExecutorMode) -> &'static str {
+    let report = host.probe(store, Thoroughness::Enough);
+    let mut trials = report.trials.iter().filter(|(kind, _)| kind.mode() == mode);
+    if trials.any(|(_, trial)| trial.has(Primitive::Upper)) {
+        "overlayfs"
+    } else {
+        "native"
     }
 }
 
