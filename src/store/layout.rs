@@ -79,6 +79,9 @@ use crate::name::{IdMapName, ObjectId, SnapshotId};
 /// The format of the store that this program makes and reads.
 pub const FORMAT: u32 = 1;
 
+/// What the user may have put beside all that: the usual place of the store is that of careen's other data too.
+pub(crate) const EMULATORS: &str = "emulators";
+
 pub(crate) const VERSION: &str = "VERSION";
 pub(crate) const LOCK: &str = "lock";
 pub(crate) const CLAIMS: &str = "claims";

@@ -174,6 +174,14 @@ fn a_directory_with_something_else_in_it_is_no_store() {
 }
 
 #[test]
+fn emulators_that_were_put_there_before_are_in_nobodys_way() {
+    let dir = private_dir();
+    fs::create_dir(dir.path().join("emulators")).unwrap();
+    open(dir.path()).unwrap();
+    assert!(tree(dir.path()).contains(&"emulators/".to_owned()));
+}
+
+#[test]
 fn a_store_that_was_half_made_is_finished() {
     let dir = private_dir();
     for name in ["content", "content/blobs", "ingest"] {
