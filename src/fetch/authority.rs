@@ -9,7 +9,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use ureq::tls::Certificate;
 
-use crate::client::{Authority, Certificates};
+use crate::certificates::{Authority, Certificates};
 use crate::request::base64;
 use crate::tls::{self, ClientError, Trusted};
 

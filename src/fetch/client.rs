@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
@@ -14,6 +13,7 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, AsSendBody, Proxy, SendBody};
 
+use crate::certificates::Certificates;
 use crate::error::FetchError;
 use crate::failure::{failure, inside, protocol};
 use crate::hop::{Hop, SentBody};
@@ -35,53 +35,6 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(50);
 const NO_BODY: Vec<u8> = Vec::new();
 
 type Answer = Result<http::Response<ureq::Body>, ureq::Error>;
-
-/// Which certificates of servers are trusted.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Certificates {
-    /// Those that the machine trusts.
-    #[default]
-    System,
-    /// Those that a file of PEM texts names, and no other (`SSL_CERT_FILE`).
-    File(PathBuf),
-    /// Those in the files of directories and in a file, and no other (`SSL_CERT_DIR`, `SSL_CERT_FILE`).
-    Directories {
-        /// The directories.
-        directories: Vec<PathBuf>,
-        /// The file beside them.
-        file: Option<PathBuf>,
-    },
-    /// Those, and more.
-    Also {
-        /// Those.
-        base: Box<Self>,
-        /// Whose certificates are trusted beside them.
-        authorities: Vec<Authority>,
-    },
-}
-
-/// Whose certificates are trusted because the user says so.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Authority {
-    /// Whoever this machine trusts.
-    System,
-    /// Those in a file: PEM texts, of which anything but certificates is passed over, or one certificate in DER.
-    File(PathBuf),
-}
-
-impl Certificates {
-    /// Returns these and those of further authorities.
-    #[must_use]
-    pub fn and(self, authorities: &[Authority]) -> Self {
-        if authorities.is_empty() {
-            return self;
-        }
-        Self::Also {
-            base: Box::new(self),
-            authorities: authorities.to_vec(),
-        }
-    }
-}
 
 /// What a client is made of.
 #[derive(Clone)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
 use crate::authority;
-use crate::client::Certificates;
+use crate::certificates::Certificates;
 use crate::handshake::Handshake;
 use crate::request::Tls;
 
