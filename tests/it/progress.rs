@@ -17,8 +17,9 @@ fn build(bench: &Bench, arguments: &[&str]) -> Invocation {
     run.args(arguments).arg("context")
 }
 
-/// Builds on a terminal, and returns all that it shows.
-fn shown_on(terminal: &Terminal, run: Invocation, end: &str) -> String {
+/// Builds on a terminal of its own, and returns what that shows until `end`.
+fn shown_on_terminal(run: Invocation, end: &str) -> String {
+    let terminal = Terminal::open(24, 80);
     let running = run.stderr(terminal.stream()).start();
     let shown = terminal.wait_for(end);
     running.finish().success();
@@ -57,23 +58,20 @@ fn a_terminal_says_what_it_can_show() {
     needs!(Feature::Busybox);
     let bench = bench().with_busybox();
     bench.dockerfile("FROM base\nRUN echo heard\n");
-    let terminal = Terminal::open(24, 80);
-    let colored = |shown: &str| shown.contains("\u{1b}[3");
-    let xterm = |bench: &Bench| build(bench, &["--no-cache"]).env("TERM", "xterm");
-    let end = "FINISHED";
-    let shown = shown_on(
-        &terminal,
-        xterm(&bench).env("BUILDKIT_COLORS", "run=green"),
-        "\u{1b}[32m => [2/2]",
-    );
-    assert!(!shown.contains("\u{1b}[34m"), "{shown:?}");
-    let shown = shown_on(&terminal, xterm(&bench).env("NO_COLOR", "1"), end);
-    assert!(!colored(&shown), "{shown:?}");
+    let xterm = |name: &str, value: &str| {
+        let run = build(&bench, &["--no-cache"]);
+        run.env("TERM", "xterm").env(name, value)
+    };
+    let green = xterm("BUILDKIT_COLORS", "run=green");
+    let green = shown_on_terminal(green, "\u{1b}[32m => [2/2]");
+    assert!(!green.contains("\u{1b}[34m"), "{green:?}");
+    let plain = shown_on_terminal(xterm("NO_COLOR", "1"), "FINISHED");
+    assert!(!plain.contains("\u{1b}[3"), "{plain:?}");
     let dumb = build(&bench, &["--no-cache"]).env("TERM", "dumb");
-    let shown = shown_on(&terminal, dumb, "#3 DONE");
+    let dumb = shown_on_terminal(dumb, "#3 DONE");
     assert!(
-        shown.contains("[2/2] RUN echo heard\r\n") && !shown.contains('\u{1b}'),
-        "{shown:?}"
+        dumb.contains("[2/2] RUN echo heard\r\n") && !dumb.contains('\u{1b}'),
+        "{dumb:?}"
     );
 }
 
