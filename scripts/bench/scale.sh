@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # scale.sh CAREEN BASE [KIND…]: time and memory of builds against the number of steps, the number of files and the size of a
 # layer, as Markdown tables. CAREEN is the program (a release build), BASE an OCI image layout with /bin/sh, seq, awk and dd
-# (busybox). The kinds are `steps`, `files` and `layers`; without one, all. An ordinary user calls it.
+# (busybox). The kinds are `steps`, `files`, `layers` and `unpack`; without one, all. An ordinary user calls it.
 #
 # SCALE_DIR is where the stores and contexts are, by default a new directory below TMPDIR: some 15 GiB and three million
 # files for all of it. SCALE_STEPS, SCALE_FILES and SCALE_GIB say where to end: the most steps (1000) and files (1000000),
 # the largest layer (4). It needs GNU time. What cannot be built is said on standard error and in the table.
 #
 # A time is the median of N builds (3), but where the build takes longer than twenty seconds: then it is that of one.
-# Memory is the largest resident size of any one process in any of them.
+# With SCALE_CPU=1 it is the processor's time, which says more on a machine that has other work. Memory is the largest resident size of any one process in any of them.
 # shellcheck disable=SC2016 # Backticks of Markdown.
 set -euo pipefail
 shopt -s inherit_errexit
@@ -28,7 +28,7 @@ long_seconds=20
 [[ $runs =~ ^[1-9][0-9]*$ ]] || { echo "$0: N is how many builds are timed" >&2; exit 2; }
 time=$(type -P time) || { echo "$0: GNU time is missing" >&2; exit 2; }
 for kind in "${kinds[@]}"; do
-  [[ $kind == @(all|steps|files|layers) ]] || { echo "$0: there is no kind \`$kind\`" >&2; exit 2; }
+  [[ $kind == @(all|steps|files|layers|unpack) ]] || { echo "$0: there is no kind \`$kind\`" >&2; exit 2; }
 done
 
 # Files of a store may have ids of the user's range: they can be removed where these are mapped.
@@ -45,9 +45,11 @@ wanted() {
 once() {
   local context=$1 output=$2
   shift 2
-  CAREEN_STORE=$work/store "$time" -q -f '%e %M' -o "$work/time" \
+  local format='%e 0 %M'
+  [[ ${SCALE_CPU:-} != 1 ]] || format='%U %S %M'
+  CAREEN_STORE=$work/store "$time" -q -f "$format" -o "$work/time" \
     "$careen" build --progress none --build-context "base=oci-layout://$base" --output "$output" "$@" "$context" >&2
-  cat "$work/time"
+  awk '{ printf "%.2f %d\n", $1 + $2, $3 }' "$work/time"
 }
 
 # median PREPARE CONTEXT OUTPUT [ARGUMENT…]: prints the median of the times of several builds, and the most memory. PREPARE
@@ -155,6 +157,38 @@ DOCKERFILE
   forget
 }
 
-for kind in steps files layers; do
+# unpacked TITLE LAYOUT: builds on the image of a layout from an empty store, and removes it.
+unpacked() {
+  local context=$work/on
+  mkdir -p "$context"
+  printf 'FROM big\nRUN :\n' > "$context/Dockerfile"
+  row "$1" "$(median forget "$context" type=cacheonly --build-context "big=oci-layout://$2")"
+  forget
+  remove "$2"
+}
+
+unpack() {
+  printf '\n| A base of one layer with | unpacked from gzip, and a `RUN :` |\n| --- | --- |\n'
+  local context=$work/base count size
+  mkdir "$context"
+  for ((count = 1000; count <= most_files; count *= 10)); do
+    tree "$count"
+    printf 'FROM base\nCOPY files /files\n' > "$work/tree-$count/Dockerfile"
+    once "$work/tree-$count" "type=oci,tar=false,dest=$work/big" > /dev/null
+    remove "$work/tree-$count"
+    unpacked "$count files" "$work/big"
+  done
+  for size in 64 1024 2048 4096; do
+    ((size <= most_gib * 1024)) || break
+    head -c "$((size / 2))M" /dev/urandom > "$context/data"
+    truncate -s "${size}M" "$context/data"
+    printf 'FROM base\nCOPY data /data\n' > "$context/Dockerfile"
+    once "$context" "type=oci,tar=false,dest=$work/big" > /dev/null
+    rm "$context/data"
+    unpacked "a file of $size MiB" "$work/big"
+  done
+}
+
+for kind in steps files layers unpack; do
   if wanted "$kind"; then "$kind"; fi
 done
