@@ -49,6 +49,8 @@ check_environments() {
   check "a namespace with a range is used as it is" runs_with userns-multi careen-t1 unshare --map-auto --map-root-user
   check "the example is built so" build_within careen-t1 unshare --map-auto --map-root-user
   check "so is that of podman" build_within careen-t1 podman unshare
+  # podman keeps a process for its namespace.
+  check "podman gives its namespace up" as_user careen-t1 podman system migrate
   check "a namespace with one id is used as it is" runs_with userns-single careen-t1 "${one[@]}"
   check "the example is built so" build_within careen-t1 "${one[@]}"
   check "the example is built where a part of /proc is hidden" build_within careen-t1 "${hidden[@]}"
