@@ -6,8 +6,8 @@ use insta::assert_snapshot;
 use support::needs::has;
 use support::{Archive, Bench, Feature, HttpServer, needs};
 
-use crate::bench;
 use crate::chroot::{layers, tree};
+use crate::{bench, crowded};
 
 /// What the image has.
 const OWN: &str = include_str!("../../src/fetch/tests/own.crt");
@@ -119,6 +119,33 @@ fn whatever_a_command_does_to_a_bundle_its_layer_is_as_without() {
                 (_, "none") => assert!(with.image().text("copy").ends_with(GIVEN), "{mode}"),
                 _ => assert_eq!(layers(&with), layers(&without), "{mode} {stage}"),
             }
+        }
+    }
+}
+
+#[test]
+fn commands_on_copies_trust_them_too() {
+    needs!(Feature::Busybox);
+    let bench = with_certificates();
+    bench.dockerfile(&format!(
+        "FROM base AS start\n\
+         COPY own.crt /{BUNDLE}\n\
+         FROM start AS renamed\n\
+         RUN grep -c BEGIN /{BUNDLE}; cd /etc/ssl/certs && echo new > n && mv -f n ca-certificates.crt; touch /x\n\
+         FROM start AS appended\n\
+         RUN grep -c BEGIN /{BUNDLE}; echo more >> /{BUNDLE}; touch /x\n\
+         FROM start AS left\n\
+         RUN grep -c BEGIN /{BUNDLE}; touch /x\n"
+    ));
+    for mode in crowded::modes() {
+        for stage in ["renamed", "appended", "left"] {
+            let arguments = ["--no-cache", "--target", stage];
+            let (without, log) = crowded::build(&bench, mode, &arguments);
+            assert_eq!(log.output(), ["1"], "{mode} {stage}");
+            let given = [&arguments[..], &["--ca", "given.crt"]].concat();
+            let (with, log) = crowded::build(&bench, mode, &given);
+            assert_eq!(log.output(), ["2"], "{mode} {stage}");
+            assert_eq!(layers(&with), layers(&without), "{mode} {stage}");
         }
     }
 }

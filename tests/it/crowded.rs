@@ -42,7 +42,7 @@ fn careen(bench: &Bench, mode: &str, arguments: &[&str], others: Option<&str>) -
 }
 
 /// Builds what has to succeed.
-fn build(bench: &Bench, mode: &str, arguments: &[&str]) -> (Archive, Finished) {
+pub(crate) fn build(bench: &Bench, mode: &str, arguments: &[&str]) -> (Archive, Finished) {
     let arguments = [arguments, &["--output", "type=oci,dest=out.tar"]].concat();
     let log = careen(bench, mode, &arguments, None).run().success();
     (
@@ -52,7 +52,7 @@ fn build(bench: &Bench, mode: &str, arguments: &[&str]) -> (Archive, Finished) {
 }
 
 /// Returns the modes that the machine has, of those with namespaces.
-fn modes() -> &'static [&'static str] {
+pub(crate) fn modes() -> &'static [&'static str] {
     if needs::has(Feature::IdRange) {
         &["userns-multi", "userns-single"]
     } else {
