@@ -24,7 +24,7 @@ start_server() {
 }
 
 # The image is Debian without a bundle, which the first command installs.
-write_probe() { # CONTEXT
+write_trusting() { # CONTEXT
   local url=https://localhost:$port/
   mkdir "$1"
   cat > "$1/Dockerfile" << END
@@ -42,37 +42,37 @@ END
   chmod -R a+rX "$1"
 }
 
-# probe USER TARGET ARGUMENT…: builds a stage of it anew.
-probe() {
+# trusting USER TARGET ARGUMENT…: builds a stage of it anew.
+trusting() {
   local user=$1 target=$2
   shift 2
   careen "$user" store build --no-cache-filter "$target" --network host --target "$target" "$@" \
-    --build-context "debian=oci-layout://$work/careen-t1/debian-base" "$work/probe"
+    --build-context "debian=oci-layout://$work/careen-t1/debian-base" "$work/trusting"
 }
 
 # Builds a stage into a layout, and looks for a line of the certificate in all of its layers.
 is_in_no_layer() { # USER
-  local line blob layout=$work/$1/probe
+  local line blob layout=$work/$1/trusting
   line=$(sed -n 3p "$work/authority/ca.crt")
-  probe "$1" uses --ca "$work/authority/ca.crt" --output "type=oci,dest=$layout,tar=false,compression=uncompressed" || return
+  trusting "$1" uses --ca "$work/authority/ca.crt" --output "type=oci,dest=$layout,tar=false,compression=uncompressed" || return
   for blob in "$layout"/blobs/sha256/*; do
     ! grep --text --quiet --fixed-strings "$line" "$blob" || return 1
   done
 }
 
-is_refused() { # COMMAND…
+has_failed() { # COMMAND…
   ! "$@"
 }
 
 check_authorities() {
   local user port server given=(--ca "$work/authority/ca.crt")
   start_server
-  write_probe "$work/probe"
+  write_trusting "$work/trusting"
   for user in careen-t1 careen-t2; do
     check "$user: Debian installs its bundle, and uses and renews it, with an authority that is in no layer" is_in_no_layer "$user"
-    check "$user: without it nobody trusts the server" is_refused probe "$user" uses
-    check "$user: careen itself trusts it to fetch a file" probe "$user" fetched "${given[@]}"
-    check "$user: and does not without it" is_refused probe "$user" fetched
+    check "$user: without it nobody trusts the server" has_failed trusting "$user" uses
+    check "$user: careen itself trusts it to fetch a file" trusting "$user" fetched "${given[@]}"
+    check "$user: and does not without it" has_failed trusting "$user" fetched
   done
   kill "$server"
 }

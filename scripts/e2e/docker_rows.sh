@@ -10,7 +10,7 @@ set -uo pipefail
 careen=$(readlink -f "$1") base=$(readlink -f "$2") work=$(readlink -f "$3")
 here=$(cd "$(dirname "$0")" && pwd)
 passed=0 failed=0 lacking=0 server=
-export HOME=$work/home PATH=$work/bin:$PATH
+export HOME=$work/home PATH=$work/bin:$PATH TERM=xterm
 unset XDG_CONFIG_HOME XDG_DATA_HOME XDG_CACHE_HOME XDG_RUNTIME_DIR CAREEN_STORE DOCKER_CONFIG
 mkdir -p "$work/bin" "$HOME" && ln -sf "$careen" "$work/bin/docker" || exit
 trap '[ -z "$server" ] || kill "$server"; drop_store' EXIT
