@@ -17,7 +17,7 @@ start_server() {
   ) > "$directory/log" 2>&1
   chmod 755 "$directory"
   chmod 644 "$directory/ca.crt"
-  port=${CAREEN_TESTS_PORT:-5761}
+  port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
   openssl s_server -accept "127.0.0.1:$port" -cert "$directory/server.crt" -key "$directory/server.key" -www -quiet \
     > /dev/null 2>&1 &
   server=$!
