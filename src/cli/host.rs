@@ -123,12 +123,7 @@ impl Host {
     /// Gives the range of ids up, since an image has one that it does not reach. Where that is one that every distribution
     /// has, it will be missed by the next image as well, and is remembered for as long as the machine looks the same.
     pub(crate) fn lacks(&mut self, id: SandboxId) {
-        let count = self
-            .plans
-            .range
-            .as_ref()
-            .map(|range| range.id_map().count());
-        if count.is_some_and(|count| count <= NOBODY) {
+        if self.has_short_range() {
             let print = memory::fingerprint(&self.plans);
             let text = print.map(|print| format!("{print}{}\n", id.0));
             memory::remember(self.shortage.as_deref(), text.as_deref());
@@ -136,8 +131,18 @@ impl Host {
         self.plans = self.plans.clone().without(id);
     }
 
-    /// Gives the range up at once where it was too small before.
+    /// Tells whether there is a range which does not reach an id that every distribution has.
+    fn has_short_range(&self) -> bool {
+        let range = self.plans.range.as_ref();
+        range.is_some_and(|range| range.id_map().count() <= NOBODY)
+    }
+
+    /// Gives the range up at once where it was too small before. Of other ranges that is never remembered, and nothing is
+    /// read.
     fn recall_shortage(&mut self) {
+        if !self.has_short_range() {
+            return;
+        }
         let print = memory::fingerprint(&self.plans);
         let rest = memory::rest(self.shortage.as_deref(), print.as_deref());
         let id = rest.and_then(|rest| rest.trim_end().parse().ok());
