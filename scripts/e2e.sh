@@ -47,8 +47,8 @@ lay_out() {
   need_user careen-t2
   drop_id_range careen-t2
   install -m 755 "$(target_directory)/release/careen" "$work/careen"
-  cp -r examples/hello tests/debian tests/drills/kill "$work/"
-  chmod -R a+rX "$work/hello" "$work/debian" "$work/kill"
+  cp -r examples/hello tests/debian tests/drills/kill tests/drills/power "$work/"
+  chmod -R a+rX "$work/hello" "$work/debian" "$work/kill" "$work/power"
   scripts/base-images.sh "$work/base"
   scripts/debian-images.sh "$cache"
   for user in careen-t1 careen-t2 root; do
@@ -122,6 +122,8 @@ leaves_no_trace() { # FILE with the traces of before
 . "$top/scripts/e2e/environments.sh"
 # shellcheck source=scripts/e2e/kill.sh
 . "$top/scripts/e2e/kill.sh"
+# shellcheck source=scripts/e2e/power.sh
+. "$top/scripts/e2e/power.sh"
 
 cargo build --release --locked
 lay_out
@@ -168,6 +170,9 @@ check "nothing is left of what was built in a container" leaves_no_trace "$work/
 
 check_kill
 check "nothing is left of what was killed" leaves_no_trace "$work/before"
+
+check_power
+check "nothing is left of what lost its power" leaves_no_trace "$work/before"
 
 say "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -49,18 +49,33 @@ impl NewFile {
         &mut self.out
     }
 
-    /// Puts the file into its place; returns what the kernel keeps of it there.
+    /// Puts the file into its place, where a loss of power does not take it any more; returns what the kernel keeps of it
+    /// there.
     ///
     /// # Errors
     ///
-    /// Fails when it cannot be written to its end or renamed; what was there stays then.
+    /// Fails when it cannot be written to its end or renamed; what was there stays then. Fails as well when its new name
+    /// cannot be written to the disk.
     pub fn finish(mut self, target: &Path) -> io::Result<Metadata> {
         self.out.flush()?;
         let file = self.out.get_ref();
         file.sync_all()?;
         self.temporary.rename(target)?;
+        sync_directory_of(target)?;
         // Of the open file and not of the name, which another process may have taken by now.
         file.metadata()
+    }
+}
+
+/// Writes to the disk which names a file's directory has.
+fn sync_directory_of(path: &Path) -> io::Result<()> {
+    let directory = path.parent();
+    let directory = directory.filter(|directory| !directory.as_os_str().is_empty());
+    match File::open(directory.unwrap_or(Path::new("."))) {
+        Ok(directory) => directory.sync_all(),
+        // One that may be written and not be read takes files, and cannot be asked for this.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
@@ -167,6 +182,8 @@ pub fn has_name(file: &File, path: &Path) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn names(dir: &Path) -> Vec<String> {
@@ -215,6 +232,17 @@ mod tests {
         let error = NewFile::create(&target).unwrap().finish(&target);
         assert_eq!(error.unwrap_err().kind(), ErrorKind::IsADirectory);
         assert_eq!(names(dir.path()), ["out"]);
+    }
+
+    #[test]
+    fn a_file_goes_into_a_directory_that_may_not_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let closed = dir.path().join("closed");
+        fs::create_dir(&closed).unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o300)).unwrap();
+        let target = closed.join("out");
+        NewFile::create(&target).unwrap().finish(&target).unwrap();
+        assert!(fs::metadata(&target).unwrap().is_file());
     }
 
     #[test]
