@@ -87,6 +87,10 @@ pub struct GlobalArguments {
     /// Directory of the store [env: `CAREEN_STORE`] [default: ~/.local/share/careen]
     #[arg(long, global = true, value_name = "DIR")]
     pub store: Option<PathBuf>,
+    /// Wait for no disk: what is made is lost with the machine's power, for machines that are thrown away [env:
+    /// `CAREEN_NO_SYNC`]
+    #[arg(long, global = true)]
+    pub no_sync: bool,
     /// What runs commands: `auto`, `userns-multi`, `userns-single`, `chroot`, `none` [env: `CAREEN_EXECUTOR`]
     #[arg(long, global = true, value_name = "MODE")]
     pub executor: Option<String>,

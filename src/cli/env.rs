@@ -25,13 +25,14 @@ use crate::options::Reach;
 pub(crate) const ACTIONS_TOKEN: &str = "ACTIONS_RUNTIME_TOKEN";
 
 /// The variables that are read here, which the builder needs too.
-const OWN: [&str; 19] = [
+const OWN: [&str; 20] = [
     "HOME",
     "XDG_DATA_HOME",
     "XDG_CONFIG_HOME",
     "CAREEN_CONFIG",
     "CAREEN_STORE",
     "CAREEN_EXECUTOR",
+    "CAREEN_NO_SYNC",
     "CAREEN_CA",
     "PATH",
     "SOURCE_DATE_EPOCH",
@@ -58,6 +59,8 @@ pub struct Environment {
     pub cache_home: Option<PathBuf>,
     /// `CAREEN_EXECUTOR`: what commands are to be run with.
     pub executor: Option<String>,
+    /// `CAREEN_NO_SYNC`: whether no disk is waited for.
+    pub no_sync: bool,
     /// `XDG_CONFIG_HOME`, if it is absolute.
     pub config_home: Option<PathBuf>,
     /// `XDG_RUNTIME_DIR`, if it is absolute.
@@ -129,6 +132,7 @@ impl Environment {
             config: path("CAREEN_CONFIG"),
             store: path("CAREEN_STORE"),
             executor: text("CAREEN_EXECUTOR"),
+            no_sync: is_true("CAREEN_NO_SYNC"),
             search_path: std::env::var_os("PATH").unwrap_or_default(),
             source_date_epoch: text("SOURCE_DATE_EPOCH"),
             default_platform: text("DOCKER_DEFAULT_PLATFORM"),
@@ -235,7 +239,6 @@ pub struct BuildxVariables {
 
 impl BuildxVariables {
     fn read() -> Self {
-        let is_true = |text: String| matches!(&*text, "1" | "t" | "T" | "true" | "TRUE" | "True");
         let idle = [
             "BUILDX_GIT_LABELS",
             "BUILDX_METADATA_PROVENANCE",
@@ -245,7 +248,7 @@ impl BuildxVariables {
         Self {
             builder: text("BUILDX_BUILDER"),
             config: path("BUILDX_CONFIG"),
-            no_default_load: text("BUILDX_NO_DEFAULT_LOAD").is_some_and(is_true),
+            no_default_load: is_true("BUILDX_NO_DEFAULT_LOAD"),
             idle: idle
                 .into_iter()
                 .filter(|name| text(name).is_some())
@@ -262,6 +265,11 @@ fn path(name: &str) -> Option<PathBuf> {
 
 fn text(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn is_true(name: &str) -> bool {
+    let text = text(name);
+    text.is_some_and(|text| matches!(&*text, "1" | "t" | "T" | "true" | "TRUE" | "True"))
 }
 
 #[cfg(test)]

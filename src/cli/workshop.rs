@@ -170,12 +170,12 @@ fn unions(builder: &Builder) -> Unions {
 /// Opens the store for the builder's id map. That of a builder of its own is below the user's, which is made first.
 pub(crate) fn open_store(builder: &Builder, places: &Places) -> Result<Store, Box<Report>> {
     if let Some(users) = &places.users_store {
-        drop(open_store_at(builder, users)?);
+        drop(open_store_at(builder, users, places.sync)?);
     }
-    open_store_at(builder, &places.store)
+    open_store_at(builder, &places.store, places.sync)
 }
 
-fn open_store_at(builder: &Builder, path: &Path) -> Result<Store, Box<Report>> {
+fn open_store_at(builder: &Builder, path: &Path, sync: SyncPolicy) -> Result<Store, Box<Report>> {
     let mode = builder.ids().mode();
     let id_map =
         IdMapName::new(&mode.to_string()).map_err(|error| Report::new(Kind::Internal, &error))?;
@@ -183,10 +183,7 @@ fn open_store_at(builder: &Builder, path: &Path) -> Result<Store, Box<Report>> {
         // The store makes its own directory and says best what is wrong with it.
         drop(std::fs::create_dir_all(parent));
     }
-    let options = OpenOptions {
-        id_map,
-        sync: SyncPolicy::Full,
-    };
+    let options = OpenOptions { id_map, sync };
     Store::open(path, options).map_err(|error| {
         let mut report = Report::new(Kind::Host, &error);
         report.notes.push(format!("store: {}", path.display()));

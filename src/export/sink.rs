@@ -76,7 +76,8 @@ impl Tar<'_> {
         }
         let mut target = NewFile::create(path).map_err(failed)?;
         self.write(changes, target.out())?;
-        target.finish(path).map(Some).map_err(failed)
+        let sync = self.workshop.store.sync_policy();
+        target.finish(path, sync).map(Some).map_err(failed)
     }
 
     /// Writes to something that is written to and not replaced.

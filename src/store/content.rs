@@ -79,7 +79,7 @@ pub enum ContentError {
 }
 
 /// Makes an image layout without an image.
-pub(crate) fn create(path: &Path, sync: SyncPolicy) -> Result<(), ContentError> {
+pub(crate) fn create(path: &Path) -> Result<(), ContentError> {
     let failed = |source| ContentError::File {
         path: path.to_owned(),
         source,
@@ -90,20 +90,20 @@ pub(crate) fn create(path: &Path, sync: SyncPolicy) -> Result<(), ContentError> 
         file::create_dir(&directory).map_err(failed)?;
     }
     open_layout(path, OciDir::ensure)?;
-    close_version(&path.join(OCI_LAYOUT), sync).map_err(failed)?;
+    close_version(&path.join(OCI_LAYOUT)).map_err(failed)?;
     let index = path.join("index.json");
-    file::write_new(&index, EMPTY_INDEX.as_bytes(), sync).map_err(failed)?;
+    file::write_new(&index, EMPTY_INDEX.as_bytes(), SyncPolicy::Full).map_err(failed)?;
     for directory in [blobs.as_path(), path] {
-        file::sync_dir(directory, sync).map_err(failed)?;
+        file::sync_dir(directory, SyncPolicy::Full).map_err(failed)?;
     }
     Ok(())
 }
 
 /// Closes the file that `ocidir` made to others, and syncs it.
-fn close_version(path: &Path, sync: SyncPolicy) -> Result<(), FileError> {
+fn close_version(path: &Path) -> Result<(), FileError> {
     file::set_mode(path, file::FILE_MODE)?;
     let version = file::open_nofollow(path).map_err(FileError::of("open", path))?;
-    file::sync(&version, path, sync)
+    file::sync(&version, path, SyncPolicy::Full)
 }
 
 /// Opens, or makes, a layout by a function of `ocidir`.

@@ -52,7 +52,7 @@ pub enum SyncPolicy {
     /// What is complete is on disk before it is visible.
     #[default]
     Full,
-    /// Nothing is waited for: the store does not outlive the machine's memory.
+    /// Nothing is waited for but names of images: what is made does not outlive the machine's memory.
     None,
 }
 

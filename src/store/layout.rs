@@ -4,6 +4,7 @@
 //! $XDG_DATA_HOME/careen/
 //! ├── VERSION                        number of the format; a newer one is refused
 //! ├── lock                           shared while in use, exclusive while made or upgraded
+//! ├── UNSYNCED                       start of the machine in which something was not synced
 //! ├── claims                         locks on names, a byte a name; it has no bytes
 //! ├── content/                       an OCI image layout, for every id map
 //! │   ├── oci-layout
@@ -54,6 +55,7 @@
 //! | Directory | Written by |
 //! | --- | --- |
 //! | `VERSION`, `lock` | `open` |
+//! | `UNSYNCED` | `unsynced` |
 //! | `content/` | `content`, `tags` |
 //! | `snapshots/` | `snapshot` |
 //! | `records/` | `record` |
@@ -85,6 +87,7 @@ pub(crate) const EMULATORS: &str = "emulators";
 pub(crate) const VERSION: &str = "VERSION";
 pub(crate) const LOCK: &str = "lock";
 pub(crate) const CLAIMS: &str = "claims";
+pub(crate) const UNSYNCED: &str = "UNSYNCED";
 
 /// The directories of a store that are there whatever is in it.
 pub(crate) const DIRECTORIES: [&str; 9] = [
@@ -154,6 +157,20 @@ impl Layout {
     /// Returns the directory with a directory for each id map.
     pub(crate) fn all_records(&self) -> PathBuf {
         self.root.join("records")
+    }
+
+    /// Returns the directory with a directory for each id map.
+    pub(crate) fn all_snapshots(&self) -> PathBuf {
+        self.root.join("snapshots")
+    }
+
+    /// Returns the directory with a directory for each id map.
+    pub(crate) fn all_caches(&self) -> PathBuf {
+        self.root.join("caches")
+    }
+
+    pub(crate) fn unsynced(&self) -> PathBuf {
+        self.root.join(UNSYNCED)
     }
 
     pub(crate) fn snapshots(&self) -> PathBuf {

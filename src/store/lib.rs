@@ -59,6 +59,7 @@ mod tags;
 #[cfg(test)]
 mod testing;
 mod trash;
+mod unsynced;
 mod wanted;
 mod whole;
 

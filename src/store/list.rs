@@ -3,7 +3,6 @@
 //! `careen manifest create` and `annotate` work on a list step by step, before it is pushed as an index. There is one
 //! file a list, named by the digest of the list's name. It is written whole, and changed by one process at a time.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use crate::claim::{ClaimError, ClaimName, Claims};
 use crate::file::{self, FileError};
 use crate::layout::{Layout, parent};
 use crate::limits::LIST_LIMIT_BYTES;
-use crate::scratch::Scratch;
+use crate::scratch::replace_synced;
 use crate::sealed;
 
 /// A list cannot be read or written.
@@ -189,16 +188,9 @@ impl ListStore {
     }
 
     fn write(&self, path: &std::path::Path, document: &[u8]) -> Result<(), FileError> {
-        let mut scratch = Scratch::file(&self.layout)?;
-        scratch
-            .handle()
-            .write_all(document)
-            .map_err(FileError::of("write", scratch.path()))?;
-        file::sync(scratch.handle(), scratch.path(), self.layout.sync)?;
         // A store that was made before there were lists has no place for them.
         file::create_dir(parent(path))?;
-        scratch.replace(path)?;
-        file::sync_dir(parent(path), self.layout.sync)
+        replace_synced(&self.layout, path, document)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::limits::VERSION_LIMIT_BYTES;
 use crate::lock::{self, Sharing};
 use crate::medium::{Medium, MediumError};
 use crate::name::IdMapName;
-use crate::repair;
+use crate::{repair, unsynced};
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -127,16 +127,16 @@ pub(crate) fn open(path: &Path, options: OpenOptions) -> Result<Arc<Layout>, Ope
     check_private(path)?;
     check_names(path)?;
     let lock = open_lock(path).map_err(&failed)?;
-    lock_with_version(path, &lock, options.sync)?;
+    lock_with_version(path, &lock)?;
     let opened_at = touch(path, &lock).map_err(&failed)?;
     let OpenOptions { id_map, sync } = options;
-    let layout = Layout {
+    let layout = Arc::new(Layout {
         root: path.to_owned(),
         id_map,
         sync,
         opened_at,
         lock,
-    };
+    });
     // A store that was made before there were caches has no directory for them, and somebody in need of room may have
     // removed others.
     let shared = DIRECTORIES.map(|name| path.join(name));
@@ -144,8 +144,9 @@ pub(crate) fn open(path: &Path, options: OpenOptions) -> Result<Arc<Layout>, Ope
     for directory in shared.iter().chain(&own) {
         file::create_dir(directory).map_err(&failed)?;
     }
+    unsynced::look_after(&layout).map_err(&failed)?;
     repair::repair(&layout).map_err(&failed)?;
-    Ok(Arc::new(layout))
+    Ok(layout)
 }
 
 /// Refuses a file system that other machines write to: it holds no attributes of users, no upper directory of an
@@ -248,7 +249,7 @@ fn open_lock(path: &Path) -> Result<File, FileError> {
 }
 
 /// Shares the lock of a store that has a version, making the store first if it has none.
-fn lock_with_version(path: &Path, lock: &File, sync: SyncPolicy) -> Result<(), OpenError> {
+fn lock_with_version(path: &Path, lock: &File) -> Result<(), OpenError> {
     let failed = OpenError::file(path);
     let take = |sharing| {
         let taken = lock::lock(lock, sharing).map_err(FileError::of("lock", &path.join(LOCK)));
@@ -261,7 +262,7 @@ fn lock_with_version(path: &Path, lock: &File, sync: SyncPolicy) -> Result<(), O
         }
         take(Sharing::Exclusive)?;
         if read_version(path)?.is_none() {
-            create(path, sync)?;
+            create(path)?;
         }
     }
 }
@@ -287,25 +288,29 @@ fn read_version(path: &Path) -> Result<Option<u32>, OpenError> {
     }
 }
 
-/// Makes everything that a store has; the exclusive lock is held.
-fn create(path: &Path, sync: SyncPolicy) -> Result<(), OpenError> {
+/// Makes everything that a store has, on the disk; the exclusive lock is held.
+fn create(path: &Path) -> Result<(), OpenError> {
     let failed = OpenError::file(path);
     for directory in DIRECTORIES {
         file::create_dir(&path.join(directory)).map_err(&failed)?;
     }
-    file::write_new(&path.join(CLAIMS), b"", sync).map_err(&failed)?;
-    content::create(&path.join("content"), sync).map_err(|source| OpenError::Content {
+    file::write_new(&path.join(CLAIMS), b"", SyncPolicy::Full).map_err(&failed)?;
+    content::create(&path.join("content")).map_err(|source| OpenError::Content {
         path: path.to_owned(),
         source,
     })?;
-    write_version(path, sync).map_err(&failed)
+    write_version(path).map_err(&failed)
 }
 
-fn write_version(path: &Path, sync: SyncPolicy) -> Result<(), FileError> {
+fn write_version(path: &Path) -> Result<(), FileError> {
     let (temporary, version) = (path.join("ingest").join(VERSION), path.join(VERSION));
-    file::write_new(&temporary, format!("{FORMAT}\n").as_bytes(), sync)?;
+    file::write_new(
+        &temporary,
+        format!("{FORMAT}\n").as_bytes(),
+        SyncPolicy::Full,
+    )?;
     file::rename(&temporary, &version)?;
-    file::sync_dir(path, sync)
+    file::sync_dir(path, SyncPolicy::Full)
 }
 
 /// Sets the time of the lock file and returns it: the time now, by the clock that also gives the

@@ -4,14 +4,14 @@
 //! lock is free belongs to a dead process and is removed by the next opening (`repair`).
 
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tracing::debug;
 
-use crate::file::{self, FileError, random_name};
-use crate::layout::Layout;
+use crate::file::{self, FileError, SyncPolicy, random_name};
+use crate::layout::{Layout, parent};
 use crate::lock::lock_new;
 use crate::trash;
 
@@ -29,6 +29,22 @@ pub(crate) struct Scratch {
 enum State {
     Unfinished,
     InPlace,
+}
+
+/// Writes a small file that a loss of power leaves as it was or as it is meant to be; what is there is replaced.
+pub(crate) fn replace_synced(
+    layout: &Arc<Layout>,
+    place: &Path,
+    bytes: &[u8],
+) -> Result<(), FileError> {
+    let mut scratch = Scratch::file(layout)?;
+    scratch
+        .handle()
+        .write_all(bytes)
+        .map_err(FileError::of("write", scratch.path()))?;
+    file::sync(scratch.handle(), scratch.path(), SyncPolicy::Full)?;
+    scratch.replace(place)?;
+    file::sync_dir(parent(place), SyncPolicy::Full)
 }
 
 impl Scratch {

@@ -9,7 +9,7 @@ use oci::Digest;
 use crate::cache_mount::Caches;
 use crate::claim::{Claim, Claims};
 use crate::content::ContentStore;
-use crate::file::FileError;
+use crate::file::{FileError, SyncPolicy};
 use crate::gc::{self, RemoveError, Removed};
 use crate::hint::Hints;
 use crate::later::{Later, LaterError};
@@ -71,6 +71,11 @@ impl Store {
     /// Returns where the store is.
     pub fn path(&self) -> &Path {
         &self.layout.root
+    }
+
+    /// Tells whether what is made is to survive a loss of power.
+    pub fn sync_policy(&self) -> SyncPolicy {
+        self.layout.sync
     }
 
     /// Returns the name of the id map that snapshots and records are of.

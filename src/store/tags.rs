@@ -11,7 +11,6 @@
 //! The file is replaced as a whole while the claim on it is held; readers need none.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,7 +22,7 @@ use crate::claim::{Claim, ClaimError, ClaimName, Claims};
 use crate::content::ContentStore;
 use crate::file::{self, FileError};
 use crate::limits::INDEX_LIMIT_BYTES;
-use crate::scratch::Scratch;
+use crate::scratch::replace_synced;
 
 /// The annotation with the whole name of an image, as containerd and Docker write it.
 pub const ANNOTATION_IMAGE_NAME: &str = "io.containerd.image.name";
@@ -225,19 +224,7 @@ impl ContentStore {
         if size_bytes > INDEX_LIMIT_BYTES {
             return Err(TagError::TooMany { size_bytes });
         }
-        self.replace_index(&bytes).map_err(TagError::Write)
-    }
-
-    fn replace_index(&self, bytes: &[u8]) -> Result<(), FileError> {
-        let sync = self.layout.sync;
-        let mut scratch = Scratch::file(&self.layout)?;
-        scratch
-            .handle()
-            .write_all(bytes)
-            .map_err(FileError::of("write", scratch.path()))?;
-        file::sync(scratch.handle(), scratch.path(), sync)?;
-        scratch.replace(&self.layout.index())?;
-        file::sync_dir(&self.layout.content(), sync)
+        replace_synced(&self.layout, &self.layout.index(), &bytes).map_err(TagError::Write)
     }
 }
 

@@ -5,6 +5,8 @@ use std::io::{self, BufWriter, ErrorKind, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use store::SyncPolicy;
+
 /// How many processes may write the same file at the same time.
 pub const WRITERS_LIMIT: u32 = 64;
 
@@ -49,19 +51,23 @@ impl NewFile {
         &mut self.out
     }
 
-    /// Puts the file into its place, where a loss of power does not take it any more; returns what the kernel keeps of it
-    /// there.
+    /// Puts the file into its place, where a loss of power does not take it any more if it is synced; returns what the
+    /// kernel keeps of it there.
     ///
     /// # Errors
     ///
     /// Fails when it cannot be written to its end or renamed; what was there stays then. Fails as well when its new name
     /// cannot be written to the disk.
-    pub fn finish(mut self, target: &Path) -> io::Result<Metadata> {
+    pub fn finish(mut self, target: &Path, sync: SyncPolicy) -> io::Result<Metadata> {
         self.out.flush()?;
         let file = self.out.get_ref();
-        file.sync_all()?;
+        if sync == SyncPolicy::Full {
+            file.sync_all()?;
+        }
         self.temporary.rename(target)?;
-        sync_directory_of(target)?;
+        if sync == SyncPolicy::Full {
+            sync_directory_of(target)?;
+        }
         // Of the open file and not of the name, which another process may have taken by now.
         file.metadata()
     }
@@ -92,7 +98,7 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
     let mut file = NewFile::create(path)?;
     file.out().write_all(bytes)?;
-    file.finish(path).map(drop)
+    file.finish(path, SyncPolicy::Full).map(drop)
 }
 
 /// Tells whether a path is a pipe or a device, or an open file of this process, which are written to and
@@ -203,7 +209,7 @@ mod tests {
         let mut file = NewFile::create(&target).unwrap();
         file.out().write_all(b"new").unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"old");
-        let written = file.finish(&target).unwrap();
+        let written = file.finish(&target, SyncPolicy::Full).unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"new");
         assert_eq!(written.ino(), fs::metadata(&target).unwrap().ino());
         assert_eq!(names(dir.path()), ["out.tar"]);
@@ -229,7 +235,9 @@ mod tests {
         drop(NewFile::create(&target).unwrap());
         assert!(names(dir.path()).is_empty());
         fs::create_dir(&target).unwrap();
-        let error = NewFile::create(&target).unwrap().finish(&target);
+        let error = NewFile::create(&target)
+            .unwrap()
+            .finish(&target, SyncPolicy::Full);
         assert_eq!(error.unwrap_err().kind(), ErrorKind::IsADirectory);
         assert_eq!(names(dir.path()), ["out"]);
     }
@@ -241,7 +249,10 @@ mod tests {
         fs::create_dir(&closed).unwrap();
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o300)).unwrap();
         let target = closed.join("out");
-        NewFile::create(&target).unwrap().finish(&target).unwrap();
+        NewFile::create(&target)
+            .unwrap()
+            .finish(&target, SyncPolicy::Full)
+            .unwrap();
         assert!(fs::metadata(&target).unwrap().is_file());
     }
 
@@ -253,8 +264,8 @@ mod tests {
         let one = NewFile::create(&target).unwrap();
         let two = NewFile::create(&target).unwrap();
         assert_eq!(names(dir.path()), [".out.careen-0", ".out.careen-1"]);
-        one.finish(&target).unwrap();
-        two.finish(&target).unwrap();
+        one.finish(&target, SyncPolicy::Full).unwrap();
+        two.finish(&target, SyncPolicy::Full).unwrap();
         assert_eq!(names(dir.path()), ["out"]);
     }
 }

@@ -95,6 +95,8 @@ mod stood;
 #[cfg(test)]
 mod transfer;
 #[cfg(test)]
+mod unsynced;
+#[cfg(test)]
 mod windows;
 
 use support::Bench;

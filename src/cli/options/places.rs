@@ -6,6 +6,7 @@ use runtime::ProcSource;
 use runtime::probe::{Choice, Wish};
 use solver::UsersBeyond;
 use solver::remote::RemoteOptions;
+use store::SyncPolicy;
 use vendor_shim::emulation::{Architecture, SystemEmulators};
 
 use super::{RegistryOptions, UsageError, remote, uninstalled};
@@ -22,6 +23,8 @@ pub struct Places {
     pub store: PathBuf,
     /// The user's store, for images that are kept, where the builder has another.
     pub users_store: Option<PathBuf>,
+    /// Whether stores are to survive a loss of power.
+    pub sync: SyncPolicy,
     /// Where emulators are looked for.
     pub emulators: Vec<PathBuf>,
     /// The architectures whose emulators the user wants none of.
@@ -70,6 +73,11 @@ impl Places {
         Ok(Self {
             store: env.current_directory.join(store),
             users_store: None,
+            sync: if global.no_sync || env.no_sync {
+                SyncPolicy::None
+            } else {
+                SyncPolicy::Full
+            },
             emulators,
             uninstalled: uninstalled::read(env),
             remote: remote::remote(env),

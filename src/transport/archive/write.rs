@@ -15,7 +15,7 @@ use oci::descriptor;
 use oci::digest::DigestError;
 use oci::{Descriptor, Digest, Platform, Reference};
 use serde::Serialize;
-use store::LayoutSelector;
+use store::{LayoutSelector, SyncPolicy};
 
 use super::MANIFEST_FILE;
 use crate::layout::{
@@ -117,7 +117,7 @@ enum Sink {
 impl Sink {
     fn finish(self) -> io::Result<()> {
         match self {
-            Self::File(file, path) => file.finish(&path).map(drop),
+            Self::File(file, path) => file.finish(&path, SyncPolicy::Full).map(drop),
             Self::Stream(mut out) => out.flush(),
         }
     }

@@ -67,13 +67,14 @@ class Drill:
         run(["mount", "-o", "loop", self.disk, self.mount])
 
     def detach(self):
-        """Unmounts it, and waits until no namespace of a build that is ending has it any more."""
-        for _ in range(100):
+        """Unmounts it, and waits until no namespace has it any more: not of a build that is ending, nor of another program
+        that made one meanwhile."""
+        for _ in range(600):
             subprocess.run(["umount", self.mount], stderr=subprocess.DEVNULL)
             if not subprocess.run(["losetup", "--associated", self.disk], stdout=subprocess.PIPE, check=True).stdout:
                 return
             time.sleep(0.1)
-        raise Broken("the file system is still in use ten seconds after the builds have ended")
+        raise Broken("the file system is still in use a minute after the builds have ended")
 
     def cut(self):
         """Cuts the power: nothing that is not on the disk by now will ever be."""
