@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod binfmt;
 mod builders;
 mod cache;
+mod disk;
 mod docker;
 mod doctor;
 mod files;
@@ -31,6 +32,10 @@ pub use builders::{
     BuilderRmArguments, BuilderStopArguments, BuilderUseArguments, BuildxCommand, BuildxGroup,
 };
 pub use cache::{CacheArguments, KanikoCacheArguments};
+pub use disk::{
+    CacheOfArguments, DfArguments, DiskCommand, DuArguments, PruneArguments, SystemCommand,
+    SystemPruneArguments,
+};
 pub use docker::{ClientArguments, DockerArguments};
 pub use doctor::DoctorArguments;
 pub use files::{
@@ -167,6 +172,9 @@ pub enum Command {
     /// Work with builders
     #[command(flatten)]
     Builders(BuilderCommand),
+    /// What is done about the disk.
+    #[command(flatten)]
+    Disk(DiskCommand),
     /// The same in buildx' words
     #[command(arg_required_else_help = true)]
     Buildx(BuildxGroup),

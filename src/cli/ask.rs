@@ -38,6 +38,22 @@ pub(crate) fn line(prompt: &str) -> Result<String, AskError> {
     Ok(answer.trim().to_owned())
 }
 
+/// Asks a question that is answered by `y` or by anything else, also by what a script says.
+pub(crate) fn is_confirmed(question: &str) -> bool {
+    let mut out = io::stdout().lock();
+    // Whoever does not see the question does not answer it.
+    drop(
+        out.write_all(question.as_bytes())
+            .and_then(|()| out.flush()),
+    );
+    let mut answer = String::new();
+    let read = io::stdin()
+        .lock()
+        .take(ANSWER_LIMIT_BYTES)
+        .read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
 /// Asks for a line that is not shown.
 pub(crate) fn secret(prompt: &str) -> Result<String, AskError> {
     let terminal = TerminalSettings::of(io::stdin()).map_err(AskError::Terminal)?;

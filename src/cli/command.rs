@@ -8,6 +8,7 @@ mod bundle;
 mod call;
 pub(crate) mod check_base;
 pub(crate) mod diff;
+pub(crate) mod disk;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod failure;
@@ -40,6 +41,7 @@ use crate::args::{Arguments, Command, ImageCommand, ProgressArgument};
 use crate::config::Config;
 use crate::env::{ACTIONS_TOKEN, Environment};
 use crate::host::Host;
+use crate::options::disk::gc_rules;
 use crate::options::registry::AUTH_VARIABLE;
 use crate::options::run::RunOptions;
 use crate::options::{BuildOptions, Places, RegistryOptions, secret, transfer as transfer_options};
@@ -61,9 +63,11 @@ pub(crate) fn check(
     env: &Environment,
     config: &Config,
 ) -> Result<(), Box<Report>> {
-    Places::find(&parsed.global, env, config).map_err(|error| Report::new(Kind::Usage, &error))?;
+    let places = Places::find(&parsed.global, env, config)
+        .map_err(|error| Report::new(Kind::Usage, &error))?;
     if let Command::Build(build) = &parsed.command {
         BuildOptions::new(build, env, config).map_err(|error| Report::new(Kind::Usage, &error))?;
+        gc_rules(config, &places.store)?;
         RegistryOptions::new(&build.registry, env, Vec::new())
             .map_err(|error| Report::new(Kind::Usage, &error))?;
     }
@@ -76,6 +80,9 @@ pub(crate) fn check(
         _ => Ok(()),
     };
     transfer.map_err(|error| Report::new(Kind::Usage, &error))?;
+    if let Command::Disk(command) = &parsed.command {
+        disk::check(command)?;
+    }
     let index = match &parsed.command {
         Command::Imagetools { command } => index::check_imagetools(command, env),
         Command::Manifest { command } => index::check_manifest(command, env),

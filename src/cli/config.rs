@@ -10,6 +10,10 @@ use serde::Deserialize;
 
 use crate::env::Environment;
 
+mod gc;
+
+pub use gc::{GcConfig, GcPolicy};
+
 /// No configuration of a person is larger.
 const CONFIG_LIMIT_BYTES: u64 = 1024 * 1024;
 
@@ -33,6 +37,8 @@ pub struct Config {
     pub progress: Option<String>,
     /// Directories in which QEMU's user emulators are looked for, before the usual ones.
     pub emulators: Option<Vec<PathBuf>>,
+    /// What goes from the store after builds.
+    pub gc: Option<GcConfig>,
 }
 
 /// Why the configuration cannot be used.
@@ -116,6 +122,7 @@ mod tests {
             proxy: Some("none".to_owned()),
             progress: Some("plain".to_owned()),
             emulators: Some(vec![PathBuf::from("/e")]),
+            gc: None,
         };
         assert_eq!(toml::from_str::<Config>(text).unwrap(), expected);
     }
@@ -126,7 +133,7 @@ mod tests {
         let message = error.message();
         assert_eq!(
             message,
-            "unknown field `job`, expected one of `store`, `jobs`, `memory-budget`, `network`, `ca`, `proxy`, `progress`, `emulators`"
+            "unknown field `job`, expected one of `store`, `jobs`, `memory-budget`, `network`, `ca`, `proxy`, `progress`, `emulators`, `gc`"
         );
     }
 

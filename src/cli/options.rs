@@ -23,6 +23,7 @@ mod allow;
 mod cache;
 mod call;
 pub mod context;
+pub mod disk;
 mod flag_file;
 mod hosts;
 pub(crate) mod index;

@@ -178,6 +178,7 @@ fn carry_out(
         Command::Transfer(command) => command::transfer::run_images(command, around),
         Command::Places(command) => command::transfer::run_places(command, around),
         Command::Image { command } => command::image::run(command, around),
+        Command::Disk(command) => command::disk::run(command, around),
         Command::Imagetools { command } => command::index::run_imagetools(command, around),
         Command::Manifest { command } => command::index::run_manifest(command, around),
         Command::Merge(merge) => command::index::run_merge(merge, around),

@@ -15,6 +15,7 @@ use runtime::{
 use solver::context::DigestTrust;
 use solver::emulation::Emulation;
 use solver::host_files::{HostFiles, ResolvConf};
+use solver::pack::HeldBlobs;
 use solver::realise::Piles;
 use solver::remote::Remote;
 use solver::unions::Unions;
@@ -101,6 +102,7 @@ pub(crate) fn open(
         events,
         unions: unions(builder),
         piles: Piles::default(),
+        blobs: HeldBlobs::default(),
     };
     Ok((workshop, receiver))
 }

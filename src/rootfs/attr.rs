@@ -95,6 +95,8 @@ pub struct Metadata {
     pub nlink: u64,
     /// The device that the inode stands for.
     pub rdev: u64,
+    /// What the file system has set aside for the content, in bytes: less than the size where there are holes.
+    pub allocated_bytes: u64,
 }
 
 impl Metadata {
@@ -126,6 +128,10 @@ impl Metadata {
             ino: stat.st_ino,
             nlink: stat.st_nlink,
             rdev: stat.st_rdev,
+            // In units of 512 bytes, whatever the block size is (stat(2), `st_blocks`).
+            allocated_bytes: u64::try_from(stat.st_blocks)
+                .unwrap_or(0)
+                .saturating_mul(512),
         }
     }
 

@@ -19,6 +19,7 @@ use crate::host_files::HostFiles;
 use crate::import::Imports;
 use crate::network::{Networks, UsualNetwork};
 use crate::ops::exec::{Secrets, Volume};
+use crate::pack::HeldBlobs;
 use crate::pack::PackPlan;
 use crate::realise::Piles;
 use crate::registries::Registries;
@@ -147,4 +148,6 @@ pub struct Workshop {
     pub unions: Unions,
     /// The directories of the stacks that were needed last.
     pub piles: Piles,
+    /// The blobs that layers were found to be.
+    pub blobs: HeldBlobs,
 }

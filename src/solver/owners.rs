@@ -10,7 +10,7 @@ use oci::Digest;
 use rootfs::{
     FsError, IdStorage, Mode, OwnerTable, Owners, RecordError as TableError, Root, RootPath,
 };
-use store::{RecordError, Snapshot, SnapshotId, SnapshotKind};
+use store::{LeaseError, ObjectId, RecordError, Snapshot, SnapshotId, SnapshotKind};
 
 use crate::job::Workshop;
 use crate::result::{Held, Stack};
@@ -21,6 +21,9 @@ pub enum OwnersError {
     /// The store failed.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The directory cannot be kept.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
     /// What the store has is no table.
     #[error("the owners of the layer `{layer}` are damaged")]
     Damaged {
@@ -40,10 +43,10 @@ pub(crate) fn remember(
     if workshop.ids != IdStorage::Recorded {
         return Ok(());
     }
-    Ok(workshop
-        .store
-        .records()
-        .put(&record_key(layer), &table.to_string())?)
+    // First of all, so that nobody takes it for one of a directory that is gone.
+    workshop.lease.add(&ObjectId::Snapshot(layer.clone()))?;
+    let records = workshop.store.records();
+    Ok(records.put_of(&record_key(layer), layer, &table.to_string())?)
 }
 
 /// Tells whether the owners that belong to a snapshot are there. Those of merged layers are kept for each of these.
@@ -106,7 +109,8 @@ fn table(workshop: &Workshop, layer: &SnapshotId) -> Result<OwnerTable, OwnersEr
 }
 
 fn record_key(layer: &SnapshotId) -> Digest {
-    Digest::of(format!("owners\0{layer}").as_bytes())
+    // Those of the first form did not name the directory that they belong to.
+    Digest::of(format!("owners 2\0{layer}").as_bytes())
 }
 
 /// Gives the top directory of a layer the owner and mode of that below it, or those that it has in an

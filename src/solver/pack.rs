@@ -1,6 +1,7 @@
 //! Layers as blobs, made only when something is exported, and never twice.
 
 mod base;
+mod held;
 mod remote;
 
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use store::{
     ClaimError, ClaimName, IngestError, LeaseError, ObjectId, Presence, RecordError, SnapshotError,
     SnapshotId,
 };
+
+pub use held::HeldBlobs;
 
 use crate::base::BaseError;
 use crate::cancel::Cancellable;
@@ -271,10 +274,19 @@ pub(crate) fn remember_packed(
 
 /// Returns the blob that a record names, if it is there.
 fn find_blob(workshop: &Workshop, key: &Digest) -> Result<Option<LayerBlob>, PackLayerError> {
-    let record = workshop.store.records().get::<LayerBlob>(key)?;
-    let Some(blob) = record else { return Ok(None) };
+    let known = match workshop.blobs.get(key) {
+        Some(blob) => Some(blob),
+        None => workshop.store.records().get::<LayerBlob>(key)?,
+    };
+    let Some(blob) = known else { return Ok(None) };
+    // Looked at each time: one that turned out to be damaged is discarded.
     let there = workshop.lease.hold(&ObjectId::Blob(blob.digest.clone()))?;
-    Ok((there == Presence::Present).then_some(blob))
+    if there == Presence::Absent {
+        workshop.blobs.forget(key);
+        return Ok(None);
+    }
+    workshop.blobs.add(key, &blob);
+    Ok(Some(blob))
 }
 
 fn pack_now(

@@ -23,6 +23,7 @@ use tracing::debug;
 use crate::file::{self, FileError, SyncPolicy};
 use crate::layout::{CACHE_MARK, FS, Layout};
 use crate::scratch::Scratch;
+use crate::used;
 
 /// The mode of a new cache's directory.
 const FS_MODE: u32 = 0o755;
@@ -151,7 +152,13 @@ impl Caches {
         let path = self.layout.cache(id).join(FS);
         match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            _ => open_root(&path).map(|fs| Some(CacheDirectory { fs })),
+            _ => {
+                let fs = open_root(&path)?;
+                // Whatever its files were measured to be before, whoever opens it may change them.
+                used::touch_now(&self.layout.cache(id).join(CACHE_MARK));
+                self.layout.note_growth();
+                Ok(Some(CacheDirectory { fs }))
+            }
         }
     }
 
@@ -222,6 +229,7 @@ impl NewCache {
             Err(error) if is_occupied(&error) => {}
             renamed => renamed.map_err(failed)?,
         }
+        self.layout.note_growth();
         debug!(%id, cache = meta.id, "cache made");
         let fs = open_root(&place.join(FS))?;
         Ok(CacheDirectory { fs })

@@ -132,6 +132,20 @@ impl Claims {
         self.claim(name, |byte| byte.try_lock(Sharing::Shared))
     }
 
+    /// Tells whether somebody has a claim on the name, and takes none for that.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the file of the claims cannot be opened or asked.
+    pub(crate) fn is_taken(&self, name: ClaimName<'_>) -> Result<bool, ClaimError> {
+        let text = self.text(name);
+        let taken = self.open(&text).and_then(|byte| byte.is_locked());
+        taken.map_err(|error| ClaimError {
+            name: text,
+            source: FileError::of("look for a lock on", &self.layout.claims())(error),
+        })
+    }
+
     fn wait(&self, name: ClaimName<'_>, sharing: Sharing) -> Result<Claim, ClaimError> {
         let claim = self.claim(name, |byte| wait(|| byte.try_lock(sharing), &never))?;
         Ok(claim.expect("a wait that is never cancelled ends with the claim"))
@@ -199,16 +213,25 @@ impl Byte {
         }
     }
 
+    fn is_locked(&self) -> io::Result<bool> {
+        let mut range = self.range(F_WRLCK);
+        fcntl(&self.file, FcntlArg::F_OFD_GETLK(&mut range))?;
+        Ok(c_int::from(range.l_type) != F_UNLCK)
+    }
+
     fn set(&self, kind: c_int) -> nix::Result<()> {
+        fcntl(&self.file, FcntlArg::F_OFD_SETLK(&self.range(kind))).map(drop)
+    }
+
+    fn range(&self, kind: c_int) -> flock {
         let small = |value| c_short::try_from(value).expect("the constants of fcntl(2) are small");
-        let range = flock {
+        flock {
             l_type: small(kind),
             l_whence: small(SEEK_SET),
             l_start: self.offset,
             l_len: 1,
             l_pid: 0,
-        };
-        fcntl(&self.file, FcntlArg::F_OFD_SETLK(&range)).map(drop)
+        }
     }
 }
 

@@ -227,6 +227,7 @@ impl Ingest {
         // The directory of an algorithm that this store had no blob of.
         file::create_dir(parent(&place))?;
         self.scratch.replace(&place)?;
+        self.layout.note_growth();
         file::sync_dir(parent(&place), self.layout.sync)
     }
 }

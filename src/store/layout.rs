@@ -6,6 +6,7 @@
 //! ├── lock                           shared while in use, exclusive while made or upgraded
 //! ├── UNSYNCED                       start of the machine in which something was not synced
 //! ├── claims                         locks on names, a byte a name; it has no bytes
+//! ├── collected                      its time is that of the last collection; it has no bytes
 //! ├── content/                       an OCI image layout, for every id map
 //! │   ├── oci-layout
 //! │   ├── index.json                 what the tags name
@@ -65,11 +66,13 @@
 //! | `hints/` | `hint` |
 //! | `leases/` | `lease` |
 //! | `claims` | `claim` |
+//! | `collected` | `collect` |
 //! | `ingest/` | `scratch` |
 //! | `trash/` | `trash` |
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use oci::Digest;
@@ -88,6 +91,7 @@ pub(crate) const VERSION: &str = "VERSION";
 pub(crate) const LOCK: &str = "lock";
 pub(crate) const CLAIMS: &str = "claims";
 pub(crate) const UNSYNCED: &str = "UNSYNCED";
+pub(crate) const COLLECTED: &str = "collected";
 
 /// The directories of a store that are there whatever is in it.
 pub(crate) const DIRECTORIES: [&str; 9] = [
@@ -125,6 +129,8 @@ pub(crate) struct Layout {
     pub(crate) opened_at: SystemTime,
     /// Holds the lock of the store, shared, as long as anything uses the store.
     pub(crate) lock: File,
+    /// Whether something was put into the store since it was opened. Only ever set, by whichever thread.
+    pub(crate) is_grown: AtomicBool,
 }
 
 impl Drop for Layout {
@@ -135,6 +141,16 @@ impl Drop for Layout {
 }
 
 impl Layout {
+    /// Notes that something was put into the store, or is changed by a command.
+    pub(crate) fn note_growth(&self) {
+        self.is_grown.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whether something was put into the store since it was opened.
+    pub(crate) fn has_grown(&self) -> bool {
+        self.is_grown.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn content(&self) -> PathBuf {
         self.root.join("content")
     }
@@ -195,6 +211,10 @@ impl Layout {
 
     pub(crate) fn repository(&self, name: &Digest) -> PathBuf {
         self.root.join("repositories").join(name.encoded())
+    }
+
+    pub(crate) fn all_repositories(&self) -> PathBuf {
+        self.root.join("repositories")
     }
 
     pub(crate) fn lists(&self) -> PathBuf {

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
+use std::time::Duration;
 
 use oci::descriptor::descriptor;
 use oci::media_type::OCI_MANIFEST;
 use oci::{Digest, Reference};
 
 use crate::testing::{Fixture, id, meta, tree};
-use crate::{CacheId, CacheMeta, ClaimName, ListError, Store};
+use crate::{CacheId, CacheMeta, ClaimName, ListError, Rule, Store};
 
 const FIRST_LINE: &str = "$XDG_DATA_HOME/careen/";
 
@@ -95,6 +96,11 @@ fn a_store_has_what_is_drawn_and_nothing_else() {
     let active = store.snapshots().prepare(&lease).unwrap();
     put_cache(store, &digest);
     let claim = store.claims().shared(ClaimName::Key(&digest)).unwrap();
+    let daily = Rule {
+        unused_for: Duration::from_hours(1),
+        ..Rule::default()
+    };
+    store.collect_after(&[daily]).unwrap();
     fs::write(
         fixture.path("trash/0000000000000000"),
         "left by a dead process",

@@ -245,23 +245,66 @@ pub(crate) fn is_leased(layout: &Layout, object: &ObjectId) -> Result<bool, File
     Ok(false)
 }
 
+/// What the live leases name.
+#[derive(Debug, Default)]
+pub(crate) struct Leased {
+    lines: BTreeSet<Vec<u8>>,
+    is_everything: bool,
+}
+
+impl Leased {
+    /// Reads all live leases.
+    pub(crate) fn read(layout: &Layout) -> Result<Self, FileError> {
+        let mut leased = Self::default();
+        for path in file::entries(&layout.leases())? {
+            match lines(&path).map_err(FileError::of("read", &path))? {
+                Lines::These(bytes) => {
+                    let new = bytes.split(|&byte| byte == b'\n').map(<[u8]>::to_vec);
+                    leased.lines.extend(new);
+                }
+                Lines::Unknown => leased.is_everything = true,
+            }
+        }
+        Ok(leased)
+    }
+
+    /// Tells whether an object is in use.
+    pub(crate) fn names(&self, layout: &Layout, object: &ObjectId) -> bool {
+        self.is_everything || self.lines.contains(object.text(&layout.id_map).as_bytes())
+    }
+}
+
 /// Tells whether the lease at a path is live and has a line.
 fn names(path: &Path, text: &str) -> io::Result<bool> {
+    Ok(match lines(path)? {
+        Lines::These(bytes) => bytes
+            .split(|&byte| byte == b'\n')
+            .any(|line| line == text.as_bytes()),
+        Lines::Unknown => true,
+    })
+}
+
+/// The lines of a lease.
+enum Lines {
+    These(Vec<u8>),
+    /// What cannot be read to its end may name everything.
+    Unknown,
+}
+
+/// Reads the lease at a path; one that is not live has no lines.
+fn lines(path: &Path) -> io::Result<Lines> {
     let file = match open_nofollow(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Lines::These(Vec::new())),
         Err(error) => return Err(error),
     };
     if try_lock(&file, Sharing::Shared)? {
         // Nobody keeps it: the next opening removes it.
-        return Ok(false);
+        return Ok(Lines::These(Vec::new()));
     }
     match file::read_all(&file, LEASE_LIMIT_BYTES) {
-        Ok(bytes) => Ok(bytes
-            .split(|&byte| byte == b'\n')
-            .any(|line| line == text.as_bytes())),
-        // What cannot be read to its end may name everything.
-        Err(error) if error.kind() == ErrorKind::FileTooLarge => Ok(true),
+        Ok(bytes) => Ok(Lines::These(bytes)),
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => Ok(Lines::Unknown),
         Err(error) => Err(error),
     }
 }

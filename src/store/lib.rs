@@ -9,6 +9,8 @@
 //! | `open`, `repair` | a store is made once, is its owner's alone, and is cleaned at every opening |
 //! | `lock`, `claim` | who owns a file, and who may do what now ([`Claim`]); free when the holder dies |
 //! | `lease`, `gc` | what a live build uses is not removed, and nobody waits for a build |
+//! | `usage` | what is there, how much room it takes, when it was used last |
+//! | `policy`, `collect` | what is not used any more goes, the least recently used first |
 //! | `wanted`, `sweep` | blobs that no tag leads to and no record names are removed |
 //! | `image` | what the index names is an image, with its names |
 //! | `content`, `ingest`, `tags` | blobs by digest in an OCI image layout, whole or absent |
@@ -30,6 +32,7 @@ mod blob;
 mod cache_mount;
 mod cache_note;
 mod claim;
+mod collect;
 mod content;
 mod file;
 mod foreign;
@@ -47,6 +50,7 @@ mod medium;
 mod name;
 mod open;
 mod opened;
+mod policy;
 mod record;
 mod repair;
 mod repository;
@@ -60,12 +64,15 @@ mod tags;
 mod testing;
 mod trash;
 mod unsynced;
+mod usage;
+mod used;
 mod wanted;
 mod whole;
 
 pub use blob::{BlobError, BlobReader, BlobSource};
 pub use cache_mount::{CacheDirectory, CacheError, CacheId, CacheMeta, Caches, NewCache};
 pub use claim::{Claim, ClaimError, ClaimName, Claims};
+pub use collect::{CollectError, Collected};
 pub use content::{ContentError, ContentStore, DiscardError, Lent};
 pub use file::{FileError, SyncPolicy};
 pub use foreign::{ForeignError, ForeignLayout, LayoutIndex, LayoutLocation, LayoutSelector};
@@ -80,6 +87,7 @@ pub use list::{ListError, ListStore};
 pub use medium::{Medium, MediumError};
 pub use name::{IdMapName, NameError, ObjectId, SnapshotId};
 pub use open::{OpenError, OpenOptions};
+pub use policy::{Filter, FilterError, Room, Rule, Space, choose};
 pub use record::{RecordError, RecordStore};
 pub use repository::{Repository, RepositoryError, RepositoryState};
 pub use scratch::Spool;
@@ -90,4 +98,5 @@ pub use store::Store;
 pub use sweep::{SweepError, Swept};
 pub use tags::{ANNOTATION_IMAGE_NAME, TagError};
 pub use trash::TrashError;
+pub use usage::{Item, ItemId, ItemKind, Usage, UsageError};
 pub use wanted::WantedError;

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::sys::statfs::statfs;
+use nix::sys::statfs::{Statfs, statfs};
+
+use crate::policy::Room;
 
 /// The file systems that other machines write to, by the number that `statfs(2)` gives, with the name that people know.
 const NETWORK: [(u64, &str); 13] = [
@@ -64,32 +66,10 @@ impl Medium {
     ///
     /// Fails when no directory on the way to it can be asked.
     pub fn of(path: &Path) -> Result<Self, MediumError> {
-        let mut last = Errno::ENOENT;
-        for place in path.ancestors() {
-            let place = if place.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                place
-            };
-            match statfs(place) {
-                // Numbers of file systems have 32 bits; some processors have a sign there.
-                Ok(found) => {
-                    let number = found.filesystem_type().0.cast_unsigned() & u64::from(u32::MAX);
-                    let block_bytes = u64::try_from(found.block_size()).unwrap_or(0);
-                    let free_bytes = found.blocks_available().saturating_mul(block_bytes);
-                    return Ok(Self::named(number, free_bytes));
-                }
-                Err(errno @ (Errno::ENOENT | Errno::ENOTDIR)) => last = errno,
-                Err(errno) => {
-                    last = errno;
-                    break;
-                }
-            }
-        }
-        Err(MediumError {
-            path: path.to_owned(),
-            source: last,
-        })
+        let found = nearest(path)?;
+        // Numbers of file systems have 32 bits; some processors have a sign there.
+        let number = found.filesystem_type().0.cast_unsigned() & u64::from(u32::MAX);
+        Ok(Self::named(number, Room::from(&found).free_bytes))
     }
 
     fn named(number: u64, free_bytes: u64) -> Self {
@@ -104,6 +84,53 @@ impl Medium {
                 .unwrap_or("another file system"),
             is_network: network.is_some(),
             free_bytes,
+        }
+    }
+}
+
+/// Asks about the path, or what is above it where it is not there.
+fn nearest(path: &Path) -> Result<Statfs, MediumError> {
+    let mut last = Errno::ENOENT;
+    for place in path.ancestors() {
+        let place = if place.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            place
+        };
+        match statfs(place) {
+            Ok(found) => return Ok(found),
+            Err(errno @ (Errno::ENOENT | Errno::ENOTDIR)) => last = errno,
+            Err(errno) => {
+                last = errno;
+                break;
+            }
+        }
+    }
+    Err(MediumError {
+        path: path.to_owned(),
+        source: last,
+    })
+}
+
+impl Room {
+    /// Looks at the file system that `path` is on, or would be on if it were made.
+    ///
+    /// # Errors
+    ///
+    /// Fails when no directory on the way to it can be asked.
+    pub fn of(path: &Path) -> Result<Self, MediumError> {
+        nearest(path).map(|found| Self::from(&found))
+    }
+}
+
+impl From<&Statfs> for Room {
+    fn from(found: &Statfs) -> Self {
+        let block_bytes = u64::try_from(found.block_size()).unwrap_or(0);
+        let bytes = |blocks: u64| blocks.saturating_mul(block_bytes);
+        Self {
+            free_bytes: bytes(found.blocks_available()),
+            size_bytes: bytes(found.blocks()),
+            used_bytes: bytes(found.blocks().saturating_sub(found.blocks_free())),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions as FileOptions};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use nix::libc::O_NOFOLLOW;
@@ -136,6 +137,7 @@ pub(crate) fn open(path: &Path, options: OpenOptions) -> Result<Arc<Layout>, Ope
         sync,
         opened_at,
         lock,
+        is_grown: AtomicBool::new(false),
     });
     // A store that was made before there were caches has no directory for them, and somebody in need of room may have
     // removed others.

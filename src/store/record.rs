@@ -7,11 +7,9 @@
 //! The time of a record's last use is that of its file. It is set when it is an hour old or more, so
 //! that looking up writes next to nothing.
 
-use std::fs::{File, FileTimes, Metadata};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use oci::Digest;
 use serde::de::DeserializeOwned;
@@ -22,11 +20,9 @@ use crate::file::{self, FileError};
 use crate::later::Later;
 use crate::layout::{Layout, parent};
 use crate::limits::RECORD_LIMIT_BYTES;
+use crate::name::SnapshotId;
 use crate::scratch::Scratch;
-use crate::sealed;
-
-/// How exactly the last use of a record is known.
-const USE_GRANULARITY: Duration = Duration::from_hours(1);
+use crate::{sealed, used};
 
 /// A record cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +67,9 @@ pub enum RecordError {
 #[derive(Serialize)]
 struct Written<'a, T> {
     key: &'a Digest,
+    /// What it belongs to: without that it is of no use, and that is of none without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of: Option<&'a SnapshotId>,
     value: &'a T,
 }
 
@@ -126,11 +125,37 @@ impl RecordStore {
     ///
     /// Fails when the value is no JSON or is too large, or the record cannot be written.
     pub fn put<T: Serialize>(&self, key: &Digest, value: &T) -> Result<(), RecordError> {
-        let document =
-            sealed::seal(&Written { key, value }).map_err(|source| RecordError::Value {
-                key: key.clone(),
-                source,
-            })?;
+        self.put_written(&Written {
+            key,
+            of: None,
+            value,
+        })
+    }
+
+    /// Does the same with what belongs to a snapshot that a lease names already: it is not collected before that is.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`RecordStore::put`] does.
+    pub fn put_of<T: Serialize>(
+        &self,
+        key: &Digest,
+        of: &SnapshotId,
+        value: &T,
+    ) -> Result<(), RecordError> {
+        self.put_written(&Written {
+            key,
+            of: Some(of),
+            value,
+        })
+    }
+
+    fn put_written<T: Serialize>(&self, written: &Written<'_, T>) -> Result<(), RecordError> {
+        let key = written.key;
+        let document = sealed::seal(written).map_err(|source| RecordError::Value {
+            key: key.clone(),
+            source,
+        })?;
         let size_bytes = document.len() as u64;
         if size_bytes > RECORD_LIMIT_BYTES {
             return Err(RecordError::TooLarge {
@@ -163,31 +188,13 @@ impl RecordStore {
         };
         let read = file.metadata().and_then(|metadata| {
             let bytes = file::read_described(&file, &metadata, RECORD_LIMIT_BYTES)?;
-            self.touch(&file, &metadata);
+            used::touch(&self.layout, &file, &metadata);
             Ok(bytes)
         });
         match read {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if is_none(&error) => Ok(None),
             Err(error) => Err(FileError::of("read", path)(error)),
-        }
-    }
-
-    /// Notes that a record is in use. A record that looks older than it is only goes earlier.
-    fn touch(&self, file: &File, metadata: &Metadata) {
-        let now = self.layout.opened_at;
-        let is_old = |time| match now.duration_since(time) {
-            Ok(age) => age >= USE_GRANULARITY,
-            // The clock was ahead once.
-            Err(ahead) => ahead.duration() >= USE_GRANULARITY,
-        };
-        let touched = match metadata.modified() {
-            Ok(time) if is_old(time) => file.set_times(FileTimes::new().set_modified(now)),
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = touched {
-            debug!(%error, "use of a record not noted");
         }
     }
 }

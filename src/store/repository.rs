@@ -11,7 +11,7 @@ use oci::Digest;
 use crate::claim::{Claim, ClaimError, ClaimName, Claims};
 use crate::file::{self, FileError};
 use crate::layout::{Layout, parent};
-use crate::trash;
+use crate::{trash, used};
 
 /// A repository cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -49,14 +49,14 @@ impl Repository {
         name: &Digest,
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Option<Self>, RepositoryError> {
-        let what = Digest::of(format!("repository\0{name}").as_bytes());
-        let Some(claim) = claims.exclusive_or(ClaimName::Key(&what), cancelled)? else {
+        let Some(claim) = claims.exclusive_or(ClaimName::Key(&key(name)), cancelled)? else {
             return Ok(None);
         };
         let path = layout.repository(name);
         // A store that was made before there were repositories has no place for them.
         file::create_dir(parent(&path))?;
         let is_new = file::create_dir(&path)? || file::entries(&path)?.is_empty();
+        used::touch_now(&path);
         let state = if is_new {
             RepositoryState::New
         } else {
@@ -90,6 +90,11 @@ impl Repository {
         self.state = RepositoryState::New;
         Ok(())
     }
+}
+
+/// Returns the key that is claimed by whoever works in a repository.
+pub(crate) fn key(name: &Digest) -> Digest {
+    Digest::of(format!("repository\0{name}").as_bytes())
 }
 
 #[cfg(test)]

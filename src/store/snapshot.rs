@@ -16,6 +16,8 @@
 //! a mark that a loss of power tore is no mark. The mark itself needs no sync: without it, the work of
 //! one step is lost and nothing else.
 //!
+//! The time of a snapshot's last use is that of its mark, set when it is an hour old or more.
+//!
 //! Two processes may commit the same id. The first one wins; the other one's files are removed, and it
 //! gets the snapshot of the first.
 
@@ -38,7 +40,7 @@ use crate::limits::MARK_LIMIT_BYTES;
 use crate::name::{ObjectId, SnapshotId};
 use crate::scratch::Scratch;
 use crate::sealed;
-use crate::trash;
+use crate::{trash, used};
 
 /// The mode of a new file system's root: that of `/` everywhere.
 const FS_MODE: u32 = 0o755;
@@ -72,6 +74,9 @@ pub struct SnapshotMeta {
     /// The number of its files, directories and links.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entries: Option<u64>,
+    /// What made it, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 impl SnapshotMeta {
@@ -83,6 +88,7 @@ impl SnapshotMeta {
             owner: None,
             size_bytes: None,
             entries: None,
+            description: None,
         }
     }
 }
@@ -217,6 +223,9 @@ impl Snapshotter {
         let object = ObjectId::Snapshot(id.clone());
         let claim = lease.claim(&object).map_err(SnapshotError::lease(id))?;
         let found = read(&self.layout, id);
+        if let Ok(Some(_)) = &found {
+            used::touch_at(&self.layout, &self.layout.snapshot(id).join(MARK));
+        }
         drop(claim);
         if let Ok(Some(snapshot)) = &found {
             lease.opened().add(snapshot.try_clone()?);
@@ -326,6 +335,7 @@ impl ActiveSnapshot {
             }
             renamed => renamed.map_err(SnapshotError::place(&id))?,
         }
+        self.layout.note_growth();
         debug!(%id, size_bytes = meta.size_bytes, "snapshot committed");
         let fs = open_root(&place.join(FS))?;
         Ok(Snapshot { id, fs, meta })
@@ -439,6 +449,14 @@ fn read(layout: &Layout, id: &SnapshotId) -> Result<Option<Snapshot>, SnapshotEr
         fs: open_root(&fs)?,
         meta: mark.meta,
     }))
+}
+
+/// Returns what the mark of a snapshot says; none where it is not intact.
+pub(crate) fn meta_at(
+    directory: &Path,
+    id: &SnapshotId,
+) -> Result<Option<SnapshotMeta>, SnapshotError> {
+    Ok(read_mark(directory, id)?.map(|mark| mark.meta))
 }
 
 fn read_mark(directory: &Path, id: &SnapshotId) -> Result<Option<Mark>, SnapshotError> {

@@ -57,6 +57,7 @@ fn a_committed_snapshot_is_there_for_everybody() {
         owner: Some(Digest::of(b"key")),
         size_bytes: Some(u64::MAX),
         entries: Some(1),
+        description: None,
     };
     let committed = active.commit(&id("a"), meta.clone()).unwrap();
     let found = other.snapshots().open(&lease, &id("a")).unwrap().unwrap();

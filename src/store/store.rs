@@ -8,6 +8,7 @@ use oci::Digest;
 
 use crate::cache_mount::Caches;
 use crate::claim::{Claim, Claims};
+use crate::collect::{self, CollectError, Collected};
 use crate::content::ContentStore;
 use crate::file::{FileError, SyncPolicy};
 use crate::gc::{self, RemoveError, Removed};
@@ -18,11 +19,13 @@ use crate::lease::{Lease, LeaseError};
 use crate::list::ListStore;
 use crate::name::{IdMapName, ObjectId};
 use crate::open::{OpenError, OpenOptions, open};
+use crate::policy::Rule;
 use crate::record::RecordStore;
 use crate::repository::{Repository, RepositoryError};
 use crate::scratch::Spool;
 use crate::snapshot::Snapshotter;
 use crate::sweep::{self, SweepError, Swept};
+use crate::usage::{Usage, UsageError};
 
 /// An open store. A clone is another handle on the same one, and costs next to nothing.
 #[derive(Clone, Debug)]
@@ -201,5 +204,33 @@ impl Store {
     /// Fails as [`Store::sweep`] does, and when the blobs cannot be listed.
     pub fn sweep_all(&self) -> Result<Swept, SweepError> {
         self.sweep(sweep::all_blobs(&self.layout)?)
+    }
+
+    /// Finds out what the store keeps, and how much room that takes.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be read.
+    pub fn usage(&self) -> Result<Usage, UsageError> {
+        Usage::read(&self.layout, &self.content)
+    }
+
+    /// Removes what these rules say, one after the other. What somebody uses stays, and nobody is waited for.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be read, or something cannot be moved or deleted.
+    pub fn collect(&self, rules: &[Rule]) -> Result<Collected, CollectError> {
+        collect::collect((&self.layout, &self.content), self.usage()?, rules)
+    }
+
+    /// Does the same when something was put into the store since it was opened, and the store may have become too large
+    /// for the rules; leaves it to another process that does it now.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Store::collect`] does.
+    pub fn collect_after(&self, rules: &[Rule]) -> Result<Collected, CollectError> {
+        collect::collect_after((&self.layout, &self.content), rules)
     }
 }

@@ -67,6 +67,7 @@ pub(crate) fn meta() -> SnapshotMeta {
         owner: None,
         size_bytes: Some(4),
         entries: Some(1),
+        description: None,
     }
 }
 

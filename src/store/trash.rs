@@ -47,6 +47,11 @@ pub(crate) fn take(layout: &Layout, path: &Path) -> Result<Option<Trashed>, File
 }
 
 impl Trashed {
+    /// Returns where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Deletes it with everything below it, unless somebody else does already.
     pub(crate) fn delete(self) -> Result<(), TrashError> {
         match take_abandoned(&self.path) {

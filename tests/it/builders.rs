@@ -148,6 +148,9 @@ fn inspect_tells_what_is_true_here() {
         "Groups",
         "Store",
         "GC Policy rule#0",
+        "GC Policy rule#1",
+        "GC Policy rule#2",
+        "GC Policy rule#3",
     ];
     if shown.contains("chroot") {
         expected.retain(|name| *name != "Users" && *name != "Groups");

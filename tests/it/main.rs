@@ -31,6 +31,8 @@ mod crowded;
 #[cfg(test)]
 mod devices;
 #[cfg(test)]
+mod disk;
+#[cfg(test)]
 mod earlier;
 #[cfg(test)]
 mod emulation;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Args, Subcommand};
 
-use super::{BuildArguments, ImagetoolsCommand};
+use super::{BuildArguments, DuArguments, ImagetoolsCommand, PruneArguments};
 
 /// What can be done with builders.
 #[derive(Debug, Clone, Subcommand)]
@@ -160,6 +160,11 @@ pub enum BuildxCommand {
     /// Work with builders
     #[command(flatten)]
     Builders(BuilderCommand),
+    /// Show what the build cache takes on the disk
+    #[command(alias = "diskusage")]
+    Du(DuArguments),
+    /// Remove what no build uses from the build cache
+    Prune(PruneArguments),
     /// Work with indexes and images, wherever they are
     Imagetools {
         /// What is to be done with them.

@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    Arguments, BuildArguments, BuildxCommand, BuildxGroup, Command, DoctorArguments,
+    Arguments, BuildArguments, BuildxCommand, BuildxGroup, Command, DiskCommand, DoctorArguments,
     GlobalArguments, ImageCommand, ImageHistoryArguments, ImageInspectArguments, ImageLsArguments,
     ImageRmArguments, ImageTagArguments, ImageTransfer, LoginArguments, LogoutArguments,
-    ManifestCommand, RunArguments, VersionArguments,
+    ManifestCommand, PruneArguments, RunArguments, SystemCommand, VersionArguments,
 };
 
 /// Builds container images on Linux without a daemon and without root, in docker's words.
@@ -92,6 +92,12 @@ pub enum DockerCommand {
     /// What brings images into the store and out of it.
     #[command(flatten)]
     Transfer(Box<ImageTransfer>),
+    /// Show and free what images and the build cache take on the disk
+    System {
+        /// What is to be done.
+        #[command(subcommand)]
+        command: SystemCommand,
+    },
     /// Log in to a registry
     Login(LoginArguments),
     /// Log out of a registry
@@ -110,6 +116,8 @@ pub enum DockerCommand {
 pub enum DockerBuilderCommand {
     /// Build an image from a Dockerfile
     Build(Box<BuildArguments>),
+    /// Remove what no build uses from the build cache
+    Prune(Box<PruneArguments>),
     /// What there is not.
     #[command(external_subcommand)]
     Other(Vec<OsString>),
@@ -153,6 +161,9 @@ impl From<DockerCommand> for Command {
             DockerCommand::Buildx(group) => Self::Buildx(group),
             DockerCommand::Builder { command } => match command {
                 DockerBuilderCommand::Build(build) => built_by_default(build),
+                DockerBuilderCommand::Prune(prune) => {
+                    Self::Disk(DiskCommand::Prune(*prune).by_default())
+                }
                 DockerBuilderCommand::Other(words) => Self::Other(after("builder", words)),
             },
             DockerCommand::Image { command } => match command {
@@ -171,6 +182,10 @@ impl From<DockerCommand> for Command {
                 command: ImageCommand::Inspect(inspect.image),
             },
             DockerCommand::Transfer(transfer) => Self::Transfer(transfer),
+            DockerCommand::System {
+                command: SystemCommand::Other(words),
+            } => Self::Other(after("system", words)),
+            DockerCommand::System { command } => Self::Disk(DiskCommand::System { command }),
             DockerCommand::Login(login) => Self::Login(login),
             DockerCommand::Logout(logout) => Self::Logout(logout),
             DockerCommand::Info(info) => Self::Doctor(info),
@@ -209,6 +224,10 @@ impl Command {
                 Self::Build(build)
             }
             BuildxCommand::Builders(command) => Self::Builders(command.of(builder)),
+            BuildxCommand::Du(du) => Self::Disk(DiskCommand::Du(du).of_builder(builder)),
+            BuildxCommand::Prune(prune) => {
+                Self::Disk(DiskCommand::Prune(prune).of_builder(builder))
+            }
             BuildxCommand::Imagetools { command } => Self::Imagetools { command },
             BuildxCommand::Version => Self::Version(VersionArguments::default()),
             BuildxCommand::Other(words) => Self::Other(after("buildx", words)),

@@ -30,6 +30,7 @@ use solver::{
     SolveError, Solved, Stack, Workshop, solve_keyed,
 };
 
+use super::disk::After;
 use super::said::Said;
 use super::transfer::Surroundings;
 use super::{call, failure, resources};
@@ -106,6 +107,7 @@ pub(crate) fn run(
         None => build_believing(&options, env, &mut workshop).map(Told::Exported),
     };
     let cancelled = workshop.cancel.reason();
+    let after = After::new(&workshop, config);
     drop(workshop);
     display.finish();
     let outcome = match (built, cancelled) {
@@ -122,6 +124,11 @@ pub(crate) fn run(
                 .and_then(|()| built.tell(&options, reason))
         }
     };
+    match after {
+        Ok(after) if cancelled.is_none() => after.collect(),
+        // That the configuration can be understood was checked before.
+        Ok(_) | Err(_) => {}
+    }
     outcome.or_else(|report| told_to_runner(report, &options.progress))
 }
 

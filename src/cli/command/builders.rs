@@ -7,9 +7,11 @@ mod inspect;
 mod ls;
 pub(super) mod platforms;
 mod rm;
+mod rules;
 
 use crate::args::{
     Arguments, BuildArguments, BuilderCommand, BuilderStopArguments, BuilderUseArguments, Command,
+    DiskCommand,
 };
 use crate::builders::{BuilderName, Builders, Chosen, ChosenError, Driver};
 use crate::config::Config;
@@ -79,18 +81,15 @@ fn tell_bootstrap(name: &BuilderName) {
 /// Finds the builder of a build, and fills in what it means: where the build's store is, and whether an image with a name
 /// is kept without being asked for.
 pub(crate) fn settle(parsed: &mut Arguments, env: &Environment) -> Result<(), Box<Report>> {
+    if let Command::Disk(command) = &mut parsed.command {
+        return settle_disk(command, env);
+    }
     let Command::Build(build) = &mut parsed.command else {
         return Ok(());
     };
     let buildx = &build.policy.buildx;
     let given = buildx.builder.as_deref();
-    let chosen = if buildx.passes_over_current {
-        let default = || Chosen::this_machine(BuilderName::of_default());
-        Chosen::of_environment(env, given).map(|chosen| chosen.unwrap_or_else(default))
-    } else {
-        Chosen::find(env, given)
-    };
-    let chosen = chosen.map_err(|error| refused(&error))?;
+    let chosen = find(env, given, buildx.passes_over_current)?;
     chosen.check_here().map_err(|error| refused(&error))?;
     if chosen.builder.driver == Driver::Docker && keeps_by_itself(build, env) {
         build.result.load = true;
@@ -102,10 +101,35 @@ pub(crate) fn settle(parsed: &mut Arguments, env: &Environment) -> Result<(), Bo
     Ok(())
 }
 
+/// Finds the builder whose build cache a command is about.
+fn settle_disk(command: &mut DiskCommand, env: &Environment) -> Result<(), Box<Report>> {
+    if let Some(of) = command.of_mut() {
+        let chosen = find(env, of.builder.as_deref(), of.passes_over_current)?;
+        chosen.check_here().map_err(|error| refused(&error))?;
+        of.chosen = Some(chosen);
+    }
+    Ok(())
+}
+
+fn find(
+    env: &Environment,
+    given: Option<&str>,
+    passes_over_current: bool,
+) -> Result<Chosen, Box<Report>> {
+    let chosen = if passes_over_current {
+        let default = || Chosen::this_machine(BuilderName::of_default());
+        Chosen::of_environment(env, given).map(|chosen| chosen.unwrap_or_else(default))
+    } else {
+        Chosen::find(env, given)
+    };
+    chosen.map_err(|error| refused(&error))
+}
+
 /// Returns the builder of a build, once it is settled.
 pub(crate) fn of(parsed: &Arguments) -> Option<&Chosen> {
     match &parsed.command {
         Command::Build(build) => build.policy.buildx.chosen.as_ref(),
+        Command::Disk(command) => command.of()?.chosen.as_ref(),
         _ => None,
     }
 }

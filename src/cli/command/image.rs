@@ -8,10 +8,12 @@ pub(crate) mod inspect;
 pub(crate) mod ls;
 mod prune;
 pub(crate) mod rm;
+mod space;
 pub(crate) mod tag;
 mod tree;
 
 pub(in crate::command) use inspect::run_config;
+pub(in crate::command) use space::{count, space};
 
 use crate::args::ImageCommand;
 use crate::command::transfer::{self, Surroundings};
@@ -20,6 +22,9 @@ use crate::report::{Kind, Report};
 use crate::run::Outcome;
 use oci::platform::PlatformError;
 use oci::{Clock, Platform};
+use store::Store;
+
+use filter::Filters;
 
 /// `--platform` names no platform.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +46,22 @@ pub(crate) fn run(command: &ImageCommand, around: Surroundings<'_>) -> Outcome {
         ImageCommand::History(arguments) => history::run(arguments, builder, places),
         ImageCommand::Transfer(command) => transfer::run_images(command, around),
     }
+}
+
+/// Removes images without a name, or all; returns what is said of that, and how many bytes are free now.
+pub(in crate::command) fn prune(
+    store: &Store,
+    filters: &[String],
+    is_all: bool,
+) -> Result<(String, u64), Box<Report>> {
+    let filters = Filters::of_prune(filters)?;
+    Ok(prune::prune(store, &filters, is_all)?)
+}
+
+/// Checks the filters of what prunes images.
+pub(in crate::command) fn check_prune(filters: &[String]) -> Result<(), Box<Report>> {
+    Filters::of_prune(filters)?;
+    Ok(())
 }
 
 /// Reads `--platform`.

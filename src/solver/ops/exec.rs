@@ -92,6 +92,9 @@ pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: &Making) -> Result<Produ
     Ok(product)
 }
 
+/// How much of a command is kept with its result, for people.
+const DESCRIPTION_CHARS: usize = 200;
+
 /// What a command left, and when it ran.
 struct Made {
     active: ActiveSnapshot,
@@ -120,7 +123,7 @@ fn keep(step: &Step<'_>, making: &Making, made: Made) -> Result<(Found, Option<T
         (Found { earlier, ..found }, ran, None)
     } else {
         let layer = StackLayer {
-            id: commit(workshop, &keys.key, (made.active, &made.owners))?,
+            id: commit(step, &keys.key, (made.active, &made.owners))?,
             held: Held::Stored,
             created: Some(workshop.clock.now()),
         };
@@ -311,14 +314,22 @@ fn run_command(
 
 /// Keeps what the command changed. Two runs of one key may differ, so its name is nobody else's.
 fn commit(
-    workshop: &Workshop,
+    step: &Step<'_>,
     key: &CacheKey,
     (active, owners): (ActiveSnapshot, &OwnerTable),
 ) -> Result<SnapshotId, StepError> {
     let id = SnapshotId::random("run")?;
-    owners::remember(workshop, &id, owners).map_err(RealiseError::from)?;
+    owners::remember(step.workshop, &id, owners).map_err(RealiseError::from)?;
     let meta = SnapshotMeta {
         owner: Some(key.digest().clone()),
+        description: Some(
+            step.vertex
+                .label
+                .text
+                .chars()
+                .take(DESCRIPTION_CHARS)
+                .collect(),
+        ),
         ..SnapshotMeta::of(SnapshotKind::Upper)
     };
     active.commit_later(&id, meta)?;

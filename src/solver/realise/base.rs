@@ -182,7 +182,10 @@ impl Maker<'_> {
         if !root_is_set {
             owners::inherit_top(self.workshop, active.fs(), None)?;
         }
-        let meta = SnapshotMeta::of(SnapshotKind::Layer);
+        let meta = SnapshotMeta {
+            description: Some(format!("an unpacked layer of `{}`", base.image.name)),
+            ..SnapshotMeta::of(SnapshotKind::Layer)
+        };
         let id = if unsettled.is_empty() {
             independent(base)?
         } else {

@@ -13,15 +13,17 @@ use vendor_shim::idmap::IdRange;
 
 use super::ls::{last_activity, state_of};
 use super::platforms::{self, Runnable};
-use super::{refused, tell_bootstrap};
+use super::{refused, rules, tell_bootstrap};
 use crate::args::BuilderInspectArguments;
 use crate::builders::{Chosen, Driver, Node, Place};
+use crate::config::Config;
 use crate::env::Environment;
 use crate::exit;
 use crate::format;
 use crate::host::{self, Host};
 use crate::human;
-use crate::options::Places;
+use crate::options::{Places, disk};
+use crate::report::{Kind, Report};
 use crate::run::Outcome;
 
 /// How wide the column of names is in the part about a builder, and in those about its nodes.
@@ -38,11 +40,13 @@ pub(super) fn run(
     if arguments.bootstrap && chosen.builder.driver == Driver::DockerContainer {
         tell_bootstrap(&chosen.builder.name);
     }
+    let config = Config::load(env).map_err(|error| Report::new(Kind::Usage, &error))?;
     let mut host = Host::look(env);
     let choice = host.choose(&places.store, places.executor)?;
     let here = Here {
         snapshotter: snapshotter(&host, &places.store, choice.plan.id_map().mode()),
         choice,
+        config,
         runnable: platforms::of_this_machine(places),
         host,
     };
@@ -50,7 +54,7 @@ pub(super) fn run(
     let store = own.as_deref().unwrap_or(&places.store);
     let mut text = heading(&chosen, env);
     for node in &chosen.builder.nodes {
-        text.push_str(&of_node(node, store, &here));
+        text.push_str(&of_node(node, store, &here)?);
     }
     format::print(&text)?;
     Ok(exit::DONE)
@@ -61,6 +65,7 @@ struct Here {
     host: Host,
     choice: Choice,
     runnable: Vec<Runnable>,
+    config: Config,
     /// How layers become one file system, in BuildKit's words.
     snapshotter: &'static str,
 }
@@ -99,7 +104,7 @@ fn heading(chosen: &Chosen, env: &Environment) -> String {
     lines.text
 }
 
-fn of_node(node: &Node, store: &Path, here: &Here) -> String {
+fn of_node(node: &Node, store: &Path, here: &Here) -> Result<String, Box<Report>> {
     let mut lines = Lines::new(NODE_NAMES);
     let (status, version) = state_of(&node.endpoint);
     lines.add("Name", node.name.as_str());
@@ -123,12 +128,12 @@ fn of_node(node: &Node, store: &Path, here: &Here) -> String {
     let platforms = platforms::of_node(node, &here.runnable);
     lines.add("Platforms", &platforms.join(", "));
     if node.endpoint == Place::Here {
-        of_this_machine(&mut lines, store, here);
+        of_this_machine(&mut lines, store, here)?;
     }
-    lines.text
+    Ok(lines.text)
 }
 
-fn of_this_machine(lines: &mut Lines, store: &Path, here: &Here) {
+fn of_this_machine(lines: &mut Lines, store: &Path, here: &Here) -> Result<(), Box<Report>> {
     let mode = here.choice.plan.id_map().mode();
     labels(lines, mode, here.snapshotter);
     lines.add("Executor", &mode.to_string());
@@ -140,15 +145,9 @@ fn of_this_machine(lines: &mut Lines, store: &Path, here: &Here) {
     }
     lines.add("Store", &store_line(store));
     emulators(lines, &here.runnable);
-    lines.text.push_str("GC Policy rule#0:\n");
-    let mut rule = Lines::new(NODE_NAMES);
-    rule.add(" All", "false");
-    rule.add(
-        " Filters",
-        "blobs that nothing names, when `image prune` is asked for",
-    );
-    rule.add(" Max Used Space", "unlimited");
-    lines.text.push_str(&rule.text);
+    let rules = disk::gc_rules(&here.config, store)?;
+    lines.text.push_str(&rules::show(&rules));
+    Ok(())
 }
 
 /// Adds what BuildKit's workers say of themselves, in their words.

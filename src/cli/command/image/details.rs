@@ -145,7 +145,7 @@ fn read_config(content: &ContentStore, manifest: &ImageManifest) -> Option<Image
     ImageConfig::parse(&bytes).ok()
 }
 
-fn sizes(content: &ContentStore, blobs: &BTreeSet<Digest>) -> u64 {
+pub(super) fn sizes(content: &ContentStore, blobs: &BTreeSet<Digest>) -> u64 {
     blobs
         .iter()
         .filter_map(|digest| content.has(digest).ok().flatten())

@@ -1,7 +1,6 @@
 //! `careen image prune`: images without a name are removed, or all, and blobs that nobody needs.
 
 use std::fmt::Write as _;
-use std::io::{self, BufRead as _, Read as _, Write as _};
 
 use store::Store;
 
@@ -10,15 +9,13 @@ use super::error::ImageError;
 use super::filter::Filters;
 use super::ls::listed;
 use crate::args::ImagePruneArguments;
+use crate::ask;
 use crate::exit;
 use crate::format;
 use crate::human;
 use crate::options::Places;
 use crate::run::Outcome;
 use crate::workshop;
-
-/// No answer is longer.
-const ANSWER_MAX_BYTES: u64 = 1024;
 
 /// Runs `image prune` in the builder.
 pub(crate) fn run(
@@ -29,38 +26,31 @@ pub(crate) fn run(
     let filters = Filters::of_prune(&arguments.filters)?;
     // Docker's older way to say `--all`.
     let is_all = arguments.all || filters.is_dangling() == Some(false);
-    if !arguments.force && !is_wanted(is_all) {
+    if !arguments.force && !ask::is_confirmed(&question(is_all)) {
         return Ok(exit::DONE);
     }
     let store = workshop::open_store(builder, places)?;
-    format::print(&prune(&store, &filters, is_all)?)?;
+    let (said, freed_bytes) = prune(&store, &filters, is_all)?;
+    let freed = human::size(freed_bytes, 4);
+    format::print(&format!("{said}Total reclaimed space: {freed}\n"))?;
     Ok(exit::DONE)
 }
 
-/// Asks.
-fn is_wanted(is_all: bool) -> bool {
+fn question(is_all: bool) -> String {
     let what = if is_all {
         "all images of the store"
     } else {
         "all dangling images"
     };
-    let question =
-        format!("WARNING! This will remove {what}.\nAre you sure you want to continue? [y/N] ");
-    let mut out = io::stdout().lock();
-    // Whoever does not see the question does not answer it.
-    drop(
-        out.write_all(question.as_bytes())
-            .and_then(|()| out.flush()),
-    );
-    let mut answer = String::new();
-    let read = io::stdin()
-        .lock()
-        .take(ANSWER_MAX_BYTES)
-        .read_line(&mut answer);
-    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    format!("WARNING! This will remove {what}.\nAre you sure you want to continue? [y/N] ")
 }
 
-fn prune(store: &Store, filters: &Filters, is_all: bool) -> Result<String, ImageError> {
+/// Removes images without a name, or all; returns what is said of that, and how many bytes are free now.
+pub(super) fn prune(
+    store: &Store,
+    filters: &Filters,
+    is_all: bool,
+) -> Result<(String, u64), ImageError> {
     let content = store.content();
     let mut images = listed(content)?;
     if !is_all {
@@ -84,8 +74,5 @@ fn prune(store: &Store, filters: &Filters, is_all: bool) -> Result<String, Image
         "Deleted Images:\n"
     };
     let gap = if said.is_empty() { "" } else { "\n" };
-    Ok(format!(
-        "{heading}{said}{gap}Total reclaimed space: {}\n",
-        human::size(freed_bytes, 4)
-    ))
+    Ok((format!("{heading}{said}{gap}"), freed_bytes))
 }
