@@ -27,6 +27,9 @@
 //! │           ├── cache.json         whose it is: namespace, id, what it began with
 //! │           ├── note.json          what its files hashed to when it was exported last
 //! │           └── owners.json        owners of its links, pipes and sockets, with one id
+//! ├── kept/
+//! │   └── <id map>/
+//! │       └── <id>                   a step that failed, whose files are in snapshots/<id map>/kept-<id>-<number>/
 //! ├── repositories/
 //! │   └── <digits>/                  a git repository, of a remote's URL; only who has the claim looks
 //! ├── lists/
@@ -58,6 +61,7 @@
 //! | `snapshots/` | `snapshot` |
 //! | `records/` | `record` |
 //! | `caches/` | `cache_mount`, `cache_note` |
+//! | `kept/` | `kept` |
 //! | `repositories/` | `repository`, `git` |
 //! | `lists/` | `list` |
 //! | `hints/` | `hint` |
@@ -87,11 +91,12 @@ pub(crate) const LOCK: &str = "lock";
 pub(crate) const CLAIMS: &str = "claims";
 
 /// The directories of a store that are there whatever is in it.
-pub(crate) const DIRECTORIES: [&str; 9] = [
+pub(crate) const DIRECTORIES: [&str; 10] = [
     "content",
     "snapshots",
     "records",
     "caches",
+    "kept",
     "repositories",
     "lists",
     "leases",
@@ -174,6 +179,10 @@ impl Layout {
 
     pub(crate) fn cache(&self, id: &CacheId) -> PathBuf {
         self.caches().join(id.to_string())
+    }
+
+    pub(crate) fn kept(&self) -> PathBuf {
+        self.root.join("kept").join(self.id_map.as_str())
     }
 
     pub(crate) fn repository(&self, name: &Digest) -> PathBuf {

@@ -9,7 +9,7 @@ use oci::media_type::OCI_MANIFEST;
 use oci::{Digest, Reference};
 
 use crate::testing::{Fixture, id, meta, tree};
-use crate::{CacheId, CacheMeta, ClaimName, ListError, Store};
+use crate::{CacheId, CacheMeta, ClaimName, KeptId, ListError, Store};
 
 const FIRST_LINE: &str = "$XDG_DATA_HOME/careen/";
 
@@ -94,6 +94,7 @@ fn a_store_has_what_is_drawn_and_nothing_else() {
     unfinished.write_all(b"half").unwrap();
     let active = store.snapshots().prepare(&lease).unwrap();
     put_cache(store, &digest);
+    store.kept().put(&KeptId::random(), &1).unwrap();
     let claim = store.claims().shared(ClaimName::Key(&digest)).unwrap();
     fs::write(
         fixture.path("trash/0000000000000000"),
