@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod binfmt;
 mod builders;
 mod cache;
+mod debug;
 mod docker;
 mod doctor;
 mod files;
@@ -31,6 +32,10 @@ pub use builders::{
     BuilderRmArguments, BuilderStopArguments, BuilderUseArguments, BuildxCommand, BuildxGroup,
 };
 pub use cache::{CacheArguments, KanikoCacheArguments};
+pub use debug::{
+    BuildxDebugArguments, BuildxDebugCommand, DebugArguments, DebugCommand, DebugLsArguments,
+    DebugRmArguments, FailureArguments, OnFailureArgument,
+};
 pub use docker::{ClientArguments, DockerArguments};
 pub use doctor::DoctorArguments;
 pub use files::{
@@ -108,6 +113,8 @@ pub enum Command {
     Repack(RepackArguments),
     /// Run a command on an image, to try it
     Run(Box<RunArguments>),
+    /// Look into what a step left that failed: a shell in it, or a command
+    Debug(DebugArguments),
     /// Tell whether a newer base of an image is there; exit code 1 says so too
     CheckBase(CheckBaseArguments),
     /// Tell how two images differ; exit code 1 says that they do
@@ -242,6 +249,9 @@ pub struct BuildArguments {
     /// How progress is shown, and where it is recorded.
     #[command(flatten)]
     pub progress: ProgressArguments,
+    /// What is done with steps that fail.
+    #[command(flatten)]
+    pub failure: FailureArguments,
     /// How many RUN commands run at the same time [default: the number of processors]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,

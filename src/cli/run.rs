@@ -175,6 +175,7 @@ fn carry_out(
         Command::Repack(repack) => command::repack::run(repack, around),
         Command::Export(export) => command::export::run(export, around),
         Command::Run(run) => command::run::run(run, around),
+        Command::Debug(debug) => command::debug::run(debug, around),
         Command::Transfer(command) => command::transfer::run_images(command, around),
         Command::Places(command) => command::transfer::run_places(command, around),
         Command::Image { command } => command::image::run(command, around),
@@ -219,7 +220,7 @@ impl Drop for KeptTerminal {
 fn kept_terminal(parsed: &Arguments) -> Result<KeptTerminal, Box<Report>> {
     let settings = match &parsed.command {
         Command::Run(run) if run.tty => TerminalSettings::of(io::stdin()),
-        _ => Ok(None),
+        command => command::debug::terminal_settings(command),
     };
     let settings = settings.map_err(|error| Report::new(Kind::Host, &error))?;
     Ok(KeptTerminal(settings))

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Args, Subcommand};
 
-use super::{BuildArguments, ImagetoolsCommand};
+use super::{BuildArguments, BuildxDebugArguments, ImagetoolsCommand};
 
 /// What can be done with builders.
 #[derive(Debug, Clone, Subcommand)]
@@ -166,6 +166,8 @@ pub enum BuildxCommand {
         #[command(subcommand)]
         command: ImagetoolsCommand,
     },
+    /// Build, and open a shell in a step that fails
+    Debug(BuildxDebugArguments),
     /// Print the version
     Version,
     /// What there is not.

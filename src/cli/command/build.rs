@@ -30,6 +30,7 @@ use solver::{
     SolveError, Solved, Stack, Workshop, solve_keyed,
 };
 
+use super::debug::Watch;
 use super::said::Said;
 use super::transfer::Surroundings;
 use super::{call, failure, resources};
@@ -87,15 +88,13 @@ pub(crate) fn run(
     for warning in &options.sandbox.warnings {
         workshop.events.warn(warning.clone());
     }
-    for name in &env.buildx.idle {
-        workshop.events.warn(format!(
-            "`{name}` is not supported yet, and changes nothing"
-        ));
-    }
+    warn_of_idle(env, &workshop.events);
     options.command_limits = resources::settle(&options.sandbox.resources, &workshop);
     for warning in &options.progress.warnings {
         workshop.events.warn(warning.clone());
     }
+    let (watch, failed) = Watch::begin(&options);
+    options.failure.told = failed;
     let display = Display::start(&options.progress, events)
         .map_err(|error| Report::new(Kind::User, &error))?;
     if options.call.is_none() {
@@ -108,21 +107,36 @@ pub(crate) fn run(
     let cancelled = workshop.cancel.reason();
     drop(workshop);
     display.finish();
+    let around = Surroundings {
+        builder,
+        places,
+        env,
+    };
     let outcome = match (built, cancelled) {
         (Err(_), Some(reason)) => Err(failure::interrupted(reason)),
         (Err(report), None) => Err(report),
         (Ok(Told::Answer(answer)), _) => answer.tell(),
         (Ok(Told::Exported(built)), reason) => {
-            let around = Surroundings {
-                builder,
-                places,
-                env,
-            };
             kept::carry(&built.exported, &options.result, around)
                 .and_then(|()| built.tell(&options, reason))
         }
     };
-    outcome.or_else(|report| told_to_runner(report, &options.progress))
+    outcome.or_else(|report| {
+        let is_told = cancelled.is_none() && watch.open_shell(&report, &options, around);
+        if is_told {
+            return Ok(report.kind.exit_code());
+        }
+        told_to_runner(report, &options.progress)
+    })
+}
+
+/// Warns of variables of buildx' that careen does not have.
+fn warn_of_idle(env: &Environment, events: &Events) {
+    for name in &env.buildx.idle {
+        events.warn(format!(
+            "`{name}` is not supported yet, and changes nothing"
+        ));
+    }
 }
 
 /// Tells GitHub's runner what went wrong, where it is that who reads it; else it is told as everywhere. A build that
@@ -456,6 +470,7 @@ fn job_options(
         keyed: KeyedLayers::None,
         imports: Imports::default(),
         layers: None,
+        failed: options.failure.told.clone(),
     }
 }
 

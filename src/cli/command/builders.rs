@@ -79,6 +79,11 @@ fn tell_bootstrap(name: &BuilderName) {
 /// Finds the builder of a build, and fills in what it means: where the build's store is, and whether an image with a name
 /// is kept without being asked for.
 pub(crate) fn settle(parsed: &mut Arguments, env: &Environment) -> Result<(), Box<Report>> {
+    if let Command::Debug(debug) = &mut parsed.command {
+        // What it looks into is in the store of the builder that built.
+        let chosen = Chosen::find(env, debug.builder.as_deref());
+        debug.chosen = Some(chosen.map_err(|error| refused(&error))?);
+    }
     let Command::Build(build) = &mut parsed.command else {
         return Ok(());
     };
@@ -106,6 +111,7 @@ pub(crate) fn settle(parsed: &mut Arguments, env: &Environment) -> Result<(), Bo
 pub(crate) fn of(parsed: &Arguments) -> Option<&Chosen> {
     match &parsed.command {
         Command::Build(build) => build.policy.buildx.chosen.as_ref(),
+        Command::Debug(debug) => debug.chosen.as_ref(),
         _ => None,
     }
 }
