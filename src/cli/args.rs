@@ -16,6 +16,7 @@ mod files;
 mod image;
 mod index;
 mod login;
+mod pages;
 mod policy;
 mod progress;
 mod registry;
@@ -52,6 +53,7 @@ pub use index::{
     ManifestInspectArguments, ManifestPushArguments, ManifestRmArguments, MergeArguments,
 };
 pub use login::{LoginArguments, LogoutArguments};
+pub use pages::{CompletionArguments, ManArguments, ShellArgument};
 pub use policy::{BuildxArguments, PolicyArguments};
 pub use progress::{ProgressArgument, ProgressArguments};
 pub use registry::{RegistryCommand, ServeArguments};
@@ -175,6 +177,10 @@ pub enum Command {
     Buildx(BuildxGroup),
     /// Tell which processors' programs run here, and say which emulators are wanted
     Binfmt(BinfmtArguments),
+    /// Print what a shell completes the command line with
+    Completion(CompletionArguments),
+    /// Write pages for `man`
+    Man(ManArguments),
     /// Print the version
     Version(VersionArguments),
     /// What there is not.

@@ -19,6 +19,7 @@ pub(crate) mod index;
 mod located;
 pub(crate) mod login;
 pub(crate) mod other;
+pub(crate) mod pages;
 pub(crate) mod registry;
 pub(crate) mod repack;
 mod resources;

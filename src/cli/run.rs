@@ -71,6 +71,8 @@ fn first(arguments: &[OsString], is_run: bool) -> Outcome {
             return command::binfmt::run(binfmt, &parsed, &environment(&parsed));
         }
         Command::Version(version) => return command::version::run(version),
+        Command::Completion(completion) => return command::pages::complete(completion),
+        Command::Man(man) => return command::pages::man(man),
         Command::Other(words) => return Err(command::other::refuse(words)),
         Command::Builders(BuilderCommand::Rm(_)) => {}
         Command::Builders(builders) => {
@@ -192,6 +194,8 @@ fn carry_out(
         Command::Builders(BuilderCommand::Rm(rm)) => command::builders::remove(rm, around),
         Command::Builders(builders) => command::builders::run(builders, parsed, env),
         Command::Version(version) => command::version::run(version),
+        Command::Completion(completion) => command::pages::complete(completion),
+        Command::Man(man) => command::pages::man(man),
         Command::Binfmt(binfmt) => command::binfmt::run(binfmt, parsed, env),
         Command::Buildx(_) => Ok(exit::DONE),
         Command::Other(words) => Err(command::other::refuse(words)),

@@ -85,10 +85,7 @@ pub(crate) fn run(
         (builder.cancel(), options.policy.pulling()),
         &workshop.events,
     ));
-    for warning in &options.sandbox.warnings {
-        workshop.events.warn(warning.clone());
-    }
-    warn_of_idle(env, &workshop.events);
+    mode::warn(&options.sandbox.warnings, env, &workshop.events);
     options.command_limits = resources::settle(&options.sandbox.resources, &workshop);
     for warning in &options.progress.warnings {
         workshop.events.warn(warning.clone());
@@ -128,15 +125,6 @@ pub(crate) fn run(
         }
         told_to_runner(report, &options.progress)
     })
-}
-
-/// Warns of variables of buildx' that careen does not have.
-fn warn_of_idle(env: &Environment, events: &Events) {
-    for name in &env.buildx.idle {
-        events.warn(format!(
-            "`{name}` is not supported yet, and changes nothing"
-        ));
-    }
 }
 
 /// Tells GitHub's runner what went wrong, where it is that who reads it; else it is told as everywhere. A build that

@@ -5,7 +5,7 @@
 //!
 //! | What | How |
 //! | --- | --- |
-//! | `/dev` | made device nodes; no terminals |
+//! | `/dev` | made device nodes; no terminals by name |
 //! | `/proc`, `/sys` | empty directories |
 //! | bundles of certificates with those of `--ca` | files in the place of the image's, which come back unless the command replaced them |
 //! | the machine's files, secrets | files, on disk as long as the command runs |
