@@ -5,7 +5,7 @@
 //! container around; what keeps a command from them is Landlock, a filter of system calls and few capabilities
 //! (`init/chroot.rs`).
 
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -60,9 +60,16 @@ impl Chroot {
     fn start(&self, step: &Step<'_>) -> Result<Running, ExecError> {
         let owner = self.owner(step.spec)?;
         let starter = self.starter()?;
-        let (spawned, _input) = Spawned::spawn(&starter, owner, None)?;
-        let setup = self.setup(step.spec);
-        let isolated = match spawned.isolate(setup, &[step.root.as_fd()], step.cancel)? {
+        let reads = step.talk.as_ref().is_some_and(|talk| talk.input.is_some());
+        let input = (reads && step.spec.terminal.is_none()).then_some(owner);
+        let (spawned, input) = Spawned::spawn(&starter, owner, input)?;
+        let descriptors: Vec<BorrowedFd<'_>> = [step.root]
+            .into_iter()
+            .chain(input.as_ref().map(AsFd::as_fd))
+            .collect();
+        let mut setup = self.setup(step.spec);
+        setup.has_input = input.is_some();
+        let isolated = match spawned.isolate(setup, &descriptors, step.cancel)? {
             Proceeding::Isolated(isolated) => isolated,
             Proceeding::Failed(failure) => {
                 return Err(ExecError::from_failure(&failure, step.spec));
@@ -70,7 +77,7 @@ impl Chroot {
         };
         // Nothing in the filter of this mode asks.
         let supervisor = Supervisor::new(self.ids, step.spec.user.clone(), Vec::new());
-        match isolated.proceed(supervisor, None, step.cancel)? {
+        match isolated.proceed(supervisor, step.spec.terminal, step.cancel)? {
             Proceeded::Running(running) => Ok(running),
             Proceeded::Failed(failure) => Err(ExecError::from_failure(&failure, step.spec)),
         }
@@ -125,7 +132,7 @@ impl Executor for Chroot {
         let started = Instant::now();
         let running = self.start(&step)?;
         debug!(set_up = ?started.elapsed(), "command started");
-        let exited = running.wait(step.output, None, step.cancel)?;
+        let exited = running.wait(step.output, step.talk.as_ref(), step.cancel)?;
         let outcome = StepOutcome {
             status: exited.status,
             duration: started.elapsed(),
@@ -151,7 +158,6 @@ fn check_needs(spec: &SandboxSpec) -> Result<(), SpecificationError> {
             "a root that cannot be written to",
             spec.root_access == Access::ReadOnly,
         ),
-        ("a terminal", spec.terminal.is_some()),
     ];
     match needs.into_iter().find(|(_, needed)| *needed) {
         Some((what, _)) => Err(SpecificationError::NeedsNamespace { what }),
@@ -162,7 +168,7 @@ fn check_needs(spec: &SandboxSpec) -> Result<(), SpecificationError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{MountSource, MountSpec, TargetKind, TerminalSize};
+    use crate::spec::{MountSource, MountSpec, TargetKind};
 
     #[test]
     fn what_only_a_namespace_can_give_is_refused_by_name() {
@@ -191,10 +197,6 @@ mod tests {
                 root_access: Access::ReadOnly,
                 ..spec()
             },
-            SandboxSpec {
-                terminal: Some(TerminalSize::default()),
-                ..spec()
-            },
         ];
         let shown = refused.map(|spec| check_needs(&spec).map_err(|error| error.to_string()));
         let expected = [
@@ -202,7 +204,6 @@ mod tests {
             "a command without the confinement of a container",
             "a mount",
             "a root that cannot be written to",
-            "a terminal",
         ]
         .map(|what| {
             Err(format!(

@@ -114,6 +114,8 @@ leaves_no_trace() { # FILE with the traces of before
 . "$top/scripts/e2e/secrets.sh"
 # shellcheck source=scripts/e2e/registry.sh
 . "$top/scripts/e2e/registry.sh"
+# shellcheck source=scripts/e2e/completion.sh
+. "$top/scripts/e2e/completion.sh"
 # shellcheck source=scripts/e2e/authorities.sh
 . "$top/scripts/e2e/authorities.sh"
 # shellcheck source=scripts/e2e/container.sh
@@ -161,6 +163,8 @@ check "nothing is left of what went to registries" leaves_no_trace "$work/before
 check "what people's posts type for docker works" as_user careen-t1 \
   "$work/scripts/docker_rows.sh" "$work/careen" "$work/base" "$work/rows"
 check "nothing is left of the posts' command lines" leaves_no_trace "$work/before"
+
+check_completion
 
 check_authorities
 check "nothing is left of what trusted an authority" leaves_no_trace "$work/before"

@@ -17,7 +17,7 @@
 //! command changes its root directory again. This process is not behind it, so that it can neither be signalled nor
 //! traced from there.
 
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 
 use nix::fcntl::{AT_FDCWD, OFlag};
@@ -26,7 +26,8 @@ use nix::sys::signalfd::SignalFd;
 use nix::unistd::{ForkResult, Pid};
 
 use super::first::{
-    await_execution, hide, note_endings, pass_signal_on, peak_bytes, reap, tell_started,
+    await_execution, hide, note_endings, open_terminal, pass_signal_on, peak_bytes, reap,
+    tell_started,
 };
 use super::{Handed, InitEnd, command, descendants, fail};
 use crate::channel::{Channel, Received, wait_for_any};
@@ -43,7 +44,12 @@ pub(super) fn serve(channel: &InitEnd, setup: &Setup, handed: Handed) -> ExitCod
     };
     match start(channel, setup, handed) {
         Ok(Started::Command) => ExitCode::FAILURE,
-        Ok(Started::Parent { command, endings }) => {
+        Ok(Started::Parent {
+            command,
+            endings,
+            // Ours stays open, so that the other end is not told of an end before everything has ended.
+            terminal: _terminal,
+        }) => {
             let status = watch(channel, command, &endings);
             let gone = descendants::end_all();
             tell(channel, status.filter(|_| gone.is_ok()))
@@ -64,6 +70,7 @@ enum Started {
     Parent {
         command: Pid,
         endings: SignalFd,
+        terminal: Option<OwnedFd>,
     },
 }
 
@@ -71,13 +78,15 @@ fn start(channel: &InitEnd, setup: &Setup, handed: Handed) -> Result<Started, In
     let at = |step| move |error: CallError| InitFailure::new(step, &error);
     process::adopt_orphans().map_err(at(SetupStep::Fork))?;
     hide().map_err(at(SetupStep::Fork))?;
+    let terminal = outer_terminal(setup).map_err(at(SetupStep::Fork))?;
+    let (outer, inner) = terminal.unzip();
     let endings = note_endings().map_err(at(SetupStep::Fork))?;
     let (reading, writing) = Channel::pair().map_err(at(SetupStep::Fork))?;
     match process::fork().map_err(at(SetupStep::Fork))? {
         ForkResult::Child => {
             drop(reading);
             let report = command::Report::over(writing);
-            let failure = become_command(channel, setup, &handed);
+            let failure = become_command(channel, setup, (&handed, inner.as_ref()));
             // This process's parent waits for the socket to close; nobody else can be told.
             drop(report.send(&failure, &[]));
             Ok(Started::Command)
@@ -85,17 +94,33 @@ fn start(channel: &InitEnd, setup: &Setup, handed: Handed) -> Result<Started, In
         ForkResult::Parent { child } => {
             drop((writing, handed));
             await_execution(&reading)?;
-            tell_started(channel, &[], None);
+            tell_started(channel, &[], outer.as_ref());
             Ok(Started::Parent {
                 command: child,
                 endings,
+                terminal: inner,
             })
         }
     }
 }
 
+/// Makes the command's terminal if it has one. There is no `devpts` below the root, so that it is one of those around,
+/// which the command has and cannot find by a name.
+fn outer_terminal(setup: &Setup) -> Result<Option<(OwnedFd, OwnedFd)>, CallError> {
+    if setup.spec.terminal.is_none() {
+        return Ok(None);
+    }
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+    let dev = file::open(AT_FDCWD, c"/dev", flags, 0)?;
+    open_terminal(setup, dev.as_fd())
+}
+
 /// Becomes the command. Returns only if that failed.
-fn become_command(channel: &InitEnd, setup: &Setup, handed: &Handed) -> InitFailure {
+fn become_command(
+    channel: &InitEnd,
+    setup: &Setup,
+    (handed, terminal): (&Handed, Option<&OwnedFd>),
+) -> InitFailure {
     let at = |step| move |error: CallError| InitFailure::new(step, &error);
     let entered = enter(handed.root.as_fd())
         .map_err(at(SetupStep::Pivot))
@@ -114,7 +139,7 @@ fn become_command(channel: &InitEnd, setup: &Setup, handed: &Handed) -> InitFail
     };
     let streams = command::Streams {
         input: handed.input.as_ref(),
-        terminal: None,
+        terminal,
     };
     let filter = handed.filter.as_deref();
     command::execute(setup, dev.as_fd(), &streams, (filter, channel))

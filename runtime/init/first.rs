@@ -101,7 +101,7 @@ pub(super) fn hide() -> Result<(), CallError> {
 }
 
 /// Makes the command's terminal if it has one: the end that the builder gets, and the command's own.
-fn open_terminal(
+pub(super) fn open_terminal(
     setup: &Setup,
     dev: BorrowedFd<'_>,
 ) -> Result<Option<(OwnedFd, OwnedFd)>, CallError> {

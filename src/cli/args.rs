@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod binfmt;
 mod builders;
 mod cache;
+mod debug;
 mod disk;
 mod docker;
 mod doctor;
@@ -16,6 +17,7 @@ mod files;
 mod image;
 mod index;
 mod login;
+mod pages;
 mod policy;
 mod progress;
 mod registry;
@@ -36,6 +38,10 @@ pub use disk::{
     CacheOfArguments, DfArguments, DiskCommand, DuArguments, PruneArguments, SystemCommand,
     SystemPruneArguments,
 };
+pub use debug::{
+    BuildxDebugArguments, BuildxDebugCommand, DebugArguments, DebugCommand, DebugLsArguments,
+    DebugRmArguments, FailureArguments, OnFailureArgument,
+};
 pub use docker::{ClientArguments, DockerArguments};
 pub use doctor::DoctorArguments;
 pub use files::{
@@ -52,6 +58,7 @@ pub use index::{
     ManifestInspectArguments, ManifestPushArguments, ManifestRmArguments, MergeArguments,
 };
 pub use login::{LoginArguments, LogoutArguments};
+pub use pages::{CompletionArguments, ManArguments, ShellArgument};
 pub use policy::{BuildxArguments, PolicyArguments};
 pub use progress::{ProgressArgument, ProgressArguments};
 pub use registry::{RegistryCommand, ServeArguments};
@@ -117,6 +124,8 @@ pub enum Command {
     Repack(RepackArguments),
     /// Run a command on an image, to try it
     Run(Box<RunArguments>),
+    /// Look into what a step left that failed: a shell in it, or a command
+    Debug(DebugArguments),
     /// Tell whether a newer base of an image is there; exit code 1 says so too
     CheckBase(CheckBaseArguments),
     /// Tell how two images differ; exit code 1 says that they do
@@ -180,6 +189,10 @@ pub enum Command {
     Buildx(BuildxGroup),
     /// Tell which processors' programs run here, and say which emulators are wanted
     Binfmt(BinfmtArguments),
+    /// Print what a shell completes the command line with
+    Completion(CompletionArguments),
+    /// Write pages for `man`
+    Man(ManArguments),
     /// Print the version
     Version(VersionArguments),
     /// What there is not.
@@ -254,6 +267,9 @@ pub struct BuildArguments {
     /// How progress is shown, and where it is recorded.
     #[command(flatten)]
     pub progress: ProgressArguments,
+    /// What is done with steps that fail.
+    #[command(flatten)]
+    pub failure: FailureArguments,
     /// How many RUN commands run at the same time [default: the number of processors]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,

@@ -7,6 +7,7 @@ pub(crate) mod builders;
 mod bundle;
 mod call;
 pub(crate) mod check_base;
+pub(crate) mod debug;
 pub(crate) mod diff;
 pub(crate) mod disk;
 pub(crate) mod doctor;
@@ -19,6 +20,7 @@ pub(crate) mod index;
 mod located;
 pub(crate) mod login;
 pub(crate) mod other;
+pub(crate) mod pages;
 pub(crate) mod registry;
 pub(crate) mod repack;
 mod resources;
@@ -90,6 +92,7 @@ pub(crate) fn check(
         _ => Ok(()),
     };
     index.map_err(|error| Report::new(Kind::Usage, &error))?;
+    debug::check(parsed)?;
     if let Command::Run(run) = &parsed.command {
         RunOptions::new(run, env).map_err(|error| Report::new(Kind::Usage, &error))?;
     }
@@ -101,6 +104,7 @@ pub(crate) fn tell_choice(parsed: &Arguments, host: &Host, choice: &Choice) {
     let is_told = match &parsed.command {
         Command::Build(build) => build.progress.progress != Some(ProgressArgument::None),
         Command::Run(_) => true,
+        Command::Debug(debug) => debug.command.is_none(),
         _ => false,
     };
     if is_told && let Some(text) = host.notice(choice) {
@@ -112,6 +116,7 @@ pub(crate) fn tell_choice(parsed: &Arguments, host: &Host, choice: &Choice) {
 pub(crate) fn signals(parsed: &Arguments) -> SignalsAre {
     match &parsed.command {
         Command::Run(run) if run.sig_proxy => SignalsAre::Messages,
+        Command::Debug(debug) => debug::signals(debug),
         _ => SignalsAre::Wishes,
     }
 }

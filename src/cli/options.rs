@@ -23,6 +23,7 @@ mod allow;
 mod cache;
 mod call;
 pub mod context;
+pub(crate) mod debug;
 pub mod disk;
 mod flag_file;
 mod hosts;
@@ -50,6 +51,7 @@ pub use cache::{
 };
 pub use call::{AnswerFormat, Call, CallError, Question};
 pub use context::{ContextSource, ContextUsageError, DockerfileSource, NamedContext};
+pub use debug::{FailureOptions, OnFailureError};
 pub use hosts::{HostError, Resolver};
 pub use limits::LimitError;
 pub use places::Places;
@@ -149,6 +151,9 @@ pub enum UsageError {
     /// A network.
     #[error(transparent)]
     Network(#[from] NetworkUsageError),
+    /// What is said of steps that fail.
+    #[error(transparent)]
+    OnFailure(#[from] OnFailureError),
     /// What is said about the plan is not understood.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -204,6 +209,8 @@ pub struct BuildOptions {
     pub ssh: BTreeMap<String, Vec<PathBuf>>,
     /// What else is asked for of their sandboxes.
     pub sandbox: SandboxOptions,
+    /// What is done with what a step leaves that fails.
+    pub failure: FailureOptions,
     /// What is told about the Dockerfile instead of building it.
     pub call: Option<Call>,
     /// How progress is shown.
@@ -279,6 +286,7 @@ impl BuildOptions {
             ssh: ssh::parse_all(&arguments.sandbox.ssh, &context, env)?,
             context,
             sandbox,
+            failure: FailureOptions::new(&arguments.failure)?,
             call: Call::read(arguments)?,
             progress: ProgressOptions::new(arguments, env, config)?,
             jobs: jobs(arguments, config),

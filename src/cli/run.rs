@@ -71,6 +71,8 @@ fn first(arguments: &[OsString], is_run: bool) -> Outcome {
             return command::binfmt::run(binfmt, &parsed, &environment(&parsed));
         }
         Command::Version(version) => return command::version::run(version),
+        Command::Completion(completion) => return command::pages::complete(completion),
+        Command::Man(man) => return command::pages::man(man),
         Command::Other(words) => return Err(command::other::refuse(words)),
         Command::Builders(BuilderCommand::Rm(_)) => {}
         Command::Builders(builders) => {
@@ -175,6 +177,7 @@ fn carry_out(
         Command::Repack(repack) => command::repack::run(repack, around),
         Command::Export(export) => command::export::run(export, around),
         Command::Run(run) => command::run::run(run, around),
+        Command::Debug(debug) => command::debug::run(debug, around),
         Command::Transfer(command) => command::transfer::run_images(command, around),
         Command::Places(command) => command::transfer::run_places(command, around),
         Command::Image { command } => command::image::run(command, around),
@@ -192,6 +195,8 @@ fn carry_out(
         Command::Builders(BuilderCommand::Rm(rm)) => command::builders::remove(rm, around),
         Command::Builders(builders) => command::builders::run(builders, parsed, env),
         Command::Version(version) => command::version::run(version),
+        Command::Completion(completion) => command::pages::complete(completion),
+        Command::Man(man) => command::pages::man(man),
         Command::Binfmt(binfmt) => command::binfmt::run(binfmt, parsed, env),
         Command::Buildx(_) => Ok(exit::DONE),
         Command::Other(words) => Err(command::other::refuse(words)),
@@ -220,7 +225,7 @@ impl Drop for KeptTerminal {
 fn kept_terminal(parsed: &Arguments) -> Result<KeptTerminal, Box<Report>> {
     let settings = match &parsed.command {
         Command::Run(run) if run.tty => TerminalSettings::of(io::stdin()),
-        _ => Ok(None),
+        command => command::debug::terminal_settings(command),
     };
     let settings = settings.map_err(|error| Report::new(Kind::Host, &error))?;
     Ok(KeptTerminal(settings))

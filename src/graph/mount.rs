@@ -3,10 +3,10 @@
 //! Nothing of a mount is part of the step's result, except what the command made of it. The values of secrets and
 //! the addresses of agents are not here: the graph knows their names, and the job knows the rest.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One mount of a command.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum ExecMount {
     /// Files of another vertex.
@@ -22,7 +22,7 @@ pub enum ExecMount {
 }
 
 /// Files of another vertex, as they are there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BindMount {
     /// The absolute path that it is mounted at.
     pub target: String,
@@ -37,7 +37,7 @@ pub struct BindMount {
 }
 
 /// A directory that outlives the build, under a name that all builds of a user share.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheMount {
     /// The absolute path that it is mounted at.
     pub target: String,
@@ -56,7 +56,7 @@ pub struct CacheMount {
 }
 
 /// What happens when two commands want one cache at the same time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CacheSharing {
     /// Both use it.
@@ -68,7 +68,7 @@ pub enum CacheSharing {
 }
 
 /// What a new cache begins with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CacheSeed {
     /// Nothing: a directory of root's, with mode 0755.
@@ -85,7 +85,7 @@ pub enum CacheSeed {
 }
 
 /// Memory that is gone after the command.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TmpfsMount {
     /// The absolute path that it is mounted at.
     pub target: String,
@@ -96,7 +96,7 @@ pub struct TmpfsMount {
 }
 
 /// A secret of the user's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretMount {
     /// Its name.
     pub id: String,
@@ -111,7 +111,7 @@ pub struct SecretMount {
 }
 
 /// The socket of an SSH agent of the user's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SshMount {
     /// Its name.
     pub id: String,
@@ -124,7 +124,7 @@ pub struct SshMount {
 }
 
 /// Permission bits and owner of what is mounted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MountOwner {
     /// The permission bits.
     pub mode: u32,
@@ -135,7 +135,7 @@ pub struct MountOwner {
 }
 
 /// What a command may do with a mount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MountAccess {
     /// Reading.
@@ -145,7 +145,7 @@ pub enum MountAccess {
 }
 
 /// How the input of a mount takes part in the key of its step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MountKey {
     /// By its own key, which is that of its content already, or of nothing.

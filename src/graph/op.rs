@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use oci::{Digest, Platform, Reference};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::mount::ExecMount;
 use crate::remote::{GitSource, HttpSource};
@@ -84,7 +84,7 @@ pub struct LocalSource {
 }
 
 /// A command and what it sees.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecOp {
     /// The argument vector; the first is looked up in the `PATH` of `env`.
     pub argv: Vec<String>,
@@ -104,12 +104,12 @@ pub struct ExecOp {
     /// What else is mounted, in this order.
     pub mounts: Vec<ExecMount>,
     /// What else was asked for of its sandbox.
-    #[serde(skip_serializing_if = "SandboxSettings::is_default")]
+    #[serde(default, skip_serializing_if = "SandboxSettings::is_default")]
     pub sandbox: SandboxSettings,
 }
 
 /// A file that exists while one command runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecFile {
     /// The absolute path in the sandbox.
     pub target: String,
@@ -120,7 +120,7 @@ pub struct ExecFile {
 }
 
 /// Which network a command sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NetworkMode {
     /// What the job's options say.

@@ -2,28 +2,28 @@
 
 use std::net::IpAddr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a command's sandbox has that the sandbox of a plain command has not.
 ///
 /// All of it can change what a command does, so all of it is part of the key, as in `BuildKit`. The
 /// default is that nothing was asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SandboxSettings {
     /// How much of this machine's kernel the command may use.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub security: SecurityMode,
     /// Lines that `/etc/hosts` has after its own, in order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra_hosts: Vec<ExtraHost>,
     /// The size of `/dev/shm` in bytes, if it is not the usual one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared_memory_bytes: Option<u64>,
     /// Limits of the command's processes, each resource once, in the order of their names.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Limit>,
     /// The control group that the command's is to be made in.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cgroup_parent: Option<String>,
 }
 
@@ -35,7 +35,7 @@ impl SandboxSettings {
 }
 
 /// How much of the kernel a command may use (`RUN --security`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SecurityMode {
     /// The capabilities of a container, filtered system calls, masked files.
@@ -46,7 +46,7 @@ pub enum SecurityMode {
 }
 
 /// A name that commands know besides those of the name servers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExtraHost {
     /// The name, in lower case.
     pub name: String,
@@ -55,7 +55,7 @@ pub struct ExtraHost {
 }
 
 /// A limit of a process (`getrlimit(2)`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limit {
     /// Which, as `RLIMIT_…` without the beginning and in lower case: `nofile`.
     pub resource: String,

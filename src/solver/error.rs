@@ -3,7 +3,7 @@
 use graph::VertexId;
 use rootfs::{FsError, IdError, UserError};
 use runtime::{ExecError, OverlayError};
-use store::{ClaimError, LaterError, LeaseError, NameError, RecordError, SnapshotError};
+use store::{ClaimError, KeptError, LaterError, LeaseError, NameError, RecordError, SnapshotError};
 
 use crate::base::BaseError;
 use crate::context::ContextError;
@@ -129,6 +129,9 @@ pub enum StepError {
     /// No more descriptors can be had.
     #[error("cannot keep the root file system open")]
     Descriptor(#[source] std::io::Error),
+    /// The store could not keep what a command that failed left.
+    #[error(transparent)]
+    Kept(#[from] KeptError),
     /// A name of ours is no name.
     #[error(transparent)]
     Name(#[from] NameError),

@@ -17,6 +17,7 @@ use crate::emulation::Emulation;
 use crate::event::Events;
 use crate::host_files::HostFiles;
 use crate::import::Imports;
+use crate::kept::FailedStep;
 use crate::network::{Networks, UsualNetwork};
 use crate::ops::exec::{Secrets, Volume};
 use crate::pack::HeldBlobs;
@@ -73,6 +74,8 @@ pub struct JobOptions {
     pub imports: Imports,
     /// Who gets each layer of the targets as soon as it is there, the lowest of each target first.
     pub layers: Option<Sender<Arc<StackLayer>>>,
+    /// Who is told what is kept of commands that fail. Without anybody, nothing is kept.
+    pub failed: Option<Sender<FailedStep>>,
 }
 
 /// What a command may use, as far as this machine can see to that. No part of a key.

@@ -13,6 +13,7 @@
 //! * [`tree`]: what a stack looks like from inside;
 //! * [`cancel`]: streams that end with the job;
 //! * [`launch`](mod@launch): one command on an image, to try it;
+//! * [`kept`]: commands that failed, to be looked into;
 //! * [`base`]: base images; [`context`]: directories of the user's;
 //! * [`remote`]: what servers have; [`registries`]: what reaches registries;
 //! * [`emulation`], [`host_files`], [`network`]: what this machine gives to commands.
@@ -35,6 +36,7 @@ mod footing;
 pub mod host_files;
 pub mod import;
 pub mod job;
+pub mod kept;
 pub mod launch;
 pub mod network;
 pub mod ops;
@@ -60,6 +62,7 @@ pub use event::{Event, Events, TimedEvent};
 pub use footing::{of_tars as digest_of_commands, on_top_of as digest_with_command};
 pub use import::{CacheBackend, ImportError, ImportedLayer, Imports, RemoteLayer};
 pub use job::{CommandLimits, Job, JobOptions, KeyedLayers, UsersBeyond, Workshop};
+pub use kept::{FailedStep, Given, KeptStep};
 pub use launch::{Launch, launch};
 pub use network::{Networks, UsualNetwork};
 pub use ops::image::stack as stack_of;

@@ -5,13 +5,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use runtime::{ExecError, NetworkMode};
+use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
 use crate::job::Workshop;
 use crate::stash::chain;
 
 /// Which network a command gets whose step does not say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UsualNetwork {
     /// This one, or it does not run.
     Only(NetworkMode),

@@ -29,6 +29,9 @@
 //! │           ├── cache.json         whose it is: namespace, id, what it began with
 //! │           ├── note.json          what its files hashed to when it was exported last
 //! │           └── owners.json        owners of its links, pipes and sockets, with one id
+//! ├── kept/
+//! │   └── <id map>/
+//! │       └── <id>                   a step that failed, whose files are in snapshots/<id map>/kept-<id>-<number>/
 //! ├── repositories/
 //! │   └── <digits>/                  a git repository, of a remote's URL; only who has the claim looks
 //! ├── lists/
@@ -61,6 +64,7 @@
 //! | `snapshots/` | `snapshot` |
 //! | `records/` | `record` |
 //! | `caches/` | `cache_mount`, `cache_note` |
+//! | `kept/` | `kept` |
 //! | `repositories/` | `repository`, `git` |
 //! | `lists/` | `list` |
 //! | `hints/` | `hint` |
@@ -94,11 +98,12 @@ pub(crate) const UNSYNCED: &str = "UNSYNCED";
 pub(crate) const COLLECTED: &str = "collected";
 
 /// The directories of a store that are there whatever is in it.
-pub(crate) const DIRECTORIES: [&str; 9] = [
+pub(crate) const DIRECTORIES: [&str; 10] = [
     "content",
     "snapshots",
     "records",
     "caches",
+    "kept",
     "repositories",
     "lists",
     "leases",
@@ -207,6 +212,10 @@ impl Layout {
 
     pub(crate) fn cache(&self, id: &CacheId) -> PathBuf {
         self.caches().join(id.to_string())
+    }
+
+    pub(crate) fn kept(&self) -> PathBuf {
+        self.root.join("kept").join(self.id_map.as_str())
     }
 
     pub(crate) fn repository(&self, name: &Digest) -> PathBuf {

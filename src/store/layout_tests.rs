@@ -10,7 +10,7 @@ use oci::media_type::OCI_MANIFEST;
 use oci::{Digest, Reference};
 
 use crate::testing::{Fixture, id, meta, tree};
-use crate::{CacheId, CacheMeta, ClaimName, ListError, Rule, Store};
+use crate::{CacheId, CacheMeta, ClaimName, KeptId, ListError, Rule, Store};
 
 const FIRST_LINE: &str = "$XDG_DATA_HOME/careen/";
 
@@ -95,6 +95,7 @@ fn a_store_has_what_is_drawn_and_nothing_else() {
     unfinished.write_all(b"half").unwrap();
     let active = store.snapshots().prepare(&lease).unwrap();
     put_cache(store, &digest);
+    store.kept().put(&KeptId::random(), &1).unwrap();
     let claim = store.claims().shared(ClaimName::Key(&digest)).unwrap();
     let daily = Rule {
         unused_for: Duration::from_hours(1),

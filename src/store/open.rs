@@ -142,7 +142,12 @@ pub(crate) fn open(path: &Path, options: OpenOptions) -> Result<Arc<Layout>, Ope
     // A store that was made before there were caches has no directory for them, and somebody in need of room may have
     // removed others.
     let shared = DIRECTORIES.map(|name| path.join(name));
-    let own = [layout.snapshots(), layout.records(), layout.caches()];
+    let own = [
+        layout.snapshots(),
+        layout.records(),
+        layout.caches(),
+        layout.kept(),
+    ];
     for directory in shared.iter().chain(&own) {
         file::create_dir(directory).map_err(&failed)?;
     }

@@ -13,6 +13,7 @@ use crate::content::ContentStore;
 use crate::file::{FileError, SyncPolicy};
 use crate::gc::{self, RemoveError, Removed};
 use crate::hint::Hints;
+use crate::kept::KeptSteps;
 use crate::later::{Later, LaterError};
 use crate::layout::Layout;
 use crate::lease::{Lease, LeaseError};
@@ -109,6 +110,11 @@ impl Store {
     /// Returns what makes builds faster and is not needed.
     pub fn hints(&self) -> Hints {
         Hints::new(Arc::clone(&self.layout))
+    }
+
+    /// Returns what is kept of steps that failed.
+    pub fn kept(&self) -> KeptSteps {
+        KeptSteps::new(Arc::clone(&self.layout))
     }
 
     /// Returns what makes claims.

@@ -29,6 +29,8 @@ mod copies;
 #[cfg(test)]
 mod crowded;
 #[cfg(test)]
+mod debug;
+#[cfg(test)]
 mod devices;
 #[cfg(test)]
 mod disk;

@@ -4,7 +4,9 @@ use std::ffi::OsString;
 
 use clap::{Args, Subcommand};
 
-use super::{BuildArguments, DuArguments, ImagetoolsCommand, PruneArguments};
+use super::{
+    BuildArguments, BuildxDebugArguments, DuArguments, ImagetoolsCommand, PruneArguments,
+};
 
 /// What can be done with builders.
 #[derive(Debug, Clone, Subcommand)]
@@ -171,6 +173,8 @@ pub enum BuildxCommand {
         #[command(subcommand)]
         command: ImagetoolsCommand,
     },
+    /// Build, and open a shell in a step that fails
+    Debug(BuildxDebugArguments),
     /// Print the version
     Version,
     /// What there is not.

@@ -201,6 +201,13 @@ fn built_by_default(mut build: Box<BuildArguments>) -> Command {
     Command::Build(build)
 }
 
+/// Fills in the builder that stood before the command.
+fn built_with(mut build: Box<BuildArguments>, builder: Option<String>) -> Box<BuildArguments> {
+    let given = &mut build.policy.buildx.builder;
+    *given = given.take().or(builder);
+    build
+}
+
 /// Puts the word before a command that it stood after.
 fn after(word: &str, mut words: Vec<OsString>) -> Vec<OsString> {
     words.insert(0, word.into());
@@ -218,17 +225,17 @@ impl Command {
             return self;
         };
         match command {
-            BuildxCommand::Build(mut build) => {
-                let given = &mut build.policy.buildx.builder;
-                *given = given.take().or(builder);
-                Self::Build(build)
-            }
+            BuildxCommand::Build(build) => Self::Build(built_with(build, builder)),
             BuildxCommand::Builders(command) => Self::Builders(command.of(builder)),
             BuildxCommand::Du(du) => Self::Disk(DiskCommand::Du(du).of_builder(builder)),
             BuildxCommand::Prune(prune) => {
                 Self::Disk(DiskCommand::Prune(prune).of_builder(builder))
             }
             BuildxCommand::Imagetools { command } => Self::Imagetools { command },
+            BuildxCommand::Debug(debug) => match debug.unspelled() {
+                Ok(build) => Self::Build(built_with(build, builder)),
+                Err(words) => Self::Other(after("buildx", after("debug", words))),
+            },
             BuildxCommand::Version => Self::Version(VersionArguments::default()),
             BuildxCommand::Other(words) => Self::Other(after("buildx", words)),
         }

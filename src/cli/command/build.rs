@@ -30,6 +30,7 @@ use solver::{
     SolveError, Solved, Stack, Workshop, solve_keyed,
 };
 
+use super::debug::Watch;
 use super::disk::After;
 use super::said::Said;
 use super::transfer::Surroundings;
@@ -85,18 +86,13 @@ pub(crate) fn run(
         (builder.cancel(), options.policy.pulling()),
         &workshop.events,
     ));
-    for warning in &options.sandbox.warnings {
-        workshop.events.warn(warning.clone());
-    }
-    for name in &env.buildx.idle {
-        workshop.events.warn(format!(
-            "`{name}` is not supported yet, and changes nothing"
-        ));
-    }
+    mode::warn(&options.sandbox.warnings, env, &workshop.events);
     options.command_limits = resources::settle(&options.sandbox.resources, &workshop);
     for warning in &options.progress.warnings {
         workshop.events.warn(warning.clone());
     }
+    let (watch, failed) = Watch::begin(&options);
+    options.failure.told = failed;
     let display = Display::start(&options.progress, events)
         .map_err(|error| Report::new(Kind::User, &error))?;
     if options.call.is_none() {
@@ -110,16 +106,16 @@ pub(crate) fn run(
     let after = After::new(&workshop, config);
     drop(workshop);
     display.finish();
+    let around = Surroundings {
+        builder,
+        places,
+        env,
+    };
     let outcome = match (built, cancelled) {
         (Err(_), Some(reason)) => Err(failure::interrupted(reason)),
         (Err(report), None) => Err(report),
         (Ok(Told::Answer(answer)), _) => answer.tell(),
         (Ok(Told::Exported(built)), reason) => {
-            let around = Surroundings {
-                builder,
-                places,
-                env,
-            };
             kept::carry(&built.exported, &options.result, around)
                 .and_then(|()| built.tell(&options, reason))
         }
@@ -129,7 +125,13 @@ pub(crate) fn run(
         // That the configuration can be understood was checked before.
         Ok(_) | Err(_) => {}
     }
-    outcome.or_else(|report| told_to_runner(report, &options.progress))
+    outcome.or_else(|report| {
+        let is_told = cancelled.is_none() && watch.open_shell(&report, &options, around);
+        if is_told {
+            return Ok(report.kind.exit_code());
+        }
+        told_to_runner(report, &options.progress)
+    })
 }
 
 /// Tells GitHub's runner what went wrong, where it is that who reads it; else it is told as everywhere. A build that
@@ -463,6 +465,7 @@ fn job_options(
         keyed: KeyedLayers::None,
         imports: Imports::default(),
         layers: None,
+        failed: options.failure.told.clone(),
     }
 }
 

@@ -84,6 +84,11 @@ pub(crate) fn settle(parsed: &mut Arguments, env: &Environment) -> Result<(), Bo
     if let Command::Disk(command) = &mut parsed.command {
         return settle_disk(command, env);
     }
+    if let Command::Debug(debug) = &mut parsed.command {
+        // What it looks into is in the store of the builder that built.
+        let chosen = Chosen::find(env, debug.builder.as_deref());
+        debug.chosen = Some(chosen.map_err(|error| refused(&error))?);
+    }
     let Command::Build(build) = &mut parsed.command else {
         return Ok(());
     };
@@ -130,6 +135,7 @@ pub(crate) fn of(parsed: &Arguments) -> Option<&Chosen> {
     match &parsed.command {
         Command::Build(build) => build.policy.buildx.chosen.as_ref(),
         Command::Disk(command) => command.of()?.chosen.as_ref(),
+        Command::Debug(debug) => debug.chosen.as_ref(),
         _ => None,
     }
 }

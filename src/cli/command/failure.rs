@@ -20,6 +20,7 @@ use solver::ops::copy::CopyError;
 use solver::ops::exec::{CommandFailure, EmulatorCrash};
 use solver::{Job, SolveError, StepError};
 
+use super::debug::note_kept;
 use crate::options::{BuildOptions, DockerfileSource};
 use crate::report::{Kind, Place, Report};
 pub(crate) use cache::{cache_interrupted, chain, of_cache};
@@ -349,6 +350,10 @@ pub(crate) fn of_emulation(failure: &EmulationError) -> Report {
     report
 }
 
+/// How to look into what a command left.
+const WAY_IN: &str =
+    "`--on-failure=shell` opens a shell in what the step left, `--on-failure=keep` keeps that";
+
 fn of_command(failure: &CommandFailure) -> Report {
     let mut report = Report::new(Kind::User, failure);
     if !failure.last_output.is_empty() {
@@ -359,6 +364,10 @@ fn of_command(failure: &CommandFailure) -> Report {
     if failure.ran_out_of_memory {
         let told = "the kernel ended a process of this step: it had used up the memory that `--memory` gives";
         report.notes.push(told.to_owned());
+    }
+    match &failure.kept {
+        Some(id) => note_kept(&mut report, id),
+        None => report.help = Some(WAY_IN.to_owned()),
     }
     if let Some(emulator) = &failure.emulator {
         report

@@ -67,6 +67,7 @@ fn job(definition: Definition, target: VertexId) -> Job {
             keyed: solver::KeyedLayers::None,
             imports: solver::Imports::default(),
             layers: None,
+            failed: None,
         },
     }
 }
@@ -129,6 +130,7 @@ fn a_command_that_failed_says_how_and_what_it_wrote_last() {
         emulator: Some("qemu-aarch64".to_owned()),
         ran_out_of_memory: false,
         crash: None,
+        kept: None,
     };
     let report = report(3, error.into());
     assert_eq!(report.kind, Kind::User);
@@ -143,6 +145,7 @@ fn a_command_that_failed_says_how_and_what_it_wrote_last() {
               make: *** no rule
               make: stop
       = note: this step ran under emulation (qemu-aarch64)
+      = help: `--on-failure=shell` opens a shell in what the step left, `--on-failure=keep` keeps that
     ");
 }
 
@@ -155,6 +158,7 @@ fn a_command_that_was_killed_names_the_signal() {
         emulator: None,
         ran_out_of_memory: true,
         crash: None,
+        kept: None,
     };
     assert_snapshot!(report(3, error.into()).to_text(), @r"
     error: RUN failed: `/bin/sh -c` was ended by signal 9 (SIGKILL)
@@ -164,6 +168,7 @@ fn a_command_that_was_killed_names_the_signal() {
       | ^^^^^^^^^^ step 2/3 [build linux/arm64]
       |
       = note: the kernel ended a process of this step: it had used up the memory that `--memory` gives
+      = help: `--on-failure=shell` opens a shell in what the step left, `--on-failure=keep` keeps that
     ");
 }
 
@@ -179,6 +184,7 @@ fn a_crash_under_emulation_names_the_emulator_and_its_version() {
             signal: "SIGSEGV",
             version: Some("qemu-aarch64 version 7.2.0".to_owned()),
         }),
+        kept: None,
     };
     assert_snapshot!(report(3, error.into()).to_text(), @r"
     error: RUN failed: `/bin/sh -c` exited with status 139

@@ -32,7 +32,7 @@ use crate::report::{Kind, Report};
 use crate::run::Outcome;
 use crate::workshop;
 
-use stream::Streams;
+pub(super) use stream::Streams;
 
 /// Why a command cannot be run on an image, beyond what is wrong with the image.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +106,7 @@ pub(crate) fn run(arguments: &RunArguments, around: Surroundings<'_>) -> Outcome
 }
 
 /// Shows the warnings that there are.
-fn show_all(events: &Receiver<TimedEvent>) {
+pub(super) fn show_all(events: &Receiver<TimedEvent>) {
     for timed in events.try_iter() {
         if let Event::Warning { text } = timed.event {
             eprint(&format!("warning: {text}\n"));
@@ -219,7 +219,7 @@ fn image_volumes(config: &ImageConfig) -> Vec<String> {
 }
 
 /// Returns how large the user's terminal is, whichever stream it is.
-fn size_of_terminal() -> TerminalSize {
+pub(super) fn size_of_terminal() -> TerminalSize {
     runtime::terminal_size(io::stdin())
         .or_else(|| runtime::terminal_size(io::stdout()))
         .unwrap_or_default()
@@ -266,13 +266,13 @@ fn start(
     status.map_err(|error| Box::new(of_step(&error, launch)))
 }
 
-fn raw_terminal() -> Result<Option<RawTerminal>, Box<Report>> {
+pub(super) fn raw_terminal() -> Result<Option<RawTerminal>, Box<Report>> {
     let settings = TerminalSettings::of(io::stdin());
     let raw = settings.and_then(|settings| settings.map(TerminalSettings::into_raw).transpose());
     raw.map_err(|error| Box::new(Report::new(Kind::Host, &error)))
 }
 
-fn code_of(status: ExitStatus) -> u8 {
+pub(super) fn code_of(status: ExitStatus) -> u8 {
     match status {
         ExitStatus::Code(code) => u8::try_from(code).unwrap_or(exit::INTERNAL),
         ExitStatus::Signal(number) => {

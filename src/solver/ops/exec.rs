@@ -15,6 +15,7 @@ mod mounts;
 mod output;
 mod recorded;
 mod sandbox;
+mod scene;
 mod secret;
 mod socket;
 mod trust;
@@ -29,9 +30,12 @@ use graph::{CacheKey, ExecOp, KeyInput, NetworkMode};
 use oci::{Clock, Timestamp};
 use rootfs::{Mode, OwnerTable, ResolvedUser, Root, RootPath};
 use runtime::{
-    ExecutorMode, Hostname, RecordedOwner, SandboxSpec, SandboxUser, StepOutcome, Stream,
+    ExecutorMode, ExitStatus, Hostname, OutputSink, RecordedOwner, SandboxSpec, SandboxUser,
+    StepOutcome, Stream, Talk, TerminalSize,
 };
-use store::{ActiveSnapshot, Claim, ClaimName, SnapshotId, SnapshotKind, SnapshotMeta, Store};
+use store::{
+    ActiveSnapshot, Claim, ClaimName, KeptId, SnapshotId, SnapshotKind, SnapshotMeta, Store,
+};
 
 use crate::admission::Permit;
 use crate::cache::{self, Found, Ran};
@@ -40,6 +44,7 @@ use crate::emulation::Emulator;
 use crate::error::StepError;
 use crate::experience::{self, Experience};
 use crate::job::Workshop;
+use crate::kept;
 use crate::network::UsualNetwork;
 use crate::owners;
 use crate::realise::{self, RealiseError};
@@ -59,8 +64,10 @@ pub use secret::{Secret, Secrets};
 pub(crate) use volume::mount as mount_volume;
 pub use volume::{Volume, VolumeAccess};
 
+pub(crate) use self::scene::Left;
+
 use self::output::Lines;
-use self::trust::Trust;
+use self::scene::Scene;
 
 /// Runs a command and keeps what it changed.
 pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: &Making) -> Result<Product, StepError> {
@@ -237,56 +244,76 @@ fn turn<'a>(step: &Step<'a>) -> Result<Permit<'a>, StepError> {
 /// Runs the command; returns what it changed.
 fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<Made, StepError> {
     let workshop = step.workshop;
-    let network = network(step, op);
-    network.begin(workshop);
-    let lowers = lowers(step, step.below()?)?;
-    let active = workshop.store.snapshots().prepare(&workshop.lease)?;
-    let host_files = workshop
-        .host_files
-        .prepare(&workshop.store, &workshop.lease)?;
-    let trust = Trust::prepare(step, op)?;
-    let stack = (step.below()?, lowers.as_slice());
-    let files = (&*host_files, &active);
-    let ground = Ground::make(workshop, step.step_id(), stack, trust.layer(), files)?;
-    let user = rootfs::resolve_user(ground.view(), &op.user)?;
-    users::check(workshop, ground.view(), &user)?;
-    let mut ground = ground.note()?;
-    make_working_directory(workshop, ground.view(), &op.working_directory)?;
-    ground.furnish(&trust)?;
-    let below = Below::find(workshop, step.below()?, ground.view())?;
-    let network = network.settle(workshop)?;
-    let mut mounts = mounts::prepare(step, op, (&host_files, network))?;
-    trust.mount(&host_files, &mut mounts)?;
-    let recorded = [below.files.clone(), mounts.take_recorded()].concat();
-    let spec = SandboxSpec {
-        network,
-        ..spec(step, op, &user, &mounts)
-    };
+    let mut scene = Scene::set(step, op)?;
     let mut lines = Lines::new(step);
-    let handed = (mounts.take_files(), recorded);
-    let (outcome, began) = run_command(step, (&spec, ground.mount()), handed, &mut lines)?;
-    mounts.keep_owners(workshop, &outcome.recorded)?;
-    drop(mounts);
+    let handed = scene.hand_over();
+    let (spec, root) = (&scene.spec, scene.ground.mount());
+    let (outcome, began) = run_command(step, (spec, root), handed, &mut lines)?;
+    scene.clear(workshop, &outcome.recorded)?;
+    let left = || scene.strike(&outcome.recorded);
     match FailureStatus::of(outcome.status) {
-        None => {
-            ground.put_changes(&lowers, &trust, active.fs())?;
-            let owners = below.left(&outcome.recorded, active.fs(), ground.view())?;
-            let tree = ground.into_tree();
-            let took = Experience::new(outcome.duration, outcome.peak_bytes);
-            experience::remember(workshop, &step.job.definition, step.id, took);
-            leftover::make(active.fs(), &lowers, workshop.ids, &workshop.clock)?;
-            let ended = Clock::System.now();
-            let ran = Ran { began, ended };
-            Ok(Made {
-                active,
-                ran,
-                owners,
-                tree,
-            })
-        }
+        None => made(step, left()?, (&outcome, began)),
         Some(_) if workshop.cancel.is_cancelled() => Err(StepError::Cancelled),
-        Some(status) => Err(failure(op, (status, &outcome), lines, emulator).into()),
+        Some(status) => {
+            let kept = kept::keep(step, op, status, left);
+            Err(failure(op, (status, &outcome), lines, (emulator, kept)).into())
+        }
     }
+}
+
+/// Makes what a command left ready to be kept as a layer.
+fn made(
+    step: &Step<'_>,
+    left: Left,
+    (outcome, began): (&StepOutcome, Timestamp),
+) -> Result<Made, StepError> {
+    let workshop = step.workshop;
+    let Left {
+        active,
+        owners,
+        lowers,
+        tree,
+    } = left;
+    let took = Experience::new(outcome.duration, outcome.peak_bytes);
+    experience::remember(workshop, &step.job.definition, step.id, took);
+    leftover::make(active.fs(), &lowers, workshop.ids, &workshop.clock)?;
+    let ended = Clock::System.now();
+    Ok(Made {
+        active,
+        ran: Ran { began, ended },
+        owners,
+        tree,
+    })
+}
+
+/// Runs a command where another one failed, for whoever talks to it. Nothing of what it changes is kept.
+pub(crate) fn enter(
+    step: &Step<'_>,
+    op: &ExecOp,
+    (terminal, talk): (Option<TerminalSize>, Talk<'_>),
+    output: &mut dyn OutputSink,
+) -> Result<ExitStatus, StepError> {
+    let workshop = step.workshop;
+    workshop.executor.check()?;
+    let emulator = workshop.emulation.require(&step.vertex.platform)?;
+    if workshop.executor.mode() == ExecutorMode::Chroot {
+        let said = (emulator.is_some(), terminal, talk);
+        return in_place::enter(step, op, said, output);
+    }
+    let mut scene = Scene::set(step, op)?;
+    scene.spec.terminal = terminal;
+    let (mounts, recorded) = scene.hand_over();
+    let outcome = workshop.executor.run(runtime::Step {
+        spec: &scene.spec,
+        root: scene.ground.mount(),
+        mounts,
+        output,
+        talk: Some(talk),
+        cancel: &workshop.cancel,
+        recorded,
+    })?;
+    scene.clear(workshop, &outcome.recorded)?;
+    Ok(outcome.status)
 }
 
 /// Runs the command to its end, below `root`; returns when it began, too.
@@ -340,7 +367,7 @@ fn failure(
     op: &ExecOp,
     (status, outcome): (FailureStatus, &StepOutcome),
     lines: Lines<'_>,
-    emulator: Option<&Emulator>,
+    (emulator, kept): (Option<&Emulator>, Option<KeptId>),
 ) -> CommandFailure {
     CommandFailure {
         command: op
@@ -355,6 +382,7 @@ fn failure(
         emulator: emulator.map(|emulator| emulator.name.clone()),
         ran_out_of_memory: outcome.ran_out_of_memory,
         crash: emulator.and_then(|emulator| EmulatorCrash::of(status, &emulator.path)),
+        kept,
     }
 }
 

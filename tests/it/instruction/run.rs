@@ -197,6 +197,7 @@ fn a_command_that_fails_is_shown_with_its_place_and_its_last_words() {
       = note: last output:
               going
               wrong
+      = help: `--on-failure=shell` opens a shell in what the step left, `--on-failure=keep` keeps that
     ");
 }
 
@@ -211,6 +212,8 @@ fn a_command_that_a_signal_ended_is_shown_as_that() {
       |
     2 | RUN kill -SEGV $$
       | ^^^^^^^^^^^^^^^^^ step 2/2
+      |
+      = help: `--on-failure=shell` opens a shell in what the step left, `--on-failure=keep` keeps that
     ");
 }
 

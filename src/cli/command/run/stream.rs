@@ -6,7 +6,7 @@ use runtime::{OutputSink, Stream};
 
 /// The standard streams of careen, as long as somebody reads them.
 #[derive(Debug, Default)]
-pub(super) struct Streams {
+pub(in crate::command) struct Streams {
     is_closed: [bool; 2],
 }
 

@@ -5,7 +5,7 @@
 //!
 //! | What | How |
 //! | --- | --- |
-//! | `/dev` | made device nodes; no terminals |
+//! | `/dev` | made device nodes; no terminals by name |
 //! | `/proc`, `/sys` | empty directories |
 //! | bundles of certificates with those of `--ca` | files in the place of the image's, which come back unless the command replaced them |
 //! | the machine's files, secrets | files, on disk as long as the command runs |
@@ -14,14 +14,15 @@
 //! | `type=tmpfs` | an empty directory, on disk and without a limit |
 //! | `type=ssh`, `--volume` | refused |
 
+use std::collections::BTreeSet;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use graph::{BindMount, ExecFile, ExecMount, ExecOp};
 use layer::Baseline;
-use oci::Clock;
-use rootfs::{Mode, OwnerTable};
-use runtime::NetworkMode;
+use rootfs::{Mode, OwnerTable, Root, RootPath};
+use runtime::{ExitStatus, NetworkMode, OutputSink, SandboxSpec, Talk, TerminalSize};
+use store::ActiveSnapshot;
 
 use super::error::MountError;
 use super::furniture::{After, Content, Furniture, Wanted};
@@ -29,19 +30,18 @@ use super::mounts::MountTable;
 use super::output::{FailureStatus, Lines};
 use super::trust::{StandIn, Trust};
 use super::{
-    Made, bind, cache_mount, failure, leftover, lowers, make_working_directory, run_command, secret,
+    Left, Made, bind, cache_mount, failure, lowers, made, make_working_directory, network,
+    run_command, secret, spec,
 };
-use super::{network, spec};
 use crate::authorities::PLACE;
-use crate::cache::Ran;
 use crate::emulation::Emulator;
 use crate::error::StepError;
-use crate::experience::{self, Experience};
 use crate::host_files;
+use crate::kept;
 use crate::network::UsualNetwork;
 use crate::ops::copy;
 use crate::realise;
-use crate::trees::Trees;
+use crate::trees::{Tree, Trees};
 use crate::worker::Step;
 
 /// The mode of a directory in memory, as `mount` makes it by itself.
@@ -55,57 +55,137 @@ pub(super) fn execute(
     trees: &Trees,
 ) -> Result<Made, StepError> {
     let workshop = step.workshop;
-    trees.tell(workshop);
-    // That commands have the machine's was told already.
-    let network = match network(step, op) {
-        UsualNetwork::SandboxOrHost => NetworkMode::Host,
-        asked @ UsualNetwork::Only(_) => asked.settle(workshop)?,
-    };
-    let below = step.below()?;
-    let lowers = lowers(step, below)?;
-    let active = workshop.store.snapshots().prepare(&workshop.lease)?;
-    let tree = trees.take(workshop, step.step_id(), (below, &lowers))?;
-    let user = rootfs::resolve_user(tree.root(), &op.user)?;
-    let mut before = Baseline::record(tree.root(), tree.aside()).map_err(StepError::InPlace)?;
-    make_working_directory(workshop, tree.root(), &op.working_directory)?;
-    let mut table = MountTable::default();
-    let trust = Trust::look(step, op, Some(tree.root()))?;
-    let mut furnishing = wanted(step, (op, network), &mut table)?;
-    furnishing.extend(trusted(&trust));
-    let furniture = Furniture::place(&tree, furnishing)?;
-    layer::next_grain(tree.aside())?;
-    let mut spec = spec(step, op, &user, &table);
-    spec.is_emulated = emulator.is_some();
-    spec.network = network;
+    let mut scene = Scene::set(step, (op, emulator.is_some()), trees)?;
     let mut lines = Lines::new(step);
     let (outcome, began) = run_command(
         step,
-        (&spec, tree.root().as_fd()),
+        (&scene.spec, scene.tree.root().as_fd()),
         <_>::default(),
         &mut lines,
     )?;
-    let apart = furniture.remove(&tree, &mut before)?;
-    drop(table);
+    let apart = scene.clear()?;
+    let left = || scene.strike(trees, &apart);
     match FailureStatus::of(outcome.status) {
-        None => {
-            let took = Experience::new(outcome.duration, outcome.peak_bytes);
-            experience::remember(workshop, &step.job.definition, step.id, took);
-            trust.take_out(tree.root())?;
-            let extracted =
-                before.extract((tree.root(), trees.form()), &apart, (&lowers, active.fs()));
-            extracted.map_err(StepError::InPlace)?;
-            leftover::make(active.fs(), &lowers, workshop.ids, &workshop.clock)?;
-            let ended = Clock::System.now();
-            Ok(Made {
-                active,
-                ran: Ran { began, ended },
-                // Here the files have their owners themselves.
-                owners: OwnerTable::default(),
-                tree: Some(tree),
-            })
-        }
+        None => made(step, left()?, (&outcome, began)),
         Some(_) if workshop.cancel.is_cancelled() => Err(StepError::Cancelled),
-        Some(status) => Err(failure(op, (status, &outcome), lines, emulator).into()),
+        Some(status) => {
+            let kept = kept::keep(step, op, status, left);
+            Err(failure(op, (status, &outcome), lines, (emulator, kept)).into())
+        }
+    }
+}
+
+/// Runs a command where another one failed, for whoever talks to it.
+pub(super) fn enter(
+    step: &Step<'_>,
+    op: &ExecOp,
+    (is_emulated, terminal, talk): (bool, Option<TerminalSize>, Talk<'_>),
+    output: &mut dyn OutputSink,
+) -> Result<ExitStatus, StepError> {
+    let workshop = step.workshop;
+    let Some(trees) = workshop.unions.trees(workshop) else {
+        return Err(StepError::NothingMounts);
+    };
+    let mut scene = Scene::set(step, (op, is_emulated), trees)?;
+    scene.spec.terminal = terminal;
+    let outcome = workshop.executor.run(runtime::Step {
+        spec: &scene.spec,
+        root: scene.tree.root().as_fd(),
+        mounts: Vec::new(),
+        output,
+        talk: Some(talk),
+        cancel: &workshop.cancel,
+        recorded: Vec::new(),
+    })?;
+    // What becomes of caches is decided here.
+    scene.clear()?;
+    Ok(outcome.status)
+}
+
+/// A command that is ready to run.
+struct Scene {
+    spec: SandboxSpec,
+    tree: Tree,
+    before: Baseline,
+    furniture: Furniture,
+    table: MountTable,
+    trust: Trust,
+    lowers: Vec<Arc<Root>>,
+    active: ActiveSnapshot,
+}
+
+impl Scene {
+    /// Prepares everything.
+    fn set(
+        step: &Step<'_>,
+        (op, is_emulated): (&ExecOp, bool),
+        trees: &Trees,
+    ) -> Result<Self, StepError> {
+        let workshop = step.workshop;
+        trees.tell(workshop);
+        // That commands have the machine's was told already.
+        let network = match network(step, op) {
+            UsualNetwork::SandboxOrHost => NetworkMode::Host,
+            asked @ UsualNetwork::Only(_) => asked.settle(workshop)?,
+        };
+        let below = step.below()?;
+        let lowers = lowers(step, below)?;
+        let active = workshop.store.snapshots().prepare(&workshop.lease)?;
+        let tree = trees.take(workshop, step.step_id(), (below, &lowers))?;
+        let user = rootfs::resolve_user(tree.root(), &op.user)?;
+        let before = Baseline::record(tree.root(), tree.aside()).map_err(StepError::InPlace)?;
+        make_working_directory(workshop, tree.root(), &op.working_directory)?;
+        let mut table = MountTable::default();
+        let trust = Trust::look(step, op, Some(tree.root()))?;
+        let mut furnishing = wanted(step, (op, network), &mut table)?;
+        furnishing.extend(trusted(&trust));
+        let furniture = Furniture::place(&tree, furnishing)?;
+        layer::next_grain(tree.aside())?;
+        let spec = SandboxSpec {
+            is_emulated,
+            network,
+            ..spec(step, op, &user, &table)
+        };
+        Ok(Self {
+            spec,
+            tree,
+            before,
+            furniture,
+            table,
+            trust,
+            lowers,
+            active,
+        })
+    }
+
+    /// Takes away what the command was only to see; returns the paths that are no part of its changes.
+    fn clear(&mut self) -> Result<BTreeSet<RootPath>, StepError> {
+        let furniture = std::mem::take(&mut self.furniture);
+        let apart = furniture.remove(&self.tree, &mut self.before)?;
+        drop(std::mem::take(&mut self.table));
+        Ok(apart)
+    }
+
+    /// Returns what the command left.
+    fn strike(self, trees: &Trees, apart: &BTreeSet<RootPath>) -> Result<Left, StepError> {
+        let Self {
+            tree,
+            before,
+            trust,
+            lowers,
+            active,
+            ..
+        } = self;
+        trust.take_out(tree.root())?;
+        let extracted = before.extract((tree.root(), trees.form()), apart, (&lowers, active.fs()));
+        extracted.map_err(StepError::InPlace)?;
+        Ok(Left {
+            active,
+            // Here the files have their owners themselves.
+            owners: OwnerTable::default(),
+            lowers,
+            tree: Some(tree),
+        })
     }
 }
 

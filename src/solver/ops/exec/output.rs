@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use runtime::{ExitStatus, Stream};
+use store::KeptId;
 
 use crate::event::{Event, OutputStream};
 use crate::worker::Step;
@@ -31,6 +32,8 @@ pub struct CommandFailure {
     pub ran_out_of_memory: bool,
     /// That the emulator crashed, or what it ran.
     pub crash: Option<EmulatorCrash>,
+    /// What it left is kept under this name.
+    pub kept: Option<KeptId>,
 }
 
 /// An emulated command that ended as faults of programs end them. A fault of the emulator looks the same.

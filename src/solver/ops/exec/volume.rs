@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rootfs::{FileKind, FsError, Inode, Root, RootPath};
 use runtime::{Access, OverlayOptions, Submounts, TargetKind, Upper};
+use serde::{Deserialize, Serialize};
 
 use super::error::MountError;
 use super::mounts::{Held, MountTable, Mounted, Source};
@@ -14,7 +15,7 @@ use crate::error::StepError;
 use crate::job::Workshop;
 
 /// A file or directory of the machine that every command sees.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
     /// The absolute path on the machine.
     pub host: PathBuf,
@@ -25,7 +26,7 @@ pub struct Volume {
 }
 
 /// What commands may do with a volume.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VolumeAccess {
     /// Reading.
     ReadOnly,
