@@ -36,6 +36,7 @@ pub mod host_files;
 pub mod import;
 pub mod job;
 pub mod launch;
+pub mod listing;
 pub mod network;
 pub mod ops;
 pub mod owners;
@@ -61,6 +62,7 @@ pub use footing::{of_tars as digest_of_commands, on_top_of as digest_with_comman
 pub use import::{CacheBackend, ImportError, ImportedLayer, Imports, RemoteLayer};
 pub use job::{CommandLimits, Job, JobOptions, KeyedLayers, UsersBeyond, Workshop};
 pub use launch::{Launch, launch};
+pub use listing::{ChangedFile, FileChange, Listings, changed_files};
 pub use network::{Networks, UsualNetwork};
 pub use ops::image::stack as stack_of;
 pub use pack::{BaseLayers, LayerBlob, PackPlan, PackedWhen, pack_early, pack_layer};

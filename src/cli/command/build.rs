@@ -26,8 +26,8 @@ use runtime::CancelReason;
 use solver::ops::exec::Secrets;
 use solver::state::Reuse;
 use solver::{
-    BuildResult, Events, HistoryStep, Imports, Job, JobOptions, KeyedLayers, PlatformResult,
-    SolveError, Solved, Stack, Workshop, solve_keyed,
+    BuildResult, Events, HistoryStep, Imports, Job, JobOptions, KeyedLayers, Listings,
+    PlatformResult, SolveError, Solved, Stack, Workshop, solve_keyed,
 };
 
 use super::said::Said;
@@ -455,6 +455,7 @@ fn job_options(
         network: options.usual_network,
         keyed: KeyedLayers::None,
         imports: Imports::default(),
+        listings: Listings::Kept,
         layers: None,
     }
 }
