@@ -12,6 +12,7 @@ mod cache;
 mod docker;
 mod doctor;
 mod files;
+mod history;
 mod image;
 mod index;
 mod login;
@@ -36,6 +37,10 @@ pub use doctor::DoctorArguments;
 pub use files::{
     CheckBaseArguments, DiffArguments, DiffFormat, ExportArguments, RepackArguments,
     UnpackArguments,
+};
+pub use history::{
+    EndArguments, ExplainFormat, HistoryCommand, HistoryGroup, HistoryInspectArguments,
+    HistoryLogsArguments, HistoryLsArguments, HistoryRmArguments, LogsProgress,
 };
 pub use image::{
     ImageCommand, ImageHistoryArguments, ImageInspectArguments, ImageLsArguments,
@@ -163,6 +168,8 @@ pub enum Command {
     /// Work with builders
     #[command(flatten)]
     Builders(BuilderCommand),
+    /// Work with builds of the past
+    History(HistoryGroup),
     /// The same in buildx' words
     #[command(arg_required_else_help = true)]
     Buildx(BuildxGroup),
@@ -242,6 +249,9 @@ pub struct BuildArguments {
     /// How progress is shown, and where it is recorded.
     #[command(flatten)]
     pub progress: ProgressArguments,
+    /// What is told and kept when the build ends.
+    #[command(flatten)]
+    pub end: EndArguments,
     /// How many RUN commands run at the same time [default: the number of processors]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Args, Subcommand};
 
-use super::{BuildArguments, ImagetoolsCommand};
+use super::{BuildArguments, HistoryCommand, ImagetoolsCommand};
 
 /// What can be done with builders.
 #[derive(Debug, Clone, Subcommand)]
@@ -165,6 +165,12 @@ pub enum BuildxCommand {
         /// What is to be done with them.
         #[command(subcommand)]
         command: ImagetoolsCommand,
+    },
+    /// Work with builds of the past
+    History {
+        /// What is to be done with them.
+        #[command(subcommand)]
+        command: HistoryCommand,
     },
     /// Print the version
     Version,

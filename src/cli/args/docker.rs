@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{
     Arguments, BuildArguments, BuildxCommand, BuildxGroup, Command, DoctorArguments,
-    GlobalArguments, ImageCommand, ImageHistoryArguments, ImageInspectArguments, ImageLsArguments,
-    ImageRmArguments, ImageTagArguments, ImageTransfer, LoginArguments, LogoutArguments,
-    ManifestCommand, RunArguments, VersionArguments,
+    GlobalArguments, HistoryGroup, ImageCommand, ImageHistoryArguments, ImageInspectArguments,
+    ImageLsArguments, ImageRmArguments, ImageTagArguments, ImageTransfer, LoginArguments,
+    LogoutArguments, ManifestCommand, RunArguments, VersionArguments,
 };
 
 /// Builds container images on Linux without a daemon and without root, in docker's words.
@@ -210,6 +210,7 @@ impl Command {
             }
             BuildxCommand::Builders(command) => Self::Builders(command.of(builder)),
             BuildxCommand::Imagetools { command } => Self::Imagetools { command },
+            BuildxCommand::History { command } => Self::History(HistoryGroup { builder, command }),
             BuildxCommand::Version => Self::Version(VersionArguments::default()),
             BuildxCommand::Other(words) => Self::Other(after("buildx", words)),
         }

@@ -2,6 +2,7 @@
 
 mod bases;
 mod caches;
+mod ending;
 mod kept;
 mod limits;
 mod mode;
@@ -10,6 +11,7 @@ mod result;
 mod secrets;
 mod ssh;
 mod stages;
+mod warning;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -35,15 +37,15 @@ use super::transfer::Surroundings;
 use super::{call, failure, resources};
 use crate::args::{BuildArguments, NetworkArgument};
 use crate::config::Config;
-use crate::env::{Environment, Runner};
+use crate::env::Environment;
 use crate::exit;
+use crate::history::BuildId;
 use crate::options::{
-    BuildOptions, ContextSource, DockerfileSource, NamedContext, Places, ProgressOptions,
-    ResultOptions, reach,
+    BuildOptions, ContextSource, DockerfileSource, NamedContext, Places, ResultOptions, reach,
 };
-use crate::progress::{self, Display};
+use crate::progress::Display;
 use crate::registries::registries_of_build;
-use crate::report::{self, Kind, Report};
+use crate::report::{Kind, Report};
 use crate::run::Outcome;
 use crate::workshop;
 
@@ -56,6 +58,7 @@ mod source;
 pub(super) use bases::{resolve_bases, resolve_requests};
 use caches::{Caches, Failure};
 use context::Contexts;
+use ending::{Ended, Ending};
 use epoch::EpochFailure;
 use source::Dockerfile;
 use ssh::{Agents, SourceAgent};
@@ -84,19 +87,10 @@ pub(crate) fn run(
         (builder.cancel(), options.policy.pulling()),
         &workshop.events,
     ));
-    for warning in &options.sandbox.warnings {
-        workshop.events.warn(warning.clone());
-    }
-    for name in &env.buildx.idle {
-        workshop.events.warn(format!(
-            "`{name}` is not supported yet, and changes nothing"
-        ));
-    }
+    warning::of_options(&options, env, &workshop.events);
     options.command_limits = resources::settle(&options.sandbox.resources, &workshop);
-    for warning in &options.progress.warnings {
-        workshop.events.warn(warning.clone());
-    }
-    let display = Display::start(&options.progress, events)
+    let ending = Ending::of(&options, places, &workshop)?;
+    let display = Display::start(&options.progress, ending.keeping(), events)
         .map_err(|error| Report::new(Kind::User, &error))?;
     if options.call.is_none() {
         mode::tell(builder.ids().mode(), &workshop);
@@ -107,7 +101,11 @@ pub(crate) fn run(
     };
     let cancelled = workshop.cancel.reason();
     drop(workshop);
-    display.finish();
+    let chronicle = display.finish();
+    let images = match &built {
+        Ok(Told::Exported(built)) => ending::images(&built.exported),
+        _ => Vec::new(),
+    };
     let outcome = match (built, cancelled) {
         (Err(_), Some(reason)) => Err(failure::interrupted(reason)),
         (Err(report), None) => Err(report),
@@ -119,20 +117,16 @@ pub(crate) fn run(
                 env,
             };
             kept::carry(&built.exported, &options.result, around)
-                .and_then(|()| built.tell(&options, reason))
+                .and_then(|()| built.tell((&options, ending.id()), reason))
         }
     };
-    outcome.or_else(|report| told_to_runner(report, &options.progress))
-}
-
-/// Tells GitHub's runner what went wrong, where it is that who reads it; else it is told as everywhere. A build that
-/// begins again has nothing to tell.
-fn told_to_runner(report: Box<Report>, progress: &ProgressOptions) -> Outcome {
-    if progress.job.runner != Some(Runner::GitHub) || matches!(report.kind, Kind::LacksId(_)) {
-        return Err(report);
-    }
-    report::print_text(&progress::guarded(&report, &progress.token));
-    Ok(report.kind.exit_code())
+    let told = ending.carry_out(Ended {
+        chronicle,
+        outcome: &outcome,
+        images,
+    });
+    let outcome = outcome.and_then(|code| told.map(|()| code));
+    outcome.or_else(|report| ending::told_to_runner(report, &options.progress))
 }
 
 /// What there is to tell when the display has ended.
@@ -150,9 +144,13 @@ struct Built {
 
 impl Built {
     /// Tells what was written, and what was not.
-    fn tell(self, options: &BuildOptions, cancelled: Option<CancelReason>) -> Outcome {
-        result::tell(&self.exported, &options.result)?;
-        result::tell_runner(&self.exported, &options.progress.job)?;
+    fn tell(
+        self,
+        (options, id): (&BuildOptions, &BuildId),
+        cancelled: Option<CancelReason>,
+    ) -> Outcome {
+        result::tell(&self.exported, &options.result, id)?;
+        result::tell_runner(&self.exported, &options.progress.job, id)?;
         match (self.cache, cancelled) {
             (Ok(()), _) => Ok(exit::DONE),
             (Err(_), Some(reason)) => Err(failure::cache_interrupted(reason)),
@@ -455,7 +453,10 @@ fn job_options(
         network: options.usual_network,
         keyed: KeyedLayers::None,
         imports: Imports::default(),
-        listings: Listings::Kept,
+        listings: match options.end.kept_builds {
+            0 => Listings::None,
+            _ => Listings::Kept,
+        },
         layers: None,
     }
 }

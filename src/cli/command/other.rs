@@ -67,7 +67,7 @@ const NOT_OURS: [&str; 40] = [
 ];
 
 /// Commands that images are built and kept with, each with what does it now.
-const NOT_YET: [(&str, &str); 12] = [
+const NOT_YET: [(&str, &str); 11] = [
     ("buildx bake", "`build` builds one target at a time"),
     ("buildx dap", "`build` shows what it does"),
     (
@@ -76,7 +76,6 @@ const NOT_YET: [(&str, &str); 12] = [
     ),
     ("buildx diskusage", "`images` lists what has a name"),
     ("buildx du", "`images` lists what has a name"),
-    ("buildx history", "`history` shows how an image was made"),
     (
         "buildx policy",
         "`build --source-policy-file` takes rules as JSON",
