@@ -14,6 +14,7 @@ mod disk;
 mod docker;
 mod doctor;
 mod files;
+mod history;
 mod image;
 mod index;
 mod login;
@@ -47,6 +48,10 @@ pub use doctor::DoctorArguments;
 pub use files::{
     CheckBaseArguments, DiffArguments, DiffFormat, ExportArguments, RepackArguments,
     UnpackArguments,
+};
+pub use history::{
+    EndArguments, ExplainFormat, HistoryCommand, HistoryGroup, HistoryInspectArguments,
+    HistoryLogsArguments, HistoryLsArguments, HistoryRmArguments, LogsProgress,
 };
 pub use image::{
     ImageCommand, ImageHistoryArguments, ImageInspectArguments, ImageLsArguments,
@@ -184,6 +189,8 @@ pub enum Command {
     /// What is done about the disk.
     #[command(flatten)]
     Disk(DiskCommand),
+    /// Work with builds of the past
+    History(HistoryGroup),
     /// The same in buildx' words
     #[command(arg_required_else_help = true)]
     Buildx(BuildxGroup),
@@ -270,6 +277,9 @@ pub struct BuildArguments {
     /// What is done with steps that fail.
     #[command(flatten)]
     pub failure: FailureArguments,
+    /// What is told and kept when the build ends.
+    #[command(flatten)]
+    pub end: EndArguments,
     /// How many RUN commands run at the same time [default: the number of processors]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,

@@ -35,6 +35,10 @@ pub struct Config {
     pub proxy: Option<String>,
     /// How progress is shown: `auto`, `plain`, `quiet`, `none`.
     pub progress: Option<String>,
+    /// How many builds `history` keeps; 0 keeps none.
+    pub history: Option<usize>,
+    /// Whether layers and the largest files are shown when a build ends.
+    pub summary: Option<bool>,
     /// Directories in which QEMU's user emulators are looked for, before the usual ones.
     pub emulators: Option<Vec<PathBuf>>,
     /// What goes from the store after builds.
@@ -111,7 +115,7 @@ mod tests {
 
     #[test]
     fn every_key_is_read() {
-        let text = "store = \"/s\"\njobs = 3\nprogress = \"plain\"\nemulators = [\"/e\"]\n\
+        let text = "store = \"/s\"\njobs = 3\nprogress = \"plain\"\nhistory = 7\nsummary = true\nemulators = [\"/e\"]\n\
                     ca = [\"/ca\"]\nproxy = \"none\"\n";
         let expected = Config {
             store: Some(PathBuf::from("/s")),
@@ -121,6 +125,8 @@ mod tests {
             ca: Some(vec!["/ca".to_owned()]),
             proxy: Some("none".to_owned()),
             progress: Some("plain".to_owned()),
+            history: Some(7),
+            summary: Some(true),
             emulators: Some(vec![PathBuf::from("/e")]),
             gc: None,
         };
@@ -133,7 +139,7 @@ mod tests {
         let message = error.message();
         assert_eq!(
             message,
-            "unknown field `job`, expected one of `store`, `jobs`, `memory-budget`, `network`, `ca`, `proxy`, `progress`, `emulators`, `gc`"
+            "unknown field `job`, expected one of `store`, `jobs`, `memory-budget`, `network`, `ca`, `proxy`, `progress`, `history`, `summary`, `emulators`, `gc`"
         );
     }
 

@@ -87,6 +87,8 @@ pub struct Environment {
     pub ssh_agent: Option<PathBuf>,
     /// `BUILDKIT_PROGRESS`.
     pub progress: Option<String>,
+    /// `CAREEN_HISTORY`: how many builds are kept.
+    pub history: Option<String>,
     /// `HTTP_PROXY` or `http_proxy`.
     pub http_proxy: Option<String>,
     /// `HTTPS_PROXY` or `https_proxy`.
@@ -139,6 +141,7 @@ impl Environment {
             source_policy: path("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"),
             ssh_agent: path("SSH_AUTH_SOCK"),
             progress: text("BUILDKIT_PROGRESS"),
+            history: text("CAREEN_HISTORY"),
             http_proxy: text("HTTP_PROXY").or_else(|| text("http_proxy")),
             https_proxy: text("HTTPS_PROXY").or_else(|| text("https_proxy")),
             no_proxy: text("NO_PROXY").or_else(|| text("no_proxy")),

@@ -9,6 +9,7 @@
 //! * [`report`]: errors → text; [`exit`]: the exit codes.
 #![forbid(unsafe_code)]
 
+mod account;
 pub mod args;
 mod ask;
 mod builders;
@@ -17,6 +18,7 @@ pub mod config;
 pub mod env;
 pub mod exit;
 mod format;
+mod history;
 mod host;
 mod human;
 pub mod options;

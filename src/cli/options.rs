@@ -26,13 +26,14 @@ pub mod context;
 pub(crate) mod debug;
 pub mod disk;
 mod flag_file;
+mod history;
 mod hosts;
 pub(crate) mod index;
 mod limits;
 mod network;
 mod plan;
 mod policy;
-mod progress;
+pub(crate) mod progress;
 pub(crate) mod registry;
 mod resources;
 mod result;
@@ -52,6 +53,7 @@ pub use cache::{
 pub use call::{AnswerFormat, Call, CallError, Question};
 pub use context::{ContextSource, ContextUsageError, DockerfileSource, NamedContext};
 pub use debug::{FailureOptions, OnFailureError};
+pub use history::{EndOptions, EndUsageError};
 pub use hosts::{HostError, Resolver};
 pub use limits::LimitError;
 pub use places::Places;
@@ -118,6 +120,9 @@ pub enum UsageError {
     /// What is said of progress cannot be done.
     #[error(transparent)]
     Progress(#[from] ProgressUsageError),
+    /// What is said of the end of the build cannot be done.
+    #[error(transparent)]
+    End(#[from] EndUsageError),
     /// What is said about sources and earlier results is not understood.
     #[error(transparent)]
     Policy(#[from] PolicyUsageError),
@@ -215,6 +220,8 @@ pub struct BuildOptions {
     pub call: Option<Call>,
     /// How progress is shown.
     pub progress: ProgressOptions,
+    /// What is told and kept when the build ends.
+    pub end: EndOptions,
     /// How many commands run at the same time.
     pub jobs: NonZeroUsize,
     /// How much memory those may be expected to need together, in bytes.
@@ -257,11 +264,10 @@ impl BuildOptions {
         let contexts = context::named_contexts(arguments, env)?;
         let cache = CacheOptions::new(&arguments.policy.cache, &build_args, env)?;
         let usual_network = network::of_build(arguments, config)?;
-        let mut sandbox = SandboxOptions::new(&arguments.sandbox, arguments.network)?;
-        let warning = reach::warning(&build_args, usual_network);
-        sandbox.warnings.extend(warning);
+        let sandbox = sandbox_options(arguments, &build_args, usual_network)?;
         let mut named = plan::named_registries(&result, &contexts, arguments.first_base.as_deref());
         named.extend(cache.registries());
+        let (progress, end) = history::with_progress(arguments, env, config, &result)?;
         Ok(Self {
             file: context::dockerfile(arguments)?,
             target: arguments.target.clone(),
@@ -288,7 +294,8 @@ impl BuildOptions {
             sandbox,
             failure: FailureOptions::new(&arguments.failure)?,
             call: Call::read(arguments)?,
-            progress: ProgressOptions::new(arguments, env, config)?,
+            progress,
+            end,
             jobs: jobs(arguments, config),
             memory_budget_bytes: limits::memory_budget_bytes(
                 arguments.memory_budget.as_deref(),
@@ -301,6 +308,18 @@ impl BuildOptions {
             build_args,
         })
     }
+}
+
+/// Works out what is asked for of sandboxes, and what is to be told of their network.
+fn sandbox_options(
+    arguments: &BuildArguments,
+    build_args: &BTreeMap<String, String>,
+    usual_network: UsualNetwork,
+) -> Result<SandboxOptions, UsageError> {
+    let mut sandbox = SandboxOptions::new(&arguments.sandbox, arguments.network)?;
+    let warning = reach::warning(build_args, usual_network);
+    sandbox.warnings.extend(warning);
+    Ok(sandbox)
 }
 
 /// Returns the platform of one image, if somebody asked for it.

@@ -2,6 +2,7 @@
 //!
 //! One thread takes the events, shows them on standard error, and writes what is to be recorded into files.
 
+mod chronicle;
 mod clean;
 mod event_log;
 mod frame;
@@ -13,6 +14,7 @@ mod rawjson;
 mod record;
 #[cfg(test)]
 mod recorded;
+mod replay;
 mod runner;
 mod size;
 mod timeline;
@@ -31,13 +33,17 @@ use solver::{Event, TimedEvent};
 use crate::env::Runner;
 use crate::options::ProgressOptions;
 use crate::report;
+pub(crate) use chronicle::{Chronicle, Keeping};
+pub(crate) use clean::clean;
+pub(crate) use event_log::Head as EventHead;
 pub(crate) use look::Look;
 use plain::Plain;
 use rawjson::RawJson;
 pub(crate) use record::RecordError;
 use record::Records;
+pub(crate) use replay::Replay;
 use runner::Folds;
-pub(crate) use runner::{Folding, guarded};
+pub(crate) use runner::{Folding, guarded, unheard};
 use tty::Tty;
 
 /// How long what happened is gathered before it is shown. Nobody sees the difference, and to wake a thread for each
@@ -64,7 +70,7 @@ pub(crate) enum Way {
 
 /// A thread that shows events on standard error.
 pub(crate) struct Display {
-    thread: JoinHandle<Records>,
+    thread: JoinHandle<(Records, Chronicle)>,
 }
 
 impl Display {
@@ -75,46 +81,52 @@ impl Display {
     /// Fails when a file or a directory for records cannot be made.
     pub(crate) fn start(
         options: &ProgressOptions,
+        keeping: Keeping,
         events: Receiver<TimedEvent>,
     ) -> Result<Self, RecordError> {
         let start = Clock::System.now();
         let records = Records::open(options, start)?;
         let way = (&options.way, &*options.token);
-        Ok(Self::showing(way, start, (events, records)))
+        let chronicle = Chronicle::new(start, keeping);
+        Ok(Self::showing(way, (events, records), chronicle))
     }
 
     /// Starts to show warnings.
     pub(crate) fn quiet(events: Receiver<TimedEvent>) -> Self {
         let records = Records::default();
-        Self::showing((&Way::Quiet, ""), Timestamp::UNIX_EPOCH, (events, records))
+        let chronicle = Chronicle::new(Timestamp::UNIX_EPOCH, Keeping::Nothing);
+        Self::showing((&Way::Quiet, ""), (events, records), chronicle)
     }
 
     fn showing(
         (way, token): (&Way, &str),
-        start: Timestamp,
         (events, records): (Receiver<TimedEvent>, Records),
+        chronicle: Chronicle,
     ) -> Self {
         let mut showing = Showing {
-            shown: Shown::new(way, token, start),
+            shown: Shown::new(way, token, chronicle.start),
             records,
+            chronicle,
         };
         let show = move || {
             showing.all(&events, &mut io::stderr(), GATHERING);
-            showing.records
+            (showing.records, showing.chronicle)
         };
         Self {
             thread: thread::spawn(show),
         }
     }
 
-    /// Waits until all is shown. It ends when nobody can tell it anything any more: whoever could must be gone.
-    pub(crate) fn finish(self) {
+    /// Waits until all is shown, and returns what is left of it. It ends when nobody can tell it anything any more:
+    /// whoever could must be gone.
+    pub(crate) fn finish(self) -> Chronicle {
         self.thread.thread().unpark();
         match self.thread.join() {
-            Ok(records) => {
+            Ok((records, chronicle)) => {
                 for error in records.finish() {
                     report::print_text(&error);
                 }
+                chronicle
             }
             Err(panic) => std::panic::resume_unwind(panic),
         }
@@ -176,6 +188,7 @@ impl Shown {
 struct Showing {
     shown: Shown,
     records: Records,
+    chronicle: Chronicle,
 }
 
 impl Showing {
@@ -185,6 +198,7 @@ impl Showing {
         let mut pace = Pace::new(next.as_ref());
         while let Some(timed) = next {
             self.records.take(&timed);
+            self.chronicle.take(&timed);
             // The terminal is gone; the build goes on, and its exit status tells how it ended.
             drop(self.shown.take(&timed, out));
             next = match &mut self.shown {
@@ -274,11 +288,12 @@ mod tests {
                 let mut showing = Showing {
                     shown: Shown::Quiet,
                     records: Records::default(),
+                    chronicle: Chronicle::new(Timestamp::UNIX_EPOCH, Keeping::Nothing),
                 };
                 // Longer than any test may take: only to be woken ends the gathering.
                 showing.all(&receiver, &mut out, Duration::MAX);
                 sender.send(out).unwrap();
-                showing.records
+                (showing.records, showing.chronicle)
             }),
         };
         for text in ["one", "two", "three"] {

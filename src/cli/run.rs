@@ -70,6 +70,9 @@ fn first(arguments: &[OsString], is_run: bool) -> Outcome {
         Command::Binfmt(binfmt) => {
             return command::binfmt::run(binfmt, &parsed, &environment(&parsed));
         }
+        Command::History(history) => {
+            return command::history::run(history, &parsed, &environment(&parsed));
+        }
         Command::Version(version) => return command::version::run(version),
         Command::Completion(completion) => return command::pages::complete(completion),
         Command::Man(man) => return command::pages::man(man),
@@ -194,6 +197,7 @@ fn carry_out(
         Command::Doctor(doctor) => command::doctor::run(doctor, &parsed.global, env),
         Command::Builders(BuilderCommand::Rm(rm)) => command::builders::remove(rm, around),
         Command::Builders(builders) => command::builders::run(builders, parsed, env),
+        Command::History(history) => command::history::run(history, parsed, env),
         Command::Version(version) => command::version::run(version),
         Command::Completion(completion) => command::pages::complete(completion),
         Command::Man(man) => command::pages::man(man),

@@ -23,6 +23,7 @@ use oci::{DiffId, Digest, Hasher, MediaType};
 
 use crate::change::Changes;
 use crate::compress::{BLOCK_BYTES, Block, BlockCompressor, Compression};
+use crate::largest::{LargeFile, Largest};
 use crate::read_ahead::ReadAhead;
 use crate::write::{TarOptions, WriteError, write_tar};
 
@@ -51,6 +52,8 @@ pub struct Packed {
     pub uncompressed_bytes: u64,
     /// OCI's media type of the blob.
     pub media_type: MediaType,
+    /// The largest files in it, the largest first. Of a tar that was there nothing is known.
+    pub largest: Vec<LargeFile>,
 }
 
 /// A layer that cannot be packed.
@@ -88,12 +91,22 @@ pub fn pack<C: Changes + Send>(
     options: &PackOptions,
     out: &mut dyn Write,
 ) -> Result<Packed, PackError> {
-    thread::scope(|scope| {
+    let mut largest = Largest::default();
+    let packed = thread::scope(|scope| {
         let changes = ReadAhead::start(scope, changes);
+        let changes = changes.inspect(|change| {
+            if let Ok(change) = change {
+                largest.note(change);
+            }
+        });
         let fill = |mut tar: &mut dyn Write| {
             write_tar(changes, &options.tar, &mut tar).map_err(PackError::Tar)
         };
         pack_with(fill, options.compression, out)
+    });
+    Ok(Packed {
+        largest: largest.into_files(),
+        ..packed?
     })
 }
 
@@ -154,6 +167,7 @@ fn finish(
             compression: compression.kind(),
             distribution: Distribution::Free,
         }),
+        largest: Vec::new(),
     })
 }
 

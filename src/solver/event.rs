@@ -3,11 +3,14 @@
 //! A display holds no truth: the same events, replayed, give the same picture. Times are relative to
 //! the start of the job.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use graph::StepLabel;
-use serde::{Deserialize, Serialize};
+use graph::{CacheKey, Op, SourceOp, StepLabel, Vertex};
+use oci::{Digest, Platform};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 /// Something that happened, and when.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -100,6 +103,38 @@ pub enum Event {
         /// What went wrong, in one line.
         error: String,
     },
+    /// A step has a key: what it was looked for by, whatever came of that.
+    Keyed {
+        /// Which step.
+        step: StepId,
+        /// The key.
+        key: CacheKey,
+        /// What is done, on which platform: with the keys of the inputs all that the key is made of.
+        operation: Operation,
+        /// The steps that it is made from, in the order in which the operation takes them; none for the empty file system.
+        inputs: Vec<Option<StepId>>,
+        /// The digest of the files that it copies, where that was found out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content: Option<Digest>,
+    },
+    /// What a step adds to a result of the build. Of each target these are told from the lowest on.
+    Layers {
+        /// Which target.
+        target: usize,
+        /// Which step.
+        step: StepId,
+        /// The layers: one, or all of a base.
+        layers: Vec<LayerSize>,
+    },
+    /// A layer is there as a blob.
+    Packed {
+        /// The layer.
+        layer: String,
+        /// The size of the blob.
+        size_bytes: u64,
+        /// The largest files in it, the largest first, if it was packed now.
+        files: Vec<FileSize>,
+    },
     /// The user must know something.
     Warning {
         /// What.
@@ -114,6 +149,98 @@ pub enum Event {
         /// All that is said of it: whole lines, as they are shown.
         text: String,
     },
+}
+
+/// What a step does, as what is compared: [`Op`] as JSON, with the platform that it is done on (`on`).
+#[derive(Debug, Clone)]
+pub enum Operation {
+    /// That of a vertex.
+    Of(Arc<(Op, Platform)>),
+    /// One that was written down.
+    Written(Value),
+}
+
+impl Operation {
+    /// Returns the operation of a vertex.
+    pub fn of(vertex: &Vertex) -> Self {
+        Self::Of(Arc::new((vertex.op.clone(), vertex.platform.clone())))
+    }
+
+    /// Returns which kind it is: `source`, `exec` or `file`.
+    pub fn kind(&self) -> &str {
+        match self {
+            Self::Of(of) => match of.0 {
+                Op::Source(_) => "source",
+                Op::Exec(_) => "exec",
+                Op::File(_) => "file",
+            },
+            Self::Written(value) => value.get("op").and_then(Value::as_str).unwrap_or_default(),
+        }
+    }
+
+    /// Returns the manifest of the base that it brings in, if it does.
+    pub fn manifest(&self) -> Option<&str> {
+        match self {
+            Self::Of(of) => match &of.0 {
+                Op::Source(SourceOp::Image(image)) => Some(image.manifest.as_str()),
+                Op::Source(_) | Op::Exec(_) | Op::File(_) => None,
+            },
+            Self::Written(value) => value.get("manifest")?.as_str(),
+        }
+    }
+
+    /// Returns it as JSON.
+    pub fn written(&self) -> Value {
+        match self {
+            Self::Written(value) => value.clone(),
+            // Strings, numbers and lists are all that it is made of, and JSON holds them.
+            Self::Of(_) => serde_json::to_value(self).unwrap_or_default(),
+        }
+    }
+}
+
+impl Serialize for Operation {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Written<'a> {
+            #[serde(flatten)]
+            op: &'a Op,
+            on: &'a Platform,
+        }
+        match self {
+            Self::Of(of) => Written {
+                op: &of.0,
+                on: &of.1,
+            }
+            .serialize(to),
+            Self::Written(value) => value.serialize(to),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Operation {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Value::deserialize(from).map(Self::Written)
+    }
+}
+
+/// A layer of a result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerSize {
+    /// Its name.
+    pub layer: String,
+    /// The size of its blob, where that is known: of a base's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
+}
+
+/// A file of a layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSize {
+    /// Where it is in the image.
+    pub path: String,
+    /// Its size.
+    pub size_bytes: u64,
 }
 
 /// How bad something is that the user is told.
@@ -232,7 +359,45 @@ mod text {
 
 #[cfg(test)]
 mod tests {
+    use graph::{FileAction, FileOp, ImageOrigin, ImageSource, MakeDirectory};
+
     use super::*;
+
+    fn operation(op: Op) -> Operation {
+        let platform = Platform::new("linux", "amd64");
+        Operation::Of(Arc::new((op, platform)))
+    }
+
+    #[test]
+    fn an_operation_says_the_same_of_itself_when_it_was_written_down() {
+        let manifest = Digest::of(b"manifest");
+        let image = operation(Op::Source(SourceOp::Image(ImageSource {
+            name: "base".to_owned(),
+            manifest: manifest.clone(),
+            platform: Platform::new("linux", "amd64"),
+            origin: ImageOrigin::Store,
+        })));
+        let file = operation(Op::File(FileOp {
+            action: FileAction::MakeDirectory(MakeDirectory {
+                path: "/a".to_owned(),
+                mode: 0o755,
+                owner: None,
+            }),
+        }));
+        for (operation, kind, manifest) in [
+            (image, "source", Some(manifest.as_str())),
+            (file, "file", None),
+        ] {
+            let text = serde_json::to_string(&operation).unwrap();
+            let written: Operation = serde_json::from_str(&text).unwrap();
+            for operation in [&operation, &written] {
+                assert_eq!(operation.kind(), kind);
+                assert_eq!(operation.manifest(), manifest);
+                assert_eq!(operation.written()["on"]["architecture"], "amd64");
+            }
+            assert_eq!(serde_json::to_string(&written).unwrap(), text);
+        }
+    }
 
     #[test]
     fn an_event_is_read_back_as_it_was_written() {

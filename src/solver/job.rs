@@ -18,6 +18,7 @@ use crate::event::Events;
 use crate::host_files::HostFiles;
 use crate::import::Imports;
 use crate::kept::FailedStep;
+use crate::listing::Listings;
 use crate::network::{Networks, UsualNetwork};
 use crate::ops::exec::{Secrets, Volume};
 use crate::pack::HeldBlobs;
@@ -72,6 +73,8 @@ pub struct JobOptions {
     pub keyed: KeyedLayers,
     /// Where results of other builds are looked for, after the store.
     pub imports: Imports,
+    /// Whether it is kept what copies copy, so that the next build can tell what changed.
+    pub listings: Listings,
     /// Who gets each layer of the targets as soon as it is there, the lowest of each target first.
     pub layers: Option<Sender<Arc<StackLayer>>>,
     /// Who is told what is kept of commands that fail. Without anybody, nothing is kept.

@@ -38,6 +38,7 @@ pub mod import;
 pub mod job;
 pub mod kept;
 pub mod launch;
+pub mod listing;
 pub mod network;
 pub mod ops;
 pub mod owners;
@@ -64,6 +65,7 @@ pub use import::{CacheBackend, ImportError, ImportedLayer, Imports, RemoteLayer}
 pub use job::{CommandLimits, Job, JobOptions, KeyedLayers, UsersBeyond, Workshop};
 pub use kept::{FailedStep, Given, KeptStep};
 pub use launch::{Launch, launch};
+pub use listing::{ChangedFile, FileChange, Listings, changed_files};
 pub use network::{Networks, UsualNetwork};
 pub use ops::image::stack as stack_of;
 pub use pack::{BaseLayers, LayerBlob, PackPlan, PackedWhen, pack_early, pack_layer};

@@ -7,8 +7,8 @@ mod remote;
 use std::sync::Arc;
 
 use layer::{
-    Changes, Compression, DiffError, PackError, PackOptions, Packed, RepackError, TarOptions,
-    Times, UpperDiff,
+    Changes, Compression, DiffError, LargeFile, PackError, PackOptions, Packed, RepackError,
+    TarOptions, Times, UpperDiff,
 };
 use oci::{DiffId, Digest, MediaType};
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ pub use held::HeldBlobs;
 use crate::base::BaseError;
 use crate::cancel::Cancellable;
 use crate::counted::{Count, Counted};
-use crate::event::StepId;
+use crate::event::{Event, FileSize, StepId};
 use crate::import::ImportError;
 use crate::job::Workshop;
 use crate::realise::{self, RealiseError, View};
@@ -187,14 +187,27 @@ pub fn pack_early(
     layer: &Arc<StackLayer>,
     plan: &PackPlan,
 ) -> Result<(LayerBlob, PackedWhen), PackLayerError> {
-    if let Held::Base(base) = &layer.held {
-        let blob = base::pack(workshop, step, base, plan)?;
-        return Ok((blob, PackedWhen::Before));
+    let (blob, when) = match &layer.held {
+        Held::Base(base) => (base::pack(workshop, step, base, plan)?, PackedWhen::Before),
+        Held::Remote(remote) => {
+            let blob = remote::pack(workshop, step, remote, plan)?;
+            (blob, PackedWhen::Before)
+        }
+        Held::Stored | Held::Recipe(_) => pack_ours(workshop, step, layer, plan)?,
+    };
+    if when == PackedWhen::Before {
+        tell_packed(workshop, layer, &blob, &[]);
     }
-    if let Held::Remote(remote) = &layer.held {
-        let blob = remote::pack(workshop, step, remote, plan)?;
-        return Ok((blob, PackedWhen::Before));
-    }
+    Ok((blob, when))
+}
+
+/// Returns a layer of the build's own as a blob.
+fn pack_ours(
+    workshop: &Workshop,
+    step: &StepId,
+    layer: &Arc<StackLayer>,
+    plan: &PackPlan,
+) -> Result<(LayerBlob, PackedWhen), PackLayerError> {
     if let Some(blob) = find_packed(workshop, &layer.id, plan)? {
         return Ok((blob, PackedWhen::Before));
     }
@@ -211,6 +224,19 @@ pub fn pack_early(
     let blob = telling(workshop, step, &what, packed)?;
     remember_packed(workshop, &layer.id, plan, &blob)?;
     Ok((blob, PackedWhen::Now))
+}
+
+/// Tells that a layer is there as a blob.
+fn tell_packed(workshop: &Workshop, layer: &StackLayer, blob: &LayerBlob, files: &[LargeFile]) {
+    let files = files.iter().map(|file| FileSize {
+        path: file.path.absolute(),
+        size_bytes: file.size_bytes,
+    });
+    workshop.events.emit(Event::Packed {
+        layer: layer.id.to_string(),
+        size_bytes: blob.size_bytes,
+        files: files.collect(),
+    });
 }
 
 /// Tells the display that something is done, and when it is over.
@@ -322,7 +348,7 @@ fn pack_changes<C: Changes + Send>(
         compression: plan.compression,
     };
     let packed = layer::pack(changes, &options, &mut out);
-    let packed = packed.map_err(|source| {
+    let mut packed = packed.map_err(|source| {
         workshop.digests.hear(&source, &workshop.store);
         PackLayerError::Pack {
             layer: layer.id.clone(),
@@ -330,10 +356,10 @@ fn pack_changes<C: Changes + Send>(
         }
     })?;
     ingest.commit(Some((&packed.digest, packed.size_bytes)))?;
-    Ok(LayerBlob::of(
-        packed,
-        plan.compression.kind().oci_media_type(),
-    ))
+    let largest = std::mem::take(&mut packed.largest);
+    let blob = LayerBlob::of(packed, plan.compression.kind().oci_media_type());
+    tell_packed(workshop, layer, &blob, &largest);
+    Ok(blob)
 }
 
 /// Reads the directory of a layer of ours as changes.

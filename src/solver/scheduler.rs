@@ -20,6 +20,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Scope, available_parallelism};
 
 use graph::{Input, Op, SourceOp, VertexId};
+use oci::Digest;
 
 use crate::admission::{Admission, Limits};
 use crate::cache::Found;
@@ -71,6 +72,8 @@ pub fn solve_keyed(job: &Job, workshop: &Workshop) -> Result<Solved, SolveError>
 struct Slot {
     found: Option<Found>,
     collected: Option<Arc<Collected>>,
+    /// The digest of what a copy found when it was checked.
+    content: Option<Digest>,
     output: Option<Output>,
     announced: bool,
 }
@@ -344,6 +347,7 @@ impl<'job> Scheduler<'job> {
 
     fn finish(self) -> Result<Solved, SolveError> {
         self.keep_digests();
+        self.tell_keys();
         if let Some(failure) = self.failure {
             return Err(failure);
         }
@@ -356,6 +360,7 @@ impl<'job> Scheduler<'job> {
                 states: states.collect(),
             });
         }
+        self.tell_layers();
         let stacks = self
             .job
             .targets

@@ -49,6 +49,8 @@ mod faults;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod id_range;
 #[cfg(test)]
 mod identities;

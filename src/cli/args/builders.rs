@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use clap::{Args, Subcommand};
 
 use super::{
-    BuildArguments, BuildxDebugArguments, DuArguments, ImagetoolsCommand, PruneArguments,
+    BuildArguments, BuildxDebugArguments, DuArguments, HistoryCommand, ImagetoolsCommand,
+    PruneArguments,
 };
 
 /// What can be done with builders.
@@ -175,6 +176,12 @@ pub enum BuildxCommand {
     },
     /// Build, and open a shell in a step that fails
     Debug(BuildxDebugArguments),
+    /// Work with builds of the past
+    History {
+        /// What is to be done with them.
+        #[command(subcommand)]
+        command: HistoryCommand,
+    },
     /// Print the version
     Version,
     /// What there is not.

@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
+use super::{
     Arguments, BuildArguments, BuildxCommand, BuildxGroup, Command, DiskCommand, DoctorArguments,
-    GlobalArguments, ImageCommand, ImageHistoryArguments, ImageInspectArguments, ImageLsArguments,
-    ImageRmArguments, ImageTagArguments, ImageTransfer, LoginArguments, LogoutArguments,
-    ManifestCommand, PruneArguments, RunArguments, SystemCommand, VersionArguments,
+    GlobalArguments, HistoryGroup, ImageCommand, ImageHistoryArguments, ImageInspectArguments,
+    ImageLsArguments, ImageRmArguments, ImageTagArguments, ImageTransfer, LoginArguments,
+    LogoutArguments, ManifestCommand, PruneArguments, RunArguments, SystemCommand, VersionArguments,
 };
 
 /// Builds container images on Linux without a daemon and without root, in docker's words.
@@ -236,6 +237,7 @@ impl Command {
                 Ok(build) => Self::Build(built_with(build, builder)),
                 Err(words) => Self::Other(after("buildx", after("debug", words))),
             },
+            BuildxCommand::History { command } => Self::History(HistoryGroup { builder, command }),
             BuildxCommand::Version => Self::Version(VersionArguments::default()),
             BuildxCommand::Other(words) => Self::Other(after("buildx", words)),
         }

@@ -2,6 +2,7 @@
 
 mod bases;
 mod caches;
+mod ending;
 mod kept;
 mod limits;
 mod mode;
@@ -10,6 +11,7 @@ mod result;
 mod secrets;
 mod ssh;
 mod stages;
+mod warning;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -26,8 +28,8 @@ use runtime::CancelReason;
 use solver::ops::exec::Secrets;
 use solver::state::Reuse;
 use solver::{
-    BuildResult, Events, HistoryStep, Imports, Job, JobOptions, KeyedLayers, PlatformResult,
-    SolveError, Solved, Stack, Workshop, solve_keyed,
+    BuildResult, Events, HistoryStep, Imports, Job, JobOptions, KeyedLayers, Listings,
+    PlatformResult, SolveError, Solved, Stack, Workshop, solve_keyed,
 };
 
 use super::debug::Watch;
@@ -37,15 +39,15 @@ use super::transfer::Surroundings;
 use super::{call, failure, resources};
 use crate::args::{BuildArguments, NetworkArgument};
 use crate::config::Config;
-use crate::env::{Environment, Runner};
+use crate::env::Environment;
 use crate::exit;
+use crate::history::BuildId;
 use crate::options::{
-    BuildOptions, ContextSource, DockerfileSource, NamedContext, Places, ProgressOptions,
-    ResultOptions, reach,
+    BuildOptions, ContextSource, DockerfileSource, NamedContext, Places, ResultOptions, reach,
 };
-use crate::progress::{self, Display};
+use crate::progress::Display;
 use crate::registries::registries_of_build;
-use crate::report::{self, Kind, Report};
+use crate::report::{Kind, Report};
 use crate::run::Outcome;
 use crate::workshop;
 
@@ -58,6 +60,7 @@ mod source;
 pub(super) use bases::{resolve_bases, resolve_requests};
 use caches::{Caches, Failure};
 use context::Contexts;
+use ending::{Ended, Ending};
 use epoch::EpochFailure;
 use source::Dockerfile;
 use ssh::{Agents, SourceAgent};
@@ -86,14 +89,12 @@ pub(crate) fn run(
         (builder.cancel(), options.policy.pulling()),
         &workshop.events,
     ));
-    mode::warn(&options.sandbox.warnings, env, &workshop.events);
+    warning::of_options(&options, env, &workshop.events);
     options.command_limits = resources::settle(&options.sandbox.resources, &workshop);
-    for warning in &options.progress.warnings {
-        workshop.events.warn(warning.clone());
-    }
     let (watch, failed) = Watch::begin(&options);
     options.failure.told = failed;
-    let display = Display::start(&options.progress, events)
+    let ending = Ending::of(&options, places, &workshop)?;
+    let display = Display::start(&options.progress, ending.keeping(), events)
         .map_err(|error| Report::new(Kind::User, &error))?;
     if options.call.is_none() {
         mode::tell(builder.ids().mode(), &workshop);
@@ -105,11 +106,15 @@ pub(crate) fn run(
     let cancelled = workshop.cancel.reason();
     let after = After::new(&workshop, config);
     drop(workshop);
-    display.finish();
+    let chronicle = display.finish();
     let around = Surroundings {
         builder,
         places,
         env,
+    };
+    let images = match &built {
+        Ok(Told::Exported(built)) => ending::images(&built.exported),
+        _ => Vec::new(),
     };
     let outcome = match (built, cancelled) {
         (Err(_), Some(reason)) => Err(failure::interrupted(reason)),
@@ -117,9 +122,15 @@ pub(crate) fn run(
         (Ok(Told::Answer(answer)), _) => answer.tell(),
         (Ok(Told::Exported(built)), reason) => {
             kept::carry(&built.exported, &options.result, around)
-                .and_then(|()| built.tell(&options, reason))
+                .and_then(|()| built.tell((&options, ending.id()), reason))
         }
     };
+    let told = ending.carry_out(Ended {
+        chronicle,
+        outcome: &outcome,
+        images,
+    });
+    let outcome = outcome.and_then(|code| told.map(|()| code));
     match after {
         Ok(after) if cancelled.is_none() => after.collect(),
         // That the configuration can be understood was checked before.
@@ -130,18 +141,8 @@ pub(crate) fn run(
         if is_told {
             return Ok(report.kind.exit_code());
         }
-        told_to_runner(report, &options.progress)
+        ending::told_to_runner(report, &options.progress)
     })
-}
-
-/// Tells GitHub's runner what went wrong, where it is that who reads it; else it is told as everywhere. A build that
-/// begins again has nothing to tell.
-fn told_to_runner(report: Box<Report>, progress: &ProgressOptions) -> Outcome {
-    if progress.job.runner != Some(Runner::GitHub) || matches!(report.kind, Kind::LacksId(_)) {
-        return Err(report);
-    }
-    report::print_text(&progress::guarded(&report, &progress.token));
-    Ok(report.kind.exit_code())
 }
 
 /// What there is to tell when the display has ended.
@@ -159,9 +160,13 @@ struct Built {
 
 impl Built {
     /// Tells what was written, and what was not.
-    fn tell(self, options: &BuildOptions, cancelled: Option<CancelReason>) -> Outcome {
-        result::tell(&self.exported, &options.result)?;
-        result::tell_runner(&self.exported, &options.progress.job)?;
+    fn tell(
+        self,
+        (options, id): (&BuildOptions, &BuildId),
+        cancelled: Option<CancelReason>,
+    ) -> Outcome {
+        result::tell(&self.exported, &options.result, id)?;
+        result::tell_runner(&self.exported, &options.progress.job, id)?;
         match (self.cache, cancelled) {
             (Ok(()), _) => Ok(exit::DONE),
             (Err(_), Some(reason)) => Err(failure::cache_interrupted(reason)),
@@ -464,6 +469,10 @@ fn job_options(
         network: options.usual_network,
         keyed: KeyedLayers::None,
         imports: Imports::default(),
+        listings: match options.end.kept_builds {
+            0 => Listings::None,
+            _ => Listings::Kept,
+        },
         layers: None,
         failed: options.failure.told.clone(),
     }

@@ -43,7 +43,7 @@ fn places(parsed: &Arguments, env: &Environment) -> Result<Places, Box<Report>> 
 }
 
 /// Reports that there is no such builder, or that it is of no use.
-fn refused(error: &ChosenError) -> Box<Report> {
+pub(super) fn refused(error: &ChosenError) -> Box<Report> {
     let kind = match error {
         ChosenError::State(_) | ChosenError::Elsewhere { .. } => Kind::Host,
         ChosenError::Name(_) | ChosenError::Unknown { .. } => Kind::Usage,

@@ -66,6 +66,7 @@ fn job(definition: Definition, target: VertexId) -> Job {
             network: solver::UsualNetwork::Only(runtime::NetworkMode::None),
             keyed: solver::KeyedLayers::None,
             imports: solver::Imports::default(),
+            listings: solver::Listings::None,
             layers: None,
             failed: None,
         },

@@ -67,10 +67,9 @@ const NOT_OURS: [&str; 40] = [
 ];
 
 /// Commands that images are built and kept with, each with what does it now.
-const NOT_YET: [(&str, &str); 5] = [
+const NOT_YET: [(&str, &str); 4] = [
     ("buildx bake", "`build` builds one target at a time"),
     ("buildx dap", "`build` shows what it does"),
-    ("buildx history", "`history` shows how an image was made"),
     (
         "buildx policy",
         "`build --source-policy-file` takes rules as JSON",

@@ -20,6 +20,8 @@ pub struct RunnerJob {
     pub output: Option<PathBuf>,
     /// `GITHUB_STEP_SUMMARY`: the file for what its page shows, in Markdown.
     pub summary: Option<PathBuf>,
+    /// Whether builds are to be on that page: `DOCKER_BUILD_SUMMARY` is not `false`, as docker's action has it.
+    pub wants_page: bool,
 }
 
 impl RunnerJob {
@@ -39,6 +41,7 @@ impl RunnerJob {
             runner: Some(runner),
             output: file("GITHUB_OUTPUT"),
             summary: file("GITHUB_STEP_SUMMARY"),
+            wants_page: variable("DOCKER_BUILD_SUMMARY").as_deref() != Some("false"),
         }
     }
 }

@@ -112,7 +112,7 @@ fn way(asked: ProgressArgument, look: Look, env: &Environment) -> Way {
 }
 
 /// Makes up a word that no step of the build can know, where one is needed.
-fn token(env: &Environment) -> Result<String, ProgressUsageError> {
+pub(crate) fn token(env: &Environment) -> Result<String, ProgressUsageError> {
     if env.job.runner.is_none() {
         return Ok(String::new());
     }

@@ -10,7 +10,7 @@ const ESCAPE: char = '\u{1b}';
 
 /// Returns one line without anything that a terminal would obey: what stands last where the line was overwritten, blanks
 /// for tabs, nothing for sequences and characters that control.
-pub(super) fn clean(line: &str, limit_chars: usize) -> String {
+pub(crate) fn clean(line: &str, limit_chars: usize) -> String {
     let line = line.trim_end_matches(['\r', '\n']);
     let line = line.rsplit('\r').next().unwrap_or_default();
     let mut shown = String::new();

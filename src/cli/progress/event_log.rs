@@ -15,7 +15,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use oci::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use solver::TimedEvent;
 
 use super::record::{Record, RecordError};
@@ -23,12 +23,34 @@ use super::record::{Record, RecordError};
 /// The version of the format.
 const VERSION: u32 = 1;
 
+/// What the line is, in its first field.
+const KIND: &str = "events";
+
 /// The first line.
-#[derive(Serialize)]
-struct Head {
-    careen: &'static str,
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Head {
+    careen: String,
     version: u32,
     start: String,
+}
+
+impl Head {
+    /// Makes that of a build that began at a time.
+    pub(crate) fn new(start: Timestamp) -> Self {
+        Self {
+            careen: KIND.to_owned(),
+            version: VERSION,
+            start: start.to_string(),
+        }
+    }
+
+    /// Returns when the build began; none if it is not the line that it should be.
+    pub(crate) fn start(&self) -> Option<Timestamp> {
+        let is_ours = self.careen == KIND && self.version == VERSION;
+        let start = is_ours.then(|| Timestamp::parse(&self.start).ok());
+        start.flatten()
+    }
 }
 
 /// A file of events.
@@ -48,12 +70,7 @@ impl EventLog {
             path: path.to_owned(),
             file: BufWriter::new(file),
         };
-        let head = Head {
-            careen: "events",
-            version: VERSION,
-            start: start.to_string(),
-        };
-        log.line(&head)?;
+        log.line(&Head::new(start))?;
         Ok(log)
     }
 

@@ -170,7 +170,11 @@ impl Picture {
                 self.end(step, name, (*at, phase));
             }
             Event::Failed { step, name, .. } => self.end(step, name, (*at, Phase::Failed)),
-            Event::Warning { .. } | Event::Notice { .. } => {}
+            Event::Keyed { .. }
+            | Event::Layers { .. }
+            | Event::Packed { .. }
+            | Event::Warning { .. }
+            | Event::Notice { .. } => {}
         }
     }
 

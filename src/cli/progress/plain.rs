@@ -70,7 +70,10 @@ impl Plain {
     /// Writes what an event says.
     pub(crate) fn render(&mut self, timed: &TimedEvent, out: &mut dyn Write) -> io::Result<()> {
         match &timed.event {
-            Event::Planned { .. } => Ok(()),
+            Event::Planned { .. }
+            | Event::Keyed { .. }
+            | Event::Layers { .. }
+            | Event::Packed { .. } => Ok(()),
             Event::Started { step, name } => {
                 self.meet(step, name, timed.at);
                 self.turn_to(step, out)

@@ -151,6 +151,8 @@ impl RawJson {
                 bytes,
                 done,
             } => self.progress(step, (what, *bytes, *done), &at, out),
+            // BuildKit tells nothing of them.
+            Event::Keyed { .. } | Event::Layers { .. } | Event::Packed { .. } => Ok(()),
             Event::Warning { text } => warning(text, &[], out),
             Event::Notice { short, text, .. } => {
                 let detail: Vec<_> = text.lines().collect();

@@ -148,9 +148,17 @@ impl Folds {
 /// Returns a report as GitHub's runner is told: guarded, since it repeats what a step printed, and with the command that
 /// has it shown beside the line that it is about.
 pub(crate) fn guarded(report: &Report, token: &str) -> String {
-    let text = report.to_text();
+    let text = unheard(&report.to_text(), token);
     let annotation = annotation(report);
-    format!("::stop-commands::{token}\n{text}::{token}::\n{annotation}")
+    format!("{text}{annotation}")
+}
+
+/// Returns lines in none of which GitHub's runner obeys anything.
+pub(crate) fn unheard(lines: &str, token: &str) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("::stop-commands::{token}\n{lines}::{token}::\n")
 }
 
 /// Returns the command that has GitHub show an error beside the line that it is about.

@@ -142,7 +142,19 @@ fn a_tar_that_is_packed_once_more_stays_the_same_tar() {
     for (compression, _, _) in ALL {
         let mut blob = Vec::new();
         let again = repack(tar.as_slice(), compression, &mut blob).unwrap();
-        assert_eq!((blob, again), packed(&set, compression));
+        let (bytes, mut first) = packed(&set, compression);
+        // What is in a tar that was there is nobody's business.
+        let largest = std::mem::take(&mut first.largest);
+        let largest = largest
+            .iter()
+            .map(|file| (file.path.absolute(), file.size_bytes));
+        let largest: Vec<_> = largest.take(2).collect();
+        let expected = [("/big", 5_000_000), ("/d/1999", 1999)];
+        assert_eq!(
+            largest,
+            expected.map(|(path, size)| (path.to_owned(), size))
+        );
+        assert_eq!((blob, again), (bytes, first));
     }
 }
 

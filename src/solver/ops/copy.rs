@@ -50,6 +50,7 @@ pub(crate) use tree::tree_at;
 use crate::cache;
 use crate::error::StepError;
 use crate::job::Workshop;
+use crate::listing::{self, Listings};
 use crate::realise::{self, Lookup};
 use crate::result::{Held, Output, Recipe, Stack, StackLayer};
 use crate::worker::{Making, Step};
@@ -93,6 +94,7 @@ pub(crate) fn run(
         Some(collected) => Arc::unwrap_or_clone(collected),
         None => collect(step, action)?,
     };
+    keep_listing(step, &collected);
     let below = step.below()?;
     let keys = making.keys()?;
     let layer = if action.link {
@@ -107,6 +109,16 @@ pub(crate) fn run(
     let found = cache::Found::made(step, keys, Arc::clone(&layer))?;
     cache::remember(step.workshop, keys, &found, None)?;
     Ok(Output::Files(below.with(layer)))
+}
+
+/// Keeps what is copied for whoever asks later what changed. Whether that can be done matters to nobody now.
+fn keep_listing(step: &Step<'_>, collected: &Collected) {
+    if step.job.options.listings == Listings::None {
+        return;
+    }
+    if let Err(error) = listing::keep(step.workshop.store.records(), collected) {
+        tracing::debug!(%error, "listing not kept");
+    }
 }
 
 /// Makes the layer of a `--link`: as if onto nothing, and named by what is copied alone. So what is below is

@@ -66,6 +66,7 @@ impl Scheduler<'_> {
             }
             Answer::AliasUnknown => Verdict::AliasUnknown,
             Answer::Checked { key, collected } => {
+                slot.content = collected.as_ref().map(|found| found.digest.clone());
                 slot.collected = collected;
                 Verdict::Checked(key)
             }
@@ -97,15 +98,20 @@ impl Scheduler<'_> {
         else {
             return;
         };
+        for layer in self.added_by(id) {
+            // Whoever takes them no more has all that they want.
+            drop(layers.send(layer));
+        }
+    }
+
+    /// Returns the layers that a vertex adds to what is below it.
+    pub(super) fn added_by(&self, id: VertexId) -> Vec<Arc<StackLayer>> {
         let Some(Output::Files(stack)) = &self.slots[id.index()].output else {
-            return;
+            return Vec::new();
         };
-        // Whoever takes them no more has all that they want.
-        let pass_on = |layer: &Arc<StackLayer>| drop(layers.send(Arc::clone(layer)));
-        if let Op::Source(_) = self.job.definition.vertex(id).op {
-            stack.layers().iter().for_each(pass_on);
-        } else {
-            stack.top().into_iter().for_each(pass_on);
+        match self.job.definition.vertex(id).op {
+            Op::Source(_) => stack.layers().to_vec(),
+            Op::Exec(_) | Op::File(_) => stack.top().cloned().into_iter().collect(),
         }
     }
 
@@ -113,6 +119,8 @@ impl Scheduler<'_> {
         self.workshop.digests.hear(&error, &self.workshop.store);
         if self.failure.is_none() {
             self.give_up();
+            // A step that failed has no key any more.
+            self.tell_key(id);
             self.events().emit(Event::Failed {
                 step: self.step_id(id),
                 name: self.job.definition.vertex(id).label.to_string(),

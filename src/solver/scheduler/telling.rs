@@ -2,8 +2,9 @@
 
 use graph::{Input, Op, SourceOp, VertexId};
 
-use super::Scheduler;
-use crate::event::{Event, Events, Origin, StepId};
+use super::{Scheduler, vertex_of};
+use crate::event::{Event, Events, LayerSize, Operation, Origin, StepId};
+use crate::result::Held;
 use crate::state::Action;
 
 impl Scheduler<'_> {
@@ -59,6 +60,58 @@ impl Scheduler<'_> {
             name: self.job.definition.vertex(id).label.to_string(),
             origin,
         });
+    }
+
+    /// Tells what the steps were looked for by, however the job ended.
+    pub(super) fn tell_keys(&self) {
+        for id in self.job.definition.ids() {
+            self.tell_key(id);
+        }
+    }
+
+    /// Tells what a step was looked for by, if it was.
+    pub(super) fn tell_key(&self, id: VertexId) {
+        let Some(key) = self.machine.phase(id).key() else {
+            return;
+        };
+        let vertex = self.job.definition.vertex(id);
+        let inputs = vertex.inputs.iter();
+        let inputs = inputs.map(|input| vertex_of(*input).map(|input| self.step_id(input)));
+        self.events().emit(Event::Keyed {
+            step: self.step_id(id),
+            key: key.clone(),
+            operation: Operation::of(vertex),
+            inputs: inputs.collect(),
+            content: self.slots[id.index()].content.clone(),
+        });
+    }
+
+    /// Tells of each target what its steps add to it.
+    pub(super) fn tell_layers(&self) {
+        for (target, input) in self.job.targets.iter().enumerate() {
+            let mut chain = Vec::new();
+            let mut next = vertex_of(*input);
+            while let Some(id) = next {
+                chain.push(id);
+                let below = self.job.definition.vertex(id).inputs.first();
+                next = below.and_then(|input| vertex_of(*input));
+            }
+            for id in chain.into_iter().rev() {
+                let layers = self.added_by(id);
+                let layers = layers.iter().map(|layer| LayerSize {
+                    layer: layer.id.to_string(),
+                    size_bytes: match &layer.held {
+                        Held::Base(base) => Some(base.size_bytes),
+                        Held::Stored | Held::Remote(_) | Held::Recipe(_) => None,
+                    },
+                });
+                self.events().emit(Event::Layers {
+                    target,
+                    step: self.step_id(id),
+                    layers: layers.collect(),
+                });
+            }
+        }
     }
 
     /// A directory of the user's is opened and nothing more: no step of its own.

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use export::{Exported, ExportedImage, OutputSpec, export_all, write_file};
-use oci::{Clock, Digest, Reference, descriptor};
+use oci::{Clock, Reference, descriptor};
 use serde_json::{Map, Value};
 use solver::{BuildResult, PackPlan, Workshop};
 
@@ -13,11 +13,9 @@ use super::caches::Failure;
 use super::stages::KeptStages;
 use crate::env::RunnerJob;
 use crate::format;
+use crate::history::BuildId;
 use crate::options::ResultOptions;
 use crate::report::{Kind, Report};
-
-/// How many digits the reference of a build has, as buildx' have.
-const REFERENCE_DIGITS: usize = 25;
 
 /// A file with what is known of the result cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +73,11 @@ pub(super) fn export(
 }
 
 /// Tells what was written. Of several images the last one counts, as for buildx.
-pub(super) fn tell(exported: &[Exported], options: &ResultOptions) -> Result<(), Box<Report>> {
+pub(super) fn tell(
+    exported: &[Exported],
+    options: &ResultOptions,
+    id: &BuildId,
+) -> Result<(), Box<Report>> {
     let image = exported
         .iter()
         .rev()
@@ -85,7 +87,7 @@ pub(super) fn tell(exported: &[Exported], options: &ResultOptions) -> Result<(),
         write(path, image.id().as_bytes())?;
     }
     if let Some(path) = &options.metadata_file {
-        let text = serde_json::to_string_pretty(&metadata(image));
+        let text = serde_json::to_string_pretty(&metadata(image, id));
         write(
             path,
             text.expect("texts and numbers are valid JSON").as_bytes(),
@@ -98,13 +100,17 @@ pub(super) fn tell(exported: &[Exported], options: &ResultOptions) -> Result<(),
 }
 
 /// Adds what was written to the outputs of a workflow's step, by the names that docker's action has for it.
-pub(super) fn tell_runner(exported: &[Exported], job: &RunnerJob) -> Result<(), Box<Report>> {
+pub(super) fn tell_runner(
+    exported: &[Exported],
+    job: &RunnerJob,
+    id: &BuildId,
+) -> Result<(), Box<Report>> {
     let mut images = exported.iter().rev();
     let image = images.find_map(|exported| exported.image.as_ref());
     let (Some(path), Some(image)) = (&job.output, image) else {
         return Ok(());
     };
-    let metadata = serde_json::to_string(&metadata(Some(image)));
+    let metadata = serde_json::to_string(&metadata(Some(image), id));
     let metadata = metadata.expect("texts and numbers are valid JSON");
     // No value has a newline.
     let text = format!(
@@ -131,10 +137,10 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Box<Report>> {
 }
 
 /// Returns what is known of a result, by buildx' names for it.
-fn metadata(image: Option<&ExportedImage>) -> Value {
+fn metadata(image: Option<&ExportedImage>, id: &BuildId) -> Value {
     let mut known = Map::new();
     let mut tell = |key: &str, value: Value| drop(known.insert(key.to_owned(), value));
-    tell("buildx.build.ref", reference(image).into());
+    tell("buildx.build.ref", id.reference().into());
     if let Some(image) = image {
         if let Some(config) = &image.config {
             tell("containerimage.config.digest", config.to_string().into());
@@ -152,20 +158,15 @@ fn metadata(image: Option<&ExportedImage>) -> Value {
     Value::Object(known)
 }
 
-/// Returns a name of the build, `builder/node/id` as buildx has it. There are no builders, and the same result
-/// has the same id.
-fn reference(image: Option<&ExportedImage>) -> String {
-    let id = image.map_or_else(String::new, ExportedImage::id);
-    let digest = Digest::of(id.as_bytes());
-    let digits: String = digest.encoded().chars().take(REFERENCE_DIGITS).collect();
-    format!("careen/local/{digits}")
-}
-
 #[cfg(test)]
 mod tests {
-    use oci::{Platform, Timestamp};
+    use oci::{Digest, Platform, Timestamp};
 
     use super::*;
+
+    fn id() -> BuildId {
+        BuildId::parse("0123456789abcdef012345678").unwrap()
+    }
 
     fn image() -> ExportedImage {
         let digest = Digest::of(b"manifest");
@@ -184,10 +185,10 @@ mod tests {
 
     #[test]
     fn what_is_known_has_buildx_names() {
-        let text = serde_json::to_string_pretty(&metadata(Some(&image()))).unwrap();
+        let text = serde_json::to_string_pretty(&metadata(Some(&image()), &id())).unwrap();
         insta::assert_snapshot!(text, @r#"
         {
-          "buildx.build.ref": "careen/local/1daa1ff9ee28c39ae23191a63",
+          "buildx.build.ref": "careen/local/0123456789abcdef012345678",
           "containerimage.config.digest": "sha256:b79606fb3afea5bd1609ed40b622142f1c98125abcfe89a76a661b0e8e343910",
           "containerimage.descriptor": {
             "mediaType": "application/vnd.oci.image.manifest.v1+json",
@@ -209,9 +210,8 @@ mod tests {
 
     #[test]
     fn without_an_image_only_the_build_is_named() {
-        let known = metadata(None);
+        let known = metadata(None, &id());
         let keys: Vec<_> = known.as_object().unwrap().keys().collect();
         assert_eq!(keys, ["buildx.build.ref"]);
-        assert_ne!(known, metadata(Some(&image())));
     }
 }
