@@ -17,6 +17,7 @@ use crate::admission::{Admission, Limits};
 use crate::error::StepError;
 use crate::import::Imports;
 use crate::job::{Job, JobOptions, KeyedLayers, Workshop};
+use crate::listing::Listings;
 use crate::ops::exec;
 use crate::realise::{self, RealiseError};
 use crate::result::{Held, Output, Stack, StackLayer};
@@ -189,6 +190,7 @@ fn options(kept: &KeptStep, given: &Given) -> JobOptions {
         network: kept.network,
         keyed: KeyedLayers::None,
         imports: Imports::default(),
+        listings: Listings::None,
         layers: None,
         failed: None,
     }
