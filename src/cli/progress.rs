@@ -107,6 +107,15 @@ impl Display {
         }
     }
 
+    /// Shows events that have all happened, of what began at `start`. They are not recorded.
+    pub(crate) fn show(options: &ProgressOptions, start: Timestamp, events: &Receiver<TimedEvent>) {
+        let mut showing = Showing {
+            shown: Shown::new(&options.way, &options.token, start),
+            records: Records::default(),
+        };
+        showing.all(events, &mut io::stderr(), Duration::ZERO);
+    }
+
     /// Waits until all is shown. It ends when nobody can tell it anything any more: whoever could must be gone.
     pub(crate) fn finish(self) {
         self.thread.thread().unpark();

@@ -40,6 +40,7 @@ pub mod network;
 pub mod ops;
 pub mod owners;
 pub mod pack;
+mod reach;
 pub mod realise;
 pub mod registries;
 pub mod remote;
@@ -54,6 +55,7 @@ pub mod unions;
 mod worker;
 
 pub use authorities::Authorities;
+pub use cache::Memo;
 pub use cancel::{Cancellable, CancellablePipe};
 pub use error::{SolveError, StepError};
 pub use event::{Event, Events, TimedEvent};
@@ -63,7 +65,8 @@ pub use job::{CommandLimits, Job, JobOptions, KeyedLayers, UsersBeyond, Workshop
 pub use launch::{Launch, launch};
 pub use network::{Networks, UsualNetwork};
 pub use ops::image::stack as stack_of;
-pub use pack::{BaseLayers, LayerBlob, PackPlan, PackedWhen, pack_early, pack_layer};
+pub use pack::{BaseLayers, LayerBlob, PackPlan, PackedWhen, are_packed, pack_early, pack_layer};
+pub use reach::Reach;
 pub use registries::{Protection, Pulling, Registries};
 pub use result::{BuildResult, HistoryStep, PlatformResult, Recipe, Stack};
 pub use scheduler::{KeyedLayer, Solved, solve, solve_keyed};
