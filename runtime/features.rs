@@ -20,8 +20,8 @@ use crate::memory_directory;
 use crate::sys::mount::{self, Depth, Setting};
 use crate::sys::security;
 
-/// What the kernel can do. Probed in the builder: some of it depends on the user namespace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What the kernel can do. Probed in the builder: some of it depends on the user namespace. By default nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct KernelFeatures {
     /// overlayfs takes its layers one by one (`lowerdir+`).
     pub overlay_layer_by_layer: bool,

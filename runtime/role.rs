@@ -26,6 +26,9 @@ const STARTERS: [(&str, ExecutorMode); 3] = [
     ("starter-chroot", ExecutorMode::Chroot),
 ];
 
+/// The first argument of a first process that began again ([`crate::userns::Alone`]).
+pub(crate) const BEGUN_AGAIN: &str = "--careen-role=first";
+
 /// This program, whatever has become of its file since it was started.
 pub(crate) const THIS_PROGRAM: &std::ffi::CStr = c"/proc/self/exe";
 

@@ -14,7 +14,8 @@
 //! ids ([`IdPlan::Single`]), container root is the builder's root and the caller, and there are no
 //! other ids.
 //!
-//! The **first process** ([`run_builder`]) keeps the caller's ids. It starts the **builder**
+//! The **first process** keeps the caller's ids. What needs no others it may do itself ([`Alone`]); else
+//! ([`run_builder`]) it starts the **builder**
 //! ([`BuilderRole::enter`]), has its ids mapped, passes signals down and the exit status up. When the first command is
 //! run, the builder starts the **starter**, which makes an **init** for each of them.
 //!
@@ -33,11 +34,13 @@
 //!
 //! [`BuilderRole::enter`]: crate::BuilderRole::enter
 
+mod alone;
 mod builder;
 mod first;
 pub(crate) mod nested;
 mod plan;
 
+pub use alone::{Alone, AloneError, NotedSignals, begun_again};
 pub use builder::{Builder, EnterError, ORPHAN_GRACE, Watch, WatchError};
 pub(crate) use first::write_maps;
 pub use first::{BuilderCommand, BuilderError, BuilderExit, SignalsAre, run_builder};

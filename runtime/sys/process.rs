@@ -39,6 +39,11 @@ pub(crate) fn fork() -> Result<ForkResult, CallError> {
     unsafe { nix::unistd::fork() }.called(|| "fork()".to_owned())
 }
 
+/// Tells whether this process has no second thread.
+pub(crate) fn has_one_thread() -> bool {
+    require_one_thread().is_ok()
+}
+
 /// Fails with `EINVAL` in a process that has a second thread.
 fn require_one_thread() -> Result<(), Errno> {
     // The kernel grants this one only to a process with one thread, for which it changes nothing

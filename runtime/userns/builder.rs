@@ -74,7 +74,7 @@ pub struct Watch {
 /// Why the first process cannot be watched.
 #[derive(Debug, Error)]
 #[error("watch the first process")]
-pub struct WatchError(#[source] std::io::Error);
+pub struct WatchError(#[source] pub(super) std::io::Error);
 
 impl BuilderRole {
     /// Becomes the builder: makes the namespaces, gets ids, and is their root. Without namespaces of its own it is root
@@ -179,20 +179,26 @@ impl Builder {
     ///
     /// Fails when no thread can be started.
     pub fn watch(&self) -> Result<Watch, WatchError> {
-        let failed = |error: std::io::Error| WatchError(error);
-        let (stopped, stop) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| failed(errno.into()))?;
+        let channel = self.channel.as_fd().try_clone_to_owned();
         let watcher = Watcher {
             cancel: self.cancel.clone(),
-            channel: BuilderEnd::over(self.channel.as_fd().try_clone_to_owned().map_err(failed)?),
-            signals: self.signals.try_clone().map_err(failed)?,
+            channel: BuilderEnd::over(channel.map_err(WatchError)?),
+            signals: self.signals.try_clone().map_err(WatchError)?,
             relay: Arc::clone(&self.relay),
-            stopped,
         };
+        Watch::start(move |stopped| watcher.watch(stopped))
+    }
+}
+
+impl Watch {
+    /// Starts a thread that watches until what it is given becomes readable.
+    pub(super) fn start(watch: impl FnOnce(&OwnedFd) + Send + 'static) -> Result<Self, WatchError> {
+        let (stopped, stop) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| WatchError(errno.into()))?;
         let thread = std::thread::Builder::new()
             .name("watch".to_owned())
-            .spawn(move || watcher.watch())
-            .map_err(failed)?;
-        Ok(Watch {
+            .spawn(move || watch(&stopped))
+            .map_err(WatchError)?;
+        Ok(Self {
             thread: Some(thread),
             stop: Some(stop),
         })
@@ -215,20 +221,16 @@ struct Watcher {
     channel: BuilderEnd,
     signals: OwnedFd,
     relay: Arc<OnceLock<SignalSlot>>,
-    stopped: OwnedFd,
 }
 
 impl Watcher {
-    fn watch(&self) {
+    fn watch(&self, stopped: &OwnedFd) {
+        let give_up = || self.give_up(stopped);
         loop {
-            let mut sources = [
-                self.stopped.as_fd(),
-                self.channel.as_fd(),
-                self.signals.as_fd(),
-            ]
-            .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+            let mut sources = [stopped.as_fd(), self.channel.as_fd(), self.signals.as_fd()]
+                .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
             let Ok(()) = wait_for_any(&mut sources) else {
-                return self.give_up();
+                return give_up();
             };
             let [stopped, told, signalled] = sources.map(|source| source.any().unwrap_or(false));
             if stopped {
@@ -241,7 +243,7 @@ impl Watcher {
                 match self.channel.receive() {
                     Ok(Received::Message(ToBuilder::Signal(number), _)) => self.signal(number),
                     Ok(Received::Message(ToBuilder::Mapped(_), _)) => {}
-                    Ok(Received::Closed | Received::Cancelled) | Err(_) => return self.give_up(),
+                    Ok(Received::Closed | Received::Cancelled) | Err(_) => return give_up(),
                 }
             }
         }
@@ -275,11 +277,11 @@ impl Watcher {
     }
 
     /// The first process is gone: ends in order within the time of grace, else at once.
-    fn give_up(&self) {
+    fn give_up(&self, stopped: &OwnedFd) {
         debug!("the first process is gone");
         self.cancel.cancel(CancelReason::Orphaned);
         let grace = PollTimeout::try_from(ORPHAN_GRACE).unwrap_or(PollTimeout::ZERO);
-        let mut stopped = [PollFd::new(self.stopped.as_fd(), PollFlags::POLLIN)];
+        let mut stopped = [PollFd::new(stopped.as_fd(), PollFlags::POLLIN)];
         if poll(&mut stopped, grace) == Ok(1) {
             return;
         }

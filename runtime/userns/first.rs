@@ -12,7 +12,7 @@ use thiserror::Error;
 use tracing::debug;
 use vendor_shim::idmap::{DirectIdMap, IdMapError, IdMapper};
 
-use super::{Caller, IdPlan, MapWriter, SandboxId};
+use super::{Caller, IdPlan, MapWriter, NotedSignals, SandboxId};
 use crate::channel::{Channel, ChannelError, Received, wait_for_any};
 use crate::protocol::{ToBuilder, ToFirst};
 use crate::role::{BuilderRole, OwnNamespaces};
@@ -21,7 +21,7 @@ use crate::sys::{CallError, environment, process, signal};
 
 /// How soon after another one a signal belongs to the same wish: `timeout` and shells tell a process, and at once
 /// its whole group. Nobody presses a key twice as fast.
-const SAME_WISH: Duration = Duration::from_millis(100);
+pub(super) const SAME_WISH: Duration = Duration::from_millis(100);
 
 /// What the builder is started with.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ const PANICKED: u8 = 101;
 /// everything that it has started, unless signals are messages.
 ///
 /// Must be called while the process has one thread, and again only when the builder has ended with
-/// [`BuilderExit::LacksId`].
+/// [`BuilderExit::LacksId`]. `noted` is what [`Alone`](super::Alone) left, if the process was at work before.
 ///
 /// # Errors
 ///
@@ -95,12 +95,16 @@ const PANICKED: u8 = 101;
 /// reports, and this function returns its exit code.
 pub fn run_builder<B: FnOnce(BuilderRole) -> u8>(
     command: &BuilderCommand<'_>,
+    noted: Option<NotedSignals>,
     build: B,
 ) -> Result<BuilderExit, BuilderError> {
     environment::wipe(command.hidden);
     let (channel, theirs) = Channel::pair().map_err(BuilderError::Start)?;
     // Before the child exists, so that no signal of the user's falls between the two.
-    let signals = signal::note_endings().map_err(BuilderError::Start)?;
+    let signals = match noted {
+        Some(NotedSignals(signals)) => signals,
+        None => signal::note_endings().map_err(BuilderError::Start)?,
+    };
     if command.signals == SignalsAre::Messages {
         signal::note_more(&signal::FOR_COMMANDS).map_err(BuilderError::Start)?;
     }

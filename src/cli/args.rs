@@ -35,13 +35,13 @@ pub use builders::{
     BuilderRmArguments, BuilderStopArguments, BuilderUseArguments, BuildxCommand, BuildxGroup,
 };
 pub use cache::{CacheArguments, KanikoCacheArguments};
-pub use disk::{
-    CacheOfArguments, DfArguments, DiskCommand, DuArguments, PruneArguments, SystemCommand,
-    SystemPruneArguments,
-};
 pub use debug::{
     BuildxDebugArguments, BuildxDebugCommand, DebugArguments, DebugCommand, DebugLsArguments,
     DebugRmArguments, FailureArguments, OnFailureArgument,
+};
+pub use disk::{
+    CacheOfArguments, DfArguments, DiskCommand, DuArguments, PruneArguments, SystemCommand,
+    SystemPruneArguments,
 };
 pub use docker::{ClientArguments, DockerArguments};
 pub use doctor::DoctorArguments;

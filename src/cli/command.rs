@@ -60,16 +60,18 @@ pub(crate) fn secret_variables(parsed: &Arguments, env: &Environment) -> BTreeSe
     variables
 }
 
-/// Checks what can be checked before a process is started.
+/// Checks what can be checked before a process is started; returns what a build is to do.
 pub(crate) fn check(
     parsed: &Arguments,
     env: &Environment,
     config: &Config,
-) -> Result<(), Box<Report>> {
+) -> Result<Option<BuildOptions>, Box<Report>> {
     let places = Places::find(&parsed.global, env, config)
         .map_err(|error| Report::new(Kind::Usage, &error))?;
+    let mut options = None;
     if let Command::Build(build) = &parsed.command {
-        BuildOptions::new(build, env, config).map_err(|error| Report::new(Kind::Usage, &error))?;
+        let of_build = BuildOptions::new(build, env, config);
+        options = Some(of_build.map_err(|error| Report::new(Kind::Usage, &error))?);
         gc_rules(config, &places.store)?;
         RegistryOptions::new(&build.registry, env, Vec::new())
             .map_err(|error| Report::new(Kind::Usage, &error))?;
@@ -97,7 +99,7 @@ pub(crate) fn check(
     if let Command::Run(run) = &parsed.command {
         RunOptions::new(run, env).map_err(|error| Report::new(Kind::Usage, &error))?;
     }
-    Ok(())
+    Ok(options)
 }
 
 /// Warns where commands are not run with what the machine seems to have, if the command runs any.

@@ -208,6 +208,14 @@ impl Environment {
         self.secrets.keys().map(|name| name.as_bytes()).collect()
     }
 
+    /// Returns all of it, with what [`hide`](Self::hide) took: for this program, started once more.
+    pub fn everything(&self) -> impl Iterator<Item = (&OsStr, &[u8])> {
+        let plain = self.all.iter();
+        let plain = plain.map(|(name, value)| (name.as_os_str(), value.as_bytes()));
+        let secret = self.secrets.iter();
+        plain.chain(secret.map(|(name, value)| (name.as_os_str(), value.expose())))
+    }
+
     /// Returns the directory that data of the user's goes to.
     pub fn data_directory(&self) -> Option<PathBuf> {
         let home = || self.home.as_ref().map(|home| home.join(".local/share"));

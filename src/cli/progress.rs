@@ -117,6 +117,22 @@ impl Display {
         }
     }
 
+    /// Shows events that have all happened, of what began when the chronicle did, and returns what is left of them. They
+    /// are not recorded.
+    pub(crate) fn show(
+        options: &ProgressOptions,
+        (start, keeping): (Timestamp, Keeping),
+        events: &Receiver<TimedEvent>,
+    ) -> Chronicle {
+        let mut showing = Showing {
+            shown: Shown::new(&options.way, &options.token, start),
+            records: Records::default(),
+            chronicle: Chronicle::new(start, keeping),
+        };
+        showing.all(events, &mut io::stderr(), Duration::ZERO);
+        showing.chronicle
+    }
+
     /// Waits until all is shown, and returns what is left of it. It ends when nobody can tell it anything any more:
     /// whoever could must be gone.
     pub(crate) fn finish(self) -> Chronicle {

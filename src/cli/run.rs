@@ -8,11 +8,14 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use runtime::probe::Choice;
+use runtime::userns;
 use runtime::{Builder, BuilderExit, BuilderRole, TerminalSettings};
 use solver::UsersBeyond;
 
 use crate::args::{Arguments, BuilderCommand, Command, DockerArguments};
 use crate::command;
+use crate::command::build::{Carried, Tried, try_build};
 use crate::config::Config;
 use crate::env::Environment;
 use crate::exit;
@@ -30,8 +33,59 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
     if let Some(role) = runtime::role(arguments) {
         return role.take();
     }
-    let is_run = command::run::is_asked(arguments);
-    ExitCode::from(told(is_run, first(arguments, is_run)))
+    let again = userns::begun_again(arguments);
+    let (arguments, start) = match &again {
+        Some(arguments) => (arguments.as_slice(), Start::Again),
+        None => (arguments, Start::First),
+    };
+    let line = CommandLine {
+        arguments,
+        start,
+        is_run: command::run::is_asked(arguments),
+    };
+    ExitCode::from(told(line.is_run, first(&line)))
+}
+
+/// What the program was started with.
+struct CommandLine<'a> {
+    arguments: &'a [OsString],
+    start: Start,
+    /// Whether it is `run`, whose exit codes are the command's.
+    is_run: bool,
+}
+
+/// Whether this is the first attempt.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Start {
+    First,
+    /// The process had a thread that did not end when it was to be copied.
+    Again,
+}
+
+impl CommandLine<'_> {
+    /// Tells how a command has ended that needs no builder, or begins again.
+    fn alone(&self, tried: Tried, env: &Environment) -> Alone {
+        let outcome = match tried {
+            Tried::GoesOn(carried) => return Ok(carried),
+            Tried::Ended(outcome) => outcome,
+            Tried::Crowded(alone) => {
+                let error = alone.begin_again(self.arguments, env.everything());
+                Err(Box::new(Report::new(Kind::Host, &error)))
+            }
+        };
+        Err(told(self.is_run, outcome))
+    }
+}
+
+/// What a builder goes on with, or the exit code if none is needed.
+type Alone = Result<Carried, u8>;
+
+/// What carries a command out.
+struct Ways<'a> {
+    /// Tries to do without a builder.
+    alone: &'a dyn Fn(&Choice, &Places) -> Alone,
+    /// What the builder does.
+    builder: &'a dyn Fn(BuilderRole, &Places, &Carried) -> u8,
 }
 
 /// Returns the code that a process ends with, and says why where it is not the command's own.
@@ -47,55 +101,40 @@ fn told(is_run: bool, outcome: Outcome) -> u8 {
 }
 
 /// The first process: understands the arguments and starts the builder.
-fn first(arguments: &[OsString], is_run: bool) -> Outcome {
-    let mut parsed = match parse(arguments) {
+fn first(line: &CommandLine<'_>) -> Outcome {
+    let mut parsed = match parse(line.arguments) {
         Ok(parsed) => parsed,
         Err(code) => return Ok(code),
     };
     parsed.command = parsed.command.unspelled();
     spelling::check(&parsed.client).map_err(|error| Report::new(Kind::Usage, &error))?;
-    if let Command::Registry { command } = &parsed.command {
-        return command::registry::run(command);
-    }
-    match &parsed.command {
-        Command::Doctor(doctor) => {
-            return command::doctor::run(doctor, &parsed.global, &environment(&parsed));
-        }
-        Command::Login(login) => {
-            return command::login::login(login, &surroundings(&parsed)?.0);
-        }
-        Command::Logout(logout) => {
-            return command::login::logout(logout, &environment(&parsed));
-        }
-        Command::Binfmt(binfmt) => {
-            return command::binfmt::run(binfmt, &parsed, &environment(&parsed));
-        }
-        Command::History(history) => {
-            return command::history::run(history, &parsed, &environment(&parsed));
-        }
-        Command::Version(version) => return command::version::run(version),
-        Command::Completion(completion) => return command::pages::complete(completion),
-        Command::Man(man) => return command::pages::man(man),
-        Command::Other(words) => return Err(command::other::refuse(words)),
-        Command::Builders(BuilderCommand::Rm(_)) => {}
-        Command::Builders(builders) => {
-            return command::builders::run(builders, &parsed, &environment(&parsed));
-        }
-        _ => {}
+    if let Some(outcome) = without_builder(&parsed) {
+        return outcome;
     }
     let (mut env, config) = surroundings(&parsed)?;
     command::builders::settle(&mut parsed, &env)?;
-    command::check(&parsed, &env, &config)?;
+    let options = command::check(&parsed, &env, &config)?;
     env.hide(&command::secret_variables(&parsed, &env));
     let _terminal = kept_terminal(&parsed)?;
     let mut host = Host::look(&env);
     let places = Places::find(&parsed.global, &env, &config)
         .map_err(|error| Report::new(Kind::Usage, &error))?
         .of_builder(command::builders::of(&parsed));
-    let build = |role: BuilderRole, places: &Places| {
-        told(is_run, builder(role, &parsed, (&env, places), &config))
+    let alone = |choice: &Choice, places: &Places| match &options {
+        Some(options) if line.start == Start::First => {
+            line.alone(try_build(options.clone(), choice, (places, &env)), &env)
+        }
+        _ => Ok(Carried::default()),
     };
-    let exit = attempts(&parsed, (&env, &mut host), places, &build);
+    let builder = |role: BuilderRole, places: &Places, carried: &Carried| {
+        let surroundings = (&env, places, carried);
+        told(line.is_run, builder(role, &parsed, surroundings, &config))
+    };
+    let ways = Ways {
+        alone: &alone,
+        builder: &builder,
+    };
+    let exit = attempts(&parsed, (&env, &mut host), places, &ways);
     if !matches!(exit, Ok(BuilderExit::Code(code)) if code != i32::from(exit::HOST)) {
         host.forget();
     }
@@ -106,34 +145,70 @@ fn first(arguments: &[OsString], is_run: bool) -> Outcome {
     }
 }
 
-/// Runs the builder with the best ids that there are, and again with one if an image needs more than those.
+/// Carries a command out that needs no builder; none where one is needed.
+fn without_builder(parsed: &Arguments) -> Option<Outcome> {
+    Some(match &parsed.command {
+        Command::Registry { command } => command::registry::run(command),
+        Command::Doctor(doctor) => {
+            command::doctor::run(doctor, &parsed.global, &environment(parsed))
+        }
+        Command::Login(login) => {
+            surroundings(parsed).and_then(|(env, _)| command::login::login(login, &env))
+        }
+        Command::Logout(logout) => command::login::logout(logout, &environment(parsed)),
+        Command::Binfmt(binfmt) => command::binfmt::run(binfmt, parsed, &environment(parsed)),
+        Command::History(history) => command::history::run(history, parsed, &environment(parsed)),
+        Command::Version(version) => command::version::run(version),
+        Command::Completion(completion) => command::pages::complete(completion),
+        Command::Man(man) => command::pages::man(man),
+        Command::Other(words) => Err(command::other::refuse(words)),
+        Command::Builders(BuilderCommand::Rm(_)) => return None,
+        Command::Builders(builders) => {
+            command::builders::run(builders, parsed, &environment(parsed))
+        }
+        _ => return None,
+    })
+}
+
+/// Carries the command out with the best ids that there are, and again with one if an image needs more than those.
 fn attempts(
     parsed: &Arguments,
     (env, host): (&Environment, &mut Host),
     mut places: Places,
-    build: &dyn Fn(BuilderRole, &Places) -> u8,
+    ways: &Ways<'_>,
 ) -> Result<BuilderExit, Box<Report>> {
     places.users = command::users_beyond(parsed, places.executor);
-    let exit = attempt(parsed, (env, host), &places, build)?;
+    let (choice, chosen) = choose(parsed, host, &places)?;
+    let mut carried = match (ways.alone)(&choice, &chosen) {
+        Ok(carried) => carried,
+        Err(code) => return Ok(BuilderExit::Code(code.into())),
+    };
+    let signals = (command::signals(parsed), carried.noted.take());
+    let exit = workshop::run_builder(env, (host, &choice), signals, |role| {
+        (ways.builder)(role, &chosen, &carried)
+    })?;
     let BuilderExit::LacksId(id) = exit else {
         return Ok(exit);
     };
     host.lacks(id);
     places.users = UsersBeyond::Kept;
-    attempt(parsed, (env, host), &places, build)
+    let (choice, chosen) = choose(parsed, host, &places)?;
+    let signals = (command::signals(parsed), None);
+    workshop::run_builder(env, (host, &choice), signals, |role| {
+        (ways.builder)(role, &chosen, &Carried::default())
+    })
 }
 
-fn attempt(
+/// Chooses what commands are run with, and says so where it is not what one would expect.
+fn choose(
     parsed: &Arguments,
-    (env, host): (&Environment, &mut Host),
+    host: &mut Host,
     places: &Places,
-    build: &dyn Fn(BuilderRole, &Places) -> u8,
-) -> Result<BuilderExit, Box<Report>> {
+) -> Result<(Choice, Places), Box<Report>> {
     let choice = host.choose(&places.store, places.executor)?;
     command::tell_choice(parsed, host, &choice);
     let places = places.clone().with_choice(host, &choice);
-    let signals = command::signals(parsed);
-    workshop::run_builder(env, (host, &choice), signals, |role| build(role, &places))
+    Ok((choice, places))
 }
 
 /// Reads the environment and the configuration, and how servers are reached by both and the command line.
@@ -149,7 +224,7 @@ fn surroundings(parsed: &Arguments) -> Result<(Environment, Config), Box<Report>
 fn builder(
     role: BuilderRole,
     parsed: &Arguments,
-    (env, places): (&Environment, &Places),
+    (env, places, carried): (&Environment, &Places, &Carried),
     config: &Config,
 ) -> Outcome {
     // No thread exists yet: the kernel refuses a user namespace to a process that has several.
@@ -157,14 +232,14 @@ fn builder(
     let _watch = builder
         .watch()
         .map_err(|error| Report::new(Kind::Host, &error))?;
-    carry_out(parsed, &builder, (env, places), config)
+    carry_out(parsed, &builder, (env, places, carried), config)
         .or_else(|report| command::give_way(report, &builder, places.users))
 }
 
 fn carry_out(
     parsed: &Arguments,
     builder: &Builder,
-    (env, places): (&Environment, &Places),
+    (env, places, carried): (&Environment, &Places, &Carried),
     config: &Config,
 ) -> Outcome {
     let around = command::transfer::Surroundings {
@@ -173,7 +248,9 @@ fn carry_out(
         env,
     };
     match &parsed.command {
-        Command::Build(build) => command::build::run(build, builder, places, env, config),
+        Command::Build(build) => {
+            command::build::run(build, (builder, carried), places, env, config)
+        }
         Command::CheckBase(check) => command::check_base::run(check, around),
         Command::Diff(diff) => command::diff::run(diff, around),
         Command::Unpack(unpack) => command::unpack::run(unpack, around),

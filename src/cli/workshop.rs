@@ -7,9 +7,9 @@ use std::sync::mpsc::Receiver;
 use oci::Clock;
 use rootfs::IdStorage;
 use runtime::probe::Choice;
-use runtime::userns::IdPlan;
+use runtime::userns::{IdMap, IdPlan, NotedSignals};
 use runtime::{
-    Builder, BuilderCommand, BuilderExit, BuilderRole, Chroot, Executor, ExecutorMode,
+    Builder, BuilderCommand, BuilderExit, BuilderRole, CancelToken, Chroot, Executor, ExecutorMode,
     KernelFeatures, Namespaces, NoExecutor, SignalsAre,
 };
 use solver::context::DigestTrust;
@@ -19,7 +19,7 @@ use solver::pack::HeldBlobs;
 use solver::realise::Piles;
 use solver::remote::Remote;
 use solver::unions::Unions;
-use solver::{Events, Pulling, TimedEvent, Workshop};
+use solver::{Events, Pulling, Reach, TimedEvent, Workshop};
 use store::{IdMapName, OpenOptions, Store, SyncPolicy};
 use vendor_shim::network::{SystemNetwork, UserNetwork as _};
 
@@ -37,7 +37,7 @@ const RESOLVED_CONF: &str = "/run/systemd/resolve/resolv.conf";
 pub(crate) fn run_builder<B: FnOnce(BuilderRole) -> u8>(
     env: &Environment,
     (host, choice): (&Host, &Choice),
-    signals: SignalsAre,
+    (signals, noted): (SignalsAre, Option<NotedSignals>),
     build: B,
 ) -> Result<BuilderExit, Box<Report>> {
     let command = BuilderCommand {
@@ -47,7 +47,7 @@ pub(crate) fn run_builder<B: FnOnce(BuilderRole) -> u8>(
         helpers: host.helpers(),
         signals,
     };
-    runtime::run_builder(&command, build).map_err(|error| {
+    runtime::run_builder(&command, noted, build).map_err(|error| {
         let mut report = Report::new(Kind::Host, &error);
         if let IdPlan::Single { reason } = choice.plan {
             report.notes.push(format!("one id only: {reason}"));
@@ -69,42 +69,88 @@ pub(crate) fn open(
     places: &Places,
     resolver: &Resolver,
 ) -> Result<(Workshop, Receiver<TimedEvent>), Box<Report>> {
-    let ids = storage(builder);
-    let store = open_store(builder, places)?;
-    let lease = store
-        .lease()
-        .map_err(|error| Report::new(Kind::Host, &error))?;
     let features = KernelFeatures::probe();
-    let emulators = places.system_emulators();
     let (executor, resolv_conf) = executor(builder, features, (places, resolver));
-    let (events, receiver) = Events::channel();
-    let workshop = Workshop {
-        store,
-        lease,
-        executor,
+    let process = Process {
+        ids: builder.ids(),
+        cancel: builder.cancel(),
+        reach: Reach::Everything,
         features,
-        emulation: Arc::new(Emulation::new(Box::new(emulators))),
-        host_files: Arc::new(HostFiles::new(resolv_conf, ids)),
-        networks: Arc::default(),
-        remote: Arc::new(Remote::new(places.remote.clone(), builder.cancel().clone())),
-        registries: Arc::new(registries(
-            &places.registry,
-            &places.remote,
-            (builder.cancel(), Pulling::Allowed),
-        )),
-        ids,
-        users: places.users,
-        pack: Vec::new(),
-        decoders: layer::DecoderRoom::default(),
-        digests: DigestTrust::default(),
-        clock: Clock::System,
-        cancel: builder.cancel().clone(),
-        events,
-        unions: unions(builder),
-        piles: Piles::default(),
-        blobs: HeldBlobs::default(),
+        executor,
+        resolv_conf,
     };
-    Ok((workshop, receiver))
+    process.open(places)
+}
+
+/// Opens what the first process works with while it has no builder: nothing is made with it, and no command run.
+pub(crate) fn open_alone(
+    cancel: &CancelToken,
+    ids: IdMap,
+    places: &Places,
+) -> Result<(Workshop, Receiver<TimedEvent>), Box<Report>> {
+    let process = Process {
+        ids,
+        cancel,
+        reach: Reach::Known,
+        features: KernelFeatures::default(),
+        executor: Arc::new(NoExecutor::new(Vec::new())),
+        resolv_conf: ResolvConf {
+            machine: Vec::new(),
+            sandbox: Vec::new(),
+        },
+    };
+    process.open(places)
+}
+
+/// The process that a command works in.
+struct Process<'a> {
+    ids: IdMap,
+    cancel: &'a CancelToken,
+    reach: Reach,
+    features: KernelFeatures,
+    executor: Arc<dyn Executor>,
+    resolv_conf: ResolvConf,
+}
+
+impl Process<'_> {
+    fn open(self, places: &Places) -> Result<(Workshop, Receiver<TimedEvent>), Box<Report>> {
+        let ids = storage(self.ids);
+        let store = open_store_of(self.ids, places)?;
+        let lease = store
+            .lease()
+            .map_err(|error| Report::new(Kind::Host, &error))?;
+        let (events, receiver) = Events::channel();
+        let workshop = Workshop {
+            store,
+            lease,
+            reach: self.reach,
+            found: Arc::default(),
+            memo: solver::Memo::default(),
+            executor: self.executor,
+            features: self.features,
+            emulation: Arc::new(Emulation::new(Box::new(places.system_emulators()))),
+            host_files: Arc::new(HostFiles::new(self.resolv_conf, ids)),
+            networks: Arc::default(),
+            remote: Arc::new(Remote::new(places.remote.clone(), self.cancel.clone())),
+            registries: Arc::new(registries(
+                &places.registry,
+                &places.remote,
+                (self.cancel, Pulling::Allowed),
+            )),
+            ids,
+            users: places.users,
+            pack: Vec::new(),
+            decoders: layer::DecoderRoom::default(),
+            digests: DigestTrust::default(),
+            clock: Clock::System,
+            cancel: self.cancel.clone(),
+            events,
+            unions: unions(self.ids),
+            piles: Piles::default(),
+            blobs: HeldBlobs::default(),
+        };
+        Ok((workshop, receiver))
+    }
 }
 
 /// Returns what runs commands for a builder with these ids, and what they find name servers by.
@@ -160,8 +206,8 @@ fn networked(
 }
 
 /// Returns how layers become one file system for a builder with these ids.
-fn unions(builder: &Builder) -> Unions {
-    match builder.ids().mode() {
+fn unions(ids: IdMap) -> Unions {
+    match ids.mode() {
         ExecutorMode::UsernsMulti | ExecutorMode::UsernsSingle | ExecutorMode::Nothing => {
             Unions::of_store()
         }
@@ -171,14 +217,19 @@ fn unions(builder: &Builder) -> Unions {
 
 /// Opens the store for the builder's id map. That of a builder of its own is below the user's, which is made first.
 pub(crate) fn open_store(builder: &Builder, places: &Places) -> Result<Store, Box<Report>> {
-    if let Some(users) = &places.users_store {
-        drop(open_store_at(builder, users, places.sync)?);
-    }
-    open_store_at(builder, &places.store, places.sync)
+    open_store_of(builder.ids(), places)
 }
 
-fn open_store_at(builder: &Builder, path: &Path, sync: SyncPolicy) -> Result<Store, Box<Report>> {
-    let mode = builder.ids().mode();
+/// As [`open_store`], for whoever has these ids.
+fn open_store_of(ids: IdMap, places: &Places) -> Result<Store, Box<Report>> {
+    if let Some(users) = &places.users_store {
+        drop(open_store_at(ids, users, places.sync)?);
+    }
+    open_store_at(ids, &places.store, places.sync)
+}
+
+fn open_store_at(ids: IdMap, path: &Path, sync: SyncPolicy) -> Result<Store, Box<Report>> {
+    let mode = ids.mode();
     let id_map =
         IdMapName::new(&mode.to_string()).map_err(|error| Report::new(Kind::Internal, &error))?;
     if let Some(parent) = path.parent() {
@@ -195,8 +246,7 @@ fn open_store_at(builder: &Builder, path: &Path, sync: SyncPolicy) -> Result<Sto
 }
 
 /// Returns how the ids of images stand on disk, as the builder sees them.
-fn storage(builder: &Builder) -> IdStorage {
-    let ids = builder.ids();
+fn storage(ids: IdMap) -> IdStorage {
     match ids.mode() {
         ExecutorMode::UsernsMulti | ExecutorMode::Chroot => IdStorage::Shifted {
             by: ids.container_root().0,

@@ -8,7 +8,7 @@ use layer::{Attributes, Change, ChangeKind, Content, Node, NodeKind, TarOptions,
 use oci::Digest;
 use oci::descriptor::Descriptor;
 use rootfs::{Mode, Root};
-use solver::Workshop;
+use solver::{Reach, Workshop};
 
 use crate::exporter::{ExportError, fs_error};
 use crate::image::ImageSet;
@@ -86,7 +86,8 @@ fn without_damaged(
     set: &ImageSet,
     (workshop, destination): (&Workshop, &Destination),
 ) -> ExportError {
-    if !is_about_content(&error) {
+    // Whoever cannot make them again leaves it to the builder to find out.
+    if workshop.reach == Reach::Known || !is_about_content(&error) {
         return error;
     }
     let stored = set.layers.iter();

@@ -13,6 +13,8 @@
 //! stands on the result is found: the key of the content that a copy's definition led to, and the key of the
 //! *earlier* command that had made the same ([`crate::earlier`]).
 
+mod memo;
+
 use std::sync::Arc;
 
 use graph::{CacheKey, Vertex};
@@ -29,6 +31,8 @@ use crate::realise;
 use crate::result::{Held, Output, Stack, StackLayer};
 use crate::state::Former;
 use crate::worker::Step;
+
+pub use memo::Memo;
 
 /// What a key led to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -105,24 +109,34 @@ pub(crate) struct Keys {
 
 /// Returns what a key led to, if it is there, and stood on what is below the step as far as that is known.
 pub(crate) fn find(step: &Step<'_>, key: &CacheKey) -> Result<Option<Found>, StepError> {
+    let stood_on = |footing: &Footing| {
+        known_below(step).map_or(Ok(true), |below| footing.is(below, step.workshop))
+    };
+    let memo = &step.workshop.memo;
+    if let Some(found) = memo.result(key)
+        && stood_on(&found.footing)?
+    {
+        return Ok(Some(Found::clone(&found)));
+    }
     let records = step.workshop.store.records();
     let record = records.get::<VertexRecord>(key.digest())?;
     let counts = |record: &VertexRecord| Some(record.made) >= step.job.options.oldest;
     if let Some(record) = record.filter(counts)
-        && known_below(step).map_or(Ok(true), |below| record.footing.is(below, step.workshop))?
+        && stood_on(&record.footing)?
     {
         let earlier = match record.earlier {
             Some(earlier) if leads_to(step.workshop, &earlier, &record.layer)? => Some(earlier),
             Some(_) | None => None,
         };
         if let Some(layer) = available(step.workshop, record.layer, record.created)? {
-            let footing = record.footing;
-            return Ok(Some(Found {
+            let found = Found {
                 key: key.clone(),
                 layer,
                 earlier,
-                footing,
-            }));
+                footing: record.footing,
+            };
+            memo.keep_result(&found);
+            return Ok(Some(found));
         }
     }
     find_elsewhere(step, key)
@@ -161,6 +175,7 @@ pub(crate) fn settle(
     if let Some(record) = record.filter(is_it) {
         let footing = Footing::of(below);
         records.put(key, &VertexRecord { footing, ..record })?;
+        workshop.memo.clear();
     }
     Ok(())
 }
@@ -226,6 +241,7 @@ fn remember_import(
         ..record
     };
     records.put(key.digest(), &record)?;
+    workshop.memo.clear();
     Ok(earlier)
 }
 
@@ -265,11 +281,17 @@ pub(crate) fn find_alias(
     definition: &CacheKey,
 ) -> Result<Option<(CacheKey, Found)>, StepError> {
     let records = step.workshop.store.records();
-    let record = records.get::<VertexRecord>(definition.digest())?;
-    let known = record.and_then(|record| record.content);
+    let memo = &step.workshop.memo;
+    let known = match memo.content(definition) {
+        Some(content) => Some(content),
+        None => records
+            .get::<VertexRecord>(definition.digest())?
+            .and_then(|record| record.content),
+    };
     if let Some(content) = known
         && let Some(found) = find(step, &content)?
     {
+        memo.keep_content(definition, &content);
         return Ok(Some((content, found)));
     }
     let imports = &step.job.options.imports;
@@ -280,6 +302,7 @@ pub(crate) fn find_alias(
                 ..record_of(step.workshop, &found.layer, &found.footing)
             };
             records.put(definition.digest(), &record)?;
+            memo.clear();
             return Ok(Some((content, found)));
         }
     }
@@ -306,6 +329,7 @@ pub(crate) fn remember(
         ..record_of(workshop, &found.layer, &found.footing)
     };
     workshop.store.records().put(keys.key.digest(), &record)?;
+    workshop.memo.clear();
     // What names another key is written after that one's record.
     remember_others(workshop, keys, found)
 }
@@ -332,6 +356,7 @@ pub(crate) fn remember_others(
             ..record_of(workshop, &found.layer, &found.footing)
         };
         records.put(definition.digest(), &record)?;
+        workshop.memo.clear();
     }
     let same = found.earlier.as_ref().unwrap_or(key);
     let results = former.iter().filter_map(|former| match former {
@@ -344,6 +369,7 @@ pub(crate) fn remember_others(
             ..record_of(workshop, &found.layer, &found.footing)
         };
         records.put(result.digest(), &record)?;
+        workshop.memo.clear();
     }
     Ok(())
 }

@@ -30,6 +30,9 @@ pub enum SolveError {
     /// The store could not keep what the steps made.
     #[error("cannot keep what was built")]
     Keep(#[source] LaterError),
+    /// Something is not known yet, and cannot be made in this process ([`Reach::Known`](crate::Reach)).
+    #[error("not everything is known yet")]
+    OutOfReach,
     /// Nothing is under way, and yet something is unfinished: our fault.
     #[error(
         "the scheduler has nothing to wait for but {} vertices are unfinished: {}",

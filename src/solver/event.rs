@@ -272,6 +272,8 @@ pub struct StepId(pub String);
 pub struct Events {
     start: Instant,
     sender: Sender<TimedEvent>,
+    /// Who is told too.
+    copy: Option<Sender<Event>>,
 }
 
 impl Events {
@@ -282,13 +284,27 @@ impl Events {
             Self {
                 start: Instant::now(),
                 sender,
+                copy: None,
             },
             receiver,
         )
     }
 
+    /// Returns what tells the same ends, and another one too.
+    pub(crate) fn copied(&self) -> (Self, Receiver<Event>) {
+        let (sender, receiver) = channel();
+        let copied = Self {
+            copy: Some(sender),
+            ..self.clone()
+        };
+        (copied, receiver)
+    }
+
     /// Tells something.
     pub fn emit(&self, event: Event) {
+        if let Some(copy) = &self.copy {
+            drop(copy.send(event.clone()));
+        }
         let timed = TimedEvent {
             at: self.start.elapsed(),
             event,

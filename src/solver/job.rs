@@ -12,6 +12,8 @@ use store::{Lease, Store};
 use vendor_shim::agent::Agent;
 
 use crate::authorities::Authorities;
+use crate::base::FoundImages;
+use crate::cache::Memo;
 use crate::context::{DigestTrust, DirectorySource};
 use crate::emulation::Emulation;
 use crate::event::Events;
@@ -23,6 +25,7 @@ use crate::network::{Networks, UsualNetwork};
 use crate::ops::exec::{Secrets, Volume};
 use crate::pack::HeldBlobs;
 use crate::pack::PackPlan;
+use crate::reach::Reach;
 use crate::realise::Piles;
 use crate::registries::Registries;
 use crate::remote::Remote;
@@ -119,6 +122,12 @@ pub struct Workshop {
     pub store: Store,
     /// What keeps this job's objects alive.
     pub lease: Lease,
+    /// What can be done in this process.
+    pub reach: Reach,
+    /// What names of images were found to be.
+    pub found: Arc<FoundImages>,
+    /// What the cache was asked already.
+    pub memo: Memo,
     /// What runs commands.
     pub executor: Arc<dyn Executor>,
     /// What this kernel has.

@@ -26,7 +26,7 @@ use crate::event::{Event, FileSize, StepId};
 use crate::import::ImportError;
 use crate::job::Workshop;
 use crate::realise::{self, RealiseError, View};
-use crate::result::{Held, StackLayer};
+use crate::result::{Held, Stack, StackLayer};
 
 /// Raised when the bytes that a change set is packed to change, so that nothing of the older kind is
 /// taken for it.
@@ -264,6 +264,24 @@ pub(crate) fn is_packed(workshop: &Workshop, layer: &SnapshotId) -> Result<bool,
         }
     }
     Ok(!workshop.pack.is_empty())
+}
+
+/// Tells whether all layers of these stacks that were made here are packed in every way in which they will be exported:
+/// nobody has to look into a directory then.
+///
+/// # Errors
+///
+/// Fails when the store cannot be read.
+pub fn are_packed(workshop: &Workshop, stacks: &[Stack]) -> Result<bool, PackLayerError> {
+    let layers = stacks.iter().flat_map(Stack::layers);
+    for layer in layers.filter(|layer| !matches!(layer.held, Held::Base(_))) {
+        for plan in &workshop.pack {
+            if find_packed(workshop, &layer.id, plan)?.is_none() {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }
 
 /// Returns what a layer was packed to before, in whichever of the ways that are asked for.

@@ -227,6 +227,7 @@ pub(crate) fn open(workshop: &Workshop, id: &SnapshotId) -> Result<Option<Snapsh
 ///
 /// Fails when the store cannot be read.
 pub(crate) fn stored(workshop: &Workshop, id: &SnapshotId) -> Result<Option<View>, RealiseError> {
+    workshop.reach.files()?;
     let Some(snapshot) = open(workshop, id)? else {
         return Ok(None);
     };

@@ -29,7 +29,8 @@ use crate::error::{SolveError, StepError};
 use crate::experience;
 use crate::job::{Job, Workshop};
 use crate::ops::copy::Collected;
-use crate::result::{Output, Stack};
+use crate::reach::Reach;
+use crate::result::{Held, Output, Stack, StackLayer};
 use crate::state::{Action, Machine, Verdict, seen_by_commands};
 use crate::worker::{self, Order, Turn};
 
@@ -54,6 +55,8 @@ pub fn solve(job: &Job, workshop: &Workshop) -> Result<Vec<Stack>, SolveError> {
 ///
 /// As [`solve`].
 pub fn solve_keyed(job: &Job, workshop: &Workshop) -> Result<Solved, SolveError> {
+    // What was found before may have been damaged, and be gone.
+    workshop.memo.clear();
     let (sender, inbox) = channel();
     let admission = Admission::new(Limits {
         jobs: job.options.jobs,
@@ -181,10 +184,18 @@ impl<'job> Scheduler<'job> {
             match action {
                 Action::Take { vertex } => self.take(vertex),
                 action if self.failure.is_some() => self.drop_action(&action),
+                action if !self.workshop.reach.allows(&action, &self.job.definition) => {
+                    self.refuse(&action);
+                }
                 // Caches of others may have to be asked by the network.
                 Action::LookUp { .. } | Action::FindAlias { .. }
                     if self.job.options.imports.is_empty() =>
                 {
+                    self.look_ups.push_back(action);
+                }
+                // What little can be done in this process is no work for a thread.
+                action if self.workshop.reach == Reach::Known => {
+                    self.announce(&action);
                     self.look_ups.push_back(action);
                 }
                 Action::LookUp { .. }
@@ -346,6 +357,7 @@ impl<'job> Scheduler<'job> {
     }
 
     fn finish(self) -> Result<Solved, SolveError> {
+        let is_known = self.is_known();
         self.keep_digests();
         self.tell_keys();
         if let Some(failure) = self.failure {
@@ -377,6 +389,17 @@ impl<'job> Scheduler<'job> {
         Ok(Solved {
             stacks: stacks.collect::<Result<_, _>>()?,
             keyed: self.keyed()?,
+            is_known,
+        })
+    }
+
+    /// Tells whether the next job like this one will find all that it needs by looking it up.
+    fn is_known(&self) -> bool {
+        let is_kept = |layer: &Arc<StackLayer>| matches!(layer.held, Held::Stored | Held::Base(_));
+        self.slots.iter().all(|slot| match &slot.output {
+            None => true,
+            Some(Output::Files(stack)) => stack.top().is_none_or(is_kept),
+            Some(Output::Local(_) | Output::Fetched(_)) => false,
         })
     }
 

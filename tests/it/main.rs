@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod actions_cache;
 #[cfg(test)]
+mod alone;
+#[cfg(test)]
 mod authorities;
 #[cfg(test)]
 mod bases;

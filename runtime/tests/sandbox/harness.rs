@@ -243,7 +243,7 @@ pub(crate) fn first(arguments: &[OsString]) -> ExitCode {
         helpers: helpers.as_ref(),
     };
     let orders = arguments.get(1..).unwrap_or(&[]);
-    match run_builder(&command, |role| crate::builder::main(role, orders)) {
+    match run_builder(&command, None, |role| crate::builder::main(role, orders)) {
         Ok(BuilderExit::Code(code)) => ExitCode::from(u8::try_from(code).unwrap_or(255)),
         Ok(BuilderExit::Signal(signal)) => {
             eprintln!("the builder was ended by {signal}");

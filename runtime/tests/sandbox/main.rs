@@ -8,6 +8,7 @@
     reason = "what goes wrong in another process is said there"
 )]
 
+mod alone;
 mod builder;
 #[cfg(target_arch = "x86_64")]
 mod calls;
@@ -33,10 +34,17 @@ fn main() -> ExitCode {
     if let Some(role) = runtime::role(&arguments) {
         return role.take();
     }
+    if let Some(arguments) = runtime::userns::begun_again(&arguments) {
+        return alone::again(&arguments);
+    }
+    if arguments.get(1).is_some_and(|word| word == alone::CROWDED) {
+        return alone::first(&arguments);
+    }
     if arguments.get(1).is_some_and(|word| word == harness::FIRST) {
         return harness::first(arguments.get(2..).unwrap_or(&[]));
     }
     let tests = [
+        alone::tests(),
         run::tests(),
         mounts::tests(),
         isolation::tests(),

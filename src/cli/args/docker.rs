@@ -5,11 +5,11 @@ use std::ffi::OsString;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-use super::{
     Arguments, BuildArguments, BuildxCommand, BuildxGroup, Command, DiskCommand, DoctorArguments,
     GlobalArguments, HistoryGroup, ImageCommand, ImageHistoryArguments, ImageInspectArguments,
     ImageLsArguments, ImageRmArguments, ImageTagArguments, ImageTransfer, LoginArguments,
-    LogoutArguments, ManifestCommand, PruneArguments, RunArguments, SystemCommand, VersionArguments,
+    LogoutArguments, ManifestCommand, PruneArguments, RunArguments, SystemCommand,
+    VersionArguments,
 };
 
 /// Builds container images on Linux without a daemon and without root, in docker's words.

@@ -1,5 +1,7 @@
 //! `careen build`: Dockerfile → graph → file systems → output.
 
+mod alone;
+mod attempt;
 mod bases;
 mod caches;
 mod ending;
@@ -17,20 +19,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dockerfile::lower::Target;
 use dockerfile::parse::{Parsed, parse};
 use dockerfile::source::SourceFile;
 use dockerfile::stage::{PlanOptions, StagePlan};
-use export::{EarlyLayers, Exported};
 use graph::{DefinitionBuilder, SourcePolicy};
-use oci::{Clock, ImageConfig, Platform};
-use runtime::CancelReason;
+use oci::Clock;
+use runtime::{CancelReason, CancelToken};
 use solver::ops::exec::Secrets;
 use solver::state::Reuse;
-use solver::{
-    BuildResult, Events, HistoryStep, Imports, Job, JobOptions, KeyedLayers, Listings,
-    PlatformResult, SolveError, Solved, Stack, Workshop, solve_keyed,
-};
+use solver::{Events, Imports, Job, JobOptions, KeyedLayers, Listings, Workshop};
 
 use super::debug::Watch;
 use super::disk::After;
@@ -40,12 +37,8 @@ use super::{call, failure, resources};
 use crate::args::{BuildArguments, NetworkArgument};
 use crate::config::Config;
 use crate::env::Environment;
-use crate::exit;
-use crate::history::BuildId;
-use crate::options::{
-    BuildOptions, ContextSource, DockerfileSource, NamedContext, Places, ResultOptions, reach,
-};
-use crate::progress::Display;
+use crate::options::{BuildOptions, ContextSource, DockerfileSource, NamedContext, Places, reach};
+use crate::progress::{Chronicle, Display};
 use crate::registries::registries_of_build;
 use crate::report::{Kind, Report};
 use crate::run::Outcome;
@@ -57,8 +50,10 @@ mod platforms;
 mod remote;
 mod source;
 
+pub(crate) use alone::{Carried, Tried, try_build};
+use attempt::{Attempt, Built, Stop};
 pub(super) use bases::{resolve_bases, resolve_requests};
-use caches::{Caches, Failure};
+use caches::Caches;
 use context::Contexts;
 use ending::{Ended, Ending};
 use epoch::EpochFailure;
@@ -66,29 +61,21 @@ use source::Dockerfile;
 use ssh::{Agents, SourceAgent};
 use stages::KeptStages;
 
-/// Runs `build` in the builder.
+/// Runs `build` in the builder, with what is known from before.
 pub(crate) fn run(
     arguments: &BuildArguments,
-    builder: &runtime::Builder,
+    (builder, carried): (&runtime::Builder, &Carried),
     places: &Places,
     env: &Environment,
     config: &Config,
 ) -> Outcome {
     let mut options = BuildOptions::new(arguments, env, config)
         .map_err(|error| Report::new(Kind::Usage, &error))?;
-    context::check(&options)?;
-    check_volumes(&options)?;
-    limits::check(&options.sandbox.settings.limits)?;
-    let authorities = reach::read(&env.reach).map_err(|error| Report::new(Kind::Usage, &error))?;
-    options.authorities = authorities;
+    check(&mut options, env)?;
     let resolver = &options.sandbox.resolver;
     let (mut workshop, events) = workshop::open(builder, places, resolver)?;
-    workshop.registries = Arc::new(registries_of_build(
-        &options.registry,
-        &places.remote,
-        (builder.cancel(), options.policy.pulling()),
-        &workshop.events,
-    ));
+    workshop.found = Arc::clone(&carried.found);
+    prepare_workshop(&mut workshop, (&options, places), builder.cancel());
     warning::of_options(&options, env, &workshop.events);
     options.command_limits = resources::settle(&options.sandbox.resources, &workshop);
     let (watch, failed) = Watch::begin(&options);
@@ -99,10 +86,7 @@ pub(crate) fn run(
     if options.call.is_none() {
         mode::tell(builder.ids().mode(), &workshop);
     }
-    let built = match options.call {
-        Some(call) => call::answer(call, &options, env, &mut workshop).map(Told::Answer),
-        None => build_believing(&options, env, &mut workshop).map(Told::Exported),
-    };
+    let built = answer_or_build(&options, env, &mut workshop);
     let cancelled = workshop.cancel.reason();
     let after = After::new(&workshop, config);
     drop(workshop);
@@ -112,25 +96,7 @@ pub(crate) fn run(
         places,
         env,
     };
-    let images = match &built {
-        Ok(Told::Exported(built)) => ending::images(&built.exported),
-        _ => Vec::new(),
-    };
-    let outcome = match (built, cancelled) {
-        (Err(_), Some(reason)) => Err(failure::interrupted(reason)),
-        (Err(report), None) => Err(report),
-        (Ok(Told::Answer(answer)), _) => answer.tell(),
-        (Ok(Told::Exported(built)), reason) => {
-            kept::carry(&built.exported, &options.result, around)
-                .and_then(|()| built.tell((&options, ending.id()), reason))
-        }
-    };
-    let told = ending.carry_out(Ended {
-        chronicle,
-        outcome: &outcome,
-        images,
-    });
-    let outcome = outcome.and_then(|code| told.map(|()| code));
+    let outcome = ended((built, chronicle, ending), cancelled, (&options, around));
     match after {
         Ok(after) if cancelled.is_none() => after.collect(),
         // That the configuration can be understood was checked before.
@@ -145,34 +111,70 @@ pub(crate) fn run(
     })
 }
 
+/// Does what is asked: builds, or answers a question about the build.
+fn answer_or_build(
+    options: &BuildOptions,
+    env: &Environment,
+    workshop: &mut Workshop,
+) -> Result<Told, Box<Report>> {
+    if let Some(call) = options.call {
+        return call::answer(call, options, env, workshop).map(Told::Answer);
+    }
+    let built = build_believing(options, env, workshop).map_err(Stop::into_report)?;
+    alone::note(options, workshop, built.is_known);
+    Ok(Told::Exported(Box::new(built)))
+}
+
+/// Checks what can be checked before anything is opened, and reads what the user's flags name.
+fn check(options: &mut BuildOptions, env: &Environment) -> Result<(), Box<Report>> {
+    context::check(options)?;
+    check_volumes(options)?;
+    limits::check(&options.sandbox.settings.limits)?;
+    let authorities = reach::read(&env.reach).map_err(|error| Report::new(Kind::Usage, &error))?;
+    options.authorities = authorities;
+    Ok(())
+}
+
+/// Gives a workshop what a build says of registries.
+fn prepare_workshop(
+    workshop: &mut Workshop,
+    (options, places): (&BuildOptions, &Places),
+    cancel: &CancelToken,
+) {
+    workshop.registries = Arc::new(registries_of_build(
+        &options.registry,
+        &places.remote,
+        (cancel, options.policy.pulling()),
+        &workshop.events,
+    ));
+}
+
+/// Tells how a build ended, whose images are carried on to where they are looked for.
+fn ended(
+    (built, chronicle, ending): (Result<Told, Box<Report>>, Chronicle, Ending<'_>),
+    cancelled: Option<CancelReason>,
+    (options, around): (&BuildOptions, Surroundings<'_>),
+) -> Outcome {
+    let images = match &built {
+        Ok(Told::Exported(built)) => ending::images(&built.exported),
+        _ => Vec::new(),
+    };
+    let outcome = match (built, cancelled) {
+        (Err(_), Some(reason)) => Err(failure::interrupted(reason)),
+        (Err(report), None) => Err(report),
+        (Ok(Told::Answer(answer)), _) => answer.tell(),
+        (Ok(Told::Exported(built)), reason) => {
+            kept::carry(&built.exported, &options.result, around)
+                .and_then(|()| built.tell((options, ending.id()), reason))
+        }
+    };
+    ending.carry_out(outcome, Ended { chronicle, images })
+}
+
 /// What there is to tell when the display has ended.
 enum Told {
-    Exported(Built),
+    Exported(Box<Built>),
     Answer(call::Answer),
-}
-
-/// A build whose outputs are written.
-struct Built {
-    exported: Vec<Exported>,
-    /// What became of the caches that it was to leave.
-    cache: Result<(), Box<Report>>,
-}
-
-impl Built {
-    /// Tells what was written, and what was not.
-    fn tell(
-        self,
-        (options, id): (&BuildOptions, &BuildId),
-        cancelled: Option<CancelReason>,
-    ) -> Outcome {
-        result::tell(&self.exported, &options.result, id)?;
-        result::tell_runner(&self.exported, &options.progress.job, id)?;
-        match (self.cache, cancelled) {
-            (Ok(()), _) => Ok(exit::DONE),
-            (Err(_), Some(reason)) => Err(failure::cache_interrupted(reason)),
-            (Err(report), None) => Err(report),
-        }
-    }
 }
 
 /// A Dockerfile with what it is planned with.
@@ -226,7 +228,7 @@ fn build_believing(
     options: &BuildOptions,
     env: &Environment,
     workshop: &mut Workshop,
-) -> Result<Built, Box<Report>> {
+) -> Result<Built, Stop> {
     let built = build(options, env, workshop);
     // What came by standard input comes once.
     let is_from_stdin =
@@ -245,7 +247,7 @@ fn build(
     options: &BuildOptions,
     env: &Environment,
     workshop: &mut Workshop,
-) -> Result<Built, Box<Report>> {
+) -> Result<Built, Stop> {
     let Prepared {
         source,
         parsed,
@@ -299,96 +301,8 @@ fn build(
         targets: &targets,
         kept: &kept,
     };
-    attempt.repeat(&mut job, workshop, &|error, job| {
-        failure::of_solve(error, job, &source, options)
-    })
-}
-
-/// What a job is carried out for.
-struct Attempt<'a> {
-    wanted: &'a ResultOptions,
-    caches: &'a Caches,
-    targets: &'a [Target],
-    kept: &'a KeptStages,
-}
-
-/// How often layers of the store are made again because they were damaged: each time all are that are.
-const REPAIRS_MAX: usize = 2;
-
-impl Attempt<'_> {
-    /// Carries the job out, and again without what was of no use.
-    fn repeat(
-        &self,
-        job: &mut Job,
-        workshop: &Workshop,
-        report: &dyn Fn(SolveError, &Job) -> Box<Report>,
-    ) -> Result<Built, Box<Report>> {
-        let mut repairs = 0;
-        loop {
-            let why = match self.run(job, workshop, report) {
-                Ok(built) => return Ok(built),
-                Err(Failure::Build(report)) => return Err(report),
-                // It is not taken again, so that there is an end to it.
-                Err(Failure::Import(why)) => why,
-                Err(Failure::Damaged(report)) => {
-                    if repairs == REPAIRS_MAX {
-                        return Err(report);
-                    }
-                    repairs += 1;
-                    report.title
-                }
-            };
-            workshop.events.warn(format!("{why}; it is made again"));
-        }
-    }
-
-    /// Carries the job out, and writes its result.
-    fn run(
-        &self,
-        job: &mut Job,
-        workshop: &Workshop,
-        report: &dyn Fn(SolveError, &Job) -> Box<Report>,
-    ) -> Result<Built, Failure> {
-        let solved = solve_with_layers(job, self.wanted, workshop);
-        let solved =
-            solved.map_err(|error| Failure::of(error, workshop, |error| report(error, job)));
-        let Solved { mut stacks, keyed } = solved?;
-        let kept = stacks.split_off(self.targets.len());
-        self.kept.export(kept, workshop)?;
-        let mut result = result_of(self.targets, stacks);
-        self.caches.put_inline(&mut result, &keyed);
-        let exported = result::export(&result, self.wanted, workshop)?;
-        let cache = match self
-            .caches
-            .export(&result, (&keyed, &job.definition), workshop)
-        {
-            Ok(()) => Ok(()),
-            Err(error) => match Failure::of(error, workshop, |error| failure::of_cache(&error)) {
-                Failure::Build(report) => Err(report),
-                again => return Err(again),
-            },
-        };
-        Ok(Built { exported, cache })
-    }
-}
-
-/// Carries the job out, and packs the layers of its results meanwhile.
-fn solve_with_layers(
-    job: &mut Job,
-    wanted: &ResultOptions,
-    workshop: &Workshop,
-) -> Result<Solved, SolveError> {
-    let early = EarlyLayers::start(&wanted.outputs, workshop);
-    job.options.layers = early.as_ref().map(EarlyLayers::sender);
-    let solved = solve_keyed(job, workshop);
-    workshop.executor.end_network();
-    job.options.layers = None;
-    match (early, &solved) {
-        (Some(early), Ok(_)) => early.finish(),
-        (Some(early), Err(_)) => early.abandon(),
-        (None, _) => {}
-    }
-    solved
+    let report = |error, job: &Job| failure::of_solve(error, job, &source, options);
+    attempt.repeat(&mut job, workshop, &report)
 }
 
 /// Says that something is missing before the first command misses it.
@@ -475,39 +389,5 @@ fn job_options(
         },
         layers: None,
         failed: options.failure.told.clone(),
-    }
-}
-
-fn result_of(targets: &[Target], stacks: Vec<Stack>) -> BuildResult {
-    let platforms = targets.iter().zip(stacks).map(|(target, stack)| {
-        let Target {
-            platform,
-            config,
-            history,
-            ..
-        } = target;
-        let known = (platform.clone(), config.clone(), history.clone());
-        platform_result(known, stack)
-    });
-    BuildResult {
-        platforms: platforms.collect(),
-    }
-}
-
-fn platform_result(
-    (platform, mut config, history): (Platform, ImageConfig, Vec<dockerfile::lower::HistoryStep>),
-    stack: Stack,
-) -> PlatformResult {
-    remotecache::inline::remove(&mut config);
-    let step = |step: dockerfile::lower::HistoryStep| HistoryStep {
-        created_by: step.created_by,
-        comment: step.comment.to_owned(),
-        empty_layer: step.empty_layer,
-    };
-    PlatformResult {
-        platform,
-        stack,
-        config,
-        history: history.into_iter().map(step).collect(),
     }
 }

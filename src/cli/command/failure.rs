@@ -201,7 +201,7 @@ pub(crate) fn of_solve(
     let (vertex, error) = match error {
         SolveError::Step { vertex, error } => (vertex, error),
         SolveError::Keep(_) => return Box::new(Report::new(Kind::Host, &error)),
-        SolveError::Stalled { .. } | SolveError::NoResult { .. } => {
+        SolveError::OutOfReach | SolveError::Stalled { .. } | SolveError::NoResult { .. } => {
             let mut report = Report::new(Kind::Internal, &error);
             report.help = Some("this is a bug in careen; please report it".to_owned());
             return Box::new(report);

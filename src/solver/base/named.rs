@@ -45,13 +45,25 @@ pub fn resolve_named(
     wanted: &Named<'_>,
 ) -> Result<Vec<ResolvedImage>, NotResolved> {
     reference_of(wanted.name).map_err(|error| (0, error))?;
+    if let Some(found) = workshop.found.get(wanted, &workshop.events) {
+        return Ok(found);
+    }
+    let (events, told) = workshop.events.copied();
+    let workshop = &Workshop {
+        events,
+        ..workshop.clone()
+    };
     let asked = Asked { workshop, wanted };
-    match wanted.pull {
+    let found = match wanted.pull {
         Pull::Missing => asked.stored_or(|platforms| asked.remote(platforms, Patience::Usual)),
         Pull::Never => asked.stored_or(|platforms| asked.remembered(platforms)),
         Pull::Always => asked.remote(wanted.platforms, Patience::Needed),
         Pull::Newer => asked.newer(),
-    }
+    }?;
+    workshop
+        .found
+        .add(wanted, &found, told.try_iter().collect());
+    Ok(found)
 }
 
 /// An image whose place is being found.

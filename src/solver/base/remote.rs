@@ -30,6 +30,9 @@ pub(super) enum Patience {
     Needed,
 }
 
+/// How long ago the answer of a registry may have been that is not remembered anew if it is the same.
+const FRESH_SECONDS: i64 = 60;
+
 /// What a name stood for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct RememberedName {
@@ -207,6 +210,13 @@ impl Image<'_> {
             digest: digest.clone(),
             at: Clock::System.now(),
         };
+        let is_new = |former: RememberedName| {
+            former.digest != known.digest
+                || former.at.seconds() + FRESH_SECONDS < known.at.seconds()
+        };
+        if !remembered_name(&self.workshop.store, self.reference).is_none_or(is_new) {
+            return Ok(digest);
+        }
         let records = self.workshop.store.records();
         if let Err(error) = records.put(&name_key(self.reference), &known) {
             tracing::debug!(%error, "name not remembered");

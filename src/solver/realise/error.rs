@@ -19,6 +19,9 @@ pub enum RealiseError {
     /// The job was cancelled.
     #[error("cancelled")]
     Cancelled,
+    /// The files of layers are not for this process.
+    #[error("the files of layers are out of reach")]
+    OutOfReach,
     /// A layer of a cache is of no use.
     #[error("cannot unpack a layer of a cache")]
     Import(#[source] ImportError),

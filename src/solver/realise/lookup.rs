@@ -89,6 +89,7 @@ impl<'a> Lookup<'a> {
         stack: &'a Stack,
         afterwards: Afterwards,
     ) -> Result<Self, RealiseError> {
+        workshop.reach.files()?;
         let indexing = Indexing {
             workshop,
             step: &step,

@@ -119,6 +119,7 @@ fn merged_spans(layers: usize) -> Vec<(u32, usize)> {
 impl Maker<'_> {
     /// Returns the directories of a stack.
     pub(super) fn pile(&self, stack: &Stack) -> Result<Pile, RealiseError> {
+        self.workshop.reach.files()?;
         let piles = &self.workshop.piles;
         let (mut pile, mut new) = piles.nearest(stack);
         if pile.units.is_empty() {
@@ -132,6 +133,7 @@ impl Maker<'_> {
 
     /// Returns the directories of each layer of a stack, and those of the stack.
     pub(super) fn parts(&self, stack: &Stack) -> Result<Vec<Vec<Arc<Root>>>, RealiseError> {
+        self.workshop.reach.files()?;
         let mut parts = Vec::new();
         let mut keep = |own: &[Arc<Root>]| parts.push(own.to_vec());
         self.grow(&mut Pile::default(), (stack, stack.layers()), &mut keep)?;

@@ -21,6 +21,8 @@ pub struct Solved {
     pub stacks: Vec<Stack>,
     /// For each target, in order, what the keys of its vertices led to; as much of it as was asked for.
     pub keyed: Vec<Vec<KeyedLayer>>,
+    /// Whether the next job like this one will find all that it needs by looking it up ([`Reach::Known`](crate::Reach)).
+    pub is_known: bool,
 }
 
 /// What a key led to.

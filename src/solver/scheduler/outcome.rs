@@ -9,7 +9,7 @@ use crate::cache;
 use crate::error::{SolveError, StepError};
 use crate::event::{Event, Origin};
 use crate::result::{Output, Stack, StackLayer};
-use crate::state::Verdict;
+use crate::state::{Action, Verdict};
 use crate::worker::Answer;
 
 impl Scheduler<'_> {
@@ -113,6 +113,13 @@ impl Scheduler<'_> {
             Op::Source(_) => stack.layers().to_vec(),
             Op::Exec(_) | Op::File(_) => stack.top().cloned().into_iter().collect(),
         }
+    }
+
+    /// Ends the job: what is to be done next cannot be done in this process.
+    pub(super) fn refuse(&mut self, action: &Action) {
+        self.give_up();
+        self.failure = Some(SolveError::OutOfReach);
+        self.drop_action(action);
     }
 
     fn fail(&mut self, id: VertexId, error: StepError) -> Verdict {

@@ -97,18 +97,26 @@ fn look_up(requests: &[BaseRequest], options: &BuildOptions, workshop: &Workshop
             let platforms = places.iter().map(|at| requests[*at].platform.clone());
             let platforms: Vec<Platform> = platforms.collect();
             let name = name.to_owned();
-            let asking = scope.spawn(move || {
+            let asking = move || {
                 let wanted = Named {
                     name: &name,
                     platforms: &platforms,
                     pull,
                 };
                 base::resolve_named(workshop, &wanted)
-            });
+            };
             (places, asking)
         };
-        let asked: Vec<_> = by_name.into_iter().map(ask).collect();
-        for (places, asking) in asked {
+        let mut asked = by_name.into_iter().map(ask);
+        // The first one is asked for in this thread: mostly there is no other.
+        let first = asked.next();
+        let others: Vec<_> = asked
+            .map(|(places, asking)| (places, scope.spawn(asking)))
+            .collect();
+        if let Some((places, asking)) = first {
+            take(&mut answers, &places, asking());
+        }
+        for (places, asking) in others {
             take(&mut answers, &places, joined(asking));
         }
     });

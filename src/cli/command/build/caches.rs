@@ -182,6 +182,8 @@ fn cache_export(to: &CacheTo, image: Option<PackPlan>) -> CacheExport {
 pub(super) enum Failure {
     /// A layer of a cache is of no use: the text says which and why. The next attempt does not take it.
     Import(String),
+    /// Something has to be made, and that cannot be done in this process.
+    OutOfReach,
     /// A layer of the store was damaged. The next attempt does not find it.
     Damaged(Box<Report>),
     /// Something else.

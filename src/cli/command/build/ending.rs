@@ -48,12 +48,10 @@ pub(super) struct Ending<'a> {
     records: RecordStore,
 }
 
-/// How a build ended, and with what.
-pub(super) struct Ended<'a> {
+/// What a build left when it ended.
+pub(super) struct Ended {
     /// What was left of its events.
     pub(super) chronicle: Chronicle,
-    /// How it ended.
-    pub(super) outcome: &'a Outcome,
     /// What was written.
     pub(super) images: Vec<WrittenImage>,
 }
@@ -88,25 +86,30 @@ impl<'a> Ending<'a> {
         }
     }
 
-    /// Tells and keeps what there is.
-    pub(super) fn carry_out(self, ended: Ended<'_>) -> Result<(), Box<Report>> {
-        if self.options.call.is_some() || begins_again(ended.outcome) {
+    /// Tells and keeps what there is; returns how the build ended, and what could not be told.
+    pub(super) fn carry_out(self, outcome: Outcome, ended: Ended) -> Outcome {
+        let told = self.tell_and_keep(&outcome, ended);
+        outcome.and_then(|code| told.map(|()| code))
+    }
+
+    fn tell_and_keep(&self, outcome: &Outcome, ended: Ended) -> Result<(), Box<Report>> {
+        if self.options.call.is_some() || begins_again(outcome) {
             return Ok(());
         }
         let end = &self.options.end;
         let account = &ended.chronicle.account;
-        if end.summary && ended.outcome.is_ok() {
+        if end.summary && outcome.is_ok() {
             self.say(&account::summary(account));
         }
         let built = built(self.options);
         if let Some(page) = &end.page {
-            Self::tell_page(page, &built.name, &ended);
+            Self::tell_page(page, &built.name, (outcome, account));
         }
         let lineage = Lineage::of(&built);
         let explained = self.explained(&lineage, account);
         let told = self.tell_explained(&explained);
         if end.kept_builds > 0
-            && let Err(error) = self.keep((built, &lineage), ended, explained)
+            && let Err(error) = self.keep((built, &lineage), (outcome, ended), explained)
         {
             warn(&error);
         }
@@ -123,10 +126,10 @@ impl<'a> Ending<'a> {
     }
 
     /// Adds the build to the page of a workflow.
-    fn tell_page(page: &Path, name: &str, ended: &Ended<'_>) {
-        let error = ended.outcome.as_ref().err();
+    fn tell_page(page: &Path, name: &str, (outcome, account): (&Outcome, &Account)) {
+        let error = outcome.as_ref().err();
         let error = error.map(|report| report.title.as_str());
-        let text = account::markdown(&ended.chronicle.account, name, error);
+        let text = account::markdown(account, name, error);
         let append = || {
             let mut file = OpenOptions::new().append(true).create(true).open(page)?;
             file.write_all(text.as_bytes())
@@ -210,7 +213,7 @@ impl<'a> Ending<'a> {
     fn keep(
         &self,
         (built, lineage): (Built, &Lineage),
-        ended: Ended<'_>,
+        (outcome, ended): (&Outcome, Ended),
         explained: Vec<Explained>,
     ) -> Result<(), HistoryError> {
         let Chronicle {
@@ -219,7 +222,7 @@ impl<'a> Ending<'a> {
             log,
         } = ended.chronicle;
         let (text, is_clipped) = log.map(CompactLog::finish).unwrap_or_default();
-        let (status, error) = status(ended.outcome);
+        let (status, error) = status(outcome);
         let record = Record {
             created: start.to_string(),
             seconds: account.ended().as_secs_f64(),

@@ -6,11 +6,11 @@ use dockerfile::stage::{
     EpochOrigin, EpochSource, EpochValue, PlanOptions, SourceDateEpoch, source_date_epoch,
 };
 use oci::{Clock, Timestamp};
-use solver::Workshop;
+use solver::{Reach, SolveError, Workshop};
 
 use super::context::Contexts;
 use super::remote;
-use crate::report::Report;
+use crate::report::{Kind, Report};
 
 /// The name of the argument.
 const NAME: &str = "SOURCE_DATE_EPOCH";
@@ -53,6 +53,12 @@ fn time_of(
     contexts: &mut Contexts<'_>,
     workshop: &Workshop,
 ) -> Result<Option<Timestamp>, Box<Report>> {
+    if workshop.reach == Reach::Known {
+        return Err(Box::new(Report::new(
+            Kind::Internal,
+            &SolveError::OutOfReach,
+        )));
+    }
     match source {
         EpochSource::Context => contexts.main_time(),
         EpochSource::Named(name) => contexts.named_time(name, workshop),

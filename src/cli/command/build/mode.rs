@@ -1,22 +1,8 @@
 //! What a build says before it begins: which executor it has, and what it does without.
 
 use runtime::ExecutorMode;
+use solver::Workshop;
 use solver::event::{Event, Origin, StepId};
-use solver::{Events, Workshop};
-
-use crate::env::Environment;
-
-/// Warns of what was found out about the command line, and of variables of buildx' that careen does not have.
-pub(super) fn warn(warnings: &[String], env: &Environment, events: &Events) {
-    for warning in warnings {
-        events.warn(warning.clone());
-    }
-    for name in &env.buildx.idle {
-        events.warn(format!(
-            "`{name}` is not supported yet, and changes nothing"
-        ));
-    }
-}
 
 /// Tells the executor as a step of its own, since a step is what every reader of a log understands. It is in no key and in no image.
 pub(super) fn tell(mode: ExecutorMode, workshop: &Workshop) {

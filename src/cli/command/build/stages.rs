@@ -8,8 +8,8 @@ use oci::Clock;
 use solver::event::StepId;
 use solver::{BuildResult, PackPlan, Stack, Workshop};
 
+use super::attempt::platform_result;
 use super::caches::Failure;
-use super::platform_result;
 use crate::options::ResultOptions;
 
 /// A stage with its images, one for each platform that it is for.
