@@ -13,7 +13,7 @@ use runtime::{
     KernelFeatures, Namespaces, NoExecutor, SignalsAre,
 };
 use solver::context::DigestTrust;
-use solver::emulation::Emulation;
+use solver::emulation::{Emulation, Handlers};
 use solver::host_files::{HostFiles, ResolvConf};
 use solver::realise::Piles;
 use solver::remote::Remote;
@@ -82,7 +82,7 @@ pub(crate) fn open(
         lease,
         executor,
         features,
-        emulation: Arc::new(Emulation::new(Box::new(emulators))),
+        emulation: Arc::new(Emulation::new(Box::new(emulators), handlers(builder))),
         host_files: Arc::new(HostFiles::new(resolv_conf, ids)),
         networks: Arc::default(),
         remote: Arc::new(Remote::new(places.remote.clone(), builder.cancel().clone())),
@@ -103,6 +103,14 @@ pub(crate) fn open(
         piles: Piles::default(),
     };
     Ok((workshop, receiver))
+}
+
+/// Returns whose emulators commands have.
+fn handlers(builder: &Builder) -> Handlers {
+    match builder.ids().mode() {
+        ExecutorMode::UsernsMulti | ExecutorMode::UsernsSingle => Handlers::OfNamespace,
+        ExecutorMode::Chroot | ExecutorMode::Nothing => Handlers::OfMachine,
+    }
 }
 
 /// Returns what runs commands for a builder with these ids, and what they find name servers by.

@@ -339,7 +339,7 @@ pub(crate) fn of_emulation(failure: &EmulationError) -> Report {
         EmulationError::NotFound { .. } => {
             Some("apt-get install --no-install-recommends qemu-user-static".to_owned())
         }
-        EmulationError::Kernel { .. } => Some(
+        EmulationError::Kernel { .. } | EmulationError::NotRegistered { .. } => Some(
             "the machine's owner can register emulators that work in images (flag `F`): \
              `sudo apt-get install qemu-user-static binfmt-support`"
                 .to_owned(),
