@@ -61,7 +61,7 @@ fn listing(root: &Root) -> Vec<String> {
         }
         let rest = match entry.metadata.kind {
             FileKind::Directory => {
-                let is_opaque = entry.xattrs().unwrap().contains_key(xattr::OPAQUE);
+                let is_opaque = xattr::has_opaque(&entry.xattrs().unwrap());
                 (if is_opaque { "opaque" } else { "directory" }).to_owned()
             }
             FileKind::File => {
@@ -295,7 +295,7 @@ fn a_layer_hides_and_replaces_what_is_below() {
         upper.set_mode(&path(name), Mode::new(0o755)).unwrap();
     }
     let conf = upper.inode(&path("etc/conf")).unwrap();
-    conf.set_xattr(xattr::OPAQUE, xattr::OPAQUE_VALUE).unwrap();
+    xattr::mark_opaque(&conf).unwrap();
     upper.whiteout(&path("etc/same")).unwrap();
     upper.whiteout(&path("etc/link")).unwrap();
     lay(&upper, &tree, TreeForm::Real).unwrap();
