@@ -45,6 +45,8 @@ mod faults;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod full_disk;
+#[cfg(test)]
 mod id_range;
 #[cfg(test)]
 mod identities;

@@ -1,6 +1,7 @@
 //! What went wrong → what the user is told: kind, place, notes and help, which only the command knows.
 
 mod cache;
+mod disk;
 mod mount;
 mod network;
 pub(crate) mod registry;
@@ -255,6 +256,7 @@ fn is_linked(op: &graph::Op) -> bool {
 fn of_step(error: &StepError, options: &BuildOptions) -> Report {
     let mut report = of_known_step(error, options);
     registry::explain(&mut report, error);
+    disk::explain(&mut report, error);
     report
 }
 
@@ -359,6 +361,9 @@ fn of_command(failure: &CommandFailure) -> Report {
     if failure.ran_out_of_memory {
         let told = "the kernel ended a process of this step: it had used up the memory that `--memory` gives";
         report.notes.push(told.to_owned());
+    }
+    if let Some(store) = &failure.full_store {
+        disk::tell_full(&mut report, store);
     }
     if let Some(emulator) = &failure.emulator {
         report

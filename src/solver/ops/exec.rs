@@ -22,6 +22,7 @@ pub(crate) mod users;
 mod volume;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -31,7 +32,9 @@ use rootfs::{Mode, OwnerTable, ResolvedUser, Root, RootPath};
 use runtime::{
     ExecutorMode, Hostname, RecordedOwner, SandboxSpec, SandboxUser, StepOutcome, Stream,
 };
-use store::{ActiveSnapshot, Claim, ClaimName, SnapshotId, SnapshotKind, SnapshotMeta, Store};
+use store::{
+    ActiveSnapshot, Claim, ClaimName, Medium, SnapshotId, SnapshotKind, SnapshotMeta, Store,
+};
 
 use crate::admission::Permit;
 use crate::cache::{self, Found, Ran};
@@ -282,7 +285,7 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
             })
         }
         Some(_) if workshop.cancel.is_cancelled() => Err(StepError::Cancelled),
-        Some(status) => Err(failure(op, (status, &outcome), lines, emulator).into()),
+        Some(status) => Err(failure((workshop, op), (status, &outcome), lines, emulator).into()),
     }
 }
 
@@ -325,8 +328,9 @@ fn commit(
     Ok(id)
 }
 
+/// Tells of a command that failed. What it wrote is still there.
 fn failure(
-    op: &ExecOp,
+    (workshop, op): (&Workshop, &ExecOp),
     (status, outcome): (FailureStatus, &StepOutcome),
     lines: Lines<'_>,
     emulator: Option<&Emulator>,
@@ -343,8 +347,15 @@ fn failure(
         last_output: lines.into_last(),
         emulator: emulator.map(|emulator| emulator.name.clone()),
         ran_out_of_memory: outcome.ran_out_of_memory,
+        full_store: full_store(workshop.store.path()),
         crash: emulator.and_then(|emulator| EmulatorCrash::of(status, &emulator.path)),
     }
+}
+
+/// Returns the store if its file system is full.
+fn full_store(path: &Path) -> Option<PathBuf> {
+    let medium = Medium::of(path).ok()?;
+    medium.is_full().then(|| path.to_owned())
 }
 
 /// Makes the working directory if the image does not have it, as BuildKit does.

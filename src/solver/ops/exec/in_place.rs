@@ -105,7 +105,7 @@ pub(super) fn execute(
             })
         }
         Some(_) if workshop.cancel.is_cancelled() => Err(StepError::Cancelled),
-        Some(status) => Err(failure(op, (status, &outcome), lines, emulator).into()),
+        Some(status) => Err(failure((workshop, op), (status, &outcome), lines, emulator).into()),
     }
 }
 
