@@ -48,7 +48,7 @@ fn build(bench: &Bench, mode: &str) -> Twice {
 }
 
 /// Returns the modes in which commands run here.
-fn all_modes() -> Vec<&'static str> {
+pub(crate) fn all_modes() -> Vec<&'static str> {
     let mut all = modes().to_vec();
     if needs::has(Feature::Root) {
         all.push("chroot");
