@@ -283,6 +283,29 @@ fn attributes_in_our_name_are_not_believed() {
 }
 
 #[test]
+fn a_device_node_that_a_sandbox_around_has_recorded_is_refused() {
+    let place = Place::new();
+    fill(&place.path("below"));
+    let tree = place.root("tree");
+    lay(&place.root("below"), &tree, TreeForm::Real).unwrap();
+    let before = Baseline::record(&tree, &place.root("clock")).unwrap();
+    fs::write(place.path("tree/null"), "").unwrap();
+    let null = tree.inode(&RootPath::strict("null").unwrap()).unwrap();
+    null.set_xattr(OWNER_XATTR, b"0:0:0666:c1,3").unwrap();
+    let (below, upper) = (Arc::new(place.root("below")), place.root("upper"));
+    let extracted = before.extract(
+        (&tree, TreeForm::Real),
+        &BTreeSet::default(),
+        (&[below], &upper),
+    );
+    assert_eq!(
+        extracted.unwrap_err().to_string(),
+        "keep the device node `/null` of the image: this build runs in a step of another one, which has it recorded as \
+         its own"
+    );
+}
+
+#[test]
 fn a_layer_hides_and_replaces_what_is_below() {
     let place = Place::new();
     fill(&place.path("below"));
