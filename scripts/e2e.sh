@@ -122,6 +122,10 @@ leaves_no_trace() { # FILE with the traces of before
 . "$top/scripts/e2e/container.sh"
 # shellcheck source=scripts/e2e/environments.sh
 . "$top/scripts/e2e/environments.sh"
+# shellcheck source=scripts/e2e/limits.sh
+. "$top/scripts/e2e/limits.sh"
+# shellcheck source=scripts/e2e/network.sh
+. "$top/scripts/e2e/network.sh"
 # shellcheck source=scripts/e2e/kill.sh
 . "$top/scripts/e2e/kill.sh"
 # shellcheck source=scripts/e2e/power.sh
@@ -140,6 +144,12 @@ check "nothing is left of any of these builds" leaves_no_trace "$work/before"
 
 check_environments
 check "nothing is left of these environments" leaves_no_trace "$work/before"
+
+check_limits
+check "nothing is left of the limits" leaves_no_trace "$work/before"
+
+check_network
+check "nothing is left of the networks" leaves_no_trace "$work/before"
 
 check_debian
 check_peers debian

@@ -1,8 +1,8 @@
 //! `pasta` and `slirp4netns`: programs that connect a network namespace to this machine's network without a privilege.
 //!
 //! What is in the namespace reaches what this machine reaches, and not this machine's own loop-back; nothing reaches
-//! what is in the namespace. Where the machine's resolver is on its loop-back, it is asked at an address of the namespace's
-//! own.
+//! what is in the namespace. Where the machine's resolver is on its loop-back, or at another address of its own, it is asked
+//! at an address of the namespace's: a namespace that `pasta` connects has the machine's addresses for its own.
 //!
 //! The namespace is the program's standard input, so that it needs no name: who could find a process by its number
 //! could not always open its namespaces (`ptrace(2)`, "access mode checking"). The program says on its standard output
@@ -12,7 +12,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -114,7 +114,7 @@ impl SystemNetwork {
     ///
     /// Fails when neither is there.
     pub fn find(search_path: &OsStr, resolver: &str) -> Result<Self, NetworkError> {
-        let forwards = resolver.lines().any(is_on_loopback);
+        let forwards = resolver.lines().any(is_this_machines);
         let find = |kind: Kind, name| {
             let resolver = if forwards {
                 with_one_server(resolver, kind.name_server())
@@ -319,11 +319,16 @@ impl Drop for Connection {
 }
 
 /// Tells whether commands could not ask a name server of this resolver configuration from elsewhere.
-fn is_on_loopback(line: &str) -> bool {
+fn is_this_machines(line: &str) -> bool {
     let server = line.trim().strip_prefix(NAME_SERVER);
     let server = server.and_then(|server| server.split_whitespace().next());
     let address = server.and_then(|server| server.parse::<IpAddr>().ok());
-    address.is_some_and(|address| address.is_loopback())
+    address.is_some_and(|address| address.is_loopback() || is_own(address))
+}
+
+/// Tells whether an address is one of this machine's, by taking a port there (`EADDRNOTAVAIL`, bind(2)).
+fn is_own(address: IpAddr) -> bool {
+    !address.is_unspecified() && UdpSocket::bind((address, 0)).is_ok()
 }
 
 /// Returns a resolver configuration in which `server` is the only one.

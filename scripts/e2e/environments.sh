@@ -38,6 +38,40 @@ profile_is_read() {
   apparmor_parser --skip-kernel-load --skip-cache <<< "$profile"
 }
 
+# Makes a context in which steps remove and replace what their base has.
+lay_out_removals() {
+  mkdir -p "$work/removals"
+  cat > "$work/removals/Dockerfile" <<'EOT'
+FROM base
+RUN rm /etc/group && mkdir -p /kept/d && echo 1 > /kept/x && cp /kept/x /kept/d/y
+RUN rm -r /kept && mkdir /kept && echo 2 > /kept/z && ln -s x /link
+RUN rm -r /kept/z /link && echo 3 > /link
+RUN rm -r /kept && echo 4 > /kept
+EOT
+  chmod -R a+rX "$work/removals"
+}
+
+# same_on_fuse_overlayfs USER ARGUMENT…: the files of a build by that user are the same where the store lies in
+# `fuse-overlayfs`, as the root directory of a container may; the arguments are `unshare`'s.
+same_on_fuse_overlayfs() {
+  local user=$1 place=$work/$1/fuse
+  shift
+  rm -rf "$place"
+  install -d -o "$user" "$place"
+  as_user "$user" SOURCE_DATE_EPOCH="$epoch" unshare --mount "$@" bash -euc 'cd "$1"
+    mkdir lower upper work top
+    fuse-overlayfs -o lowerdir=lower,upperdir=upper,workdir=work top
+    for store in plain top/store; do
+      CAREEN_STORE=$PWD/$store "$0" build --progress plain --build-context "base=oci-layout://$2" \
+        --output "type=oci,dest=${store%/*}.tar" "$3"
+    done 2>&1 | tee log
+    umount top
+    grep -q "^warning: each command runs on a copy of its files" log
+    rm -rf plain upper' "$work/careen" "$place" "$work/base" "$work/removals"
+  # A directory that was replaced may be told by what it lacks there: its number can be that of the one before.
+  python3 scripts/e2e/same_trees.py "$place/plain.tar" "$place/top.tar"
+}
+
 check_environments() {
   local one=(unshare --map-root-user)
   # shellcheck disable=SC2016 # what is there is for the inner shell
@@ -55,4 +89,8 @@ check_environments() {
   check "the example is built so" build_within careen-t1 "${one[@]}"
   check "the example is built where a part of /proc is hidden" build_within careen-t1 "${hidden[@]}"
   check "the profile for AppArmor is one" profile_is_read
+  lay_out_removals
+  check "what is removed in a store on fuse-overlayfs is removed in the image" \
+    same_on_fuse_overlayfs careen-t1 --map-root-user --map-auto
+  check "with one id too" same_on_fuse_overlayfs careen-t2 --map-root-user
 }

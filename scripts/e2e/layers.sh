@@ -47,6 +47,7 @@ has_all_kinds() {
     'opt/nodes/large\tcharacter\t600\t65534:65534\t-\t4095:1048575\t' 'opt/nodes/link\tlink\t777\t12:13\t' \
     'srv/capable\tfile\t.*security.capability=' 'srv/apt/a/pipe\tpipe\t644\t[1-9][0-9]*:65534\t' \
     'var/lib/postgresql/[0-9]*/main/PG_VERSION\tfile\t600\t[1-9]' 'srv/handed/root\tfile\t644\t0:4321\t' \
+    'srv/listed/below\tdirectory\t775\t' 'srv/listed/file\tfile\t664\t' 'srv/listed/pipe\tpipe\t664\t' \
     'home/ana/.wh.mine\t' 'opt/nodes/closed\tfile\t0\t60000:60000\t'; do
     grep -P -q "$pattern" "$work/careen-t1/owners.txt" || { printf 'none: %s\n' "$pattern"; return 1; }
   done

@@ -47,8 +47,22 @@ listing() {
   tar --list --verbose --numeric-owner --file "$1" | awk '{ $3 = $4 = $5 = ""; print }' | sort
 }
 
+# refuses_node USER: a device node that the inner build makes is an error that names it.
+refuses_node() {
+  local user=$1 said
+  printf 'FROM base\nRUN mknod /null c 1 3\n' > "$work/nested/inner/Dockerfile"
+  if said=$(careen "$user" nested build --no-cache --progress plain \
+    --build-context "debian=oci-layout://$work/careen-t1/debian-base" "$work/nested" 2>&1); then
+    return 1
+  fi
+  printf '%s\n' "$said"
+  grep -q 'caused by: keep the device node `/null` of the image: this build runs in a step of another one' <<< "$said"
+}
+
 check_nested() {
   lay_out_nested
   check "careen builds in a RUN of careen with a range of ids" build_nested careen-t1
   check "and in one with one id" build_nested careen-t2
+  check "a device node that the inner one makes is refused by name" refuses_node careen-t1
+  check "with one id too" refuses_node careen-t2
 }

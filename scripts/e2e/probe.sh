@@ -38,6 +38,26 @@ finds_only() {
   [ "$said" = "$expected" ]
 }
 
+# The machine's `binfmt_misc`, and a program of arm64 as it knows one (binfmt-misc.rst).
+machines_emulators=/proc/sys/fs/binfmt_misc
+arm64_programs=':\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00'
+arm64_programs+=':\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
+
+# with_registered COMMAND…: runs a command while the machine has an emulator of arm64 registered: without namespaces there is
+# none but the machine's.
+with_registered() {
+  local status=0 mounted=
+  if [ ! -e "$machines_emulators/register" ]; then
+    mount -t binfmt_misc binfmt_misc "$machines_emulators"
+    mounted=yes
+  fi
+  printf ':careen-e2e:M:%s:/usr/bin/qemu-aarch64-static:POCF' "$arm64_programs" > "$machines_emulators/register"
+  "$@" || status=$?
+  echo -1 > "$machines_emulators/careen-e2e"
+  [ -z "$mounted" ] || umount "$machines_emulators"
+  return "$status"
+}
+
 check_probe() {
   local both="tried as 0,tried as 1000" shared="OPEN: fills shared memory" platform
   local single=(--executor userns-single)
@@ -52,4 +72,6 @@ check_probe() {
   done
   check "it finds what is known to be open without namespaces, and nothing else" \
     finds_only "$shared,tried as 0,$shared,tried as 1000" root store --executor chroot --build-arg WALL=landlock
+  check "and by the machine's emulator, too" with_registered finds_only "$shared,tried as 0,$shared,tried as 1000" \
+    root store --executor chroot --build-arg WALL=landlock --platform linux/arm64
 }

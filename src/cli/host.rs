@@ -14,6 +14,7 @@ use runtime::probe::{
 };
 use runtime::userns::{Caller, IdPlan, IdSources, SandboxId, SingleReason};
 use runtime::{ExecutorMode, ProcSource};
+use serde::Serialize;
 use vendor_shim::idmap::{DirectIdMap, IdMapper, NewIdMap};
 use vendor_shim::program::ProgramNotFound;
 
@@ -32,6 +33,15 @@ const NOBODY: u32 = 65_534;
 #[error("commands cannot be run with `{mode}` on this machine")]
 struct NotHere {
     mode: ExecutorMode,
+}
+
+/// A range of ids that is too small for most images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct ShortRange {
+    /// How many ids it has, counted from 0.
+    pub(crate) ids: u32,
+    /// One that every distribution has, and that it does not reach.
+    pub(crate) lacks: u32,
 }
 
 /// What is known of the machine before anything is tried.
@@ -133,8 +143,24 @@ impl Host {
 
     /// Tells whether there is a range which does not reach an id that every distribution has.
     fn has_short_range(&self) -> bool {
-        let range = self.plans.range.as_ref();
-        range.is_some_and(|range| range.id_map().count() <= NOBODY)
+        self.short_range().is_some()
+    }
+
+    /// Returns the range if it does not reach an id that every distribution has.
+    pub(crate) fn short_range(&self) -> Option<ShortRange> {
+        let ids = self.plans.range.as_ref()?.id_map().count();
+        let lacks = NOBODY;
+        (ids <= lacks).then_some(ShortRange { ids, lacks })
+    }
+
+    /// Returns what would make a range larger.
+    pub(crate) fn short_range_advice(&self, range: ShortRange) -> Option<Advice> {
+        let obstacle = Obstacle::Ids(SingleReason::TooFew {
+            count: range.ids,
+            id: range.lacks,
+        });
+        // No setting of the machine's has to do with it.
+        advise(&obstacle, Facts::default(), &self.caller)
     }
 
     /// Gives the range up at once where it was too small before. Of other ranges that is never remembered, and nothing is

@@ -13,7 +13,7 @@ use runtime::{
     KernelFeatures, Namespaces, NoExecutor, SignalsAre,
 };
 use solver::context::DigestTrust;
-use solver::emulation::Emulation;
+use solver::emulation::{Emulation, Handlers};
 use solver::host_files::{HostFiles, ResolvConf};
 use solver::pack::HeldBlobs;
 use solver::realise::Piles;
@@ -128,7 +128,10 @@ impl Process<'_> {
             memo: solver::Memo::default(),
             executor: self.executor,
             features: self.features,
-            emulation: Arc::new(Emulation::new(Box::new(places.system_emulators()))),
+            emulation: Arc::new(Emulation::new(
+                Box::new(places.system_emulators()),
+                handlers(self.ids),
+            )),
             host_files: Arc::new(HostFiles::new(self.resolv_conf, ids)),
             networks: Arc::default(),
             remote: Arc::new(Remote::new(places.remote.clone(), self.cancel.clone())),
@@ -150,6 +153,14 @@ impl Process<'_> {
             blobs: HeldBlobs::default(),
         };
         Ok((workshop, receiver))
+    }
+}
+
+/// Returns whose emulators commands have.
+fn handlers(ids: IdMap) -> Handlers {
+    match ids.mode() {
+        ExecutorMode::UsernsMulti | ExecutorMode::UsernsSingle => Handlers::OfNamespace,
+        ExecutorMode::Chroot | ExecutorMode::Nothing => Handlers::OfMachine,
     }
 }
 

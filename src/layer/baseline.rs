@@ -171,8 +171,7 @@ impl Extraction<'_> {
         self.replica.put(entry)?;
         if is_directory && !is_kept && was.is_some() {
             let inode = self.upper.inode(path);
-            let marked =
-                inode.and_then(|inode| inode.set_xattr(xattr::OPAQUE, xattr::OPAQUE_VALUE));
+            let marked = inode.and_then(|inode| xattr::mark_opaque(&inode));
             marked.map_err(ReplicaError::object(path))?;
         }
         Ok(())

@@ -61,7 +61,7 @@ fn listing(root: &Root) -> Vec<String> {
         }
         let rest = match entry.metadata.kind {
             FileKind::Directory => {
-                let is_opaque = entry.xattrs().unwrap().contains_key(xattr::OPAQUE);
+                let is_opaque = xattr::has_opaque(&entry.xattrs().unwrap());
                 (if is_opaque { "opaque" } else { "directory" }).to_owned()
             }
             FileKind::File => {
@@ -283,6 +283,29 @@ fn attributes_in_our_name_are_not_believed() {
 }
 
 #[test]
+fn a_device_node_that_a_sandbox_around_has_recorded_is_refused() {
+    let place = Place::new();
+    fill(&place.path("below"));
+    let tree = place.root("tree");
+    lay(&place.root("below"), &tree, TreeForm::Real).unwrap();
+    let before = Baseline::record(&tree, &place.root("clock")).unwrap();
+    fs::write(place.path("tree/null"), "").unwrap();
+    let null = tree.inode(&RootPath::strict("null").unwrap()).unwrap();
+    null.set_xattr(OWNER_XATTR, b"0:0:0666:c1,3").unwrap();
+    let (below, upper) = (Arc::new(place.root("below")), place.root("upper"));
+    let extracted = before.extract(
+        (&tree, TreeForm::Real),
+        &BTreeSet::default(),
+        (&[below], &upper),
+    );
+    assert_eq!(
+        extracted.unwrap_err().to_string(),
+        "keep the device node `/null` of the image: this build runs in a step of another one, which has it recorded as \
+         its own"
+    );
+}
+
+#[test]
 fn a_layer_hides_and_replaces_what_is_below() {
     let place = Place::new();
     fill(&place.path("below"));
@@ -295,7 +318,7 @@ fn a_layer_hides_and_replaces_what_is_below() {
         upper.set_mode(&path(name), Mode::new(0o755)).unwrap();
     }
     let conf = upper.inode(&path("etc/conf")).unwrap();
-    conf.set_xattr(xattr::OPAQUE, xattr::OPAQUE_VALUE).unwrap();
+    xattr::mark_opaque(&conf).unwrap();
     upper.whiteout(&path("etc/same")).unwrap();
     upper.whiteout(&path("etc/link")).unwrap();
     lay(&upper, &tree, TreeForm::Real).unwrap();

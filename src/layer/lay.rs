@@ -77,11 +77,9 @@ fn make_room(layer: &Root, tree: &Root, path: &RootPath, new: &Metadata) -> Resu
         return Ok(());
     };
     let is_directory = |metadata: &Metadata| metadata.kind == FileKind::Directory;
-    if is_directory(&found) && is_directory(new) {
-        let mark = layer.inode(path)?.xattr(xattr::OPAQUE)?;
-        if mark.as_deref() != Some(xattr::OPAQUE_VALUE) {
-            return Ok(());
-        }
+    let are_directories = is_directory(&found) && is_directory(new);
+    if are_directories && !xattr::is_opaque(&layer.inode(path)?)? {
+        return Ok(());
     }
     tree.remove_all(path)
 }

@@ -260,7 +260,7 @@ impl Opened {
         let top = RootPath::root();
         let target = self.target.inode(&top)?;
         if is_opaque {
-            target.set_xattr(xattr::OPAQUE, xattr::OPAQUE_VALUE)?;
+            xattr::mark_opaque(&target)?;
         }
         match self.parts.first() {
             Some((_, part)) => copy_attributes(&part.inode(&top)?, &target),
@@ -290,16 +290,11 @@ fn first_said(part: usize, directory: &Root, name: &[u8]) -> Result<Said, FsErro
     Ok(match found {
         Some(found) if found.kind == FileKind::Directory => Said::Directory(Parts {
             from: vec![part],
-            is_closed: is_opaque(&directory.inode(&at)?)?,
+            is_closed: xattr::is_opaque(&directory.inode(&at)?)?,
         }),
         Some(found) if !found.is_whiteout() => Said::Object(part),
         _ => Said::Gone,
     })
-}
-
-fn is_opaque(directory: &Inode) -> Result<bool, FsError> {
-    let mark = directory.xattr(xattr::OPAQUE)?;
-    Ok(mark.is_some_and(|value| value == xattr::OPAQUE_VALUE))
 }
 
 fn is_file(root: &Root, at: &RootPath) -> Result<bool, FsError> {

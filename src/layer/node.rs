@@ -37,9 +37,7 @@ pub fn stored_node(
     let raw = xattrs_of(entry).map_err(read)?;
     let record = raw.get(OWNER_XATTR).map(Vec::as_slice);
     let owner = owners.read(path, &entry.metadata, record).map_err(read)?;
-    let opaque = raw
-        .get(xattr::OPAQUE)
-        .is_some_and(|value| value == xattr::OPAQUE_VALUE);
+    let opaque = xattr::has_opaque(&raw);
     let kind = match owner.device {
         Some(Device::Char { major, minor }) => NodeKind::CharDevice { major, minor },
         Some(Device::Block { major, minor }) => NodeKind::BlockDevice { major, minor },

@@ -111,7 +111,7 @@ impl<'t> Placer<'t> {
         let hides = self.make_directory(&spot)?;
         let inode = spot.parent.dir.inode(&spot.name)?;
         if hides || opaque {
-            inode.set_xattr(xattr::OPAQUE, xattr::OPAQUE_VALUE)?;
+            xattr::mark_opaque(&inode)?;
         }
         self.finish_object(&inode, &spot.real, FileKind::Directory.into(), attributes)
     }
@@ -265,7 +265,7 @@ impl<'t> Placer<'t> {
                 // Nothing that the layers below say of it counts, its attributes neither.
                 self.set_implied(&spot.real, false);
                 let inode = spot.parent.dir.inode(&spot.name)?;
-                inode.set_xattr(xattr::OPAQUE, xattr::OPAQUE_VALUE)
+                xattr::mark_opaque(&inode)
             }
             Some(_) => Ok(()),
         }
@@ -276,7 +276,7 @@ impl<'t> Placer<'t> {
         let parent = self.parent(path)?;
         self.opaque_root |= parent.real.is_root();
         let inode = parent.dir.inode(&RootPath::root())?;
-        inode.set_xattr(xattr::OPAQUE, xattr::OPAQUE_VALUE)
+        xattr::mark_opaque(&inode)
     }
 
     /// Sets the times of directories, and returns what else is to be known.
@@ -320,11 +320,7 @@ impl<'t> Placer<'t> {
     }
 
     fn is_opaque(&self, directory: &RootPath) -> Result<bool, FsError> {
-        Ok(self
-            .target
-            .inode(directory)?
-            .xattr(xattr::OPAQUE)?
-            .is_some())
+        xattr::is_opaque(&self.target.inode(directory)?)
     }
 
     /// Makes an object, removing what is in its way.

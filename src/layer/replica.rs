@@ -38,6 +38,15 @@ pub enum ReplicaError {
         #[source]
         source: FsError,
     },
+    /// A device node that a sandbox around this one has recorded in its own layer.
+    #[error(
+        "keep the device node `{}` of the image: this build runs in a step of another one, which has it recorded as its own",
+        path.absolute()
+    )]
+    RecordedAround {
+        /// Its path.
+        path: RootPath,
+    },
 }
 
 impl ReplicaError {
@@ -101,7 +110,40 @@ impl<'r> Replica<'r> {
 
     /// Makes an object at a path.
     pub(crate) fn put_at(&mut self, entry: &Entry, path: &RootPath) -> Result<(), ReplicaError> {
-        self.make(entry, path).map_err(ReplicaError::object(path))
+        let recorded = || ReplicaError::RecordedAround { path: path.clone() };
+        if self
+            .is_recorded_around(entry)
+            .map_err(ReplicaError::object(path))?
+        {
+            return Err(recorded());
+        }
+        self.make(entry, path).map_err(|error| {
+            // With one id the sandbox around shows a node, and lets nobody make a record.
+            let is_node = entry.metadata.device().is_some();
+            if is_node && self.devices == Devices::Placeholders && error.is_not_permitted() {
+                return recorded();
+            }
+            ReplicaError::object(path)(error)
+        })
+    }
+
+    /// Tells whether a file is the placeholder of a node that the command made, and that somebody else than this program has
+    /// made of it: here such nodes are real.
+    fn is_recorded_around(&self, entry: &Entry) -> Result<bool, FsError> {
+        let metadata = &entry.metadata;
+        let is_empty = metadata.kind == FileKind::File && metadata.size == 0;
+        if self.devices != Devices::Placeholders || !is_empty {
+            return Ok(false);
+        }
+        let xattrs = xattrs_of(entry)?;
+        let record = xattrs.get(OWNER_XATTR).map(|text| OwnerRecord::parse(text));
+        Ok(matches!(
+            record,
+            Some(Ok(OwnerRecord {
+                device: Some(_),
+                ..
+            }))
+        ))
     }
 
     /// Makes a regular file at a path, with other bytes.

@@ -258,10 +258,10 @@ impl Settler<'_> {
 
     /// A directory that hides what is below it hides it also where it moves to.
     fn keep_opaque(&self, from: &RootPath, to: &RootPath) -> Result<(), FsError> {
-        match self.target.inode(from)?.xattr(xattr::OPAQUE)? {
-            Some(value) => self.target.inode(to)?.set_xattr(xattr::OPAQUE, &value),
-            None => Ok(()),
+        if xattr::is_opaque(&self.target.inode(from)?)? {
+            return xattr::mark_opaque(&self.target.inode(to)?);
         }
+        Ok(())
     }
 
     /// Makes a hard link, copying what it links to up.

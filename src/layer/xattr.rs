@@ -10,11 +10,19 @@
 
 use std::collections::BTreeMap;
 
-/// overlayfs' mark of a directory that hides what is below, in a user namespace.
-pub(crate) const OPAQUE: &[u8] = b"user.overlay.opaque";
+use rootfs::{FsError, Inode};
 
-/// The value of [`OPAQUE`].
-pub(crate) const OPAQUE_VALUE: &[u8] = b"y";
+/// overlayfs' mark of a directory that hides what is below, in a user namespace.
+const OPAQUE: &[u8] = b"user.overlay.opaque";
+
+/// The same mark where the store lies in `fuse-overlayfs`, which takes the other one for its own and shows it to nobody.
+const KEPT_OPAQUE: &[u8] = b"user.careen.opaque";
+
+/// The value of both marks.
+const OPAQUE_VALUE: &[u8] = b"y";
+
+/// The marks of a directory that hides what is below, in the order in which they are looked for.
+const OPAQUE_MARKS: [&[u8]; 2] = [OPAQUE, KEPT_OPAQUE];
 
 /// A file's capabilities.
 pub(crate) const CAPABILITY: &[u8] = b"security.capability";
@@ -30,6 +38,31 @@ const REVISION_2: u8 = 2;
 const REVISION_3: u8 = 3;
 /// The length of a value of revision 2, and of what a value of revision 3 has before its root id.
 const CAPABILITY_BYTES: usize = 20;
+
+/// Marks a directory as one that hides what is below.
+pub(crate) fn mark_opaque(directory: &Inode) -> Result<(), FsError> {
+    directory.set_xattr(OPAQUE, OPAQUE_VALUE)?;
+    if directory.xattr(OPAQUE)?.is_none() {
+        directory.set_xattr(KEPT_OPAQUE, OPAQUE_VALUE)?;
+    }
+    Ok(())
+}
+
+/// Tells whether a directory hides what is below.
+pub(crate) fn is_opaque(directory: &Inode) -> Result<bool, FsError> {
+    for mark in OPAQUE_MARKS {
+        if let Some(value) = directory.xattr(mark)? {
+            return Ok(value == OPAQUE_VALUE);
+        }
+    }
+    Ok(false)
+}
+
+/// Tells whether a directory with these attributes hides what is below.
+pub(crate) fn has_opaque(xattrs: &BTreeMap<Vec<u8>, Vec<u8>>) -> bool {
+    let mut found = OPAQUE_MARKS.iter().filter_map(|mark| xattrs.get(*mark));
+    found.next().is_some_and(|value| value == OPAQUE_VALUE)
+}
 
 /// Tells whether a layer must not have an attribute.
 pub(crate) fn is_forbidden(name: &[u8]) -> bool {
@@ -48,9 +81,10 @@ pub(crate) fn is_kept(name: &[u8]) -> bool {
     !is_forbidden(name) && (name == CAPABILITY || name.starts_with(b"user."))
 }
 
-/// Tells whether an attribute goes with an inode that is copied on disk: the image's, and our records.
+/// Tells whether an attribute goes with an inode that is copied on disk: the image's, and our records. What a directory
+/// hides depends on where it is.
 pub(crate) fn belongs_to_inode(name: &[u8]) -> bool {
-    is_kept(name) || name.starts_with(OWN_PREFIX)
+    is_kept(name) || name.starts_with(OWN_PREFIX) && name != KEPT_OPAQUE
 }
 
 /// Returns the attributes of an object in a tree that belong to the image.
@@ -114,6 +148,27 @@ mod tests {
                 b"user.overlayed"
             ]
         );
+    }
+
+    #[test]
+    fn the_mark_of_a_hiding_directory_may_be_the_other_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = rootfs::Root::open(directory.path()).unwrap();
+        let inode = root.inode(&rootfs::RootPath::root()).unwrap();
+        let looks = || {
+            (
+                is_opaque(&inode).unwrap(),
+                has_opaque(&inode.xattrs().unwrap()),
+            )
+        };
+        assert_eq!(looks(), (false, false));
+        inode.set_xattr(KEPT_OPAQUE, OPAQUE_VALUE).unwrap();
+        assert_eq!(looks(), (true, true));
+        inode.set_xattr(OPAQUE, b"x").unwrap();
+        assert_eq!(looks(), (false, false));
+        mark_opaque(&inode).unwrap();
+        assert_eq!(looks(), (true, true));
+        assert!(!belongs_to_inode(KEPT_OPAQUE) && belongs_to_inode(CAPABILITY_RECORD));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use rustix::fs::{AtFlags as RustixAt, StatxFlags, Timespec, Timestamps};
 
 use crate::attr::{FileTime, Mode};
 use crate::error::{FsError, Quoted, Shown};
+use crate::xattr::{self, XattrPlace};
 
 /// How often a look-up that raced with a rename is tried again (openat2(2), "EAGAIN").
 const RACE_TRIES: usize = 1024;
@@ -223,6 +224,9 @@ pub(crate) fn mkfifoat(dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), FsError> 
 /// `fs/overlayfs/dir.c`), and [`OTHER_WHITEOUT`] is made, for which root is needed; without that right a socket without
 /// permissions, which everybody may make and no layer can hold.
 pub(crate) fn mknod_whiteout(dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), FsError> {
+    if swallows_whiteouts(dir) {
+        return mknodat(dir, name, SFlag::S_IFSOCK, 0);
+    }
     match mknodat(dir, name, SFlag::S_IFCHR, 0) {
         Err(error) if error.is_not_permitted() => {
             let others = [(SFlag::S_IFCHR, OTHER_WHITEOUT), (SFlag::S_IFSOCK, 0)];
@@ -234,6 +238,24 @@ pub(crate) fn mknod_whiteout(dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), FsE
         made => made,
     }
 }
+
+/// Tells whether a directory is in `fuse-overlayfs`, which makes the device 0:0 in its upper directory and then finds neither
+/// that nor what else is in the directory. It is told by the attributes that it keeps to itself.
+fn swallows_whiteouts(dir: BorrowedFd<'_>) -> bool {
+    const TRIAL: &[u8] = b"user.overlay.careen";
+    let is_fuse = rustix::fs::fstatfs(dir).is_ok_and(|found| found.f_type == FUSE_SUPER_MAGIC);
+    let place = XattrPlace::inode(dir);
+    if !is_fuse || xattr::set(&place, TRIAL, b"").is_err() {
+        return false;
+    }
+    let is_kept = xattr::get(&place, TRIAL).is_ok_and(|found| found.is_none());
+    // Where it is not there, that is refused.
+    drop(xattr::remove(&place, TRIAL));
+    is_kept
+}
+
+/// The number of FUSE (`linux/magic.h`).
+const FUSE_SUPER_MAGIC: rustix::fs::FsWord = 0x6573_5546;
 
 /// The character device 0:1. No driver has the number 0, and no tree of ours any other device node.
 pub(crate) const OTHER_WHITEOUT: u64 = 1;

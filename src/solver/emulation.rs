@@ -1,7 +1,8 @@
 //! Which platforms' programs run here, and what runs the others'.
 //!
 //! The emulators are registered in a `binfmt_misc` of the build's own user namespace, when the first
-//! command needs one; a build of native platforms registers nothing.
+//! command needs one; a build of native platforms registers nothing. Without a namespace of its own a build takes what the
+//! machine has registered: what it would register itself would be everybody's, and stay.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -47,6 +48,15 @@ pub enum EmulationError {
         /// What the kernel said.
         source: BinfmtError,
     },
+    /// The machine has no emulator registered, and there is no user namespace to register one in.
+    #[error(
+        "cannot run {platform} programs on this machine: it has no emulator registered for them, and without a user \
+         namespace none is"
+    )]
+    NotRegistered {
+        /// The platform.
+        platform: Platform,
+    },
     /// The emulator cannot be registered.
     #[error("cannot register the emulator `{}`", path.display())]
     Register {
@@ -65,9 +75,19 @@ pub enum EmulationError {
     },
 }
 
+/// Whose emulators a build has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handlers {
+    /// Those that it registers in its user namespace, or where the kernel has none for such, the machine's.
+    OfNamespace,
+    /// The machine's: there is no user namespace, and `binfmt_misc` would be that of everybody.
+    OfMachine,
+}
+
 /// Which platforms' programs run here, and how.
 #[derive(Debug)]
 pub struct Emulation {
+    handlers: Handlers,
     native: OnceLock<NativePrograms>,
     emulators: Box<dyn Emulators>,
     // Guards the one registration of a build; a step that needs it waits for the step that makes it.
@@ -86,8 +106,9 @@ enum Registered {
 
 impl Emulation {
     /// Makes it; nothing is registered yet.
-    pub fn new(emulators: Box<dyn Emulators>) -> Self {
+    pub fn new(emulators: Box<dyn Emulators>, handlers: Handlers) -> Self {
         Self {
+            handlers,
             native: OnceLock::new(),
             emulators,
             registered: Mutex::new(None),
@@ -154,25 +175,40 @@ impl Emulation {
                 let name = name.into_owned();
                 Ok(Emulator { name, path })
             }
-            None => match self.emulators.find(architecture) {
-                Ok(path) => Ok(Emulator {
-                    name: path.display().to_string(),
-                    path,
-                }),
-                Err(source) => Err(EmulationError::NotFound {
-                    platform: platform.clone(),
-                    source,
-                }),
-            },
+            None => Err(self.missing(registered, platform, architecture)),
         }
     }
 
-    /// Registers every emulator that is there: programs of several processors may meet in one image.
+    /// Returns why there is no emulator for another processor than the first that was asked for.
+    fn missing(
+        &self,
+        registered: &Registered,
+        platform: &Platform,
+        architecture: Architecture,
+    ) -> EmulationError {
+        let platform = platform.clone();
+        match (registered, self.emulators.find(architecture)) {
+            (Registered::Ours { .. }, Err(source)) => EmulationError::NotFound { platform, source },
+            // All that are found were registered.
+            (Registered::Ours { .. }, Ok(_)) | (Registered::Hosts, _) => {
+                EmulationError::NotRegistered { platform }
+            }
+        }
+    }
+
+    /// Registers every emulator that is there, since programs of several processors may meet in one image; or takes those
+    /// that the machine has.
     fn register(
         &self,
         platform: &Platform,
         wanted: Architecture,
     ) -> Result<Registered, EmulationError> {
+        if self.handlers == Handlers::OfMachine {
+            let platform = platform.clone();
+            let is_there = self.hosts(wanted).is_some();
+            let missing = EmulationError::NotRegistered { platform };
+            return is_there.then_some(Registered::Hosts).ok_or(missing);
+        }
         let instance = match BinfmtInstance::mount() {
             Ok(instance) => instance,
             // Before Linux 6.7 there is only the host's.
@@ -242,4 +278,23 @@ fn register_one(
             path: path.to_owned(),
             source,
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use vendor_shim::fake::FakeEmulators;
+
+    use super::*;
+
+    #[test]
+    fn without_a_namespace_nothing_is_registered() {
+        let none = Box::new(FakeEmulators::default());
+        let emulation = Emulation::new(none, Handlers::OfMachine);
+        let platform = Platform::new("linux", "s390x");
+        let error = emulation.require(&platform).unwrap_err();
+        assert!(
+            matches!(error, EmulationError::NotRegistered { .. }),
+            "{error:?}"
+        );
+    }
 }

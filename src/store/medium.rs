@@ -40,6 +40,9 @@ const LOCAL: [(u64, &str); 12] = [
     (0xe0f5_e1e2, "erofs"),
 ];
 
+/// Less than this is as good as nothing, in bytes: who finds no room gives the last of it back.
+const NO_ROOM_BYTES: u64 = 1 << 20;
+
 /// The file system of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Medium {
@@ -49,6 +52,8 @@ pub struct Medium {
     pub is_network: bool,
     /// How much room ordinary users have on it, in bytes.
     pub free_bytes: u64,
+    /// Whether another file can be made on it; one that makes them as it needs them says so, too.
+    pub takes_files: bool,
 }
 
 /// It cannot be found out what a directory is on.
@@ -69,7 +74,11 @@ impl Medium {
         let found = nearest(path)?;
         // Numbers of file systems have 32 bits; some processors have a sign there.
         let number = found.filesystem_type().0.cast_unsigned() & u64::from(u32::MAX);
-        Ok(Self::named(number, Room::from(&found).free_bytes))
+        let takes_files = found.files() == 0 || found.files_free() != 0;
+        Ok(Self {
+            takes_files,
+            ..Self::named(number, Room::from(&found).free_bytes)
+        })
     }
 
     fn named(number: u64, free_bytes: u64) -> Self {
@@ -84,7 +93,13 @@ impl Medium {
                 .unwrap_or("another file system"),
             is_network: network.is_some(),
             free_bytes,
+            takes_files: true,
         }
+    }
+
+    /// Tells whether nothing more can be written to it.
+    pub fn is_full(&self) -> bool {
+        self.free_bytes < NO_ROOM_BYTES || !self.takes_files
     }
 }
 
@@ -155,9 +170,23 @@ mod tests {
                 name,
                 is_network,
                 free_bytes,
+                takes_files: true,
             };
             assert_eq!(Medium::named(number, free_bytes), expected);
         }
+    }
+
+    #[test]
+    fn a_file_system_is_full_without_room_and_without_files() {
+        let with = |free_bytes, takes_files| {
+            let medium = Medium {
+                takes_files,
+                ..Medium::named(0xef53, free_bytes)
+            };
+            medium.is_full()
+        };
+        assert!(with(0, true) && with(4096, true) && with(1 << 30, false));
+        assert!(!with(1 << 20, true));
     }
 
     #[test]

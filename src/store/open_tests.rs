@@ -299,6 +299,7 @@ fn a_store_on_a_file_system_of_a_network_is_refused() {
         name: "NFS",
         is_network,
         free_bytes: 1,
+        takes_files: true,
     };
     let path = Path::new("/home/ana/store");
     check_medium(&medium(false), path).unwrap();

@@ -29,6 +29,26 @@ fn t_d14_a_program_of_another_processor_runs_and_the_machine_is_left_alone() {
     assert_eq!(registrations(), before);
 }
 
+/// Root without a namespace of its own could register emulators for everybody.
+#[test]
+fn without_namespaces_the_machine_is_left_alone_too() {
+    needs!(Feature::Root);
+    let before = registrations();
+    let bench = bench().with_base(&[BaseImage::arm64()]);
+    bench.dockerfile("FROM base\nRUN [\"/say\"]\n");
+    let arguments = ["--platform", "linux/arm64", "--executor", "chroot"];
+    let run = bench.careen_build(&arguments).run();
+    assert_eq!(registrations(), before);
+    if cfg!(target_arch = "aarch64") || before.iter().any(|name| name == "qemu-aarch64") {
+        assert_eq!(run.success().output(), ["arm64"]);
+    } else {
+        let error = run.error(3);
+        let title =
+            "error: cannot run linux/arm64 programs on this machine: it has no emulator registered";
+        assert!(error.starts_with(title), "{error}");
+    }
+}
+
 #[test]
 fn a_stage_for_this_machine_is_built_once_for_all_platforms() {
     needs!(Feature::Busybox);

@@ -88,6 +88,34 @@ fn a_base_with_a_higher_id_is_built_with_one_id() {
 }
 
 #[test]
+fn the_doctor_names_a_range_that_is_too_small() {
+    needs!(Feature::IdRange);
+    let bench = bench();
+    let asks = |arguments: &str| {
+        let script = FEW_IDS.replace("exec \"$0\" \"$@\"", &format!("exec \"$0\" {arguments}"));
+        build_by(&script, &bench, &[]).run().success()
+    };
+    let told = asks("doctor");
+    let rows: Vec<&str> = told.text().lines().take(2).collect();
+    assert_eq!(
+        rows,
+        [
+            "executor                  userns-multi, 2000 ids",
+            "range of ids              too small for most images: 2000 ids, 0 to 1999, and `nobody` is 65534; \
+             they are built with one id",
+        ]
+    );
+    let json = |told: &Finished| -> serde_json::Value {
+        let all: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+        all["short_range"].clone()
+    };
+    let expected = serde_json::json!({ "ids": 2000, "lacks": 65534 });
+    assert_eq!(json(&asks("doctor --json")), expected);
+    let whole = bench.careen(&["doctor", "--json"]).run().success();
+    assert_eq!(json(&whole), serde_json::Value::Null);
+}
+
+#[test]
 fn that_a_range_was_too_small_is_remembered() {
     needs!(Feature::Busybox, Feature::IdRange);
     let bench = bench().with_busybox();

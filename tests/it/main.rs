@@ -50,6 +50,7 @@ mod export;
 mod faults;
 #[cfg(test)]
 mod files;
+mod full_disk;
 #[cfg(test)]
 mod history;
 #[cfg(test)]

@@ -117,6 +117,12 @@ fn a_name_server_on_the_loop_back_is_asked_through_the_program() {
             "nameserver 169.254.1.1\n",
             true,
         ),
+        // No machine has an address for documentation (RFC 5737).
+        (
+            "nameserver 203.0.113.7\n",
+            "nameserver 203.0.113.7\n",
+            false,
+        ),
         ("", "", false),
     ] {
         let found = SystemNetwork::find(directory.path().as_os_str(), machine).unwrap();

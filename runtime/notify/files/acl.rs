@@ -47,6 +47,43 @@ pub(super) fn mode(list: &[u8], before: u32) -> u32 {
         | class(of(OTHERS), 0)
 }
 
+/// Returns what a file inherits of the list that its directory hands down, if it is made with this mode: its own list, and
+/// its mode. Each gives what both do, and the mask of the process counts for nothing (acl(5), "Object creation and default
+/// ACLs").
+pub(super) fn inherited(list: &[u8], mode: u32) -> (Vec<u8>, u32) {
+    let mut entries = entries(list).unwrap_or_default();
+    let has_mask = entries.iter().any(|entry| entry.tag == MASK);
+    for entry in &mut entries {
+        let shift = match entry.tag {
+            OWNER => 6,
+            MASK => 3,
+            OWNING_GROUP if !has_mask => 3,
+            OTHERS => 0,
+            _ => continue,
+        };
+        let class = u16::try_from(mode >> shift & 7).unwrap_or_default();
+        entry.permissions &= class;
+    }
+    let list = bytes(&entries);
+    let mode = self::mode(&list, mode);
+    (list, mode)
+}
+
+fn bytes(entries: &[Entry]) -> Vec<u8> {
+    let mut list = VERSION.to_le_bytes().to_vec();
+    for Entry {
+        tag,
+        permissions,
+        id,
+    } in entries
+    {
+        list.extend(tag.to_le_bytes());
+        list.extend(permissions.to_le_bytes());
+        list.extend(id.to_le_bytes());
+    }
+    list
+}
+
 fn entries(list: &[u8]) -> Option<Vec<Entry>> {
     let (version, rest) = list.split_first_chunk::<HEADER_BYTES>()?;
     let (entries, []) = rest.as_chunks::<ENTRY_BYTES>() else {
@@ -70,13 +107,38 @@ mod tests {
     const NONE: u32 = u32::MAX;
 
     fn list(entries: &[(u16, u16, u32)]) -> Vec<u8> {
-        let mut bytes = VERSION.to_le_bytes().to_vec();
-        for (tag, permissions, id) in entries {
-            bytes.extend(tag.to_le_bytes());
-            bytes.extend(permissions.to_le_bytes());
-            bytes.extend(id.to_le_bytes());
-        }
-        bytes
+        let entry = |&(tag, permissions, id): &(u16, u16, u32)| Entry {
+            tag,
+            permissions,
+            id,
+        };
+        let entries: Vec<Entry> = entries.iter().map(entry).collect();
+        bytes(&entries)
+    }
+
+    #[test]
+    fn what_is_inherited_gives_no_more_than_the_mode_that_was_asked_for() {
+        let default = [
+            (OWNER, 7, NONE),
+            (USER, 7, 7),
+            (OWNING_GROUP, 5, NONE),
+            (MASK, 7, NONE),
+            (OTHERS, 4, NONE),
+        ];
+        let (found, mode) = inherited(&list(&default), 0o2640);
+        let expected = [
+            (OWNER, 6, NONE),
+            (USER, 7, 7),
+            (OWNING_GROUP, 5, NONE),
+            (MASK, 4, NONE),
+            (OTHERS, 0, NONE),
+        ];
+        assert_eq!((found, mode), (list(&expected), 0o2640));
+        let (_, mode) = inherited(&list(&default), 0o777);
+        assert_eq!(mode, 0o774);
+        let without_mask = [(OWNER, 7, NONE), (OWNING_GROUP, 5, NONE), (OTHERS, 7, NONE)];
+        let (_, mode) = inherited(&list(&without_mask), 0o666);
+        assert_eq!(mode, 0o646);
     }
 
     #[test]

@@ -30,10 +30,16 @@ const OWN_PREFIX: &[u8] = b"user.careen.";
 /// The longest name, with its final zero (`XATTR_NAME_MAX`).
 const NAME_LIMIT_BYTES: usize = 256;
 
+/// Where the list of rights of a file is recorded.
+pub(super) const ACCESS_RECORD: &CStr = c"user.careen.acl.access";
+
+/// Where the list is recorded that a directory hands down.
+pub(super) const DEFAULT_RECORD: &CStr = c"user.careen.acl.default";
+
 /// Lists of rights, and where they are recorded.
 const LISTS: [(&CStr, &CStr); 2] = [
-    (c"system.posix_acl_access", c"user.careen.acl.access"),
-    (c"system.posix_acl_default", c"user.careen.acl.default"),
+    (c"system.posix_acl_access", ACCESS_RECORD),
+    (c"system.posix_acl_default", DEFAULT_RECORD),
 ];
 
 /// What a call does with attributes of a file.

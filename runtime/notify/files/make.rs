@@ -1,9 +1,10 @@
-//! Files that are made by somebody else than root, or in a directory that hands its group down: their owner is recorded.
+//! Files that are made by somebody else than root, or in a directory that hands its group or a list of rights down: their
+//! owner is recorded, and the list.
 //!
 //! All others are made by the kernel: they belong to root, as what has no record does.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -11,10 +12,12 @@ use nix::sys::stat::{Mode as Permissions, SFlag, mknodat, umask};
 use rootfs::{Mode, OwnerRecord};
 
 use crate::notify::caller::Caller;
+use crate::notify::files::acl;
+use crate::notify::files::attributes::{ACCESS_RECORD, DEFAULT_RECORD};
 use crate::notify::files::place::{Named, NewName, Place, low_half, open_as};
-use crate::notify::files::record::{Records, is_directory};
+use crate::notify::files::record::{Records, holds_attributes, is_directory};
 use crate::notify::ids::Credentials;
-use crate::sys::attribute::LastLink;
+use crate::sys::attribute::{self, LastLink};
 use crate::sys::file;
 use crate::sys::notification::Answer;
 use crate::sys::status::Status;
@@ -25,12 +28,30 @@ const SET_GROUP: u32 = 0o2000;
 const OPEN_HOW_BYTES: usize = 24;
 
 /// Whom a new file belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Heir {
     uid: u32,
     gid: u32,
     /// Whether a new directory hands its group down as well.
     hands_down: bool,
+    /// The list of rights that the directory hands down, if it is recorded. Of any other the kernel knows.
+    list: Option<Vec<u8>>,
+}
+
+impl Heir {
+    /// Returns the mode that a file is to be made with, where the caller wants this one, and sets the mask for that.
+    fn mode(&self, caller: &Caller<'_>, wanted: u32) -> Result<u32, Errno> {
+        let (mask, mode) = match &self.list {
+            // What kind of node it is stays.
+            Some(list) => (
+                0,
+                wanted & !0o7777 | acl::inherited(list, wanted & 0o7777).1,
+            ),
+            None => (caller.rights()?.umask, wanted),
+        };
+        umask(Permissions::from_bits_truncate(mask));
+        Ok(mode)
+    }
 }
 
 /// What is made under a new name.
@@ -85,11 +106,12 @@ pub(super) fn make(
         return Ok(Answer::GoesOn);
     };
     let directory = parent.open(caller)?;
-    umask(Permissions::from_bits_truncate(caller.rights()?.umask));
-    new.make(directory.as_fd(), &name)?;
+    let wanted = new.mode();
+    let mode = heir.mode(caller, wanted)?;
+    new.make((directory.as_fd(), &name), mode)?;
     let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
     let made = file::open(directory.as_fd(), &name, flags, 0).map_err(|error| error.errno())?;
-    bequeath(records, &made, heir)?;
+    bequeath(records, &made, (&heir, wanted))?;
     Ok(Answer::DONE)
 }
 
@@ -99,11 +121,20 @@ fn link(caller: &Caller<'_>, target: u64) -> Result<New, Errno> {
 }
 
 impl New {
-    fn make(&self, directory: BorrowedFd<'_>, name: &CString) -> Result<(), Errno> {
+    /// Returns the mode that is asked for.
+    fn mode(&self) -> u32 {
         match self {
-            Self::Directory { mode } => file::make_directory(directory, name, mode & 0o1777),
+            Self::Directory { mode } | Self::Node { mode } => *mode,
+            Self::Link { .. } => 0o777,
+        }
+    }
+
+    /// Makes it with this mode.
+    fn make(&self, (directory, name): (BorrowedFd<'_>, &CString), mode: u32) -> Result<(), Errno> {
+        match self {
+            Self::Directory { .. } => file::make_directory(directory, name, mode & 0o1777),
             Self::Link { target } => file::symlink(target, directory, name),
-            Self::Node { mode } => {
+            Self::Node { .. } => {
                 let mut kind = SFlag::from_bits_truncate(mode & SFlag::S_IFMT.bits());
                 if kind.is_empty() {
                     kind = SFlag::S_IFREG;
@@ -133,11 +164,12 @@ pub(super) fn open(
     let Some(heir) = opening.heir(records, caller, credentials, path.clone()) else {
         return Ok(Answer::GoesOn);
     };
-    umask(Permissions::from_bits_truncate(caller.rights()?.umask));
+    let wanted = opening.mode & 0o7777;
+    let mode = heir.mode(caller, wanted)?;
     let flags = OFlag::from_bits_retain(opening.flags.cast_signed());
     let place = (opening.start, path.as_slice());
-    let made = open_as(caller, place, (flags, opening.mode & 0o7777))?;
-    bequeath(records, &made, heir)?;
+    let made = open_as(caller, place, (flags, mode))?;
+    bequeath(records, &made, (&heir, wanted))?;
     send(made.as_fd(), flags.contains(OFlag::O_CLOEXEC))
 }
 
@@ -225,7 +257,8 @@ fn heir(
     }
     let (uid, gid) = (credentials.users.file, credentials.groups.file);
     let above = records.glance(parent, caller);
-    if above.is_none() && (uid, gid) == (0, 0) {
+    let list = handed_down(parent, caller);
+    if above.is_none() && list.is_none() && (uid, gid) == (0, 0) {
         return None;
     }
     let above = records.see(parent.open(caller).ok()?).ok()?;
@@ -235,13 +268,31 @@ fn heir(
         uid,
         gid,
         hands_down,
+        list,
     };
-    ((uid, gid) != (0, 0) || hands_down).then_some(heir)
+    ((uid, gid) != (0, 0) || hands_down || heir.list.is_some()).then_some(heir)
 }
 
-/// Records whom a new file belongs to.
-fn bequeath(records: &mut Records, made: &OwnedFd, heir: Heir) -> Result<(), Errno> {
+/// Returns the list of rights that a directory hands down, if it is recorded.
+fn handed_down(parent: &Place, caller: &Caller<'_>) -> Option<Vec<u8>> {
+    let (path, last) = parent.shortcut(caller)?;
+    attribute::get(&path, DEFAULT_RECORD, last).ok()
+}
+
+/// Records whom a new file belongs to, and who else has rights to it. `wanted` is the mode that the caller wants it to have.
+fn bequeath(
+    records: &mut Records,
+    made: &OwnedFd,
+    (heir, wanted): (&Heir, u32),
+) -> Result<(), Errno> {
     let status = Status::of(made.as_fd())?;
+    if let Some(list) = heir.list.as_deref().filter(|_| holds_attributes(&status)) {
+        let path = attribute::path_of(made.as_raw_fd());
+        attribute::set(&path, ACCESS_RECORD, &acl::inherited(list, wanted).0, 0)?;
+        if is_directory(&status) {
+            attribute::set(&path, DEFAULT_RECORD, list, 0)?;
+        }
+    }
     let hands_down = heir.hands_down && is_directory(&status);
     let more = if hands_down { SET_GROUP } else { 0 };
     let record = OwnerRecord {

@@ -236,7 +236,8 @@ fn kept_mode(status: &Status, mode: Mode) -> Mode {
     }
 }
 
-fn holds_attributes(status: &Status) -> bool {
+/// Tells whether a file can hold attributes of ours.
+pub(super) fn holds_attributes(status: &Status) -> bool {
     matches!(status.mode() & KIND_BITS, REGULAR | DIRECTORY)
 }
 

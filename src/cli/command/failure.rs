@@ -1,6 +1,7 @@
 //! What went wrong → what the user is told: kind, place, notes and help, which only the command knows.
 
 mod cache;
+mod disk;
 mod mount;
 mod network;
 pub(crate) mod registry;
@@ -256,6 +257,7 @@ fn is_linked(op: &graph::Op) -> bool {
 fn of_step(error: &StepError, options: &BuildOptions) -> Report {
     let mut report = of_known_step(error, options);
     registry::explain(&mut report, error);
+    disk::explain(&mut report, error);
     report
 }
 
@@ -340,7 +342,7 @@ pub(crate) fn of_emulation(failure: &EmulationError) -> Report {
         EmulationError::NotFound { .. } => {
             Some("apt-get install --no-install-recommends qemu-user-static".to_owned())
         }
-        EmulationError::Kernel { .. } => Some(
+        EmulationError::Kernel { .. } | EmulationError::NotRegistered { .. } => Some(
             "the machine's owner can register emulators that work in images (flag `F`): \
              `sudo apt-get install qemu-user-static binfmt-support`"
                 .to_owned(),
@@ -368,6 +370,9 @@ fn of_command(failure: &CommandFailure) -> Report {
     match &failure.kept {
         Some(id) => note_kept(&mut report, id),
         None => report.help = Some(WAY_IN.to_owned()),
+    }
+    if let Some(store) = &failure.full_store {
+        disk::tell_full(&mut report, store);
     }
     if let Some(emulator) = &failure.emulator {
         report

@@ -130,6 +130,7 @@ fn a_command_that_failed_says_how_and_what_it_wrote_last() {
         last_output: vec!["make: *** no rule".to_owned(), "make: stop".to_owned()],
         emulator: Some("qemu-aarch64".to_owned()),
         ran_out_of_memory: false,
+        full_store: None,
         crash: None,
         kept: None,
     };
@@ -158,6 +159,7 @@ fn a_command_that_was_killed_names_the_signal() {
         last_output: Vec::new(),
         emulator: None,
         ran_out_of_memory: true,
+        full_store: None,
         crash: None,
         kept: None,
     };
@@ -174,6 +176,29 @@ fn a_command_that_was_killed_names_the_signal() {
 }
 
 #[test]
+fn a_command_that_filled_the_disk_names_the_store() {
+    let error = CommandFailure {
+        command: "/bin/sh -c".to_owned(),
+        status: FailureStatus::Code(1),
+        last_output: Vec::new(),
+        emulator: None,
+        ran_out_of_memory: false,
+        full_store: Some("/home/u/store".into()),
+        crash: None,
+    };
+    assert_snapshot!(report(3, error.into()).to_text(), @r"
+    error: RUN failed: `/bin/sh -c` exited with status 1
+     --> Dockerfile:3:1
+      |
+    3 | RUN make \
+      | ^^^^^^^^^^ step 2/3 [build linux/arm64]
+      |
+      = note: the file system of the store `/home/u/store` is full
+      = help: `--store DIR` or `CAREEN_STORE` names another directory
+    ");
+}
+
+#[test]
 fn a_crash_under_emulation_names_the_emulator_and_its_version() {
     let error = CommandFailure {
         command: "/bin/sh -c".to_owned(),
@@ -181,6 +206,7 @@ fn a_crash_under_emulation_names_the_emulator_and_its_version() {
         last_output: Vec::new(),
         emulator: Some("qemu-aarch64-static".to_owned()),
         ran_out_of_memory: false,
+        full_store: None,
         crash: Some(EmulatorCrash {
             signal: "SIGSEGV",
             version: Some("qemu-aarch64 version 7.2.0".to_owned()),

@@ -2,8 +2,9 @@
 
 use std::io::ErrorKind;
 
-use runtime::{GroupError, GroupLimits, LimitedResource, ResourceLimit};
+use runtime::{ExecutorMode, GroupError, GroupLimits, LimitedResource, ResourceLimit};
 use solver::{CommandLimits, Workshop};
+use vendor_shim::idmap::parse_map;
 
 use crate::command::failure::chain;
 use crate::options::ResourceOptions;
@@ -41,8 +42,14 @@ pub(super) fn settle(asked: &ResourceOptions, workshop: &Workshop) -> CommandLim
     }
     let processes = asked.limits.processes.filter(|_| group.is_none());
     if processes.is_some() {
+        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        let but_root = if counts_root(workshop.executor.mode(), &map) {
+            ""
+        } else {
+            ", and none of root's"
+        };
         workshop.events.warn(format!(
-            "`--pids-limit` counts all commands of the build that run as the same user: {cause}"
+            "`--pids-limit` counts all commands of the build that run as the same user{but_root}: {cause}"
         ));
     }
     CommandLimits {
@@ -87,6 +94,14 @@ fn of_processes(most: u64) -> ResourceLimit {
     }
 }
 
+/// Tells whether the kernel counts the processes of a command's root: never those of the machine's (`copy_process` in the
+/// kernel's `kernel/fork.c`), which it is where commands have its id. `map` is that of the builder's user ids.
+fn counts_root(mode: ExecutorMode, map: &str) -> bool {
+    let first = parse_map(map).first().copied();
+    let is_machines = first.is_some_and(|line| (line.inside, line.outside) == (0, 0));
+    mode == ExecutorMode::UsernsMulti || !is_machines
+}
+
 fn way_out(failure: &GroupError) -> &'static str {
     match failure {
         GroupError::NotDelegated { source, .. }
@@ -98,5 +113,27 @@ fn way_out(failure: &GroupError) -> &'static str {
             "; `systemd-run --user --scope --property=Delegate=yes careen …` gives it one that can be"
         }
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_is_counted_where_it_is_not_the_machines() {
+        for (mode, map, expected) in [
+            (
+                ExecutorMode::UsernsMulti,
+                "0 0 1\n1 1879048192 65536\n",
+                true,
+            ),
+            (ExecutorMode::UsernsSingle, "0 1000 1\n", true),
+            (ExecutorMode::UsernsSingle, "0 0 1\n", false),
+            (ExecutorMode::Chroot, "0 0 4294967295\n", false),
+            (ExecutorMode::Chroot, "0 100000 65536\n", true),
+        ] {
+            assert_eq!(counts_root(mode, map), expected, "{mode} {map}");
+        }
     }
 }

@@ -110,10 +110,10 @@ fn said_by_directory(root: &Root, owners: &Owners, path: &RootPath) -> Result<Sa
             let attributes = directory_attributes(root, path, owners);
             let attributes = attributes.map_err(|_unreadable| Undecided)?;
             let inode = root.inode(path).map_err(unreadable)?;
-            let opaque = inode.xattr(xattr::OPAQUE).map_err(unreadable)?;
+            let opaque = xattr::is_opaque(&inode).map_err(unreadable)?;
             Ok(Said::Directory(Found {
                 attributes: attributes.ok_or(Undecided)?,
-                opaque: opaque.is_some_and(|value| value == xattr::OPAQUE_VALUE),
+                opaque,
                 implied: false,
             }))
         }

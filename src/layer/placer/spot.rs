@@ -63,7 +63,7 @@ impl Placer<'_> {
                     self.target.remove_file(&directory)?;
                     self.imply(&directory)?;
                     let inode = self.target.inode(&directory)?;
-                    inode.set_xattr(xattr::OPAQUE, xattr::OPAQUE_VALUE)?;
+                    xattr::mark_opaque(&inode)?;
                 }
                 // Where it is something else, making it says so.
                 _ => {

@@ -11,7 +11,7 @@ use rootfs::{FileKind, FileTime, Mode, Root, RootPath};
 use tempfile::TempDir;
 
 use crate::merge;
-use crate::xattr::{OPAQUE, OPAQUE_VALUE};
+use crate::xattr;
 
 /// What a layer says of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ fn layer(content: &str, said: &[(&str, Said)]) -> TempDir {
             Said::Opaque => {
                 fs::create_dir(&on_disk).unwrap();
                 let inode = root.inode(&at(path)).unwrap();
-                inode.set_xattr(OPAQUE, OPAQUE_VALUE).unwrap();
+                xattr::mark_opaque(&inode).unwrap();
             }
         }
     }
@@ -69,12 +69,12 @@ fn look(parts: &[Root], above: &RootPath, seen: &mut BTreeMap<String, String>) {
             let metadata = part.metadata(&own).unwrap().unwrap();
             let is_first = !found.contains_key(&name);
             if metadata.kind == FileKind::Directory {
-                let mark = part.inode(&own).unwrap().xattr(OPAQUE).unwrap();
+                let is_opaque = xattr::is_opaque(&part.inode(&own).unwrap()).unwrap();
                 found
                     .entry(name.clone())
                     .or_default()
                     .push(part.open_dir(&own).unwrap());
-                if mark.is_none() {
+                if !is_opaque {
                     continue;
                 }
             } else if is_first && !metadata.is_whiteout() {
@@ -113,7 +113,7 @@ fn on_disk(dir: &TempDir) -> Vec<String> {
     let entries = root.walk().unwrap().map(Result::unwrap);
     let line = |entry: rootfs::Entry| {
         let is_opaque = entry.metadata.kind == FileKind::Directory
-            && entry.xattrs().unwrap().contains_key(OPAQUE);
+            && xattr::has_opaque(&entry.xattrs().unwrap());
         let mark = match entry.metadata.kind {
             _ if entry.metadata.is_whiteout() => "-",
             _ if is_opaque => "o",

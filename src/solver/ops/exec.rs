@@ -23,6 +23,7 @@ pub(crate) mod users;
 mod volume;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -34,7 +35,7 @@ use runtime::{
     StepOutcome, Stream, Talk, TerminalSize,
 };
 use store::{
-    ActiveSnapshot, Claim, ClaimName, KeptId, SnapshotId, SnapshotKind, SnapshotMeta, Store,
+    ActiveSnapshot, Claim, ClaimName, KeptId, Medium, SnapshotId, SnapshotKind, SnapshotMeta, Store,
 };
 
 use crate::admission::Permit;
@@ -256,7 +257,8 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
         Some(_) if workshop.cancel.is_cancelled() => Err(StepError::Cancelled),
         Some(status) => {
             let kept = kept::keep(step, op, status, left);
-            Err(failure(op, (status, &outcome), lines, (emulator, kept)).into())
+            let failed = (status, &outcome);
+            Err(failure((workshop, op), failed, lines, (emulator, kept)).into())
         }
     }
 }
@@ -363,8 +365,9 @@ fn commit(
     Ok(id)
 }
 
+/// Tells of a command that failed. What it wrote is still there.
 fn failure(
-    op: &ExecOp,
+    (workshop, op): (&Workshop, &ExecOp),
     (status, outcome): (FailureStatus, &StepOutcome),
     lines: Lines<'_>,
     (emulator, kept): (Option<&Emulator>, Option<KeptId>),
@@ -381,9 +384,16 @@ fn failure(
         last_output: lines.into_last(),
         emulator: emulator.map(|emulator| emulator.name.clone()),
         ran_out_of_memory: outcome.ran_out_of_memory,
+        full_store: full_store(workshop.store.path()),
         crash: emulator.and_then(|emulator| EmulatorCrash::of(status, &emulator.path)),
         kept,
     }
+}
+
+/// Returns the store if its file system is full.
+fn full_store(path: &Path) -> Option<PathBuf> {
+    let medium = Medium::of(path).ok()?;
+    medium.is_full().then(|| path.to_owned())
 }
 
 /// Makes the working directory if the image does not have it, as BuildKit does.

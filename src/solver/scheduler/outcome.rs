@@ -124,6 +124,12 @@ impl Scheduler<'_> {
 
     fn fail(&mut self, id: VertexId, error: StepError) -> Verdict {
         self.workshop.digests.hear(&error, &self.workshop.store);
+        // What a step waits for or talks to ends with the job: that it was missed is no reason of its own.
+        let error = if self.workshop.cancel.is_cancelled() {
+            StepError::Cancelled
+        } else {
+            error
+        };
         if self.failure.is_none() {
             self.give_up();
             // A step that failed has no key any more.

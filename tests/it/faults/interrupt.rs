@@ -1,7 +1,7 @@
 //! A build that is asked to end.
 
 use support::process::{self, Role};
-use support::{Fault, Feature, Gate, Registry, needs};
+use support::{Fault, Feature, Finished, Gate, Registry, needs};
 
 use crate::bench;
 
@@ -20,6 +20,7 @@ fn an_interrupt_ends_everything_at_once_and_leaves_the_store_whole() {
     running.id().interrupt();
     let log = running.finish();
     assert_eq!(log.error(130), "error: interrupted by SIGINT");
+    assert!(said_cancelled(&log), "{}", log.stderr);
     process::wait_for_end(&processes);
     drop(stopped);
 
@@ -30,6 +31,43 @@ fn an_interrupt_ends_everything_at_once_and_leaves_the_store_whole() {
         again.outcome("RUN echo kept > /kept"),
         Some(support::Outcome::Cached)
     );
+}
+
+/// Tells whether the one step that had not ended says that it was cancelled, and nothing else.
+fn said_cancelled(log: &Finished) -> bool {
+    let lines = log.stderr.lines();
+    let errors: Vec<&str> = lines
+        .filter_map(|line| line.split_once(" ERROR: "))
+        .map(|(_, error)| error)
+        .collect();
+    errors == ["cancelled"]
+}
+
+/// The network is connected before the command is started, by a program that is never ready here.
+#[test]
+fn a_build_that_ends_while_its_command_is_being_started_was_cancelled() {
+    needs!(Feature::Busybox, Feature::UserNetwork);
+    let (bench, gate) = (bench().with_busybox(), Gate::open());
+    let pasta = format!(
+        "#!/bin/busybox sh\nexec /bin/busybox {} </dev/null\n",
+        gate.command()
+    );
+    bench.file("bin/pasta", pasta);
+    bench.mode("bin/pasta", 0o755);
+    bench.dockerfile("FROM base\nRUN true\n");
+    for (end, code, said) in [
+        (process::Id::interrupt as fn(_), 130, "SIGINT"),
+        (process::Id::terminate, 143, "SIGTERM"),
+    ] {
+        let build = bench.careen_build(&["--network", "sandbox"]);
+        let build = build.env("PATH", bench.path("context/bin"));
+        let running = build.start();
+        let _stopped = gate.wait();
+        end(running.id());
+        let log = running.finish();
+        assert_eq!(log.error(code), format!("error: interrupted by {said}"));
+        assert!(said_cancelled(&log), "{}", log.stderr);
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use store::Medium;
 use vendor_shim::emulation::{Architecture, Emulators as _};
 
 use crate::env::Environment;
-use crate::host::{Advice, Host, hidden_proc_advice};
+use crate::host::{Advice, Host, ShortRange, hidden_proc_advice};
 use crate::options::Places;
 
 /// All that is told.
@@ -20,6 +20,8 @@ pub(super) struct Diagnosis {
     pub(super) executor: String,
     /// How many ids a command has.
     pub(super) ids: u32,
+    /// The range of ids that commands have, if it is too small for most images.
+    pub(super) short_range: Option<ShortRange>,
     /// What is in the way of each mode that would be preferred.
     pub(super) passed_over: Vec<PassedOver>,
     /// What was tried, by the ids that it was tried with.
@@ -85,12 +87,15 @@ impl Diagnosis {
         let choice = probe::choose(&trials, &host.plans, places.executor);
         let ids = choice.plan.id_map();
         let mode = ids.mode();
+        let is_ranged = mode == ExecutorMode::UsernsMulti;
+        let short_range = host.short_range().filter(|_| is_ranged);
         Self {
             executor: mode.to_string(),
             ids: ids.count(),
+            short_range,
             passed_over: passed_over(&choice),
             instead: instead(&trials, mode),
-            advice: advice(&choice, &host),
+            advice: advice(&choice, &host, short_range),
             trials,
             store: StorePlace::look(&places.store),
             emulators: emulators(places),
@@ -150,9 +155,11 @@ fn in_place_of(primitive: Primitive) -> Option<&'static str> {
     }
 }
 
-fn advice(choice: &Choice, host: &Host) -> Vec<AdviceLine> {
+fn advice(choice: &Choice, host: &Host, short_range: Option<ShortRange>) -> Vec<AdviceLine> {
     let hidden_proc = (choice.proc == ProcSource::Outer && runs(choice)).then(hidden_proc_advice);
-    let all = host.all_advice(choice).into_iter().chain(hidden_proc);
+    let more_ids = short_range.and_then(|range| host.short_range_advice(range));
+    let all = host.all_advice(choice).into_iter();
+    let all = all.chain(more_ids).chain(hidden_proc);
     let line = |advice: Advice| AdviceLine {
         because: advice.because,
         command: advice.command,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use runtime::probe::{HostReport, TrialKind};
 
 use super::diagnosis::{Diagnosis, StorePlace};
+use crate::host::ShortRange;
 use crate::human;
 
 /// How wide the column of names is.
@@ -14,6 +15,9 @@ const NAMES: usize = 25;
 pub(super) fn render(diagnosis: &Diagnosis) -> String {
     let mut text = String::new();
     row(&mut text, "executor", &executor(diagnosis));
+    if let Some(range) = diagnosis.short_range {
+        row(&mut text, "range of ids", &too_small(range));
+    }
     for mode in &diagnosis.passed_over {
         row(&mut text, &format!("not {}", mode.executor), &mode.because);
     }
@@ -51,6 +55,13 @@ fn executor(diagnosis: &Diagnosis) -> String {
         (true, 1) => format!("{}, 1 id", diagnosis.executor),
         (true, ids) => format!("{}, {ids} ids", diagnosis.executor),
     }
+}
+
+fn too_small(ShortRange { ids, lacks }: ShortRange) -> String {
+    let last = ids.saturating_sub(1);
+    format!(
+        "too small for most images: {ids} ids, 0 to {last}, and `nobody` is {lacks}; they are built with one id"
+    )
 }
 
 fn store(store: &StorePlace) -> String {

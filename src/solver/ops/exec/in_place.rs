@@ -70,7 +70,8 @@ pub(super) fn execute(
         Some(_) if workshop.cancel.is_cancelled() => Err(StepError::Cancelled),
         Some(status) => {
             let kept = kept::keep(step, op, status, left);
-            Err(failure(op, (status, &outcome), lines, (emulator, kept)).into())
+            let failed = (status, &outcome);
+            Err(failure((workshop, op), failed, lines, (emulator, kept)).into())
         }
     }
 }

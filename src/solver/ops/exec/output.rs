@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use runtime::{ExitStatus, Stream};
 use store::KeptId;
@@ -30,6 +30,8 @@ pub struct CommandFailure {
     pub emulator: Option<String>,
     /// Whether the kernel ended a process of it because the memory of its control group was used up.
     pub ran_out_of_memory: bool,
+    /// The store, if nothing more could be written to its file system when the command had ended.
+    pub full_store: Option<PathBuf>,
     /// That the emulator crashed, or what it ran.
     pub crash: Option<EmulatorCrash>,
     /// What it left is kept under this name.
