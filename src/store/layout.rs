@@ -86,6 +86,9 @@ pub(crate) const VERSION: &str = "VERSION";
 pub(crate) const LOCK: &str = "lock";
 pub(crate) const CLAIMS: &str = "claims";
 
+/// The directory of hints, which is made when there is one.
+pub(crate) const HINTS: &str = "hints";
+
 /// The directories of a store that are there whatever is in it.
 pub(crate) const DIRECTORIES: [&str; 9] = [
     "content",
@@ -156,6 +159,16 @@ impl Layout {
         self.root.join("records")
     }
 
+    /// Returns the directory with a directory for each id map.
+    pub(crate) fn all_snapshots(&self) -> PathBuf {
+        self.root.join("snapshots")
+    }
+
+    /// Returns the directory with a directory for each id map.
+    pub(crate) fn all_caches(&self) -> PathBuf {
+        self.root.join("caches")
+    }
+
     pub(crate) fn snapshots(&self) -> PathBuf {
         self.root.join("snapshots").join(self.id_map.as_str())
     }
@@ -185,7 +198,7 @@ impl Layout {
     }
 
     pub(crate) fn hints(&self) -> PathBuf {
-        self.root.join("hints")
+        self.root.join(HINTS)
     }
 
     pub(crate) fn leases(&self) -> PathBuf {

@@ -10,6 +10,7 @@
 //! | `lock`, `claim` | who owns a file, and who may do what now ([`Claim`]); free when the holder dies |
 //! | `lease`, `gc` | what a live build uses is not removed, and nobody waits for a build |
 //! | `wanted`, `sweep` | blobs that no tag leads to and no record names are removed |
+//! | `check` | everything is looked at, and what is damaged is mended, when somebody asks for it |
 //! | `image` | what the index names is an image, with its names |
 //! | `content`, `ingest`, `tags` | blobs by digest in an OCI image layout, whole or absent |
 //! | `blob`, `foreign` | blobs are read verified, from the store or from a user's layout |
@@ -29,6 +30,7 @@
 mod blob;
 mod cache_mount;
 mod cache_note;
+mod check;
 mod claim;
 mod content;
 mod file;
@@ -64,6 +66,7 @@ mod whole;
 
 pub use blob::{BlobError, BlobReader, BlobSource};
 pub use cache_mount::{CacheDirectory, CacheError, CacheId, CacheMeta, Caches, NewCache};
+pub use check::{CheckError, Checked, Damage, Extent, Mended, Mending, Part, Wrong};
 pub use claim::{Claim, ClaimError, ClaimName, Claims};
 pub use content::{ContentError, ContentStore, DiscardError, Lent};
 pub use file::{FileError, SyncPolicy};

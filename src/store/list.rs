@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use oci::{Digest, Reference};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use crate::claim::{ClaimError, ClaimName, Claims};
@@ -200,6 +200,11 @@ impl ListStore {
         scratch.replace(path)?;
         file::sync_dir(parent(path), self.layout.sync)
     }
+}
+
+/// Tells whether a document is a whole list, of the name that its file has.
+pub(crate) fn is_list(name: &str, document: &[u8]) -> bool {
+    sealed::open::<Read<IgnoredAny>>(document).is_some_and(|read| key(&read.name).encoded() == name)
 }
 
 fn key(name: &Reference) -> Digest {

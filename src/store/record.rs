@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oci::Digest;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use tracing::debug;
 
@@ -190,6 +190,11 @@ impl RecordStore {
             debug!(%error, "use of a record not noted");
         }
     }
+}
+
+/// Tells whether a document is a whole record, of the key that its file is named by.
+pub(crate) fn is_record(name: &str, document: &[u8]) -> bool {
+    sealed::open::<Read<IgnoredAny>>(document).is_some_and(|read| read.key.encoded() == name)
 }
 
 /// Writes the document of a record to its place.

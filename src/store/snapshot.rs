@@ -441,6 +441,14 @@ fn read(layout: &Layout, id: &SnapshotId) -> Result<Option<Snapshot>, SnapshotEr
     }))
 }
 
+/// Reads what the mark of a snapshot says; `None` where there is no intact one.
+pub(crate) fn read_meta(
+    directory: &Path,
+    id: &SnapshotId,
+) -> Result<Option<SnapshotMeta>, SnapshotError> {
+    Ok(read_mark(directory, id)?.map(|mark| mark.meta))
+}
+
 fn read_mark(directory: &Path, id: &SnapshotId) -> Result<Option<Mark>, SnapshotError> {
     let bytes = match file::read_limited(&directory.join(MARK), MARK_LIMIT_BYTES) {
         Ok(Some(bytes)) => bytes,

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use oci::Digest;
 
 use crate::cache_mount::Caches;
+use crate::check::{self, CheckError, Checked, Mending};
 use crate::claim::{Claim, Claims};
-use crate::content::ContentStore;
-use crate::file::FileError;
+use crate::content::{self, ContentStore};
+use crate::file::{FileError, SyncPolicy};
 use crate::gc::{self, RemoveError, Removed};
 use crate::hint::Hints;
 use crate::later::{Later, LaterError};
@@ -61,6 +62,16 @@ impl Store {
             later,
             layout,
         })
+    }
+
+    /// Makes the frame of a store's image layout anew, where opening the store says that it is none
+    /// ([`OpenError::Content`]). No blob and no image is touched.
+    ///
+    /// # Errors
+    ///
+    /// Fails when its directories or the file with its version cannot be made.
+    pub fn mend_content(path: &Path, sync: SyncPolicy) -> Result<(), FileError> {
+        content::mend(path, sync)
     }
 
     #[cfg(test)]
@@ -196,5 +207,19 @@ impl Store {
     /// Fails as [`Store::sweep`] does, and when the blobs cannot be listed.
     pub fn sweep_all(&self) -> Result<Swept, SweepError> {
         self.sweep(sweep::all_blobs(&self.layout)?)
+    }
+
+    /// Looks at everything in the store, and mends what is damaged if that is wanted. `cancelled` is asked between two
+    /// objects.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a directory of the store cannot be read, or an object cannot be claimed, and when `cancelled` says yes.
+    pub fn check(
+        &self,
+        mending: Mending,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Checked, CheckError> {
+        check::check((&self.layout, &self.content), mending, cancelled)
     }
 }
