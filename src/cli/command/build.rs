@@ -2,6 +2,7 @@
 
 mod bases;
 mod caches;
+mod damaged;
 mod kept;
 mod limits;
 mod mode;
@@ -298,7 +299,8 @@ struct Attempt<'a> {
     kept: &'a KeptStages,
 }
 
-/// How often layers of the store are made again because they were damaged: each time all are that are.
+/// How often the same blob of the store is made again because it was damaged. A store that loses what it was just given
+/// is given up.
 const REPAIRS_MAX: usize = 2;
 
 impl Attempt<'_> {
@@ -309,19 +311,20 @@ impl Attempt<'_> {
         workshop: &Workshop,
         report: &dyn Fn(SolveError, &Job) -> Box<Report>,
     ) -> Result<Built, Box<Report>> {
-        let mut repairs = 0;
+        let mut repaired: Vec<String> = Vec::new();
         loop {
             let why = match self.run(job, workshop, report) {
                 Ok(built) => return Ok(built),
                 Err(Failure::Build(report)) => return Err(report),
                 // It is not taken again, so that there is an end to it.
                 Err(Failure::Import(why)) => why,
-                Err(Failure::Damaged(report)) => {
-                    if repairs == REPAIRS_MAX {
+                Err(Failure::Damaged { why, report }) => {
+                    let again = repaired.iter().filter(|earlier| **earlier == why);
+                    if again.count() == REPAIRS_MAX {
                         return Err(report);
                     }
-                    repairs += 1;
-                    report.title
+                    repaired.push(why.clone());
+                    why
                 }
             };
             workshop.events.warn(format!("{why}; it is made again"));

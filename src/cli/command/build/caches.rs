@@ -18,6 +18,7 @@ use solver::{
     Workshop,
 };
 
+use super::damaged::blob_behind;
 use crate::command::failure;
 use crate::options::{
     CacheDestination, CacheFailure, CacheOptions, CachePlace, CacheTo, ResultOptions,
@@ -182,8 +183,13 @@ fn cache_export(to: &CacheTo, image: Option<PackPlan>) -> CacheExport {
 pub(super) enum Failure {
     /// A layer of a cache is of no use: the text says which and why. The next attempt does not take it.
     Import(String),
-    /// A layer of the store was damaged. The next attempt does not find it.
-    Damaged(Box<Report>),
+    /// A blob of the store was damaged: the text says which. The next attempt does not find it.
+    Damaged {
+        /// Which it was.
+        why: String,
+        /// What could not be done because of that.
+        report: Box<Report>,
+    },
     /// Something else.
     Build(Box<Report>),
 }
@@ -195,20 +201,32 @@ impl Failure {
         workshop: &Workshop,
         report: impl FnOnce(E) -> Box<Report>,
     ) -> Self {
-        match ImportError::behind(&error) {
-            Some(import) if !workshop.cancel.is_cancelled() => Self::Import(failure::chain(import)),
-            _ => Self::Build(report(error)),
+        if workshop.cancel.is_cancelled() {
+            return Self::Build(report(error));
+        }
+        if let Some(import) = ImportError::behind(&error) {
+            return Self::Import(failure::chain(import));
+        }
+        let damaged = blob_behind(&error, workshop.store.content());
+        let report = report(error);
+        match damaged {
+            Some(digest) => Self::Damaged {
+                why: format!("the blob `{digest}` in the store is damaged"),
+                report,
+            },
+            None => Self::Build(report),
         }
     }
 
     /// Tells which it is, of what an output did not take.
-    pub(super) fn of_export(error: &ExportError, workshop: &Workshop) -> Self {
-        match (error, ImportError::behind(error)) {
-            (ExportError::Damaged { .. }, _) => Self::Damaged(failure::of_export(error)),
-            (_, Some(import)) if !workshop.cancel.is_cancelled() => {
-                Self::Import(failure::chain(import))
+    pub(super) fn of_export(error: ExportError, workshop: &Workshop) -> Self {
+        match error {
+            ExportError::Damaged { .. } => {
+                let report = failure::of_export(&error);
+                let why = report.title.clone();
+                Self::Damaged { why, report }
             }
-            _ => Self::Build(failure::of_export(error)),
+            error => Self::of(error, workshop, |error| failure::of_export(&error)),
         }
     }
 }
