@@ -12,6 +12,7 @@ mod cache;
 mod docker;
 mod doctor;
 mod files;
+mod fsck;
 mod image;
 mod index;
 mod login;
@@ -37,6 +38,7 @@ pub use files::{
     CheckBaseArguments, DiffArguments, DiffFormat, ExportArguments, RepackArguments,
     UnpackArguments,
 };
+pub use fsck::FsckArguments;
 pub use image::{
     ImageCommand, ImageHistoryArguments, ImageInspectArguments, ImageLsArguments,
     ImagePruneArguments, ImageRmArguments, ImageTagArguments,
@@ -160,6 +162,8 @@ pub enum Command {
     Tag(ImageTagArguments),
     /// Tell what this machine allows, what commands are run with, and what would improve it
     Doctor(DoctorArguments),
+    /// Look at everything in the store, and tell what is damaged; exit code 1 says that something is
+    Fsck(FsckArguments),
     /// Work with builders
     #[command(flatten)]
     Builders(BuilderCommand),

@@ -12,6 +12,7 @@ pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod failure;
 mod files;
+pub(crate) mod fsck;
 mod ids;
 pub(crate) mod image;
 pub(crate) mod index;
