@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod actions_cache;
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod authorities;
 #[cfg(test)]
 mod bases;
