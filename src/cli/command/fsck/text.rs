@@ -181,10 +181,10 @@ mod tests {
         assert_eq!(
             table(&checked, Path::new("/s"), false),
             concat!(
-                "PART       WHAT IS DONE       PLACE                  WHAT IS WRONG\n",
-                "record     nothing            records/\\u{1b}[2J      it was changed or cut off\n",
-                "blob       mode set           b                      its mode is 0644\n",
-                "snapshot   cannot be mended   s                      it has no intact mark that it is complete ",
+                "PART       WHAT IS DONE       PLACE               WHAT IS WRONG\n",
+                "record     nothing            records/\\u{1b}[2J   it was changed or cut off\n",
+                "blob       mode set           b                   its mode is 0644\n",
+                "snapshot   cannot be mended   s                   it has no intact mark that it is complete ",
                 "(a build uses it)\n\n",
                 "/s: 2 blobs (7.8MB), 1 image looked at; 3 damaged, 1 of them mended.\n",
                 "`careen fsck --repair` mends what can be mended.\n",
