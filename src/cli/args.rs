@@ -14,6 +14,7 @@ mod disk;
 mod docker;
 mod doctor;
 mod files;
+mod fsck;
 mod history;
 mod image;
 mod index;
@@ -49,6 +50,7 @@ pub use files::{
     CheckBaseArguments, DiffArguments, DiffFormat, ExportArguments, RepackArguments,
     UnpackArguments,
 };
+pub use fsck::FsckArguments;
 pub use history::{
     EndArguments, ExplainFormat, HistoryCommand, HistoryGroup, HistoryInspectArguments,
     HistoryLogsArguments, HistoryLsArguments, HistoryRmArguments, LogsProgress,
@@ -183,6 +185,8 @@ pub enum Command {
     Tag(ImageTagArguments),
     /// Tell what this machine allows, what commands are run with, and what would improve it
     Doctor(DoctorArguments),
+    /// Look at everything in the store, and tell what is damaged; exit code 1 says that something is
+    Fsck(FsckArguments),
     /// Work with builders
     #[command(flatten)]
     Builders(BuilderCommand),

@@ -14,6 +14,7 @@ pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod failure;
 mod files;
+pub(crate) mod fsck;
 pub(crate) mod history;
 mod ids;
 pub(crate) mod image;

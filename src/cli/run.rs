@@ -272,6 +272,7 @@ fn carry_out(
         Command::Login(login) => command::login::login(login, env),
         Command::Logout(logout) => command::login::logout(logout, env),
         Command::Doctor(doctor) => command::doctor::run(doctor, &parsed.global, env),
+        Command::Fsck(fsck) => command::fsck::run(fsck, builder, places),
         Command::Builders(BuilderCommand::Rm(rm)) => command::builders::remove(rm, around),
         Command::Builders(builders) => command::builders::run(builders, parsed, env),
         Command::History(history) => command::history::run(history, parsed, env),

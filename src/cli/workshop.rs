@@ -20,7 +20,7 @@ use solver::realise::Piles;
 use solver::remote::Remote;
 use solver::unions::Unions;
 use solver::{Events, Pulling, Reach, TimedEvent, Workshop};
-use store::{IdMapName, OpenOptions, Store, SyncPolicy};
+use store::{IdMapName, OpenError, OpenOptions, Store, SyncPolicy};
 use vendor_shim::network::{SystemNetwork, UserNetwork as _};
 
 use crate::env::Environment;
@@ -233,13 +233,20 @@ pub(crate) fn open_store(builder: &Builder, places: &Places) -> Result<Store, Bo
 
 /// As [`open_store`], for whoever has these ids.
 fn open_store_of(ids: IdMap, places: &Places) -> Result<Store, Box<Report>> {
+    let open =
+        |path: &Path| try_store(ids, path, places.sync)?.map_err(|error| not_open(&error, path));
     if let Some(users) = &places.users_store {
-        drop(open_store_at(ids, users, places.sync)?);
+        drop(open(users)?);
     }
-    open_store_at(ids, &places.store, places.sync)
+    open(&places.store)
 }
 
-fn open_store_at(ids: IdMap, path: &Path, sync: SyncPolicy) -> Result<Store, Box<Report>> {
+/// Opens the store at a path, if that can be opened.
+pub(crate) fn try_store(
+    ids: IdMap,
+    path: &Path,
+    sync: SyncPolicy,
+) -> Result<Result<Store, OpenError>, Box<Report>> {
     let mode = ids.mode();
     let id_map =
         IdMapName::new(&mode.to_string()).map_err(|error| Report::new(Kind::Internal, &error))?;
@@ -248,12 +255,22 @@ fn open_store_at(ids: IdMap, path: &Path, sync: SyncPolicy) -> Result<Store, Box
         drop(std::fs::create_dir_all(parent));
     }
     let options = OpenOptions { id_map, sync };
-    Store::open(path, options).map_err(|error| {
-        let mut report = Report::new(Kind::Host, &error);
-        report.notes.push(format!("store: {}", path.display()));
-        report.help = Some("`--store DIR` or `CAREEN_STORE` names another directory".to_owned());
-        Box::new(report)
-    })
+    Ok(Store::open(path, options))
+}
+
+/// Returns what is said of a store that cannot be opened.
+pub(crate) fn not_open(error: &OpenError, path: &Path) -> Box<Report> {
+    let mut report = Report::new(Kind::Host, error);
+    report.notes.push(format!("store: {}", path.display()));
+    let help = match error {
+        OpenError::Content { .. } => "`careen fsck --repair` makes the frame of its images anew",
+        OpenError::Version { .. } => {
+            "where no newer careen has used it, write a `1` into its file `VERSION`"
+        }
+        _ => "`--store DIR` or `CAREEN_STORE` names another directory",
+    };
+    report.help = Some(help.to_owned());
+    Box::new(report)
 }
 
 /// Returns how the ids of images stand on disk, as the builder sees them.

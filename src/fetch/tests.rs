@@ -247,7 +247,7 @@ fn a_redirect_leads_to_no_file_of_this_machine() {
 }
 
 #[test]
-fn credentials_do_not_go_to_another_server_nor_come_back() {
+fn t_e05_credentials_do_not_go_to_another_server_nor_come_back() {
     let other = Server::start(|head, stream| {
         let back = head
             .lines()

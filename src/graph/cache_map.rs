@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn each_field_of_a_command_changes_its_key() {
+    fn t_b12_each_field_of_a_command_changes_its_key() {
         let plain = key(&exec(|_| {}));
         let changes: [fn(&mut ExecOp); 6] = [
             |op| op.argv.push("x".to_owned()),
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn each_setting_of_a_sandbox_changes_the_key() {
+    fn t_b12_each_setting_of_a_sandbox_changes_the_key() {
         let plain = key(&exec(|_| {}));
         let changes: [fn(&mut SandboxSettings); 5] = [
             |settings| settings.security = SecurityMode::Insecure,

@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_go_to_a_token_server_only_where_they_are_safe() {
+    fn t_e02_credentials_go_to_a_token_server_only_where_they_are_safe() {
         for (base, realm, with_login, without) in [
             ("https://r.com/v2", "https://auth.com/token", true, true),
             ("https://r.com/v2", "https://r.com/token", true, true),

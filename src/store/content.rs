@@ -14,6 +14,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use oci::check::parse_index;
 use oci::limits::LAYOUT_MAX_BYTES;
 use oci::{Digest, OciLayout, VerifiedReader};
 use ocidir::OciDir;
@@ -26,6 +27,7 @@ use crate::file::{self, FileError, SyncPolicy};
 use crate::ingest::{Hashing, Ingest, IngestError, expect_end};
 use crate::layout::Layout;
 use crate::lease::Lease;
+use crate::limits::INDEX_LIMIT_BYTES;
 use crate::name::ObjectId;
 use crate::tags::EMPTY_INDEX;
 use crate::trash;
@@ -78,7 +80,7 @@ pub enum ContentError {
     },
 }
 
-/// Makes an image layout without an image.
+/// Makes an image layout without an image, or completes one: a list of images that is whole stays.
 pub(crate) fn create(path: &Path) -> Result<(), ContentError> {
     let failed = |source| ContentError::File {
         path: path.to_owned(),
@@ -92,11 +94,32 @@ pub(crate) fn create(path: &Path) -> Result<(), ContentError> {
     open_layout(path, OciDir::ensure)?;
     close_version(&path.join(OCI_LAYOUT)).map_err(failed)?;
     let index = path.join("index.json");
-    file::write_new(&index, EMPTY_INDEX.as_bytes(), SyncPolicy::Full).map_err(failed)?;
+    let listed = file::read_limited(&index, INDEX_LIMIT_BYTES).ok().flatten();
+    if listed.is_none_or(|bytes| parse_index(&bytes).is_err()) {
+        file::write_new(&index, EMPTY_INDEX.as_bytes(), SyncPolicy::Full).map_err(failed)?;
+    }
     for directory in [blobs.as_path(), path] {
         file::sync_dir(directory, SyncPolicy::Full).map_err(failed)?;
     }
     Ok(())
+}
+
+/// Makes the frame of an image layout anew: its directories where they are missing, and the file with its version. The
+/// blobs and the list of images stay.
+pub(crate) fn mend(store: &Path, sync: SyncPolicy) -> Result<(), FileError> {
+    let path = &store.join("content");
+    let blobs = path.join("blobs");
+    for directory in [path, &blobs, &blobs.join("sha256")] {
+        file::create_dir(directory)?;
+    }
+    let version = path.join(OCI_LAYOUT);
+    if version.symlink_metadata().is_ok() {
+        // Whatever it is. The next opening of the store empties the trash.
+        file::rename(&version, &store.join("trash").join(file::random_name()))?;
+    }
+    let text = format!(r#"{{"imageLayoutVersion":"{LAYOUT_VERSION}"}}"#);
+    file::write_new(&version, text.as_bytes(), sync)?;
+    file::sync_dir(path, sync)
 }
 
 /// Closes the file that `ocidir` made to others, and syncs it.

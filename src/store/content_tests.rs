@@ -80,9 +80,8 @@ fn a_blob_larger_than_the_reader_takes_is_refused() {
     );
 }
 
-/// T-F02.
 #[test]
-fn a_flipped_byte_is_found_and_both_digests_are_named() {
+fn t_f02_a_flipped_byte_is_found_and_both_digests_are_named() {
     let (fixture, digest) = with_blob();
     let mut file = open_for_damage(&fixture.blob_path(&digest));
     file.seek(SeekFrom::Start(5)).unwrap();
@@ -129,9 +128,8 @@ fn a_blob_of_another_size_is_refused_before_it_is_read() {
     assert!(matches!(error, BlobError::Damaged(verdict) if verdict == long));
 }
 
-/// T-A11.
 #[test]
-fn only_a_regular_file_is_a_blob() {
+fn t_a11_only_a_regular_file_is_a_blob() {
     let (fixture, digest) = with_blob();
     let path = fixture.blob_path(&digest);
     let target = fixture.dir.path().join("target");

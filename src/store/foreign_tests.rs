@@ -310,9 +310,8 @@ fn what_is_no_layout_is_refused() {
     assert!(matches!(open(), ForeignError::Open { .. }));
 }
 
-/// T-A11.
 #[test]
-fn only_a_regular_file_inside_the_layout_is_a_blob() {
+fn t_a11_only_a_regular_file_inside_the_layout_is_a_blob() {
     let outside = tempfile::tempdir().unwrap();
     let digest = Digest::of(b"secret");
     fs::write(outside.path().join(digest.encoded()), "secret").unwrap();

@@ -133,6 +133,11 @@ impl NewHint {
     }
 }
 
+/// Tells whether the bytes of a hint are whole.
+pub(crate) fn is_whole_hint(bytes: &[u8]) -> bool {
+    unsealed(bytes.to_vec()).is_some()
+}
+
 /// Returns the body of a hint; none where the digest at its end is another.
 fn unsealed(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
     let length = bytes.len().checked_sub(SEAL_BYTES)?;

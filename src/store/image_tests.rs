@@ -125,3 +125,31 @@ fn what_refers_to_an_image_is_none_and_goes_with_it() {
     assert_eq!(fixture.store.sweep_all().unwrap().removed.len(), 3);
     assert_eq!(content.entries().unwrap(), []);
 }
+
+#[test]
+fn t_a17_an_id_is_digits_and_leads_to_no_path() {
+    let fixture = Fixture::new();
+    let content = fixture.store.content();
+    content.tag(&name("demo"), &image("abcd1")).unwrap();
+    std::fs::write(fixture.path("content/blobs/outside"), "{}").unwrap();
+    let upper = "A".repeat(64);
+    let short = "a".repeat(63);
+    for text in [
+        "../outside",
+        "sha256:../outside",
+        "sha256/../outside",
+        "/etc/passwd",
+        "..",
+        &format!("sha256:{upper}"),
+        &format!("sha256:{short}"),
+        &format!("sha256:{short}/"),
+        "abcd1\0",
+    ] {
+        let error = content.find(text).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("no such image: `{text}`"),
+            "{text}"
+        );
+    }
+}

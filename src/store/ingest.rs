@@ -18,7 +18,7 @@ use crate::scratch::Scratch;
 use crate::whole::WholeBlobs;
 
 /// The mode of a blob: nobody writes to it again.
-const BLOB_MODE: u32 = 0o444;
+pub(crate) const BLOB_MODE: u32 = 0o444;
 
 /// How much is copied at once, in bytes.
 const COPY_BYTES: usize = 256 * 1024;

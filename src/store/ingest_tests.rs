@@ -121,9 +121,9 @@ fn a_writer_that_gives_up_leaves_nothing() {
     assert_eq!(names(&fixture.path("leases")), [""; 0]);
 }
 
-/// T-E18: the source is endless.
+/// The source is endless.
 #[test]
-fn a_copy_stops_one_byte_after_the_announced_size() {
+fn t_e18_a_copy_stops_one_byte_after_the_announced_size() {
     struct Endless(u64);
     impl Read for Endless {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -97,6 +97,9 @@ pub(crate) const CLAIMS: &str = "claims";
 pub(crate) const UNSYNCED: &str = "UNSYNCED";
 pub(crate) const COLLECTED: &str = "collected";
 
+/// The directory of hints, which is made when there is one.
+pub(crate) const HINTS: &str = "hints";
+
 /// The directories of a store that are there whatever is in it.
 pub(crate) const DIRECTORIES: [&str; 10] = [
     "content",
@@ -231,7 +234,7 @@ impl Layout {
     }
 
     pub(crate) fn hints(&self) -> PathBuf {
-        self.root.join("hints")
+        self.root.join(HINTS)
     }
 
     pub(crate) fn leases(&self) -> PathBuf {

@@ -12,6 +12,7 @@
 //! | `usage` | what is there, how much room it takes, when it was used last |
 //! | `policy`, `collect` | what is not used any more goes, the least recently used first |
 //! | `wanted`, `sweep` | blobs that no tag leads to and no record names are removed |
+//! | `check` | everything is looked at, and what is damaged is mended, when somebody asks for it |
 //! | `image` | what the index names is an image, with its names |
 //! | `content`, `ingest`, `tags` | blobs by digest in an OCI image layout, whole or absent |
 //! | `blob`, `foreign` | blobs are read verified, from the store or from a user's layout |
@@ -31,6 +32,7 @@
 mod blob;
 mod cache_mount;
 mod cache_note;
+mod check;
 mod claim;
 mod collect;
 mod content;
@@ -72,6 +74,7 @@ mod whole;
 
 pub use blob::{BlobError, BlobReader, BlobSource};
 pub use cache_mount::{CacheDirectory, CacheError, CacheId, CacheMeta, Caches, NewCache};
+pub use check::{CheckError, Checked, Damage, Extent, Mended, Mending, Part, Wrong};
 pub use claim::{Claim, ClaimError, ClaimName, Claims};
 pub use collect::{CollectError, Collected};
 pub use content::{ContentError, ContentStore, DiscardError, Lent};

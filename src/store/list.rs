@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use oci::{Digest, Reference};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use crate::claim::{ClaimError, ClaimName, Claims};
@@ -192,6 +192,11 @@ impl ListStore {
         file::create_dir(parent(path))?;
         replace_synced(&self.layout, path, document)
     }
+}
+
+/// Tells whether a document is a whole list, of the name that its file has.
+pub(crate) fn is_list(name: &str, document: &[u8]) -> bool {
+    sealed::open::<Read<IgnoredAny>>(document).is_some_and(|read| key(&read.name).encoded() == name)
 }
 
 fn key(name: &Reference) -> Digest {

@@ -17,7 +17,7 @@ use nix::unistd::Uid;
 
 use crate::content::{self, ContentError};
 use crate::file::{self, DIRECTORY_MODE, FILE_MODE, FileError, SyncPolicy};
-use crate::layout::{CLAIMS, DIRECTORIES, EMULATORS, FORMAT, LOCK, Layout, VERSION};
+use crate::layout::{CLAIMS, DIRECTORIES, EMULATORS, FORMAT, HINTS, LOCK, Layout, VERSION};
 use crate::limits::VERSION_LIMIT_BYTES;
 use crate::lock::{self, Sharing};
 use crate::medium::{Medium, MediumError};
@@ -229,7 +229,8 @@ fn check_names(path: &Path) -> Result<(), OpenError> {
         .collect();
     names.sort();
     let foreign = |name: &String| {
-        ![LOCK, CLAIMS, EMULATORS].contains(&name.as_str()) && !DIRECTORIES.contains(&name.as_str())
+        ![LOCK, CLAIMS, EMULATORS, HINTS].contains(&name.as_str())
+            && !DIRECTORIES.contains(&name.as_str())
     };
     match names.into_iter().find(foreign) {
         Some(found) => Err(OpenError::NotAStore {

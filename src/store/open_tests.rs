@@ -24,9 +24,8 @@ fn private_dir() -> TempDir {
     dir
 }
 
-/// T-A21.
 #[test]
-fn a_store_is_closed_to_others_whatever_the_umask() {
+fn t_a21_a_store_is_closed_to_others_whatever_the_umask() {
     // The umask belongs to the whole process. Every mode of the store is asked for explicitly, so
     // that no other test depends on it.
     let before = umask(Mode::empty());
@@ -57,9 +56,8 @@ fn a_store_is_closed_to_others_whatever_the_umask() {
     drop((active, committed));
 }
 
-/// T-A21.
 #[test]
-fn a_store_that_others_may_enter_is_refused() {
+fn t_a21_a_store_that_others_may_enter_is_refused() {
     let fixture = Fixture::new();
     let path = fixture.store.path();
     for mode in [0o755, 0o770, 0o701, 0o710, 0o704] {

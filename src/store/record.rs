@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oci::Digest;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use tracing::debug;
 
@@ -197,6 +197,11 @@ impl RecordStore {
             Err(error) => Err(FileError::of("read", path)(error)),
         }
     }
+}
+
+/// Tells whether a document is a whole record, of the key that its file is named by.
+pub(crate) fn is_record(name: &str, document: &[u8]) -> bool {
+    sealed::open::<Read<IgnoredAny>>(document).is_some_and(|read| read.key.encoded() == name)
 }
 
 /// Writes the document of a record to its place.

@@ -42,9 +42,8 @@ fn a_key_leads_to_what_was_written_last() {
     assert_eq!(names(&fixture.path("ingest")), [""; 0]);
 }
 
-/// D7, T-F02.
 #[test]
-fn a_damaged_record_is_a_miss_and_is_written_anew() {
+fn t_f02_a_damaged_record_is_a_miss_and_is_written_anew() {
     let fixture = Fixture::new();
     let records = fixture.store.records();
     let key = Digest::of(b"key");

@@ -451,8 +451,8 @@ fn read(layout: &Layout, id: &SnapshotId) -> Result<Option<Snapshot>, SnapshotEr
     }))
 }
 
-/// Returns what the mark of a snapshot says; none where it is not intact.
-pub(crate) fn meta_at(
+/// Reads what the mark of a snapshot says; `None` where there is no intact one.
+pub(crate) fn read_meta(
     directory: &Path,
     id: &SnapshotId,
 ) -> Result<Option<SnapshotMeta>, SnapshotError> {

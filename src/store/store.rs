@@ -7,9 +7,10 @@ use std::sync::Arc;
 use oci::Digest;
 
 use crate::cache_mount::Caches;
+use crate::check::{self, CheckError, Checked, Mending};
 use crate::claim::{Claim, Claims};
 use crate::collect::{self, CollectError, Collected};
-use crate::content::ContentStore;
+use crate::content::{self, ContentStore};
 use crate::file::{FileError, SyncPolicy};
 use crate::gc::{self, RemoveError, Removed};
 use crate::hint::Hints;
@@ -65,6 +66,16 @@ impl Store {
             later,
             layout,
         })
+    }
+
+    /// Makes the frame of a store's image layout anew, where opening the store says that it is none
+    /// ([`OpenError::Content`]). No blob and no image is touched.
+    ///
+    /// # Errors
+    ///
+    /// Fails when its directories or the file with its version cannot be made.
+    pub fn mend_content(path: &Path, sync: SyncPolicy) -> Result<(), FileError> {
+        content::mend(path, sync)
     }
 
     #[cfg(test)]
@@ -238,5 +249,19 @@ impl Store {
     /// Fails as [`Store::collect`] does.
     pub fn collect_after(&self, rules: &[Rule]) -> Result<Collected, CollectError> {
         collect::collect_after((&self.layout, &self.content), rules)
+    }
+
+    /// Looks at everything in the store, and mends what is damaged if that is wanted. `cancelled` is asked between two
+    /// objects.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a directory of the store cannot be read, or an object cannot be claimed, and when `cancelled` says yes.
+    pub fn check(
+        &self,
+        mending: Mending,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Checked, CheckError> {
+        check::check((&self.layout, &self.content), mending, cancelled)
     }
 }

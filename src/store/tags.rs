@@ -131,6 +131,22 @@ impl ContentStore {
         Ok(is_changed.then_some(names))
     }
 
+    /// Makes an index of images without names, in place of one that is damaged; one that is not is left alone.
+    pub(crate) fn list_anew(&self, images: Vec<Descriptor>) -> Result<(), TagError> {
+        let claim: Claim = Claims::new(Arc::clone(&self.layout))
+            .exclusive(ClaimName::Tags)
+            .map_err(TagError::Claim)?;
+        if self.read_index().is_err() {
+            let path = self.layout.index();
+            let empty = parse_index(EMPTY_INDEX.as_bytes());
+            let mut index = empty.map_err(|source| TagError::Damaged { path, source })?;
+            index.set_manifests(images);
+            self.write_index(&index)?;
+        }
+        drop(claim);
+        Ok(())
+    }
+
     /// Takes entries without a name out of the index.
     pub(crate) fn drop_unnamed(&self, images: &[Digest]) -> Result<bool, TagError> {
         let is_dropped = |entry: &Descriptor| {

@@ -88,7 +88,7 @@ fn nothing_that_a_dockerfile_names_is_outside_the_context() {
 }
 
 #[test]
-fn a_dockerfile_of_the_context_is_no_link_out_of_it() {
+fn t_b01_a_dockerfile_of_the_context_is_no_link_out_of_it() {
     let bench = bench();
     fs::write(bench.path("outside"), "FROM scratch\nCOPY file /\n").unwrap();
     bench.file("file", "");

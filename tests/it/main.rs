@@ -8,6 +8,7 @@
 mod actions_cache;
 #[cfg(test)]
 mod alone;
+mod attacks;
 #[cfg(test)]
 mod authorities;
 #[cfg(test)]

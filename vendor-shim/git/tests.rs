@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn names_that_could_be_something_else_are_refused() {
+fn t_b04_names_that_could_be_something_else_are_refused() {
     for good in [
         "refs/heads/a",
         "+refs/heads/*:refs/x/*",
@@ -146,7 +146,7 @@ fn what_a_server_cannot_do_is_told_from_what_failed() {
 }
 
 #[test]
-fn git_sees_its_own_configuration_and_none_of_the_users() {
+fn t_b06_git_sees_its_own_configuration_and_none_of_the_users() {
     session("env >env; printf '%s\\n' \"$@\" >arguments", |git, home| {
         git.refs(&["v1".to_owned()]).unwrap();
         let arguments = std::fs::read_to_string(home.join("arguments")).unwrap();

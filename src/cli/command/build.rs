@@ -4,6 +4,7 @@ mod alone;
 mod attempt;
 mod bases;
 mod caches;
+mod damaged;
 mod ending;
 mod kept;
 mod limits;

@@ -7,6 +7,7 @@ mod network;
 pub(crate) mod registry;
 pub(crate) mod remote;
 
+use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,8 @@ use solver::emulation::EmulationError;
 use solver::ops::copy::CopyError;
 use solver::ops::exec::{CommandFailure, EmulatorCrash};
 use solver::{Job, SolveError, StepError};
+use store::TagError;
+use transport::StorePlaceError;
 
 use super::debug::note_kept;
 use crate::options::{BuildOptions, DockerfileSource};
@@ -32,7 +35,7 @@ pub(crate) use cache::{cache_interrupted, chain, of_cache};
 pub(crate) struct Unreadable {
     what: &'static str,
     path: PathBuf,
-    source: Box<dyn std::error::Error + Send + Sync>,
+    source: Box<dyn Error + Send + Sync>,
 }
 
 impl Unreadable {
@@ -184,12 +187,28 @@ pub(crate) fn of_export(error: &ExportError) -> Box<Report> {
         _ => Kind::User,
     };
     let mut report = Report::new(kind, error);
+    report.help = help_of_tags(error);
     if registry::explain(&mut report, error) && matches!(error, ExportError::Push { .. }) {
         report
             .notes
             .push("what was built is in the store: the same command goes on from there".to_owned());
     }
     Box::new(report)
+}
+
+/// Returns the way out where the names of the store's images cannot be read.
+pub(crate) fn help_of_tags(error: &(dyn Error + 'static)) -> Option<String> {
+    // An error that adds nothing to another hides it from the causes.
+    let place = || match fetch::nearest_cause::<StorePlaceError>(error)? {
+        StorePlaceError::Tags(error) => Some(error),
+        _ => None,
+    };
+    match fetch::nearest_cause::<TagError>(error).or_else(place)? {
+        TagError::Damaged { .. } => {
+            Some("`careen fsck --repair` lists the images anew, without names".to_owned())
+        }
+        _ => None,
+    }
 }
 
 /// Reports a build that did not come to a result.

@@ -257,7 +257,7 @@ fn what_is_tolerated_is_named() {
 }
 
 #[test]
-fn secrets_are_found_where_they_would_stay() {
+fn t_g04_secrets_are_found_where_they_would_stay() {
     assert_eq!(
         found(
             "ARG GLOBAL_TOKEN\nFROM scratch\nARG API_KEY NAME\nENV A=1 DB_PASSWORD=x PUBLIC_KEY=y\n"

@@ -273,7 +273,7 @@ fn devices_and_modes_are_read() {
 }
 
 #[test]
-fn limits_are_said() {
+fn t_b13_limits_are_said() {
     let long = format!("FROM x\nRUN {}\n", "a".repeat(MAX_LINE_BYTES));
     assert_eq!(
         messages(&long),
@@ -287,7 +287,7 @@ fn limits_are_said() {
 }
 
 #[test]
-fn hostile_files_cost_no_more_than_their_length() {
+fn t_b13_hostile_files_cost_no_more_than_their_length() {
     let continued = |line: &str| format!("FROM x\n{}\n", format!("{line} \\\n").repeat(60_000));
     for text in [
         continued("ONBUILD"),

@@ -36,7 +36,7 @@ fn outside(server: &Server) -> Url {
 }
 
 #[test]
-fn a_server_of_the_internet_leads_to_nothing_inside() {
+fn t_e07_a_server_of_the_internet_leads_to_nothing_inside() {
     let inner = Server::answering(&[OK]);
     for host in ["127.0.0.1", "localhost", "127.1", "0x7f000001", "0.0.0.0"] {
         let to = format!("http://{host}:{}/secret", inner.port);

@@ -153,7 +153,7 @@ fn who_we_are_is_shown_to_the_server_that_it_is_for() {
 }
 
 #[test]
-fn where_an_unverified_server_leads_is_verified() {
+fn t_e08_where_an_unverified_server_leads_is_verified() {
     let url = start(Wants::Anybody, OK);
     let redirect = format!(
         "HTTP/1.1 302 x\r\nConnection: close\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n"
@@ -169,7 +169,7 @@ fn where_an_unverified_server_leads_is_verified() {
 }
 
 #[test]
-fn a_certificate_of_ours_is_shown_to_no_proxy() {
+fn t_e06_a_certificate_of_ours_is_shown_to_no_proxy() {
     let client = client_of(|options| {
         options.proxies.https = Some("https://me:word@proxy.invalid:3128".to_owned());
     });

@@ -169,7 +169,7 @@ fn layers_diff_ids_and_history_have_to_be_as_many() {
 }
 
 #[test]
-fn the_index_and_the_configuration_have_to_say_one_platform() {
+fn t_e17_the_index_and_the_configuration_have_to_say_one_platform() {
     let error = check_entry(&config(), |entry| {
         entry["platform"] = json!({ "os": "linux", "architecture": "arm64" });
     });
@@ -211,7 +211,7 @@ fn platforms_agree_where_both_say_something() {
 }
 
 #[test]
-fn attestations_are_checked_as_blobs_and_not_returned() {
+fn t_e17_attestations_are_checked_as_blobs_and_not_returned() {
     let mut blobs = Blobs::new();
     let (_, image) = put_image(&mut blobs, &config());
     let attestation = json!({
@@ -232,7 +232,7 @@ fn attestations_are_checked_as_blobs_and_not_returned() {
 }
 
 #[test]
-fn four_nested_indexes_are_followed_and_five_are_not() {
+fn t_e12_four_nested_indexes_are_followed_and_five_are_not() {
     let mut blobs = Blobs::new();
     let (_, mut entry) = put_image(&mut blobs, &config());
     for depth in 1..=INDEX_MAX_DEPTH + 1 {
@@ -289,7 +289,7 @@ fn set(mut document: Value, field: &str, value: Value) -> Vec<u8> {
 }
 
 #[test]
-fn documents_that_two_programs_could_read_differently_are_refused() {
+fn t_e12_documents_that_two_programs_could_read_differently_are_refused() {
     let index = index_of(&[]);
     let cases = [
         parse_manifest(&set(manifest(), "manifests", json!([]))).err(),
@@ -317,7 +317,7 @@ fn documents_that_two_programs_could_read_differently_are_refused() {
 }
 
 #[test]
-fn documents_that_say_they_are_something_else_are_refused() {
+fn t_e12_documents_that_say_they_are_something_else_are_refused() {
     let other = |media_type: &str| json!(media_type);
     let cases = [
         parse_manifest(&set(manifest(), "mediaType", other(OCI_INDEX))).err(),
@@ -337,7 +337,7 @@ fn documents_that_say_they_are_something_else_are_refused() {
 }
 
 #[test]
-fn schema_1_is_named() {
+fn t_e12_schema_1_is_named() {
     let cases = [
         set(manifest(), "fsLayers", json!([])),
         set(manifest(), "schemaVersion", json!(1)),

@@ -139,6 +139,14 @@ pub enum VerifyError {
 }
 
 impl VerifyError {
+    /// Returns the digest that was asked for.
+    pub fn digest(&self) -> &Digest {
+        match self {
+            Self::WrongDigest { expected, .. } => expected,
+            Self::Short { digest, .. } | Self::Long { digest, .. } => digest,
+        }
+    }
+
     /// Returns the verdict inside an error that a [`VerifiedReader`] gave.
     pub fn in_error(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()

@@ -33,7 +33,7 @@ fn a_digest_has_an_algorithm_and_digits() {
 
 /// Each text is a beginning, and a character that is added a number of times.
 #[test]
-fn what_is_not_a_digest_does_not_become_one() {
+fn t_e10_what_is_not_a_digest_does_not_become_one() {
     let table = [
         (
             "",
@@ -187,7 +187,7 @@ fn the_last_bytes_of_wrong_content_are_not_given_out() {
 }
 
 #[test]
-fn an_endless_body_is_read_to_one_byte_after_its_size() {
+fn t_e18_an_endless_body_is_read_to_one_byte_after_its_size() {
     struct Endless(u64);
     impl Read for Endless {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

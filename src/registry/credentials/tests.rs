@@ -160,7 +160,7 @@ fn helpers_of_a_registry_go_before_the_one_of_all_and_before_the_file() {
 }
 
 #[test]
-fn a_helper_that_fails_is_an_error_and_nobody_else_is_asked() {
+fn t_e09_a_helper_that_fails_is_an_error_and_nobody_else_is_asked() {
     let home = Home::new();
     home.put(
         "home/.docker/config.json",

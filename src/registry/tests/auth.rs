@@ -136,7 +136,7 @@ fn a_registry_token_and_a_password_are_sent_as_they_are() {
 }
 
 #[test]
-fn a_login_that_is_not_taken_is_told_without_it() {
+fn t_g03_a_login_that_is_not_taken_is_told_without_it() {
     for (status, path, body, expected) in [
         (
             401,

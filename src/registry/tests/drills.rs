@@ -65,7 +65,7 @@ fn of_the_internet(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> 
 }
 
 #[test]
-fn a_registry_of_the_internet_has_nobody_on_this_machine_asked() {
+fn t_e07_a_registry_of_the_internet_has_nobody_on_this_machine_asked() {
     for host in ["127.0.0.1", "localhost"] {
         let inner = stranger();
         let to = format!("http://{host}:{}/latest/meta-data", inner.port);
@@ -107,7 +107,7 @@ fn a_registry_of_the_internet_has_nobody_on_this_machine_asked() {
 }
 
 #[test]
-fn another_server_that_names_a_token_server_gets_none_for_the_login() {
+fn t_e03_another_server_that_names_a_token_server_gets_none_for_the_login() {
     let other = Server::answering(|asked| {
         let realm = format!(
             r#"Bearer realm="http://{}/token""#,
@@ -132,7 +132,7 @@ fn another_server_that_names_a_token_server_gets_none_for_the_login() {
 }
 
 #[test]
-fn a_login_that_a_location_has_in_it_is_nobodys() {
+fn t_e05_a_login_that_a_location_has_in_it_is_nobodys() {
     let other = stranger();
     let to = format!("http://me:{CANARY}@127.0.0.1:{}/blob", other.port);
     let server = Server::answering(move |_| Reply::empty(307).header("Location", &to));
@@ -153,7 +153,7 @@ fn a_login_that_a_location_has_in_it_is_nobodys() {
 }
 
 #[test]
-fn headers_for_a_registry_are_for_nobody_else() {
+fn t_e06_headers_for_a_registry_are_for_nobody_else() {
     let tokens = Server::answering(|_| Reply::new(200, r#"{"token":"t"}"#));
     let blobs = stranger();
     let (realm, to) = (
@@ -243,7 +243,7 @@ impl Subscriber for Log {
 }
 
 #[test]
-fn the_log_has_neither_logins_nor_tokens_nor_signed_urls() {
+fn t_e06_the_log_has_neither_logins_nor_tokens_nor_signed_urls() {
     let blobs = Server::answering(|_| Reply::new(200, CONTENT).cut(9));
     let to = blobs.url(&format!("/blob?signature={CANARY}"));
     let server = Server::answering(move |asked| match asked.header("authorization") {
@@ -293,7 +293,7 @@ fn the_error_of_a_server_that_is_led_to_has_no_signed_url() {
 }
 
 #[test]
-fn a_blob_that_a_host_says_it_has_without_having_seen_it_is_not_there() {
+fn t_e15_a_blob_that_a_host_says_it_has_without_having_seen_it_is_not_there() {
     let server = Server::answering(|asked| match asked.method.as_str() {
         "HEAD" => Reply::empty(404),
         _ => Reply::empty(201),
@@ -321,7 +321,7 @@ fn a_name_in_a_list_that_is_none_is_an_error() {
 }
 
 #[test]
-fn a_list_of_referrers_without_an_end_is_left() {
+fn t_e13_a_list_of_referrers_without_an_end_is_left() {
     let pad = "x".repeat(3 << 20);
     let page = format!(r#"{{"schemaVersion":2,"manifests":[],"annotations":{{"a":"{pad}"}}}}"#);
     let server = Server::answering(move |asked| {

@@ -39,7 +39,7 @@ fn part(start: usize) -> Reply {
 }
 
 #[test]
-fn a_manifest_is_what_its_digest_says() {
+fn t_e11_a_manifest_is_what_its_digest_says() {
     let bytes = manifest_bytes();
     let digest = Digest::of(&bytes);
     let server = Server::answering(move |_| {
@@ -78,7 +78,7 @@ fn a_manifest_is_what_its_digest_says() {
 }
 
 #[test]
-fn a_manifest_that_cannot_be_trusted_is_refused() {
+fn t_e12_a_manifest_that_cannot_be_trusted_is_refused() {
     let schema1 = r#"{"schemaVersion":1,"fsLayers":[]}"#;
     let docker = format!(r#"{{"schemaVersion":2,"mediaType":"{DOCKER_MANIFEST}"}}"#);
     for (body, media_type, digest, expected) in [
@@ -131,6 +131,27 @@ fn a_manifest_that_cannot_be_trusted_is_refused() {
         let error = server.repository().manifest(&tag("1")).unwrap_err();
         assert_eq!(error.failure.to_string(), expected);
     }
+}
+
+#[test]
+fn t_e11_a_digest_that_a_host_says_is_not_believed() {
+    let other = Digest::of(b"other");
+    let said = other.to_string();
+    let server = Server::answering(move |_| {
+        Reply::new(200, manifest_bytes())
+            .header("Content-Type", OCI_MANIFEST)
+            .header("Docker-Content-Digest", &said)
+    });
+    let error = server
+        .repository()
+        .manifest(&Selector::Digest(other.clone()));
+    assert_eq!(
+        error.unwrap_err().failure.to_string(),
+        format!(
+            "the host sent content with digest `{}` in place of `{other}`",
+            Digest::of(&manifest_bytes())
+        )
+    );
 }
 
 #[test]
@@ -254,7 +275,7 @@ fn a_blob_with_other_bytes_is_refused_at_its_last() {
 }
 
 #[test]
-fn a_blob_of_another_size_is_refused_before_it_is_read() {
+fn t_e18_a_blob_of_another_size_is_refused_before_it_is_read() {
     for size in [CONTENT.len() - 1, CONTENT.len() + 1] {
         let server = Server::answering(move |_| Reply::new(200, vec![0; size]));
         let error = read_all(&server.repository()).unwrap_err();
@@ -267,7 +288,7 @@ fn a_blob_of_another_size_is_refused_before_it_is_read() {
 }
 
 #[test]
-fn a_blob_without_an_end_is_left_at_its_size() {
+fn t_e18_a_blob_without_an_end_is_left_at_its_size() {
     let chunk = format!("{:x}\r\n", CONTENT.len() + 1).into_bytes();
     let body = [chunk, CONTENT.to_vec(), b"!\r\n".to_vec()].concat();
     let server = Server::answering(move |_| {

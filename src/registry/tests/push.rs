@@ -317,7 +317,7 @@ fn content_that_is_not_what_it_is_called_never_becomes_a_blob() {
 }
 
 #[test]
-fn a_blob_of_another_repository_is_mounted() {
+fn t_e15_a_blob_of_another_repository_is_mounted() {
     let server = Server::answering(|asked| match asked.method.as_str() {
         "HEAD" => Reply::empty(404),
         "POST" if !asked.path.contains("mount=") => placed(Reply::empty(202), 0),
@@ -352,7 +352,7 @@ fn a_blob_of_another_repository_is_mounted() {
 }
 
 #[test]
-fn a_blob_that_cannot_be_mounted_is_sent() {
+fn t_e15_a_blob_that_cannot_be_mounted_is_sent() {
     for status in [403, 404] {
         let server = Server::answering(move |asked| {
             if asked.path.contains("mount=") {
@@ -374,7 +374,7 @@ fn a_blob_that_cannot_be_mounted_is_sent() {
 }
 
 #[test]
-fn an_upload_that_leads_to_another_host_takes_no_credentials_there() {
+fn t_e04_an_upload_that_leads_to_another_host_takes_no_credentials_there() {
     let other = Server::answering(|_| Reply::empty(201));
     let url = other.url("/store?signature=x");
     let server = Server::answering(move |asked| {

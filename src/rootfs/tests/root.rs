@@ -70,7 +70,7 @@ fn links_that_lead_out_end_inside() {
 }
 
 #[test]
-fn a_chain_of_forty_links_is_followed_and_a_longer_one_is_not() {
+fn t_b09_a_chain_of_forty_links_is_followed_and_a_longer_one_is_not() {
     let place = Place::new();
     place.write("0", "end");
     for number in 1..=41 {

@@ -83,7 +83,7 @@ fn of_snapshot(
     };
     let used = look(&path.join(MARK))?.map_or(SystemTime::UNIX_EPOCH, |mark| time_of(&mark));
     // Without a mark that is intact it is none, and goes first.
-    let meta = snapshot::meta_at(path, &id).unwrap_or_default();
+    let meta = snapshot::read_meta(path, &id).unwrap_or_default();
     let used = meta.as_ref().map_or(SystemTime::UNIX_EPOCH, |_| used);
     let is_merged = meta
         .as_ref()

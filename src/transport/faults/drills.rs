@@ -69,7 +69,7 @@ fn tags(fixture: &Fixture) -> Vec<String> {
 }
 
 #[test]
-fn nobody_is_asked_for_a_layer_because_an_image_says_so() {
+fn t_e01_nobody_is_asked_for_a_layer_because_an_image_says_so() {
     for media_type in [OCI_LAYER, OCI_FOREIGN_LAYER] {
         let fixture = Fixture::new();
         let (server, thief) = (Server::start(), server_with(b"a layer"));
@@ -90,7 +90,7 @@ fn nobody_is_asked_for_a_layer_because_an_image_says_so() {
 }
 
 #[test]
-fn an_image_has_the_name_that_was_asked_for_and_none_of_its_own() {
+fn t_e14_an_image_has_the_name_that_was_asked_for_and_none_of_its_own() {
     let fixture = Fixture::new();
     let server = server_with(b"a layer");
     let client = Client::of(&server);
@@ -116,7 +116,7 @@ fn an_image_has_the_name_that_was_asked_for_and_none_of_its_own() {
 }
 
 #[test]
-fn an_image_that_refers_to_itself_is_copied_once() {
+fn t_e13_an_image_that_refers_to_itself_is_copied_once() {
     promptly(|| {
         let fixture = Fixture::new();
         let server = server_with(b"a layer");

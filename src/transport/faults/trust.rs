@@ -93,7 +93,7 @@ fn a_token_that_is_never_good_is_no_reason_to_ask_for_ever() {
 }
 
 #[test]
-fn a_wrong_password_is_an_error_without_the_password() {
+fn t_g03_a_wrong_password_is_an_error_without_the_password() {
     for server in [behind_basic(), behind_tokens(9)] {
         let text = promptly(move || {
             let login = Login::Basic {
@@ -114,7 +114,7 @@ fn a_wrong_password_is_an_error_without_the_password() {
 }
 
 #[test]
-fn a_blob_is_read_from_another_server_that_learns_nothing() {
+fn t_e01_a_blob_is_read_from_another_server_that_learns_nothing() {
     promptly(|| {
         let bytes = noise(50_000);
         for server in [behind_basic(), behind_tokens(2)] {
@@ -131,7 +131,7 @@ fn a_blob_is_read_from_another_server_that_learns_nothing() {
 }
 
 #[test]
-fn another_server_that_asks_for_a_login_gets_none() {
+fn t_e03_another_server_that_asks_for_a_login_gets_none() {
     let text = promptly(|| {
         let bytes = noise(5000);
         let (server, other) = (behind_basic(), behind_basic());
@@ -150,7 +150,7 @@ fn another_server_that_asks_for_a_login_gets_none() {
 }
 
 #[test]
-fn a_redirect_there_and_back_does_not_bring_the_login_back() {
+fn t_e05_a_redirect_there_and_back_does_not_bring_the_login_back() {
     promptly(|| {
         let bytes = noise(5000);
         let (server, other) = (behind_basic(), Server::start());
@@ -199,7 +199,7 @@ fn a_redirect_without_an_end_is_an_error() {
 }
 
 #[test]
-fn an_upload_at_another_server_brings_it_nothing_but_the_blob() {
+fn t_e04_an_upload_at_another_server_brings_it_nothing_but_the_blob() {
     promptly(|| {
         let bytes = noise(50_000);
         let other = Server::start();
@@ -237,7 +237,7 @@ fn an_upload_that_is_led_to_another_server_does_not_bring_it_the_login() {
 }
 
 #[test]
-fn a_token_service_elsewhere_gets_the_password_only_where_nobody_else_could_read_it() {
+fn t_e02_a_token_service_elsewhere_gets_the_password_only_where_nobody_else_could_read_it() {
     let text = promptly(|| {
         let (server, thief) = (Server::start(), Server::start());
         let realm = "http://thief.example/token";

@@ -59,7 +59,7 @@ fn build(bench: &Bench) -> Finished {
 }
 
 #[test]
-fn a_layer_that_is_not_what_it_says_is_made_again() {
+fn t_f01_a_layer_that_is_not_what_it_says_is_made_again() {
     needs!(Feature::Busybox);
     let bench = bench_with_cache();
     rewrite(&bench.path("cache"), |_, config| {
@@ -110,7 +110,7 @@ fn a_blob_that_was_cut_off_or_lost_is_made_again() {
 type Change = fn(&mut Value, &mut Value);
 
 #[test]
-fn a_document_that_is_damaged_or_hostile_is_not_used() {
+fn t_f01_a_document_that_is_damaged_or_hostile_is_not_used() {
     needs!(Feature::Busybox);
     let changes: [(Change, &str); 5] = [
         (

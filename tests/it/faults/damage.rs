@@ -35,7 +35,7 @@ fn cut_off(blob: &Path) {
 }
 
 #[test]
-fn layers_that_are_damaged_in_the_store_are_made_again() {
+fn t_f02_layers_that_are_damaged_in_the_store_are_made_again() {
     for kind in ["oci", "docker"] {
         let bench = bench_with_layers();
         let build = |name: &str| {

@@ -215,7 +215,7 @@ fn a_submodule_leads_to_no_file_of_this_machine() {
 }
 
 #[test]
-fn a_name_or_directory_that_is_not_there_is_told() {
+fn t_b02_a_name_or_directory_that_is_not_there_is_told() {
     needs!(Feature::Git);
     let remote = Remote::create();
     let mut said = String::new();
@@ -263,7 +263,7 @@ fn a_name_or_directory_that_is_not_there_is_told() {
 }
 
 #[test]
-fn another_commit_is_told() {
+fn t_e16_another_commit_is_told() {
     needs!(Feature::Git);
     let remote = Remote::create();
     let main = remote.commit_of("main");
@@ -320,7 +320,7 @@ fn a_remote_that_is_none_is_told_in_the_words_of_git() {
 }
 
 #[test]
-fn a_token_reaches_the_server_and_is_kept_nowhere() {
+fn t_g01_a_token_reaches_the_server_and_is_kept_nowhere() {
     needs!(Feature::Git);
     let remote = Remote::create();
     let bench = remote.dockerfile("ADD --keep-git-dir $URL /r/");
@@ -358,7 +358,7 @@ fn holders(directory: &std::path::Path, bytes: &[u8]) -> Vec<String> {
 }
 
 #[test]
-fn hostile_names_reach_git_as_names() {
+fn t_b05_hostile_names_reach_git_as_names() {
     needs!(Feature::Git);
     let remote = Remote::create();
     let touched = remote.bench.path("touched");

@@ -69,7 +69,7 @@ fn a_file_is_roots_alone_and_as_old_as_the_server_says() {
 }
 
 #[test]
-fn a_file_without_a_name_gets_one_and_its_host_is_none() {
+fn t_b03_a_file_without_a_name_gets_one_and_its_host_is_none() {
     let server = HttpServer::start();
     server.serve("/", text());
     let built = bench_with(&server, "ADD $URL /in/").build(&[]);
@@ -139,7 +139,7 @@ fn a_known_digest_needs_no_server() {
 }
 
 #[test]
-fn another_digest_is_refused() {
+fn t_e16_another_digest_is_refused() {
     let server = HttpServer::start();
     server.serve("/f", text());
     let bench = bench_with(&server, &format!("ADD --checksum={EMPTY} $URL/f /f"));
@@ -206,7 +206,7 @@ fn redirects_lead_to_the_file_and_not_into_this_machine() {
 }
 
 #[test]
-fn user_and_password_of_a_url_reach_its_server_and_no_message() {
+fn t_g01_user_and_password_of_a_url_reach_its_server_and_no_message() {
     let server = HttpServer::start();
     server.serve("/f", text());
     let url = server.url("/f").replace("http://", "http://me:canary@");

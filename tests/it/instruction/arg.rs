@@ -79,7 +79,7 @@ fn only_an_argument_that_is_declared_changes_a_step() {
 }
 
 #[test]
-fn a_proxy_reaches_commands_and_neither_the_key_nor_the_image() {
+fn t_g04_a_proxy_reaches_commands_and_neither_the_key_nor_the_image() {
     needs!(Feature::Busybox);
     let bench = bench().with_busybox();
     bench.dockerfile("FROM base\nRUN echo $http_proxy\n");

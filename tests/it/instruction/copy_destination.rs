@@ -80,7 +80,7 @@ fn directories_on_the_way_are_made_for_root_and_everybody() {
 }
 
 #[test]
-fn links_in_the_destination_are_followed_inside_the_image() {
+fn t_b09_links_in_the_destination_are_followed_inside_the_image() {
     let bench = bench_with_places();
     bench.file("new", "new\n");
     for link in ["absolute", "relative", "upwards"] {

@@ -58,7 +58,7 @@ fn the_id_is_the_target_as_it_is_written_unless_it_is_given() {
 }
 
 #[test]
-fn a_namespace_keeps_caches_apart() {
+fn t_f03_a_namespace_keeps_caches_apart() {
     needs!(Feature::Busybox);
     let bench = bench().with_busybox();
     bench.dockerfile(&format!(

@@ -77,7 +77,8 @@ pub(super) struct Attempt<'a> {
     pub(super) kept: &'a KeptStages,
 }
 
-/// How often layers of the store are made again because they were damaged: each time all are that are.
+/// How often the same blob of the store is made again because it was damaged. A store that loses what it was just given
+/// is given up.
 const REPAIRS_MAX: usize = 2;
 
 impl Attempt<'_> {
@@ -88,7 +89,7 @@ impl Attempt<'_> {
         workshop: &Workshop,
         report: &dyn Fn(SolveError, &Job) -> Box<Report>,
     ) -> Result<Built, Stop> {
-        let mut repairs = 0;
+        let mut repaired: Vec<String> = Vec::new();
         loop {
             let why = match self.run(job, workshop, report) {
                 Ok(built) => return Ok(built),
@@ -98,12 +99,13 @@ impl Attempt<'_> {
                 Err(Failure::Build(report)) => return Err(report.into()),
                 // It is not taken again, so that there is an end to it.
                 Err(Failure::Import(why)) => why,
-                Err(Failure::Damaged(report)) => {
-                    if repairs == REPAIRS_MAX {
+                Err(Failure::Damaged { why, report }) => {
+                    let again = repaired.iter().filter(|earlier| **earlier == why);
+                    if again.count() == REPAIRS_MAX {
                         return Err(report.into());
                     }
-                    repairs += 1;
-                    report.title
+                    repaired.push(why.clone());
+                    why
                 }
             };
             workshop.events.warn(format!("{why}; it is made again"));

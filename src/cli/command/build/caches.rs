@@ -15,9 +15,10 @@ use solver::event::StepId;
 use solver::stash::mounts_of;
 use solver::{
     BaseLayers, BuildResult, CacheBackend, ImportError, Imports, KeyedLayer, KeyedLayers, PackPlan,
-    Workshop,
+    Reach, Workshop,
 };
 
+use super::damaged::blob_behind;
 use crate::command::failure;
 use crate::options::{
     CacheDestination, CacheFailure, CacheOptions, CachePlace, CacheTo, ResultOptions,
@@ -184,8 +185,13 @@ pub(super) enum Failure {
     Import(String),
     /// Something has to be made, and that cannot be done in this process.
     OutOfReach,
-    /// A layer of the store was damaged. The next attempt does not find it.
-    Damaged(Box<Report>),
+    /// A blob of the store was damaged: the text says which. The next attempt does not find it.
+    Damaged {
+        /// Which it was.
+        why: String,
+        /// What could not be done because of that.
+        report: Box<Report>,
+    },
     /// Something else.
     Build(Box<Report>),
 }
@@ -197,20 +203,33 @@ impl Failure {
         workshop: &Workshop,
         report: impl FnOnce(E) -> Box<Report>,
     ) -> Self {
-        match ImportError::behind(&error) {
-            Some(import) if !workshop.cancel.is_cancelled() => Self::Import(failure::chain(import)),
-            _ => Self::Build(report(error)),
+        // Who can make nothing leaves what is damaged to the builder, which says so.
+        if workshop.cancel.is_cancelled() || workshop.reach == Reach::Known {
+            return Self::Build(report(error));
+        }
+        if let Some(import) = ImportError::behind(&error) {
+            return Self::Import(failure::chain(import));
+        }
+        let damaged = blob_behind(&error, workshop.store.content());
+        let report = report(error);
+        match damaged {
+            Some(digest) => Self::Damaged {
+                why: format!("the blob `{digest}` in the store is damaged"),
+                report,
+            },
+            None => Self::Build(report),
         }
     }
 
     /// Tells which it is, of what an output did not take.
-    pub(super) fn of_export(error: &ExportError, workshop: &Workshop) -> Self {
-        match (error, ImportError::behind(error)) {
-            (ExportError::Damaged { .. }, _) => Self::Damaged(failure::of_export(error)),
-            (_, Some(import)) if !workshop.cancel.is_cancelled() => {
-                Self::Import(failure::chain(import))
+    pub(super) fn of_export(error: ExportError, workshop: &Workshop) -> Self {
+        match error {
+            ExportError::Damaged { .. } => {
+                let report = failure::of_export(&error);
+                let why = report.title.clone();
+                Self::Damaged { why, report }
             }
-            _ => Self::Build(failure::of_export(error)),
+            error => Self::of(error, workshop, |error| failure::of_export(&error)),
         }
     }
 }

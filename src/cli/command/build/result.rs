@@ -69,7 +69,7 @@ pub(super) fn export(
         }
     }
     export_all(&options.outputs, result, workshop)
-        .map_err(|error| Failure::of_export(&error, workshop))
+        .map_err(|error| Failure::of_export(error, workshop))
 }
 
 /// Tells what was written. Of several images the last one counts, as for buildx.

@@ -84,7 +84,7 @@ impl KeptStages {
             };
             let id = StepId(format!("export-stage-{}", kept.name));
             export_as(id, &output(workshop), &result, workshop)
-                .map_err(|error| Failure::of_export(&error, workshop))?;
+                .map_err(|error| Failure::of_export(error, workshop))?;
         }
         Ok(())
     }

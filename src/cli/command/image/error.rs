@@ -50,7 +50,7 @@ impl From<ImageError> for Box<Report> {
         let mut report = Report::new(kind, &error);
         report.help = match error {
             ImageError::SeveralNames { .. } => Some("`--force` takes all of them away".to_owned()),
-            _ => None,
+            other => crate::command::failure::help_of_tags(&other),
         };
         Self::new(report)
     }

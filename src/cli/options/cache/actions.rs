@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_and_no_secret_is_shown() {
+    fn t_g03_what_is_wrong_is_named_and_no_secret_is_shown() {
         for (text, expected) in [
             (
                 "type=gha,timeout=soon",

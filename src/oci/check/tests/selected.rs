@@ -22,7 +22,7 @@ fn index_for(texts: &[&str]) -> ImageIndex {
 }
 
 #[test]
-fn the_entry_that_suits_best_is_selected() {
+fn t_e17_the_entry_that_suits_best_is_selected() {
     let table: [(&str, &[&str], Option<u64>); 9] = [
         ("linux/amd64", &["linux/arm64", "linux/amd64"], Some(1)),
         (

@@ -1,0 +1,165 @@
+"""Damages one file of a store after another, and looks whether the next build or `careen fsck` makes it good.
+
+    drill.py CAREEN WORK [SEED [COUNT [BASE]]]
+
+It runs as the user whose store it is, in WORK, with the Dockerfile beside this file upon the image BASE, which is the
+layout WORK/base where none is given. The files below `fs/` are left alone: nobody has digests of them. Each trial is
+on the store that the one before left, and the first failure ends the drill.
+"""
+
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+
+careen, work = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2]).resolve()
+seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
+count = int(sys.argv[4]) if len(sys.argv) > 4 else 100
+base = sys.argv[5] if len(sys.argv) > 5 else f"oci-layout://{work}/base"
+here = pathlib.Path(__file__).resolve().parent
+store = work / "store"
+environment = dict(os.environ, CAREEN_STORE=str(store), HOME=str(work / "home"), SOURCE_DATE_EPOCH="1")
+
+
+def run(*words):
+    return subprocess.run(
+        [careen, *words], cwd=work, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+
+
+def build():
+    """Builds an archive and an image of the store; returns the first run that fails, or the last."""
+    for output in ["type=oci,dest=out.tar,rewrite-timestamp=true", "type=image,name=app,rewrite-timestamp=true"]:
+        done = run(
+            "build", "--network=none", "--build-context", f"base={base}", "-o", output, str(here)
+        )
+        if done.returncode != 0:
+            return done
+    return done
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    if data:
+        data[random.randrange(len(data))] ^= 1 << random.randrange(8)
+    path.write_bytes(data)
+
+
+def cut(path):
+    size = path.stat().st_size
+    os.truncate(path, random.randrange(size) if size else 0)
+
+
+def extend(path):
+    with path.open("ab") as file:
+        file.write(bytes(random.randrange(1, 100)))
+
+
+def zero(path):
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def delete(path):
+    path.unlink()
+
+
+def directory(path):
+    path.unlink()
+    path.mkdir()
+    (path / "x").write_text("x")
+
+
+def link(path):
+    path.unlink()
+    path.symlink_to(work / "outside")
+
+
+def mode(path):
+    path.chmod(random.choice([0, 0o777, 0o4755]))
+
+
+DAMAGES = [flip, cut, extend, zero, delete, directory, link, mode]
+# What careen never reads: its locks.
+UNREAD = {"claims", "lock"}
+
+
+def files():
+    found = []
+    for path, directories, names in os.walk(store):
+        directories[:] = sorted(name for name in directories if name != "fs")
+        found += [pathlib.Path(path) / name for name in sorted(names) if name not in UNREAD]
+    return found
+
+
+def part(path):
+    below = path.relative_to(store).parts
+    return "/".join(below[:2]) if below[0] == "content" else below[0]
+
+
+def trial(number, reference):
+    """Does one trial; returns what became of it, or raises what is wrong."""
+    path, damage = random.choice(files()), random.choice(DAMAGES)
+    where = f"{number}: {damage.__name__} {path.relative_to(store)}"
+    if damage is not mode and not path.is_symlink():
+        path.chmod(0o600)
+    damage(path)
+    done = build()
+    how = "noticed by nobody" if done.returncode == 0 else "refused"
+    if done.returncode == 0 and (work / "out.tar").read_bytes() != reference:
+        raise AssertionError(f"{where}: another result\n{done.stderr}")
+    if done.returncode == 0 and "is damaged" in done.stderr:
+        how = "healed with a warning"
+    if done.returncode != 0 and os.environ.get("DRILL_VERBOSE"):
+        print(f"{where}: refused\n{done.stderr}", flush=True)
+    found = run("fsck")
+    if found.returncode != 0:
+        mended = run("fsck", "--repair")
+        if mended.returncode != 0:
+            if path.name == "VERSION" and "VERSION`" in mended.stderr:
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                path.unlink(missing_ok=True)
+                path.write_text("1\n")
+                path.chmod(0o600)
+                how = "refused with the way out"
+            else:
+                raise AssertionError(f"{where}: not mended\n{done.stderr}{mended.stdout}{mended.stderr}")
+        else:
+            how = "found by fsck, build " + how
+    elif done.returncode != 0:
+        raise AssertionError(f"{where}: refused, and fsck finds nothing\n{done.stderr}")
+    if run("fsck").returncode != 0:
+        raise AssertionError(f"{where}: still damaged\n" + run("fsck").stdout)
+    again = build()
+    if again.returncode != 0 or (work / "out.tar").read_bytes() != reference:
+        raise AssertionError(f"{where}: not built again\n{again.stderr}")
+    return part(path), damage.__name__, how
+
+
+def main():
+    random.seed(seed)
+    (work / "outside").write_text("outside\n")
+    first = build()
+    if first.returncode != 0:
+        sys.exit(first.stderr)
+    reference = (work / "out.tar").read_bytes()
+    table, failures = {}, []
+    for number in range(count):
+        try:
+            key = trial(number, reference)
+            table[key] = table.get(key, 0) + 1
+        except AssertionError as error:
+            failures.append(str(error))
+            print(error, flush=True)
+            break
+    for (what, damage, how), times in sorted(table.items()):
+        print(f"{what:22} {damage:10} {times:4}  {how}")
+    if (work / "outside").read_text() != "outside\n":
+        failures.append("a file outside of the store was changed")
+    print(f"corruption: seed {seed}, {sum(table.values())} files damaged, {len(failures)} failures")
+    sys.exit(1 if failures else 0)
+
+
+main()
