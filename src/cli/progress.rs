@@ -44,6 +44,9 @@ use tty::Tty;
 /// event takes longer than most of what a cached build does.
 const GATHERING: Duration = Duration::from_millis(10);
 
+/// The step whose lines tell what was found in the Dockerfile.
+pub(crate) const DEFINITION: &str = "definition";
+
 /// The least time between two frames of a live display.
 const FRAME: Duration = Duration::from_millis(100);
 
@@ -79,23 +82,28 @@ impl Display {
     ) -> Result<Self, RecordError> {
         let start = Clock::System.now();
         let records = Records::open(options, start)?;
-        let way = (&options.way, &*options.token);
-        Ok(Self::showing(way, start, (events, records)))
+        let said = (&*options.token, options.opening.clone());
+        Ok(Self::showing(
+            (&options.way, said),
+            start,
+            (events, records),
+        ))
     }
 
     /// Starts to show warnings.
     pub(crate) fn quiet(events: Receiver<TimedEvent>) -> Self {
         let records = Records::default();
-        Self::showing((&Way::Quiet, ""), Timestamp::UNIX_EPOCH, (events, records))
+        let way = (&Way::Quiet, ("", None));
+        Self::showing(way, Timestamp::UNIX_EPOCH, (events, records))
     }
 
     fn showing(
-        (way, token): (&Way, &str),
+        (way, said): (&Way, (&str, Option<String>)),
         start: Timestamp,
         (events, records): (Receiver<TimedEvent>, Records),
     ) -> Self {
         let mut showing = Showing {
-            shown: Shown::new(way, token, start),
+            shown: Shown::new(way, said, start),
             records,
         };
         let show = move || {
@@ -131,12 +139,12 @@ enum Shown {
 }
 
 impl Shown {
-    fn new(way: &Way, token: &str, start: Timestamp) -> Self {
+    fn new(way: &Way, (token, opening): (&str, Option<String>), start: Timestamp) -> Self {
         match way {
             Way::Tty(look) => Self::Tty(Box::new(Tty::new(look.clone()))),
             Way::Plain(runner) => {
                 let folds = runner.map(|runner| Folds::new(runner, token.to_owned(), start));
-                Self::Plain(Plain::new(folds))
+                Self::Plain(Plain::new(folds, opening))
             }
             Way::Rawjson => Self::Rawjson(RawJson::new(start)),
             Way::Quiet => Self::Quiet,

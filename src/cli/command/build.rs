@@ -41,7 +41,7 @@ use crate::options::{
     BuildOptions, ContextSource, DockerfileSource, NamedContext, Places, ProgressOptions,
     ResultOptions, reach,
 };
-use crate::progress::{self, Display};
+use crate::progress::{self, Display, Way};
 use crate::registries::registries_of_build;
 use crate::report::{self, Kind, Report};
 use crate::run::Outcome;
@@ -125,13 +125,18 @@ pub(crate) fn run(
     outcome.or_else(|report| told_to_runner(report, &options.progress))
 }
 
-/// Tells GitHub's runner what went wrong, where it is that who reads it; else it is told as everywhere. A build that
-/// begins again has nothing to tell.
+/// Tells GitHub's runner what went wrong, where it is that who reads it; else it is told as everywhere. Beside plain
+/// progress it is told in BuildKit's form too. A build that begins again has nothing to tell.
 fn told_to_runner(report: Box<Report>, progress: &ProgressOptions) -> Outcome {
+    let lines = match progress.way {
+        Way::Plain(_) | Way::Rawjson => report::in_buildkits_form(&report),
+        _ => String::new(),
+    };
     if progress.job.runner != Some(Runner::GitHub) || matches!(report.kind, Kind::LacksId(_)) {
+        report::print_text(&lines);
         return Err(report);
     }
-    report::print_text(&progress::guarded(&report, &progress.token));
+    report::print_text(&progress::guarded(&lines, &report, &progress.token));
     Ok(report.kind.exit_code())
 }
 

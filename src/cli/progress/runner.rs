@@ -147,10 +147,11 @@ impl Folds {
 
 /// Returns a report as GitHub's runner is told: guarded, since it repeats what a step printed, and with the command that
 /// has it shown beside the line that it is about.
-pub(crate) fn guarded(report: &Report, token: &str) -> String {
+/// `lines` come before it.
+pub(crate) fn guarded(lines: &str, report: &Report, token: &str) -> String {
     let text = report.to_text();
     let annotation = annotation(report);
-    format!("::stop-commands::{token}\n{text}::{token}::\n{annotation}")
+    format!("::stop-commands::{token}\n{lines}{text}::{token}::\n{annotation}")
 }
 
 /// Returns the command that has GitHub show an error beside the line that it is about.
