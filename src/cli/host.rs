@@ -252,6 +252,7 @@ impl Host {
             causes: vec![obstacle.to_string()],
             notes: Vec::new(),
             help: self.advice(choice).map(|advice| advice.to_string()),
+            solve: None,
         };
         Some(report.to_warning())
     }

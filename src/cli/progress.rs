@@ -50,6 +50,9 @@ use tty::Tty;
 /// event takes longer than most of what a cached build does.
 const GATHERING: Duration = Duration::from_millis(10);
 
+/// The step whose lines tell what was found in the Dockerfile.
+pub(crate) const DEFINITION: &str = "definition";
+
 /// The least time between two frames of a live display.
 const FRAME: Duration = Duration::from_millis(100);
 
@@ -86,25 +89,29 @@ impl Display {
     ) -> Result<Self, RecordError> {
         let start = Clock::System.now();
         let records = Records::open(options, start)?;
-        let way = (&options.way, &*options.token);
+        let said = (&*options.token, options.opening.clone());
         let chronicle = Chronicle::new(start, keeping);
-        Ok(Self::showing(way, (events, records), chronicle))
+        Ok(Self::showing(
+            (&options.way, said),
+            (events, records),
+            chronicle,
+        ))
     }
 
     /// Starts to show warnings.
     pub(crate) fn quiet(events: Receiver<TimedEvent>) -> Self {
         let records = Records::default();
         let chronicle = Chronicle::new(Timestamp::UNIX_EPOCH, Keeping::Nothing);
-        Self::showing((&Way::Quiet, ""), (events, records), chronicle)
+        Self::showing((&Way::Quiet, ("", None)), (events, records), chronicle)
     }
 
     fn showing(
-        (way, token): (&Way, &str),
+        (way, said): (&Way, (&str, Option<String>)),
         (events, records): (Receiver<TimedEvent>, Records),
         chronicle: Chronicle,
     ) -> Self {
         let mut showing = Showing {
-            shown: Shown::new(way, token, chronicle.start),
+            shown: Shown::new(way, said, chronicle.start),
             records,
             chronicle,
         };
@@ -125,7 +132,11 @@ impl Display {
         events: &Receiver<TimedEvent>,
     ) -> Chronicle {
         let mut showing = Showing {
-            shown: Shown::new(&options.way, &options.token, start),
+            shown: Shown::new(
+                &options.way,
+                (&options.token, options.opening.clone()),
+                start,
+            ),
             records: Records::default(),
             chronicle: Chronicle::new(start, keeping),
         };
@@ -159,12 +170,12 @@ enum Shown {
 }
 
 impl Shown {
-    fn new(way: &Way, token: &str, start: Timestamp) -> Self {
+    fn new(way: &Way, (token, opening): (&str, Option<String>), start: Timestamp) -> Self {
         match way {
             Way::Tty(look) => Self::Tty(Box::new(Tty::new(look.clone()))),
             Way::Plain(runner) => {
                 let folds = runner.map(|runner| Folds::new(runner, token.to_owned(), start));
-                Self::Plain(Plain::new(folds))
+                Self::Plain(Plain::new(folds, opening))
             }
             Way::Rawjson => Self::Rawjson(RawJson::new(start)),
             Way::Quiet => Self::Quiet,

@@ -76,6 +76,8 @@ pub struct Report {
     pub notes: Vec<String>,
     /// What can be done.
     pub help: Option<String>,
+    /// It in BuildKit's words, where there are such.
+    pub solve: Option<String>,
 }
 
 /// A place in a Dockerfile.
@@ -113,6 +115,7 @@ impl Report {
             causes,
             notes: Vec::new(),
             help: None,
+            solve: None,
         }
     }
 
@@ -128,6 +131,7 @@ impl Report {
             }),
             causes: Vec::new(),
             notes: diagnostic.notes.clone(),
+            solve: Some(buildkit::of_diagnostic(diagnostic, source)),
             help: diagnostic.help.clone(),
         }
     }
@@ -184,6 +188,13 @@ impl Report {
         let notes = self.notes.iter().map(|note| ("note", note.as_str()));
         let help = self.help.iter().map(|help| ("help", help.as_str()));
         causes.chain(notes).chain(help).collect()
+    }
+}
+
+/// The error in one line.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&escaped(&self.title))
     }
 }
 
@@ -259,8 +270,11 @@ fn write_text(text: &str) {
     drop(io::stderr().lock().write_all(text.as_bytes()));
 }
 
+mod buildkit;
 #[cfg(test)]
 mod golden;
+
+pub(crate) use buildkit::{excerpt, in_buildkits_form};
 
 #[cfg(test)]
 mod tests {
@@ -279,6 +293,7 @@ mod tests {
             causes: Vec::new(),
             notes: vec!["build context: /home/ana/site".to_owned()],
             help: Some("a path with a similar name exists: `requirements.txt`".to_owned()),
+            solve: None,
         }
     }
 

@@ -46,9 +46,9 @@ impl Exporter for DockerExporter<'_> {
         let entries = layout::entries(&set, &self.image.names);
         let documents = Documents::of_layout(&entries)
             .with(MANIFEST_FILE, manifest_json(&set, &self.image.names));
-        step.tell(format!("exporting {}", set.top.digest()), false);
+        step.tell("sending tarball".to_owned(), false);
         let unchanged = archive::write(&set, step.workshop, &documents, self.destination)?;
-        step.tell(format!("exporting {}", set.top.digest()), true);
+        step.tell("sending tarball".to_owned(), true);
         Ok(Exported {
             image: Some(set.exported(&self.image.names)),
             unchanged,

@@ -40,6 +40,8 @@ pub(crate) struct ImageSet {
 /// What an image is made of.
 #[derive(Debug)]
 pub(crate) struct ImageDigests {
+    /// Its manifest.
+    pub(crate) manifest: Digest,
     /// Its configuration.
     pub(crate) config: Digest,
     /// Its layers, the lowest first.
@@ -115,6 +117,22 @@ impl LayerFile {
 }
 
 impl ImageSet {
+    /// Tells the digests of what the set is made of, in BuildKit's words.
+    fn tell(&self, step: &ExportStep<'_>) {
+        for ImageDigests {
+            manifest, config, ..
+        } in &self.images
+        {
+            step.tell(format!("exporting manifest {manifest}"), true);
+            step.tell(format!("exporting config {config}"), true);
+        }
+        let top = self.top.digest();
+        let is_manifest = |image: &ImageDigests| image.manifest.as_str() == top.as_ref();
+        if !self.images.iter().any(is_manifest) {
+            step.tell(format!("exporting manifest list {top}"), true);
+        }
+    }
+
     /// Makes sure that every layer is on this machine: those that only a registry or a cache has are fetched.
     pub(crate) fn bring_in(&self, step: &ExportStep<'_>) -> Result<(), ExportError> {
         let of_bases = self.layers.values().filter_map(|layer| match &layer.place {
@@ -173,8 +191,11 @@ pub(crate) fn assemble(
         .map(|platform| (platform, part::parts(platform, options.squash)))
         .collect();
     let parts = platforms.iter().flat_map(|(_, parts)| parts);
+    step.tell("exporting layers".to_owned(), false);
+    let packed = part::pack_all(parts, step, &options.pack_plan())?;
+    step.tell("exporting layers".to_owned(), true);
     let assembly = Assembly {
-        packed: part::pack_all(parts, step, &options.pack_plan())?,
+        packed,
         clock: options.time.map_or(step.workshop.clock, Clock::Fixed),
         flavour: flavour(step, options),
         options,
@@ -193,6 +214,7 @@ pub(crate) fn assemble(
             .collect();
         let image = assemble::assemble_image(parts)?;
         digests.push(ImageDigests {
+            manifest: image.manifest.digest.clone(),
             config: image.config.digest.clone(),
             layers: of_layers,
         });
@@ -202,14 +224,16 @@ pub(crate) fn assemble(
     let documents = images
         .into_iter()
         .flat_map(|image| [image.config, image.manifest]);
-    Ok(ImageSet {
+    let set = ImageSet {
         documents: documents.chain(index).collect(),
         layers,
         images: digests,
         top,
         top_annotations,
         created,
-    })
+    };
+    set.tell(step);
+    Ok(set)
 }
 
 /// Docker's media types have no place for what is said beside a manifest.

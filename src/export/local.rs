@@ -15,6 +15,7 @@ use std::path::Path;
 
 use rootfs::{Root, RootPath};
 use solver::BuildResult;
+use solver::event::Moved;
 
 use crate::exporter::{ExportError, ExportStep, Exported, Exporter, fs_error, write_error};
 use crate::output::{LocalMode, TreeOptions};
@@ -40,15 +41,19 @@ impl Exporter for LocalExporter<'_> {
 
     fn export(&self, result: &BuildResult, step: &ExportStep<'_>) -> Result<Exported, ExportError> {
         let tree = ResultTree::open(result, step, self.tree)?;
-        step.tell("copying files".to_owned(), false);
-        let left_out = match fs::metadata(self.directory) {
+        let (left_out, written_bytes) = match fs::metadata(self.directory) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 self.write_fresh(&tree, step)?
             }
             Err(error) => return Err(write_error(self.directory, error)),
             Ok(_) => self.write_into(&tree, step)?,
         };
-        step.tell("copying files".to_owned(), true);
+        let moved = Moved {
+            current: written_bytes,
+            total: None,
+        };
+        let events = &step.workshop.events;
+        events.moved(&step.id, "copying files", moved, true);
         if left_out > 0 {
             let shown = self.directory.display();
             step.workshop.events.warn(format!(
@@ -62,19 +67,26 @@ impl Exporter for LocalExporter<'_> {
     }
 }
 
+/// How many files were left out, and how many bytes were written.
+type Written = (u64, u64);
+
 impl LocalExporter<'_> {
-    /// Writes to a directory that is not there yet; returns how many files were left out.
-    fn write_fresh(&self, tree: &ResultTree, step: &ExportStep<'_>) -> Result<u64, ExportError> {
+    /// Writes to a directory that is not there yet.
+    fn write_fresh(
+        &self,
+        tree: &ResultTree,
+        step: &ExportStep<'_>,
+    ) -> Result<Written, ExportError> {
         let failed = |source| write_error(self.directory, source);
         let fresh = FreshDirectory::create(self.directory).map_err(failed)?;
         let root = Root::open(fresh.path()).map_err(|source| fs_error(self.directory, source))?;
         let writer = self.write(&root, tree, step)?;
         fresh.finish(self.directory).map_err(failed)?;
-        Ok(writer.left_out())
+        Ok(writer.written())
     }
 
     /// Writes to a directory that is there.
-    fn write_into(&self, tree: &ResultTree, step: &ExportStep<'_>) -> Result<u64, ExportError> {
+    fn write_into(&self, tree: &ResultTree, step: &ExportStep<'_>) -> Result<Written, ExportError> {
         let failed = |source| fs_error(self.directory, source);
         let root = Root::open(self.directory).map_err(failed)?;
         let writer = self.write(&root, tree, step)?;
@@ -84,7 +96,7 @@ impl LocalExporter<'_> {
                 root.remove_all(&path).map_err(failed)?;
             }
         }
-        Ok(writer.left_out())
+        Ok(writer.written())
     }
 
     fn write<'r>(

@@ -32,7 +32,11 @@ impl Exporter for OciExporter<'_> {
         let set = image::assemble(result, step, self.image)?;
         set.bring_in(step)?;
         let names = &self.image.names;
-        step.tell(format!("exporting {}", set.top.digest()), false);
+        let writing = match self.form {
+            LayoutForm::Archive => "sending tarball",
+            LayoutForm::Directory => "copying files",
+        };
+        step.tell(writing.to_owned(), false);
         let (mut index, mut unchanged) = (None, false);
         match (self.form, self.destination) {
             (LayoutForm::Directory, Destination::Path(path)) => {
@@ -43,7 +47,7 @@ impl Exporter for OciExporter<'_> {
                 unchanged = archive::write(&set, step.workshop, &documents, self.destination)?;
             }
         }
-        step.tell(format!("exporting {}", set.top.digest()), true);
+        step.tell(writing.to_owned(), true);
         Ok(Exported {
             image: Some(set.exported_in(index, names)),
             unchanged,

@@ -40,7 +40,6 @@ impl Exporter for ImageExporter<'_> {
 
     fn export(&self, result: &BuildResult, step: &ExportStep<'_>) -> Result<Exported, ExportError> {
         let set = image::assemble(result, step, self.image)?;
-        step.tell(format!("exporting {}", set.top.digest()), true);
         if self.publication.unpack {
             unpack(result, step)?;
         }

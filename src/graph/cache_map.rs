@@ -240,6 +240,7 @@ mod tests {
                 manifest: Digest::of(content),
                 platform: oci::Platform::new("linux", "amd64"),
                 origin: ImageOrigin::Store,
+                pinned: None,
             }));
             CacheMap::of(&vertex).unwrap().key(&[])
         };

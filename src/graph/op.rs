@@ -54,6 +54,9 @@ pub struct ImageSource {
     /// Where the manifest and what it names are found.
     #[serde(skip)]
     pub origin: ImageOrigin,
+    /// The whole name of an image of a registry with the digest that it stands for, of an index maybe; for display.
+    #[serde(skip)]
+    pub pinned: Option<String>,
 }
 
 /// Where the blobs of an image are.

@@ -19,20 +19,25 @@ mod arriving;
 mod error;
 mod fetch;
 mod found;
+mod loading;
 mod lookup;
 mod named;
 mod reader;
 mod remote;
+mod step;
 
 pub(crate) use arriving::ArrivingBlob;
 pub use error::BaseError;
 pub(crate) use fetch::{Awaited, fetch_all};
 pub use fetch::{FetchLayerError, bring, bring_all};
 pub use found::FoundImages;
+pub use loading::Labels;
 use lookup::stored;
 pub use lookup::{platforms_of_layout, platforms_of_stored};
 pub use named::{Named, Pull, platforms_of_named, resolve_named};
 use reader::{Files, Reader};
+pub use step::BaseStep;
+pub(crate) use step::BaseWork;
 
 /// A base image, resolved for one platform.
 #[derive(Debug, Clone)]
@@ -135,6 +140,7 @@ impl Resolved {
             manifest: self.manifest,
             platform: platform.clone(),
             origin,
+            pinned: None,
         };
         ResolvedImage {
             source,

@@ -160,3 +160,13 @@ impl From<RemoteError> for StepError {
         }
     }
 }
+
+impl StepError {
+    /// Returns the error in one line, as displays show it.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::Command(failure) => failure.in_buildkits_words(),
+            other => other.to_string(),
+        }
+    }
+}

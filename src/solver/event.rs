@@ -3,6 +3,7 @@
 //! A display holds no truth: the same events, replayed, give the same picture. Times are relative to
 //! the start of the job.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -330,6 +331,42 @@ impl Events {
             what: what.into(),
             bytes: Some(bytes),
             done,
+        });
+    }
+
+    /// Shows what is done as a step of its own: work that is no vertex of a graph.
+    ///
+    /// # Errors
+    ///
+    /// Those of the work, which the step failed with then.
+    pub fn show<T, E: fmt::Display, W: FnOnce() -> Result<T, E>>(
+        &self,
+        (step, name): (&StepId, &str),
+        work: W,
+    ) -> Result<T, E> {
+        self.emit(Event::Started {
+            step: step.clone(),
+            name: name.to_owned(),
+        });
+        let done = work();
+        self.end((step, name), done.as_ref().err());
+        done
+    }
+
+    /// Ends a step that was begun.
+    pub(crate) fn end<E: fmt::Display>(&self, (step, name): (&StepId, &str), error: Option<&E>) {
+        let (step, name) = (step.clone(), name.to_owned());
+        self.emit(match error {
+            None => Event::Finished {
+                step,
+                name,
+                origin: Origin::Made,
+            },
+            Some(error) => Event::Failed {
+                step,
+                name,
+                error: error.to_string(),
+            },
         });
     }
 

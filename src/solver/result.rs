@@ -14,12 +14,14 @@ use oci::config::ImageConfig;
 use oci::{DiffId, Digest, Platform, Timestamp};
 use store::SnapshotId;
 
+use crate::base::{BaseStep, BaseWork};
 use crate::context::LocalDirectory;
+use crate::event::{Events, StepId};
 use crate::import::RemoteLayer;
 use crate::remote::FetchedFile;
 
 /// A layer of a base image, as its manifest and configuration describe it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct BaseLayer {
     /// The image that it is part of.
     pub image: Arc<ImageSource>,
@@ -31,6 +33,22 @@ pub struct BaseLayer {
     pub media_type: String,
     /// The digest of the uncompressed tar.
     pub diff_id: DiffId,
+    /// The step that is shown while it is fetched or unpacked, where there is one.
+    pub step: Option<Arc<BaseStep>>,
+}
+
+impl BaseLayer {
+    /// Returns what is shown of the work on it: as its base's, or else as that of the step that needs it.
+    pub(crate) fn shown<'a>(
+        &'a self,
+        needed_by: Option<&'a StepId>,
+        events: &Events,
+    ) -> (Option<BaseWork>, Option<&'a StepId>) {
+        match &self.step {
+            Some(step) => (Some(step.work(events)), Some(step.id())),
+            None => (None, needed_by),
+        }
+    }
 }
 
 /// How a change set is held.

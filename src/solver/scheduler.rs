@@ -79,6 +79,11 @@ struct Slot {
     content: Option<Digest>,
     output: Option<Output>,
     announced: bool,
+    /// The directory of the user's that is read for it now.
+    reads: Option<VertexId>,
+    /// How many vertices this directory is read for now, and how much was read of it.
+    readers: usize,
+    read_bytes: u64,
 }
 
 struct Scheduler<'job> {
@@ -100,6 +105,8 @@ struct Scheduler<'job> {
     ranks: Vec<u64>,
     /// Which vertices' files a command will see.
     seen: Vec<bool>,
+    /// The directories of the user's that displays show as being read.
+    read: BTreeSet<VertexId>,
     /// The vertices whose layers are those of a target.
     chains: BTreeSet<VertexId>,
     failure: Option<SolveError>,
@@ -127,6 +134,7 @@ impl<'job> Scheduler<'job> {
             files: Waiting::new(cores * 2),
             ranks: Vec::new(),
             seen: seen_by_commands(&job.definition),
+            read: BTreeSet::new(),
             chains: chains(job),
             failure: None,
         }
@@ -152,6 +160,7 @@ impl<'job> Scheduler<'job> {
             let news = if self.look_up() {
                 inbox.try_recv().ok()
             } else if self.machine.outstanding() > 0 {
+                self.tell_what_was_read();
                 Some(inbox.recv().expect("the scheduler holds a sender"))
             } else {
                 break;
@@ -160,6 +169,7 @@ impl<'job> Scheduler<'job> {
                 self.hear(news, &mut crew);
             }
         }
+        self.tell_what_was_read();
         self.finish()
     }
 

@@ -80,6 +80,7 @@ fn a_check_looks_at_all_stages_and_builds_nothing() {
        4 |     CMD hi
        5 |     FROM base
        6 | >>> ENV A $B
+       7 |     
     --------------------
 
     WARNING: UndefinedVar - https://docs.docker.com/go/dockerfile/rule/undefined-var/
@@ -89,6 +90,7 @@ fn a_check_looks_at_all_stages_and_builds_nothing() {
        4 |     CMD hi
        5 |     FROM base
        6 | >>> ENV A $B
+       7 |     
     --------------------
     "#);
     assert!(!fs::exists(bench.path("out.tar")).unwrap());
@@ -178,14 +180,37 @@ fn a_check_in_json_has_the_findings_and_the_error() {
 fn what_is_found_before_an_error_is_said_with_it() {
     let bench = bench();
     bench.dockerfile("FROM scratch AS Base\nuname -a\n");
-    assert_snapshot!(bench.careen_build(&["--executor", "none"]).run().stderr, @r"
+    let said = bench.careen_build(&["--executor", "none"]).run().stderr;
+    assert_snapshot!(said, @r#"
+    #0 building with "default" instance using docker driver
+
     #1 [internal] commands cannot be run
     #1 DONE 0.0s
-    warning: StageNameCasing: Stage name 'Base' should be lowercase (line 1)
+
+    #2 [internal] load build definition from Dockerfile
+    #2 transferring dockerfile: 30B done
+    #2 DONE 0.0s
+
+    #3 [internal] load .dockerignore
+    #3 transferring context: 0B done
+    #3 DONE 0.0s
+
+    #2 [internal] load build definition from Dockerfile
+    #2 WARN: StageNameCasing: Stage name 'Base' should be lowercase (line 1)
+
+     1 warning found:
+     - StageNameCasing: Stage name 'Base' should be lowercase (line 1)
      --> Dockerfile:1:17
       |
     1 | FROM scratch AS Base
       |                 ^^^^
+    Dockerfile:2
+    --------------------
+       1 |     FROM scratch AS Base
+       2 | >>> uname -a
+       3 |     
+    --------------------
+    ERROR: failed to build: failed to solve: dockerfile parse error on line 2: unknown instruction: uname
     error: unknown instruction: `uname`
      --> Dockerfile:2:1
       |
@@ -193,7 +218,7 @@ fn what_is_found_before_an_error_is_said_with_it() {
       | ^^^^^
       |
       = help: to run a command, write `RUN uname -a`
-    ");
+    "#);
     assert_snapshot!(bench.failure(&["--check"], 1), @r"
     error: unknown instruction: `uname`
      --> Dockerfile:2:1

@@ -75,6 +75,8 @@ mod network;
 #[cfg(test)]
 mod owners;
 #[cfg(test)]
+mod plain;
+#[cfg(test)]
 mod plan;
 #[cfg(test)]
 mod policy;

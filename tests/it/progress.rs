@@ -73,7 +73,7 @@ fn a_terminal_says_what_it_can_show() {
     };
     assert!(!sequences.any(is_colour), "{plain:?}");
     let dumb = build(&bench, &["--no-cache"]).env("TERM", "dumb");
-    let dumb = shown_on_terminal(dumb, "#3 DONE");
+    let dumb = shown_on_terminal(dumb, "#5 DONE");
     assert!(
         dumb.contains("[2/2] RUN echo heard\r\n") && !dumb.contains('\u{1b}'),
         "{dumb:?}"
@@ -146,7 +146,7 @@ fn rawjson_is_buildkits_status_a_line_each() {
             ));
         }
     }
-    names.retain(|name| !name.starts_with("[internal] commands are run with "));
+    names.retain(|name| !name.starts_with("[internal] "));
     let expected = [
         "[1/3] FROM base",
         "[2/3] RUN echo heard",
@@ -197,9 +197,13 @@ fn all_that_a_step_prints_is_kept_as_it_was() {
         .map(|event| event["event"].as_str().unwrap().to_owned())
         .collect();
     kinds.dedup();
-    let first: Vec<_> = kinds.iter().take(3).map(|kind| &**kind).collect();
-    // What commands are run with is known before there is a plan.
-    assert_eq!(first, ["started", "finished", "planned"]);
+    let first: Vec<_> = kinds.iter().take(8).map(|kind| &**kind).collect();
+    // What commands are run with is known before there is a plan, and the Dockerfile and the ignore file are read.
+    let expected = [
+        "started", "finished", "started", "progress", "finished", "started", "progress", "finished",
+    ];
+    assert_eq!(first, expected);
+    assert_eq!(kinds[8], "planned");
 }
 
 #[test]
@@ -285,7 +289,7 @@ fn githubs_runner_folds_steps_and_obeys_none_of_them() {
         .success()
         .stderr;
     assert_eq!(obeyed(&said), [""; 0], "{said}");
-    assert!(said.contains("\n#2 [1/2] FROM base\n"), "{said}");
+    assert!(said.contains("\n#4 [1/2] FROM base\n"), "{said}");
 }
 
 #[test]

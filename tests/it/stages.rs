@@ -150,7 +150,7 @@ fn after_a_failure_what_runs_may_finish_and_nothing_else_begins() {
     let mut running = bench.careen_build(&["-j", "2"]).start();
     let (good, bad) = (good.wait(), bad.wait());
     drop(bad);
-    running.wait_for("exited with status 3");
+    running.wait_for("exit code: 3");
     drop(good);
     let log = running.finish();
     assert_eq!(log.code(), 1);

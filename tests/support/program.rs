@@ -286,7 +286,7 @@ impl Finished {
 
     /// Returns the steps that were shown, with the word each ended with: `RUN make`, [`Outcome::Done`].
     ///
-    /// The place (`[build 2/3]`) is left out, and so are the steps of the export and what commands are run with.
+    /// The place (`[build 2/3]`) is left out, and so are the steps of the export and those that every build has.
     pub fn steps(&self) -> BTreeMap<String, Outcome> {
         let mut names: BTreeMap<&str, &str> = BTreeMap::new();
         let mut steps = BTreeMap::new();
@@ -298,7 +298,7 @@ impl Finished {
             if let Some((_, name)) = rest
                 .strip_prefix('[')
                 .and_then(|rest| rest.split_once("] "))
-                .filter(|(_, name)| !name.starts_with("commands "))
+                .filter(|(_, name)| !is_of_every_build(name))
             {
                 names.insert(number, name);
             }
@@ -337,4 +337,13 @@ impl Finished {
         };
         self.stderr.lines().filter_map(line).collect()
     }
+}
+
+/// Tells whether a step is one that every build has: that the Dockerfile and the context are read, and what commands are
+/// run with.
+fn is_of_every_build(name: &str) -> bool {
+    let beginnings = ["commands ", "load build ", "load .dockerignore"];
+    beginnings
+        .iter()
+        .any(|beginning| name.starts_with(beginning))
 }

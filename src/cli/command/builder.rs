@@ -14,6 +14,7 @@ pub(crate) fn builder_ended(signal: Signal) -> Box<Report> {
         causes: Vec::new(),
         notes: meaning(signal).map(str::to_owned).into_iter().collect(),
         help: None,
+        solve: None,
     })
 }
 

@@ -125,6 +125,7 @@ pub(crate) fn interrupted(reason: CancelReason) -> Box<Report> {
         causes: Vec::new(),
         notes: Vec::new(),
         help: None,
+        solve: None,
     })
 }
 
@@ -377,6 +378,7 @@ const WAY_IN: &str =
 
 fn of_command(failure: &CommandFailure) -> Report {
     let mut report = Report::new(Kind::User, failure);
+    report.solve = Some(failure.in_buildkits_words());
     if !failure.last_output.is_empty() {
         report
             .notes
@@ -473,7 +475,7 @@ fn step_text(label: &graph::StepLabel) -> String {
 }
 
 /// Returns the span of the instruction that begins on a line, with its continuation lines.
-fn instruction_span(source: &SourceFile, line: usize) -> Span {
+pub(crate) fn instruction_span(source: &SourceFile, line: usize) -> Span {
     let parsed = dockerfile::parse::parse(source);
     let begins = |instruction: &&dockerfile::ast::Instruction| instruction.lines.first == line;
     let found = parsed

@@ -126,6 +126,7 @@ fn a_path_is_shown_as_the_dockerfile_has_it() {
 fn a_command_that_failed_says_how_and_what_it_wrote_last() {
     let error = CommandFailure {
         command: "/bin/sh -c".to_owned(),
+        process: "/bin/sh -c make \"all\"".to_owned(),
         status: FailureStatus::Code(2),
         last_output: vec!["make: *** no rule".to_owned(), "make: stop".to_owned()],
         emulator: Some("qemu-aarch64".to_owned()),
@@ -155,6 +156,7 @@ fn a_command_that_failed_says_how_and_what_it_wrote_last() {
 fn a_command_that_was_killed_names_the_signal() {
     let error = CommandFailure {
         command: "/bin/sh -c".to_owned(),
+        process: "/bin/sh -c make \"all\"".to_owned(),
         status: FailureStatus::Signal(9),
         last_output: Vec::new(),
         emulator: None,
@@ -202,6 +204,7 @@ fn a_command_that_filled_the_disk_names_the_store() {
 fn a_crash_under_emulation_names_the_emulator_and_its_version() {
     let error = CommandFailure {
         command: "/bin/sh -c".to_owned(),
+        process: "/bin/sh -c make \"all\"".to_owned(),
         status: FailureStatus::Code(139),
         last_output: Vec::new(),
         emulator: Some("qemu-aarch64-static".to_owned()),

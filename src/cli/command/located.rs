@@ -233,6 +233,7 @@ impl Finder<'_> {
                 manifest,
                 platform: config.platform().normalized(),
                 origin: ImageOrigin::Store,
+                pinned: None,
             };
             Ok(ResolvedImage { source, config })
         };

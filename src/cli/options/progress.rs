@@ -9,6 +9,7 @@ use store::{NameError, SnapshotId};
 use super::UsageError;
 use super::result;
 use crate::args::{BuildArguments, ProgressArgument};
+use crate::builders::{Builder, Chosen};
 use crate::config::Config;
 use crate::env::{Environment, RunnerJob};
 use crate::progress::{Folding, Look, Way};
@@ -37,6 +38,8 @@ pub enum ProgressUsageError {
 pub struct ProgressOptions {
     /// How it is shown.
     pub(crate) way: Way,
+    /// What is said before the steps: which builder it is.
+    pub(crate) opening: Option<String>,
     /// A word that nobody else knows, for runners.
     pub(crate) token: String,
     /// What reads what is shown, and where it looks for more.
@@ -70,6 +73,7 @@ impl ProgressOptions {
         Ok(Self {
             warnings: wrong.map(ToString::to_string).collect(),
             way,
+            opening: arguments.policy.buildx.chosen.as_ref().map(opening),
             token: token(env)?,
             job: env.job.clone(),
             event_log: given.event_log.clone(),
@@ -77,6 +81,12 @@ impl ProgressOptions {
             timeline: given.timeline.clone(),
         })
     }
+}
+
+/// Returns what buildx says of a builder.
+fn opening(chosen: &Chosen) -> String {
+    let Builder { name, driver, .. } = &chosen.builder;
+    format!("building with \"{name}\" instance using {driver} driver")
 }
 
 fn asked(

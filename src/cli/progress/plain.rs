@@ -9,17 +9,33 @@
 //! #3 CACHED
 //! ```
 //!
+//! At the end come the last lines of what failed, and the warnings of checks, each with its place:
+//!
+//! ```text
+//! ------
+//!  > [build 2/3] RUN make:
+//! 0.153 cc: not found
+//! ------
+//!
+//!  1 warning found:
+//!  - StageNameCasing: Stage name 'Build' should be lowercase (line 1)
+//! ```
+//!
 //! When another step speaks before one is done, the first is left with `#2 ...` and named again later.
+
+mod ending;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use solver::event::{Moved, Origin, StepId};
+use solver::event::{Moved, NoticeLevel, Origin, StepId};
 use solver::{Event, TimedEvent};
 
+use super::DEFINITION;
 use super::runner::{Folds, Title};
 use super::size::size;
+use ending::Ending;
 
 /// How often it is told how far something is.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -30,6 +46,7 @@ struct Step {
     number: usize,
     name: String,
     started: Duration,
+    is_over: bool,
 }
 
 /// Renders events as lines.
@@ -40,23 +57,42 @@ pub(crate) struct Plain {
     counted: BTreeMap<(StepId, String), Duration>,
     /// The step whose lines stand last, if it is not done.
     current: Option<StepId>,
+    /// What is said of the whole build, until it is said.
+    opening: Option<String>,
     /// Whether anything was written.
     begun: bool,
+    /// What is said at the end.
+    ending: Ending,
     /// What a runner is told beside the lines.
     folds: Option<Folds>,
 }
 
 impl Plain {
-    pub(super) fn new(folds: Option<Folds>) -> Self {
+    /// Begins. `opening` is said of the whole build before its steps.
+    pub(super) fn new(folds: Option<Folds>, opening: Option<String>) -> Self {
         Self {
+            opening,
             folds,
             ..Self::default()
         }
     }
 
-    /// Ends what was begun beside the lines.
+    /// Says what there is to say at the end, and ends what was begun beside the lines.
     pub(super) fn finish(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        self.folds.as_mut().map_or(Ok(()), |folds| folds.close(out))
+        let text = std::mem::take(&mut self.ending).into_text();
+        match &mut self.folds {
+            Some(folds) => {
+                folds.close(out)?;
+                if !text.is_empty() {
+                    folds.guard(out)?;
+                    let harmless = text.split(|byte| *byte == b'\n');
+                    let harmless: Vec<_> = harmless.map(|line| folds.harmless(line)).collect();
+                    out.write_all(&harmless.join(&b'\n'))?;
+                }
+                folds.close(out)
+            }
+            None => out.write_all(&text),
+        }
     }
 
     /// Writes words for the user, which may repeat those of strangers.
@@ -69,13 +105,17 @@ impl Plain {
 
     /// Writes what an event says.
     pub(crate) fn render(&mut self, timed: &TimedEvent, out: &mut dyn Write) -> io::Result<()> {
+        if let Some(opening) = self.opening.take() {
+            self.begun = true;
+            writeln!(out, "#0 {opening}")?;
+        }
         match &timed.event {
             Event::Planned { .. }
             | Event::Keyed { .. }
             | Event::Layers { .. }
             | Event::Packed { .. } => Ok(()),
             Event::Started { step, name } => {
-                self.meet(step, name, timed.at);
+                self.begin(step, name, timed.at);
                 self.turn_to(step, out)
             }
             Event::Output { step, text, .. } => self.output(step, timed.at, text, out),
@@ -92,11 +132,44 @@ impl Plain {
             Event::Failed { step, name, error } => {
                 self.meet(step, name, timed.at);
                 let number = self.turn(step, out)?;
-                self.current = None;
+                self.end(step);
+                self.ending.failed(step, name);
                 writeln!(out, "#{number} ERROR: {error}")
             }
             Event::Warning { text } => self.say(&format!("warning: {text}\n"), out),
+            Event::Notice {
+                level: NoticeLevel::Warning,
+                short,
+                text,
+            } => self.warning(short, text, out),
             Event::Notice { text, .. } => self.say(text, out),
+        }
+    }
+
+    /// Tells what was found in the Dockerfile, in the step that reads it.
+    fn warning(&mut self, short: &str, text: &str, out: &mut dyn Write) -> io::Result<()> {
+        let definition = StepId(DEFINITION.to_owned());
+        if !self.steps.contains_key(&definition) {
+            return self.say(text, out);
+        }
+        self.ending.warned(short, text);
+        let number = self.turn(&definition, out)?;
+        writeln!(out, "#{number} WARN: {}", one_line(short))
+    }
+
+    /// Takes note that a step begins, maybe not for the first time.
+    fn begin(&mut self, step: &StepId, name: &str, at: Duration) {
+        self.meet(step, name, at);
+        if let Some(step) = self.steps.get_mut(step) {
+            (step.started, step.is_over) = (at, false);
+        }
+    }
+
+    /// Takes note that a step is over. What is said of it after that begins with its name again.
+    fn end(&mut self, step: &StepId) {
+        self.current = None;
+        if let Some(step) = self.steps.get_mut(step) {
+            step.is_over = true;
         }
     }
 
@@ -106,6 +179,7 @@ impl Plain {
             number,
             name: name.to_owned(),
             started: at,
+            is_over: false,
         };
         self.steps.entry(step.clone()).or_insert_with(new);
     }
@@ -120,7 +194,9 @@ impl Plain {
         if self.current.as_ref() == Some(step) {
             return Ok(());
         }
-        if let Some(left) = self.current.take().and_then(|left| self.steps.get(&left)) {
+        let left = self.current.take();
+        let left = left.and_then(|left| self.steps.get(&left));
+        if let Some(left) = left.filter(|left| !left.is_over) {
             writeln!(out, "#{} ...", left.number)?;
         }
         self.current = Some(step.clone());
@@ -185,6 +261,7 @@ impl Plain {
         let seconds = at.saturating_sub(started).as_secs_f64();
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         for line in text.split(|byte| *byte == b'\n') {
+            self.ending.wrote(step, seconds, line);
             write!(out, "#{number} {seconds:.3} ")?;
             match &self.folds {
                 Some(folds) => out.write_all(&folds.harmless(line))?,
@@ -203,7 +280,7 @@ impl Plain {
         out: &mut dyn Write,
     ) -> io::Result<()> {
         let number = self.turn(step, out)?;
-        self.current = None;
+        self.end(step);
         let started = self.steps.get(step).map_or(at, |step| step.started);
         match origin {
             Origin::Cached => writeln!(out, "#{number} CACHED"),
@@ -233,7 +310,7 @@ mod tests {
     use solver::event::OutputStream;
 
     fn text(events: &[(u64, Event)]) -> String {
-        let mut plain = Plain::new(None);
+        let mut plain = Plain::new(None, Some("building".to_owned()));
         let mut out = Vec::new();
         for (at, event) in events {
             let timed = TimedEvent {
@@ -242,6 +319,7 @@ mod tests {
             };
             plain.render(&timed, &mut out).unwrap();
         }
+        plain.finish(&mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -270,6 +348,71 @@ mod tests {
     }
 
     #[test]
+    fn what_failed_and_what_was_warned_of_come_again_at_the_end() {
+        let notice = Event::Notice {
+            level: NoticeLevel::Warning,
+            short: "Rule: it is odd (line 1)".to_owned(),
+            text: "warning: Rule: it is odd (line 1)\n --> Dockerfile:1:1\n".to_owned(),
+        };
+        let failed = Event::Failed {
+            step: StepId("b".to_owned()),
+            name: "[b 1/1] RUN x".to_owned(),
+            error: "it failed".to_owned(),
+        };
+        let text = text(&[
+            (0, started(DEFINITION)),
+            (10, finished(DEFINITION, Origin::Made)),
+            (20, started("b")),
+            (30, notice),
+            (120, output("b", "one\n")),
+            (130, failed),
+        ]);
+        insta::assert_snapshot!(text, @r"
+        #0 building
+
+        #1 [definition 1/1] RUN x
+        #1 DONE 0.0s
+
+        #2 [b 1/1] RUN x
+        #2 ...
+
+        #1 [definition 1/1] RUN x
+        #1 WARN: Rule: it is odd (line 1)
+
+        #2 [b 1/1] RUN x
+        #2 0.100 one
+        #2 ERROR: it failed
+        ------
+         > [b 1/1] RUN x:
+        0.100 one
+        ------
+
+         1 warning found:
+         - Rule: it is odd (line 1)
+         --> Dockerfile:1:1
+        ");
+    }
+
+    #[test]
+    fn a_step_that_goes_on_counts_its_time_anew() {
+        let text = text(&[
+            (0, started("a")),
+            (100, finished("a", Origin::Made)),
+            (9000, started("a")),
+            (9300, finished("a", Origin::Made)),
+        ]);
+        insta::assert_snapshot!(text, @r"
+        #0 building
+
+        #1 [a 1/1] RUN x
+        #1 DONE 0.1s
+
+        #1 [a 1/1] RUN x
+        #1 DONE 0.3s
+        ");
+    }
+
+    #[test]
     fn steps_that_alternate_are_named_again() {
         let text = text(&[
             (0, started("a")),
@@ -282,6 +425,8 @@ mod tests {
             (1500, finished("c", Origin::Cached)),
         ]);
         insta::assert_snapshot!(text, @r"
+        #0 building
+
         #1 [a 1/1] RUN x
         #1 0.100 one
         #1 0.100 two

@@ -19,6 +19,9 @@ use serde::Serialize;
 use solver::event::{Moved, Origin, OutputStream, StepId};
 use solver::{Event, TimedEvent};
 
+/// The words for work that statuses have as a name of their own.
+const WORK: [&str; 2] = ["transferring", "extracting"];
+
 /// The level of all warnings: that of BuildKit's checks.
 const WARNING_LEVEL: u32 = 1;
 
@@ -58,6 +61,9 @@ struct Vertex {
 struct VertexStatus<'a> {
     id: &'a str,
     vertex: &'a str,
+    /// What is done, for kinds of work that BuildKit has a word for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
     #[serde(skip_serializing_if = "is_zero")]
     total: u64,
     current: u64,
@@ -228,6 +234,7 @@ impl RawJson {
         let status = VertexStatus {
             id: what,
             vertex: &vertex.digest,
+            name: WORK.into_iter().find(|name| what.starts_with(name)),
             total: bytes.and_then(|bytes| bytes.total).unwrap_or(0),
             current: bytes.map_or(0, |bytes| bytes.current),
             timestamp,

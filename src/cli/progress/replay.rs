@@ -24,7 +24,7 @@ impl<'a> Replay<'a> {
         out: &'a mut dyn Write,
     ) -> Self {
         Self {
-            shown: Shown::new(way, token, start),
+            shown: Shown::new(way, (token, None), start),
             out,
             failed: Ok(()),
         }

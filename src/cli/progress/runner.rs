@@ -146,9 +146,9 @@ impl Folds {
 }
 
 /// Returns a report as GitHub's runner is told: guarded, since it repeats what a step printed, and with the command that
-/// has it shown beside the line that it is about.
-pub(crate) fn guarded(report: &Report, token: &str) -> String {
-    let text = unheard(&report.to_text(), token);
+/// has it shown beside the line that it is about. `lines` come before it.
+pub(crate) fn guarded(lines: &str, report: &Report, token: &str) -> String {
+    let text = unheard(&format!("{lines}{}", report.to_text()), token);
     let annotation = annotation(report);
     format!("{text}{annotation}")
 }

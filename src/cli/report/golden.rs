@@ -227,6 +227,7 @@ fn resolve(request: &BaseRequest) -> Option<ResolvedBase> {
         manifest: digest,
         platform: request.platform.clone(),
         origin: ImageOrigin::Store,
+        pinned: None,
     };
     Some(ResolvedBase { config, source })
 }

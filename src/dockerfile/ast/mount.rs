@@ -25,6 +25,13 @@ pub struct MountFlag {
     pub fields: Vec<MountField>,
 }
 
+impl MountFlag {
+    /// Tells whether it says where what is mounted is from.
+    pub(crate) fn names_a_source(&self) -> bool {
+        self.fields.iter().any(|field| field.key.value == "from")
+    }
+}
+
 /// One `key=value` or bare `key` of a mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountField {

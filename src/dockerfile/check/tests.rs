@@ -58,6 +58,7 @@ fn base(request: &BaseRequest) -> ResolvedBase {
             manifest: Digest::of(request.name.as_bytes()),
             platform: request.platform.clone(),
             origin: ImageOrigin::Store,
+            pinned: None,
         },
     }
 }

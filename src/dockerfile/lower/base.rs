@@ -55,11 +55,8 @@ pub(super) fn image(
     request: &BaseRequest,
 ) -> Lowered<StageState> {
     let line = instruction_line(lowering);
-    let label = lowering.steps.next(
-        format!("FROM {}", request.name),
-        line,
-        &Environment::default(),
-    );
+    let text = shown(lowering.plan, request);
+    let label = lowering.steps.next(text, line, &Environment::default());
     let root = source(lowering, request, label)?;
     let mut config = resolved(lowering.plan, request)?.config.clone();
     config.config.on_build.clear();
@@ -168,6 +165,13 @@ pub(super) fn source(
         platform: request.platform.clone(),
         label,
     }))
+}
+
+/// Returns the step of an image as displays show it: with the digest that its name stands for, where there is one.
+pub(super) fn shown(plan: &StagePlan, request: &BaseRequest) -> String {
+    let resolved = plan.bases.get(&request.key());
+    let pinned = resolved.and_then(|base| base.source.pinned.as_deref());
+    format!("FROM {}", pinned.unwrap_or(&request.name))
 }
 
 fn resolved<'a>(plan: &'a StagePlan, request: &BaseRequest) -> Lowered<&'a ResolvedBase> {

@@ -60,7 +60,9 @@ pub(super) fn lower(
     files: &Files<'_>,
 ) -> Lowered {
     let words = words(stage, files.spec)?;
-    let text = without_passwords(stage.shown(instruction), files);
+    let remote = files.remote.keys();
+    let remote = remote.filter_map(|index| files.sources.get(*index));
+    let text = remote::without_passwords(stage.shown(instruction), remote.map(String::as_str));
     let created_by = created_by(files, &words);
     let has_mode = words.mode.is_some();
     let mut inputs = Vec::new();
@@ -183,15 +185,6 @@ fn inline(stage: &mut StageLowering<'_>, file: &InlineFile) -> Lowered<CopySourc
     Ok(CopySource::Inline {
         name: file.name.value.clone(),
         content,
-    })
-}
-
-/// Leaves the passwords of URLs out of what displays show.
-fn without_passwords(text: String, files: &Files<'_>) -> String {
-    let remote = files.remote.keys();
-    let sources = remote.filter_map(|index| files.sources.get(*index));
-    sources.fold(text, |text, source| {
-        text.replace(source, &remote::shown(source))
     })
 }
 

@@ -131,6 +131,7 @@ fn resolve(request: &BaseRequest, bases: &BTreeMap<String, Base>) -> Option<Reso
         manifest: Digest::of(format!("{name} {}", request.platform).as_bytes()),
         platform: request.platform.clone(),
         origin: ImageOrigin::Store,
+        pinned: None,
     };
     Some(ResolvedBase { config, source })
 }

@@ -4,7 +4,7 @@ pub(crate) mod policy;
 
 use std::collections::BTreeMap;
 
-use graph::{Archives, GitSource, HttpSource, Input, Op, SourceOp, StepLabel, Vertex};
+use graph::{Archives, GitSource, HttpSource, Input, Op, SourceOp, Vertex};
 use oci::Digest;
 
 use crate::ast::{AddInstruction, Instruction, Word};
@@ -67,6 +67,12 @@ pub(super) fn sources(
         let span = files::flag_span(instruction, "keep-git-dir");
         stage.warn(Diagnostic::warning(title, span));
     }
+    let fetched = kinds.iter().zip(texts);
+    let fetched = fetched.filter(|(kind, _)| !matches!(kind, Kind::Path));
+    let shown_step = without_passwords(
+        stage.shown(instruction),
+        fetched.map(|(_, text)| text.as_str()),
+    );
     let mut remote = RemoteSources::new();
     let all = kinds.into_iter().zip(texts).zip(&add.spec.sources);
     for (index, ((kind, text), word)) in all.enumerate() {
@@ -85,24 +91,16 @@ pub(super) fn sources(
             SourceOp::Http(_) => flags.archives,
             _ => Archives::Keep,
         };
-        let input = input(stage, op, instruction, text);
+        let input = input(stage, op, instruction.lines.first, &shown_step);
         remote.insert(index, RemoteSource { input, archives });
     }
     Ok(remote)
 }
 
-/// Adds what fetches. It is of no platform: that of the machine stands for all targets.
-fn input(
-    stage: &mut StageLowering<'_>,
-    op: SourceOp,
-    instruction: &Instruction,
-    text: &str,
-) -> Input {
-    let label = StepLabel {
-        text: format!("fetch {}", shown(text)),
-        line: instruction.lines.first,
-        ..StepLabel::default()
-    };
+/// Adds what fetches, which is shown as the instruction is. It is of no platform: that of the machine stands for all
+/// targets.
+fn input(stage: &mut StageLowering<'_>, op: SourceOp, line: usize, text: &str) -> Input {
+    let label = stage.coming(text.to_owned(), line);
     let platform = stage.plan.options.build_platform.clone();
     stage.add(Vertex {
         op: Op::Source(op),
@@ -216,6 +214,15 @@ fn checked_commit(source: &GitSource, span: Span) -> Lowered {
         }
         Some(_) | None => Ok(()),
     }
+}
+
+/// Leaves the passwords of URLs out of what displays show of an instruction.
+pub(super) fn without_passwords<'a>(
+    text: String,
+    sources: impl IntoIterator<Item = &'a str>,
+) -> String {
+    let sources = sources.into_iter();
+    sources.fold(text, |text, source| text.replace(source, &shown(source)))
 }
 
 /// Returns a source as it is shown: the URL of a file or repository without user and password.

@@ -298,6 +298,11 @@ impl<'a> StageLowering<'a> {
         expanded.map_or_else(|_| text.to_owned(), |expanded| expanded.value)
     }
 
+    /// Returns what displays call what is done for the next step.
+    pub(super) fn coming(&self, text: String, line: usize) -> StepLabel {
+        self.steps.coming(text, line, &self.state.variables)
+    }
+
     /// Adds a step that changes the file system of the stage.
     pub(super) fn change(&mut self, instruction: &Instruction, change: Change) {
         let line = instruction.lines.first;
@@ -339,7 +344,7 @@ impl<'a> StageLowering<'a> {
             Some(CopyFrom::Stage(id)) => Ok(self.earlier(*id)?.root),
             Some(CopyFrom::Image(request)) => {
                 let label = StepLabel {
-                    text: format!("FROM {}", request.name),
+                    text: base::shown(self.plan, request),
                     line: instruction.lines.first,
                     ..StepLabel::default()
                 };

@@ -32,7 +32,7 @@ impl<'a> Steps<'a> {
             StageBase::Scratch | StageBase::Stage(_) => false,
         };
         Self {
-            stage: shown_name(platform, stage),
+            stage: shown_name(plan, platform, stage),
             index: 0,
             count: steps + usize::from(has_image),
             platform: plan.options.is_multi_platform().then_some(&stage.platform),
@@ -41,10 +41,16 @@ impl<'a> Steps<'a> {
 
     /// Returns the label of the next step, which sees `variables`.
     pub(super) fn next(&mut self, text: String, line: usize, variables: &Environment) -> StepLabel {
+        let label = self.coming(text, line, variables);
         self.index += 1;
+        label
+    }
+
+    /// Returns the label of the next step without going on to it: for what is done for that step.
+    pub(super) fn coming(&self, text: String, line: usize, variables: &Environment) -> StepLabel {
         StepLabel {
             stage: self.stage.clone(),
-            index: self.index,
+            index: self.index + 1,
             count: self.count,
             text,
             line,
@@ -65,21 +71,33 @@ fn is_step(kind: &InstructionKind) -> bool {
     )
 }
 
-/// Returns the stage's name or `stage-N`; nothing where there is only one stage and no image besides it.
-fn shown_name(platform: &PlatformPlan, stage: &Stage) -> String {
+/// Returns the stage's name or `stage-N`; nothing where there is only one stage and no image besides it. As in BuildKit,
+/// a mount that names no stage counts as another image, whatever is mounted.
+fn shown_name(plan: &StagePlan, platform: &PlatformPlan, stage: &Stage) -> String {
     if let Some(name) = &stage.name
         && platform.stages.len() > 1
     {
         return name.clone();
     }
     let copies_image = |from: &CopyFrom| matches!(from, CopyFrom::Image(_) | CopyFrom::Scratch);
-    if platform.stages.len() == 1 && !stage.sources().any(copies_image) {
+    let is_alone = !stage.sources().any(copies_image) && !has_plain_mount(plan, stage);
+    if platform.stages.len() == 1 && is_alone {
         return String::new();
     }
     stage
         .name
         .clone()
         .unwrap_or_else(|| format!("stage-{}", stage.number))
+}
+
+/// Tells whether a command has a mount without `from`.
+fn has_plain_mount(plan: &StagePlan, stage: &Stage) -> bool {
+    let instructions = stage.instructions();
+    let mut found = instructions.filter_map(|index| plan.ast.instructions.get(index));
+    found.any(|instruction| match &instruction.kind {
+        InstructionKind::Run(run) => run.mounts.iter().any(|mount| !mount.names_a_source()),
+        _ => false,
+    })
 }
 
 /// Returns `linux/arm64`, or `linux/amd64->arm64` for a step that knows by its variables that it makes

@@ -30,6 +30,7 @@ fn base(request: &BaseRequest) -> ResolvedBase {
         manifest: Digest::of(request.platform.to_string().as_bytes()),
         platform: request.platform.clone(),
         origin: ImageOrigin::Store,
+        pinned: None,
     };
     ResolvedBase { config, source }
 }

@@ -91,11 +91,13 @@ mod tests {
                 manifest: digest.clone(),
                 platform: Platform::new("linux", "amd64"),
                 origin: ImageOrigin::Store,
+                pinned: None,
             }),
             digest: digest.clone(),
             size_bytes: 5,
             media_type: oci::media_type::OCI_LAYER_GZIP.to_owned(),
             diff_id: DiffId::new(digest),
+            step: None,
         })
     }
 

@@ -28,6 +28,7 @@ pub(super) struct Writer<'r> {
     /// Everything that was written.
     written: BTreeSet<RootPath>,
     left_out: u64,
+    written_bytes: u64,
 }
 
 impl<'r> Writer<'r> {
@@ -41,6 +42,7 @@ impl<'r> Writer<'r> {
             directories: BTreeMap::new(),
             written: BTreeSet::new(),
             left_out: 0,
+            written_bytes: 0,
         }
     }
 
@@ -49,9 +51,9 @@ impl<'r> Writer<'r> {
         self.written.contains(path)
     }
 
-    /// Returns how many device nodes were left out.
-    pub(super) fn left_out(&self) -> u64 {
-        self.left_out
+    /// Returns how many device nodes were left out, and how many bytes of files were written.
+    pub(super) fn written(&self) -> (u64, u64) {
+        (self.left_out, self.written_bytes)
     }
 
     /// Writes an object. The directory that it is in was written before it, and is a directory: no link is
@@ -74,6 +76,9 @@ impl<'r> Writer<'r> {
             }
             NodeKind::Directory { .. } => self.directory(path, &node.attributes)?,
             _ => self.replace(path, node)?,
+        }
+        if let NodeKind::File { size, .. } = &node.kind {
+            self.written_bytes += size;
         }
         self.written.insert(path.clone());
         Ok(())

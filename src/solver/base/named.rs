@@ -2,6 +2,7 @@
 
 use oci::{Platform, Reference};
 
+use super::loading::Labels;
 use super::lookup::{platforms_of_stored, reference_of};
 use super::remote::{self, Patience};
 use super::{BaseError, ResolvedImage, resolve_stored};
@@ -29,6 +30,8 @@ pub struct Named<'a> {
     pub platforms: &'a [Platform],
     /// When its registry is asked.
     pub pull: Pull,
+    /// What is shown meanwhile.
+    pub labels: Labels,
 }
 
 /// One of the platforms, by its place, cannot be resolved.
@@ -118,7 +121,8 @@ impl Asked<'_> {
         patience: Patience,
     ) -> Result<Vec<ResolvedImage>, NotResolved> {
         let reference = self.reference().map_err(|error| (0, error))?;
-        remote::resolve(self.workshop, &reference, platforms, patience)
+        let wanted = (platforms, self.wanted.labels);
+        remote::resolve(self.workshop, &reference, wanted, patience)
     }
 
     fn remembered(&self, platforms: &[Platform]) -> Result<Vec<ResolvedImage>, NotResolved> {

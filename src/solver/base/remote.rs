@@ -13,11 +13,11 @@ use registry::{Access, RegistryError, Repository, Selector};
 use serde::{Deserialize, Serialize};
 use store::Store;
 
+use super::loading::{Labels, Loading};
 use super::reader::{Documents, Reader};
 use super::{
     BaseError, OpenedImage, Resolved, ResolvedImage, lookup, recall, record_key, remember,
 };
-use crate::event::{Event, Origin, StepId};
 use crate::job::Workshop;
 use crate::registries::Pulling;
 
@@ -49,23 +49,21 @@ struct RememberedName {
 pub(super) fn resolve(
     workshop: &Workshop,
     reference: &Reference,
-    platforms: &[Platform],
+    (platforms, labels): (&[Platform], Labels),
     patience: Patience,
 ) -> Result<Vec<ResolvedImage>, (usize, BaseError)> {
     if workshop.registries.pulling() == Pulling::Forbidden {
         return resolve_remembered(workshop, reference, platforms);
     }
-    let step = Loading::begin(workshop, reference);
     let image = Image {
         workshop,
         reference,
     };
-    let resolved = image
-        .top(patience)
-        .map_err(|error| (0, error))
-        .and_then(|top| image.resolve_all(&top, platforms));
-    step.end(resolved.as_ref().err().map(|(_, error)| error));
-    resolved
+    let loading = Loading::new(reference, platforms, labels);
+    loading.show(&workshop.events, || {
+        let top = image.top(patience).map_err(|error| (0, error))?;
+        image.resolve_all(&top, platforms)
+    })
 }
 
 /// Resolves an image of a registry without asking it: from what is remembered.
@@ -94,7 +92,7 @@ pub(super) fn resolve_remembered(
     let resolve = |(place, platform): (usize, &Platform)| {
         let known = recall(&workshop.store, &[digest.to_string()], platform);
         let known = known.ok_or_else(|| not_asked(place))?;
-        Ok(image.finish(known, platform))
+        Ok(image.finish(known, &digest, platform))
     };
     platforms.iter().enumerate().map(resolve).collect()
 }
@@ -241,7 +239,7 @@ impl Image<'_> {
         }
         let found = found.into_iter().flatten().zip(platforms);
         Ok(found
-            .map(|(resolved, platform)| self.finish(resolved, platform))
+            .map(|(resolved, platform)| self.finish(resolved, top, platform))
             .collect())
     }
 
@@ -294,11 +292,21 @@ impl Image<'_> {
         })
     }
 
-    fn finish(&self, resolved: Resolved, platform: &Platform) -> ResolvedImage {
+    fn finish(&self, resolved: Resolved, top: &Digest, platform: &Platform) -> ResolvedImage {
         let origin = ImageOrigin::Registry {
             repository: self.reference.repository(),
         };
-        resolved.into_image(&self.reference.familiar(), platform, origin)
+        let mut image = resolved.into_image(&self.reference.familiar(), platform, origin);
+        image.source.pinned = Some(self.pinned(top));
+        image
+    }
+
+    /// Returns the whole name, with the digest that it stands for.
+    fn pinned(&self, top: &Digest) -> String {
+        match self.reference.digest() {
+            Some(_) => self.reference.to_string(),
+            None => format!("{}@{top}", self.reference),
+        }
     }
 }
 
@@ -357,46 +365,4 @@ fn name_key(reference: &Reference) -> Digest {
 
 fn remembered_name(store: &Store, reference: &Reference) -> Option<RememberedName> {
     store.records().get(&name_key(reference)).ok().flatten()
-}
-
-/// The step that displays show while a registry is asked.
-struct Loading<'a> {
-    workshop: &'a Workshop,
-    step: StepId,
-    name: String,
-}
-
-impl<'a> Loading<'a> {
-    fn begin(workshop: &'a Workshop, reference: &Reference) -> Self {
-        let loading = Self {
-            workshop,
-            step: StepId(format!("metadata {reference}")),
-            name: format!("[internal] load metadata for {reference}"),
-        };
-        workshop.events.emit(Event::Started {
-            step: loading.step.clone(),
-            name: loading.name.clone(),
-        });
-        loading
-    }
-
-    fn end(self, error: Option<&BaseError>) {
-        let Self {
-            workshop,
-            step,
-            name,
-        } = self;
-        workshop.events.emit(match error {
-            None => Event::Finished {
-                step,
-                name,
-                origin: Origin::Made,
-            },
-            Some(error) => Event::Failed {
-                step,
-                name,
-                error: error.to_string(),
-            },
-        });
-    }
 }

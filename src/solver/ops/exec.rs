@@ -380,6 +380,7 @@ fn failure(
             .cloned()
             .collect::<Vec<_>>()
             .join(" "),
+        process: op.argv.join(" "),
         status,
         last_output: lines.into_last(),
         emulator: emulator.map(|emulator| emulator.name.clone()),

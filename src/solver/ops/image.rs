@@ -6,7 +6,7 @@ use graph::{ImageOrigin, ImageSource};
 use oci::ChainId;
 use store::{ObjectId, SnapshotId};
 
-use crate::base;
+use crate::base::{self, BaseStep};
 use crate::error::StepError;
 use crate::job::Workshop;
 use crate::result::{BaseLayer, Held, Output, Stack, StackLayer};
@@ -15,13 +15,14 @@ use crate::worker::Step;
 /// Returns an image's files.
 pub(crate) fn run(step: &Step<'_>, source: &ImageSource) -> Result<Output, StepError> {
     tell_resolved(step, source);
-    stack(step.workshop, source).map(Output::Files)
+    let shown = BaseStep::new(step.step_id(), step.vertex.label.to_string());
+    stack_shown(step.workshop, source, Some(&Arc::new(shown))).map(Output::Files)
 }
 
 /// Tells which image of a registry a name stands for, in BuildKit's words.
 fn tell_resolved(step: &Step<'_>, source: &ImageSource) {
-    if let ImageOrigin::Registry { .. } = source.origin {
-        let what = format!("resolve {}@{}", source.name, source.manifest);
+    if let (ImageOrigin::Registry { .. }, Some(pinned)) = (&source.origin, &source.pinned) {
+        let what = format!("resolve {pinned}");
         step.workshop.events.progress(&step.step_id(), what, true);
     }
 }
@@ -32,6 +33,14 @@ fn tell_resolved(step: &Step<'_>, source: &ImageSource) {
 ///
 /// Fails when the image's documents cannot be read.
 pub fn stack(workshop: &Workshop, source: &ImageSource) -> Result<Stack, StepError> {
+    stack_shown(workshop, source, None)
+}
+
+fn stack_shown(
+    workshop: &Workshop,
+    source: &ImageSource,
+    step: Option<&Arc<BaseStep>>,
+) -> Result<Stack, StepError> {
     let image = base::open(workshop, source)?;
     let source = Arc::new(source.clone());
     let mut chain: Option<ChainId> = None;
@@ -48,6 +57,7 @@ pub fn stack(workshop: &Workshop, source: &ImageSource) -> Result<Stack, StepErr
             size_bytes: descriptor.size_bytes,
             media_type: descriptor.media_type,
             diff_id,
+            step: step.cloned(),
         });
         chain = Some(next);
         layers.push(Arc::new(StackLayer {

@@ -121,12 +121,14 @@ impl Maker<'_> {
         };
         let name = base.digest.to_string();
         let what = format!("extracting {name}");
-        self.tell(&what, false);
         let (total, events) = (Some(base.size_bytes), &self.workshop.events);
-        let count = Count::new(events, Some(&self.step), what.clone(), total);
+        let (_work, step) = base.shown(Some(&self.step), events);
+        let tell = |done| step.map_or((), |step| events.progress(step, &*what, done));
+        tell(false);
+        let count = Count::new(events, step, what.clone(), total);
         let reader = Box::new(Counted::new(reader, count));
         let applied = unpack(self.workshop, &name, reader, (&base.diff_id, active.fs()))?;
-        self.tell(&what, true);
+        tell(true);
         let unpacked = Unpacked { active, applied };
         if unpacked.applied.unsettled.is_empty() && (place == 0 || !unpacked.applied.root_is_opaque)
         {

@@ -49,6 +49,14 @@ impl Scheduler<'_> {
     }
 
     pub(super) fn absorb(&mut self, id: VertexId, result: Result<Answer, StepError>) {
+        if let Ok(Answer::Checked {
+            collected: Some(collected),
+            ..
+        }) = &result
+        {
+            self.note_read(id, collected.size_bytes);
+        }
+        self.end_reading(id);
         let verdict = match result {
             Ok(answer) => self.keep(id, answer),
             Err(error) => self.fail(id, error),
@@ -137,7 +145,7 @@ impl Scheduler<'_> {
             self.events().emit(Event::Failed {
                 step: self.step_id(id),
                 name: self.job.definition.vertex(id).label.to_string(),
-                error: error.to_string(),
+                error: error.shown(),
             });
             self.failure = Some(SolveError::Step {
                 vertex: id,

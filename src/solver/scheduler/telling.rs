@@ -1,9 +1,14 @@
 //! What a display is told of the steps.
+//!
+//! A directory of the user's is opened and nothing more; what takes time is to read what a copy copies of it. So its step
+//! goes on while copies are checked, be they one or many.
 
-use graph::{Input, Op, SourceOp, VertexId};
+use std::collections::BTreeSet;
+
+use graph::{FileAction, Op, SourceOp, VertexId};
 
 use super::{Scheduler, vertex_of};
-use crate::event::{Event, Events, LayerSize, Operation, Origin, StepId};
+use crate::event::{Event, Events, LayerSize, Moved, Operation, Origin, StepId};
 use crate::result::Held;
 use crate::state::Action;
 
@@ -19,16 +24,13 @@ impl Scheduler<'_> {
     /// Tells the display what there may be to do.
     pub(super) fn tell_plan(&self) {
         let definition = &self.job.definition;
-        for id in (0..definition.len()).map(VertexId::new) {
-            if self.is_silent(id) {
-                continue;
-            }
+        let ids = || (0..definition.len()).map(VertexId::new);
+        let read: BTreeSet<_> = ids().filter_map(|id| self.context_of(id)).collect();
+        let is_shown = |id: VertexId| !self.is_silent(id) || read.contains(&id);
+        for id in ids().filter(|id| is_shown(*id)) {
             let vertex = definition.vertex(id);
-            let inputs = vertex.inputs.iter().filter_map(|input| match input {
-                Input::Vertex(input) => Some(*input),
-                Input::Scratch => None,
-            });
-            let inputs = inputs.filter(|input| !self.is_silent(*input));
+            let inputs = vertex.inputs.iter().filter_map(|input| vertex_of(*input));
+            let inputs = inputs.filter(|input| is_shown(*input));
             self.events().emit(Event::Planned {
                 step: self.step_id(id),
                 label: vertex.label.clone(),
@@ -40,14 +42,18 @@ impl Scheduler<'_> {
     /// Tells the display that a step begins, once, when it is certain that something is done.
     pub(super) fn announce(&mut self, action: &Action) {
         let id = action.vertex();
-        let is_work = matches!(action, Action::Run { .. } | Action::Check { .. });
+        let is_work = match action {
+            Action::Check { .. } => !self.begin_to_read(id),
+            Action::Run { .. } => !self.is_named_as_context(id) || !self.begin_to_read(id),
+            _ => false,
+        };
         if !is_work || self.slots[id.index()].announced || self.is_silent(id) {
             return;
         }
         self.slots[id.index()].announced = true;
         self.events().emit(Event::Started {
             step: self.step_id(id),
-            name: self.job.definition.vertex(id).label.to_string(),
+            name: self.name(id),
         });
     }
 
@@ -57,7 +63,7 @@ impl Scheduler<'_> {
         }
         self.events().emit(Event::Finished {
             step: self.step_id(id),
-            name: self.job.definition.vertex(id).label.to_string(),
+            name: self.name(id),
             origin,
         });
     }
@@ -114,11 +120,95 @@ impl Scheduler<'_> {
         }
     }
 
-    /// A directory of the user's is opened and nothing more: no step of its own.
+    /// Tells that a directory of the user's is read for a copy, if it copies from one.
+    fn begin_to_read(&mut self, id: VertexId) -> bool {
+        let Some(context) = self.context_of(id) else {
+            return false;
+        };
+        self.slots[id.index()].reads = Some(context);
+        self.slots[context.index()].readers += 1;
+        if self.read.insert(context) {
+            self.events().emit(Event::Started {
+                step: self.step_id(context),
+                name: self.name(context),
+            });
+        }
+        true
+    }
+
+    /// Takes note of how much a copy has read of a directory of the user's.
+    pub(super) fn note_read(&mut self, id: VertexId, size_bytes: u64) {
+        if let Some(context) = self.slots[id.index()].reads {
+            self.slots[context.index()].read_bytes += size_bytes;
+        }
+    }
+
+    /// Takes note that a copy reads no more, if it did.
+    pub(super) fn end_reading(&mut self, id: VertexId) {
+        if let Some(context) = self.slots[id.index()].reads.take() {
+            self.slots[context.index()].readers -= 1;
+        }
+    }
+
+    /// Tells which directories of the user's are read no more. The next copy of the same one is often checked as soon as
+    /// the one before it was looked up: so this is told when there is nothing else to do.
+    pub(super) fn tell_what_was_read(&mut self) {
+        let read = std::mem::take(&mut self.read);
+        let is_read = |context: &VertexId| self.slots[context.index()].readers > 0;
+        let (goes_on, over) = read.into_iter().partition(is_read);
+        self.read = goes_on;
+        let over: BTreeSet<VertexId> = over;
+        for context in over {
+            self.tell_transfer(context);
+            self.events().emit(Event::Finished {
+                step: self.step_id(context),
+                name: self.name(context),
+                origin: Origin::Made,
+            });
+        }
+    }
+
+    fn tell_transfer(&self, context: VertexId) {
+        let Op::Source(SourceOp::Local(source)) = &self.job.definition.vertex(context).op else {
+            return;
+        };
+        let moved = Moved {
+            current: self.slots[context.index()].read_bytes,
+            total: None,
+        };
+        let what = format!("transferring {}:", source.name);
+        self.events()
+            .moved(&self.step_id(context), what, moved, true);
+    }
+
+    fn name(&self, id: VertexId) -> String {
+        self.job.definition.vertex(id).label.to_string()
+    }
+
+    /// Returns the directory of the user's that a copy copies from.
+    fn context_of(&self, id: VertexId) -> Option<VertexId> {
+        let vertex = self.job.definition.vertex(id);
+        let is_copy =
+            matches!(&vertex.op, Op::File(file) if matches!(file.action, FileAction::Copy(_)));
+        let sources = vertex.inputs.iter().filter(|_| is_copy);
+        let mut sources = sources.filter_map(|input| vertex_of(*input));
+        sources.find(|source| self.is_local(*source))
+    }
+
+    /// Tells whether a step is shown as the directory that it copies from: the copy that a mount is of.
+    fn is_named_as_context(&self, id: VertexId) -> bool {
+        let label = |id| &self.job.definition.vertex(id).label.text;
+        self.context_of(id)
+            .is_some_and(|context| label(context) == label(id))
+    }
+
+    fn is_local(&self, id: VertexId) -> bool {
+        let op = &self.job.definition.vertex(id).op;
+        matches!(op, Op::Source(SourceOp::Local(_)))
+    }
+
+    /// No step of its own: a directory of the user's that no copy reads, and what is shown as that.
     fn is_silent(&self, id: VertexId) -> bool {
-        matches!(
-            self.job.definition.vertex(id).op,
-            Op::Source(SourceOp::Local(_))
-        )
+        self.is_local(id) || self.is_named_as_context(id)
     }
 }

@@ -277,7 +277,7 @@ fn a_target_that_cannot_be_mounted_on_is_marked() {
      --> Dockerfile:2:24
       |
     2 | RUN --mount=source=dir,target=/etc/passwd true
-      |                        ^^^^^^^^^^^^^^^^^^ step 2/2
+      |                        ^^^^^^^^^^^^^^^^^^ step 2/2 [stage-0]
       |
       = caused by: it is no directory, or its path leads through a file
     ");
@@ -287,7 +287,7 @@ fn a_target_that_cannot_be_mounted_on_is_marked() {
      --> Dockerfile:2:26
       |
     2 | RUN --mount=source=a.txt,target=/etc true
-      |                          ^^^^^^^^^^^ step 2/2
+      |                          ^^^^^^^^^^^ step 2/2 [stage-0]
       |
       = caused by: it is a directory, and a file is to be mounted on it
     ");
@@ -297,7 +297,7 @@ fn a_target_that_cannot_be_mounted_on_is_marked() {
      --> Dockerfile:2:42
       |
     2 | RUN --mount=target=/c --mount=type=cache,dst=/c/new true
-      |                                          ^^^^^^^^^^ step 2/2
+      |                                          ^^^^^^^^^^ step 2/2 [stage-0]
       |
       = caused by: there is no such directory in the read-only mount that it would be in
       = help: write `rw` for the outer mount, or make the directory in what it mounts

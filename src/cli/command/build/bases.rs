@@ -8,7 +8,7 @@ use dockerfile::stage::{BaseRequest, ResolvedBase, StagePlan};
 use graph::SourcePolicy;
 use oci::Platform;
 use solver::Workshop;
-use solver::base::{self, BaseError, Named, ResolvedImage};
+use solver::base::{self, BaseError, Labels, Named, ResolvedImage};
 use store::LayoutLocation;
 
 use super::policy;
@@ -93,6 +93,7 @@ fn look_up(requests: &[BaseRequest], options: &BuildOptions, workshop: &Workshop
     }
     std::thread::scope(|scope| {
         let pull = options.policy.pull;
+        let labels = labels(options);
         let ask = |(name, places): (&'_ str, Vec<usize>)| {
             let platforms = places.iter().map(|at| requests[*at].platform.clone());
             let platforms: Vec<Platform> = platforms.collect();
@@ -102,6 +103,7 @@ fn look_up(requests: &[BaseRequest], options: &BuildOptions, workshop: &Workshop
                     name: &name,
                     platforms: &platforms,
                     pull,
+                    labels,
                 };
                 base::resolve_named(workshop, &wanted)
             };
@@ -121,6 +123,14 @@ fn look_up(requests: &[BaseRequest], options: &BuildOptions, workshop: &Workshop
         }
     });
     answers
+}
+
+/// Tells whether the steps of the build say for which platform they are.
+fn labels(options: &BuildOptions) -> Labels {
+    match options.platforms.as_slice() {
+        [] | [_] => Labels::Plain,
+        _ => Labels::Platforms,
+    }
 }
 
 fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {

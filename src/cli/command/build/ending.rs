@@ -23,7 +23,7 @@ use crate::history::{
 };
 use crate::options::context::without_password;
 use crate::options::{BuildOptions, ContextSource, DockerfileSource, Places, ProgressOptions};
-use crate::progress::{Chronicle, Keeping, guarded, unheard};
+use crate::progress::{Chronicle, Keeping, Way, guarded, unheard};
 use crate::report::{self, Kind, Report};
 use crate::run::Outcome;
 
@@ -240,13 +240,18 @@ impl<'a> Ending<'a> {
     }
 }
 
-/// Tells GitHub's runner what went wrong, where it is that who reads it; else it is told as everywhere. A build that
-/// begins again has nothing to tell.
+/// Tells GitHub's runner what went wrong, where it is that who reads it; else it is told as everywhere. Beside plain
+/// progress it is told in BuildKit's form too. A build that begins again has nothing to tell.
 pub(super) fn told_to_runner(report: Box<Report>, progress: &ProgressOptions) -> Outcome {
+    let lines = match progress.way {
+        Way::Plain(_) | Way::Rawjson => report::in_buildkits_form(&report),
+        _ => String::new(),
+    };
     if progress.job.runner != Some(Runner::GitHub) || matches!(report.kind, Kind::LacksId(_)) {
+        report::print_text(&lines);
         return Err(report);
     }
-    report::print_text(&guarded(&report, &progress.token));
+    report::print_text(&guarded(&lines, &report, &progress.token));
     Ok(report.kind.exit_code())
 }
 

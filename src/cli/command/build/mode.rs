@@ -1,8 +1,10 @@
 //! What a build says before it begins: which executor it has, and what it does without.
 
+use std::convert::Infallible;
+
 use runtime::ExecutorMode;
 use solver::Workshop;
-use solver::event::{Event, Origin, StepId};
+use solver::event::StepId;
 
 /// Tells the executor as a step of its own, since a step is what every reader of a log understands. It is in no key and in no image.
 pub(super) fn tell(mode: ExecutorMode, workshop: &Workshop) {
@@ -13,13 +15,10 @@ pub(super) fn tell(mode: ExecutorMode, workshop: &Workshop) {
         }
     };
     let step = StepId("executor".to_owned());
-    workshop.events.emit(Event::Started {
-        step: step.clone(),
-        name: name.clone(),
-    });
-    workshop.events.emit(Event::Finished {
-        step,
-        name,
-        origin: Origin::Made,
-    });
+    let told = workshop
+        .events
+        .show((&step, &name), || Ok::<(), Infallible>(()));
+    match told {
+        Ok(()) => {}
+    }
 }

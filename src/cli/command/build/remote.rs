@@ -8,7 +8,7 @@ use oci::Timestamp;
 use rootfs::{FileTime, RootPath};
 use solver::Workshop;
 use solver::context::{HeldDirectory, UnpackError};
-use solver::event::{Event, Origin, StepId};
+use solver::event::StepId;
 use solver::remote::{Checkout, FetchedFile, RemoteError, fetch_git, fetch_http};
 
 use super::super::failure;
@@ -134,24 +134,8 @@ fn shown_as_step<T>(
     workshop: &Workshop,
     fetch: impl FnOnce() -> Result<T, RemoteError>,
 ) -> Result<T, Box<Report>> {
-    let (step, name) = (StepId(name.to_owned()), name.to_owned());
-    workshop.events.emit(Event::Started {
-        step: step.clone(),
-        name: name.clone(),
-    });
-    let fetched = fetch();
-    workshop.events.emit(match &fetched {
-        Ok(_) => Event::Finished {
-            step,
-            name,
-            origin: Origin::Made,
-        },
-        Err(error) => Event::Failed {
-            step,
-            name,
-            error: error.to_string(),
-        },
-    });
+    let step = StepId(name.to_owned());
+    let fetched = workshop.events.show((&step, name), fetch);
     fetched.map_err(|error| of_remote(&error))
 }
 

@@ -9,6 +9,8 @@
 //! A file of a context is read through its directory: no link leads out of it. A file that `-f` names is the user's
 //! own word, and may be anywhere.
 
+mod loading;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -64,13 +66,12 @@ pub(crate) fn read(
     main: &MainContext,
     workshop: &Workshop,
 ) -> Result<Dockerfile, Box<Report>> {
-    let found = find(options, main, workshop)?;
+    let found = loading::definition(options, workshop, || find_small(options, main, workshop))?;
     let refuse =
         |error: &io::Error| failure::unreadable("Dockerfile", &found.shown, error, options);
-    if found.bytes.len() as u64 > LIMIT_BYTES {
-        return Err(failure::too_large("Dockerfile", &found.shown, LIMIT_BYTES));
-    }
-    let ignore = ignore_of_main(options, &main.tree, found.place.as_ref())?;
+    let ignore = loading::ignore_file(workshop, || {
+        ignore_of_main(options, &main.tree, found.place.as_ref())
+    })?;
     let text = String::from_utf8(found.bytes).map_err(|_not_utf8| {
         let error = io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");
         refuse(&error)
@@ -78,8 +79,21 @@ pub(crate) fn read(
     let name = shown(&found.shown, options);
     Ok(Dockerfile {
         source: SourceFile::new(name, text),
-        ignore,
+        ignore: ignore.patterns,
     })
+}
+
+/// Finds a Dockerfile that is not too large.
+fn find_small(
+    options: &BuildOptions,
+    main: &MainContext,
+    workshop: &Workshop,
+) -> Result<Found, Box<Report>> {
+    let found = find(options, main, workshop)?;
+    if found.bytes.len() as u64 > LIMIT_BYTES {
+        return Err(failure::too_large("Dockerfile", &found.shown, LIMIT_BYTES));
+    }
+    Ok(found)
 }
 
 fn find(
@@ -264,25 +278,32 @@ fn shown(path: &Path, options: &BuildOptions) -> String {
         .to_string()
 }
 
+/// An ignore file, or that there is none.
+#[derive(Debug, Default)]
+struct IgnoreFile {
+    patterns: Vec<String>,
+    size_bytes: u64,
+}
+
 /// Returns the ignore patterns of the build context: of the Dockerfile's own file, or else of the context's. What
 /// comes from a repository or a server is taken as it is.
 fn ignore_of_main(
     options: &BuildOptions,
     tree: &Tree,
     dockerfile: Option<&(Arc<Root>, RootPath)>,
-) -> Result<Vec<String>, Box<Report>> {
+) -> Result<IgnoreFile, Box<Report>> {
     if let ContextSource::Git(_) | ContextSource::Http(_) = options.context {
-        return Ok(Vec::new());
+        return Ok(IgnoreFile::default());
     }
     if let Some((root, path)) = dockerfile {
         let own = [path.as_bytes(), IGNORE_FILE.as_bytes()].concat();
-        if let Some(patterns) = ignore_file(root, &own, options)? {
-            return Ok(patterns);
+        if let Some(file) = ignore_file(root, &own, options)? {
+            return Ok(file);
         }
     }
     let root = root_of(tree, options)?;
-    let patterns = ignore_file(&root, IGNORE_FILE.as_bytes(), options)?;
-    Ok(patterns.unwrap_or_default())
+    let file = ignore_file(&root, IGNORE_FILE.as_bytes(), options)?;
+    Ok(file.unwrap_or_default())
 }
 
 /// Reads the ignore files of the named contexts: only directories of this machine have any.
@@ -295,7 +316,7 @@ pub(crate) fn named_ignores(
 ) -> Result<BTreeMap<String, Vec<String>>, Box<Report>> {
     let mut ignores = BTreeMap::new();
     for (name, context) in &options.contexts {
-        let patterns = match context {
+        let file = match context {
             NamedContext::Directory(path) => {
                 let tree = Tree::of_path(path);
                 let root = root_of(&tree, options)?;
@@ -304,7 +325,7 @@ pub(crate) fn named_ignores(
             other if other.is_directory() => None,
             _ => continue,
         };
-        ignores.insert(name.clone(), patterns.unwrap_or_default());
+        ignores.insert(name.clone(), file.unwrap_or_default().patterns);
     }
     Ok(ignores)
 }
@@ -314,7 +335,7 @@ fn ignore_file(
     root: &Root,
     name: &[u8],
     options: &BuildOptions,
-) -> Result<Option<Vec<String>>, Box<Report>> {
+) -> Result<Option<IgnoreFile>, Box<Report>> {
     let name = RootPath::lexical(name).unwrap_or_else(|_| RootPath::root());
     let shown_path = root.shown_below(&name);
     let refuse = |error: FsError| {
@@ -340,5 +361,8 @@ fn ignore_file(
         report.notes.push(format!("ignore file: {path}"));
         Box::new(report)
     })?;
-    Ok(Some(dockerfile::ignore::patterns(&text)))
+    Ok(Some(IgnoreFile {
+        patterns: dockerfile::ignore::patterns(&text),
+        size_bytes: bytes.len() as u64,
+    }))
 }

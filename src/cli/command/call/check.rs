@@ -14,10 +14,7 @@ use super::Saying;
 use super::table::location;
 use crate::command::build;
 use crate::options::BuildOptions;
-use crate::report::Report;
-
-/// How many lines are shown round those of a finding.
-const CONTEXT_LINES: usize = 2;
+use crate::report::{Report, excerpt};
 
 /// Asks for all stages.
 pub(super) fn whole_file(options: PlanOptions) -> PlanOptions {
@@ -164,31 +161,10 @@ impl<'a> Finding<'a> {
             self.rule.name(),
             url.unwrap_or_default(),
             self.detail,
-            excerpt(self.lines, source)
+            excerpt(source, &(self.lines.first..=self.lines.last))
         )
     }
 }
-
-/// Returns lines of the file with those round them, in BuildKit's frame.
-fn excerpt(lines: LineRange, source: &SourceFile) -> String {
-    let count = source.text().lines().count();
-    let first = lines.first.saturating_sub(CONTEXT_LINES).max(1);
-    let last = (lines.last + CONTEXT_LINES).min(count);
-    let shown = (first..=last).map(|number| {
-        let is_meant = (lines.first..=lines.last).contains(&number);
-        let mark = if is_meant { ">>>" } else { "   " };
-        let line = source.slice(source.line_span(number));
-        format!(" {number:3} | {mark} {line}\n")
-    });
-    let shown: String = shown.collect();
-    format!(
-        "{}:{}\n{FRAME}\n{shown}{FRAME}\n",
-        source.name(),
-        lines.first
-    )
-}
-
-const FRAME: &str = "--------------------";
 
 fn text(findings: &[Finding<'_>], source: &SourceFile) -> String {
     let count = match findings.len() {

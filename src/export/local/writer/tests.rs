@@ -79,7 +79,7 @@ impl Place {
             writer.put(change)?;
         }
         writer.finish()?;
-        Ok(writer.left_out())
+        Ok(writer.written().0)
     }
 
     fn text(&self, name: &str) -> String {

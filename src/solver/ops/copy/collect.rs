@@ -31,6 +31,8 @@ pub struct Collected {
     pub sources: Vec<Found>,
     /// The digest of all of it but times.
     pub digest: Digest,
+    /// The size of all files, in bytes.
+    pub size_bytes: u64,
 }
 
 /// One source, found.
@@ -49,8 +51,12 @@ pub struct Found {
 impl Collected {
     /// Digests sources whose files were digested.
     pub(crate) fn new(sources: Vec<Found>) -> Result<Self, CopyError> {
-        let digest = digest(&sources)?;
-        Ok(Self { sources, digest })
+        let (digest, size_bytes) = digest(&sources)?;
+        Ok(Self {
+            sources,
+            digest,
+            size_bytes,
+        })
     }
 }
 

@@ -86,14 +86,27 @@ fn unread(listed: &mut Listed) -> Option<Unread<'_>> {
     }
 }
 
-/// Returns the digest of all sources but their times.
-pub(super) fn digest(sources: &[Found]) -> Result<Digest, CopyError> {
-    let mut hasher = Hasher::new();
+/// Returns the digest of all sources but their times, and the size of their files in bytes.
+pub(super) fn digest(sources: &[Found]) -> Result<(Digest, u64), CopyError> {
+    let (mut hasher, mut size_bytes) = (Hasher::new(), 0);
     for found in sources {
         hasher.update(&(found.name.len() as u64).to_le_bytes());
         hasher.update(&found.name);
-        let entries = found.entries.iter().map(|entry| Ok(entry.change));
+        let entries = found.entries.iter().map(|entry| {
+            size_bytes += size_of(&entry.change.kind);
+            Ok(entry.change)
+        });
         hasher.update(layer::digest_changes(entries)?.as_str().as_bytes());
     }
-    Ok(hasher.finish())
+    Ok((hasher.finish(), size_bytes))
+}
+
+fn size_of(kind: &ChangeKind) -> u64 {
+    match kind {
+        ChangeKind::Put(Node {
+            kind: NodeKind::File { size, .. },
+            ..
+        }) => *size,
+        _ => 0,
+    }
 }

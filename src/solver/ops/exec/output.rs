@@ -22,6 +22,8 @@ const LINE_LIMIT_BYTES: usize = 64 * 1024;
 pub struct CommandFailure {
     /// The start of its argument vector, as the user would recognise it.
     pub command: String,
+    /// The whole argument vector, as one text.
+    pub process: String,
     /// How it ended.
     pub status: FailureStatus,
     /// The last lines that it wrote.
@@ -36,6 +38,18 @@ pub struct CommandFailure {
     pub crash: Option<EmulatorCrash>,
     /// What it left is kept under this name.
     pub kept: Option<KeptId>,
+}
+
+impl CommandFailure {
+    /// Returns it in BuildKit's words, which scripts look for.
+    pub fn in_buildkits_words(&self) -> String {
+        let code = match self.status {
+            FailureStatus::Code(code) => code,
+            FailureStatus::Signal(signal) => SHELL_SIGNAL + signal,
+        };
+        let Self { process, .. } = self;
+        format!("process {process:?} did not complete successfully: exit code: {code}")
+    }
 }
 
 /// An emulated command that ended as faults of programs end them. A fault of the emulator looks the same.
