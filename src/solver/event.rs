@@ -429,6 +429,7 @@ mod tests {
             manifest: manifest.clone(),
             platform: Platform::new("linux", "amd64"),
             origin: ImageOrigin::Store,
+            pinned: None,
         })));
         let file = operation(Op::File(FileOp {
             action: FileAction::MakeDirectory(MakeDirectory {

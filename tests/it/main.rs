@@ -8,6 +8,7 @@
 mod actions_cache;
 #[cfg(test)]
 mod alone;
+#[cfg(test)]
 mod attacks;
 #[cfg(test)]
 mod authorities;
@@ -51,6 +52,7 @@ mod export;
 mod faults;
 #[cfg(test)]
 mod files;
+#[cfg(test)]
 mod full_disk;
 #[cfg(test)]
 mod history;

@@ -181,12 +181,14 @@ fn a_command_that_was_killed_names_the_signal() {
 fn a_command_that_filled_the_disk_names_the_store() {
     let error = CommandFailure {
         command: "/bin/sh -c".to_owned(),
+        process: "/bin/sh -c make \"all\"".to_owned(),
         status: FailureStatus::Code(1),
         last_output: Vec::new(),
         emulator: None,
         ran_out_of_memory: false,
         full_store: Some("/home/u/store".into()),
         crash: None,
+        kept: None,
     };
     assert_snapshot!(report(3, error.into()).to_text(), @r"
     error: RUN failed: `/bin/sh -c` exited with status 1
