@@ -91,6 +91,9 @@ pub const FORMAT: u32 = 1;
 /// What the user may have put beside all that: the usual place of the store is that of careen's other data too.
 pub(crate) const EMULATORS: &str = "emulators";
 
+/// The records of past builds, which those who build write there.
+pub(crate) const HISTORY: &str = "history";
+
 pub(crate) const VERSION: &str = "VERSION";
 pub(crate) const LOCK: &str = "lock";
 pub(crate) const CLAIMS: &str = "claims";

@@ -17,7 +17,10 @@ use nix::unistd::Uid;
 
 use crate::content::{self, ContentError};
 use crate::file::{self, DIRECTORY_MODE, FILE_MODE, FileError, SyncPolicy};
-use crate::layout::{CLAIMS, DIRECTORIES, EMULATORS, FORMAT, HINTS, LOCK, Layout, VERSION};
+use crate::layout::{
+    CLAIMS, COLLECTED, DIRECTORIES, EMULATORS, FORMAT, HINTS, HISTORY, LOCK, Layout, UNSYNCED,
+    VERSION,
+};
 use crate::limits::VERSION_LIMIT_BYTES;
 use crate::lock::{self, Sharing};
 use crate::medium::{Medium, MediumError};
@@ -216,6 +219,9 @@ fn mode_of_ours(path: &Path) -> Result<u32, OpenError> {
     Ok(metadata.mode() & 0o7777)
 }
 
+/// What a store may have that is in none of its directories.
+const BESIDE: [&str; 7] = [LOCK, CLAIMS, EMULATORS, HINTS, HISTORY, UNSYNCED, COLLECTED];
+
 /// Refuses a directory that holds something else, so that a wrong path does no harm there.
 fn check_names(path: &Path) -> Result<(), OpenError> {
     let failed = OpenError::file(path);
@@ -228,10 +234,8 @@ fn check_names(path: &Path) -> Result<(), OpenError> {
         .filter_map(|entry| Some(entry.file_name()?.to_string_lossy().into_owned()))
         .collect();
     names.sort();
-    let foreign = |name: &String| {
-        ![LOCK, CLAIMS, EMULATORS, HINTS].contains(&name.as_str())
-            && !DIRECTORIES.contains(&name.as_str())
-    };
+    let foreign =
+        |name: &String| !BESIDE.contains(&name.as_str()) && !DIRECTORIES.contains(&name.as_str());
     match names.into_iter().find(foreign) {
         Some(found) => Err(OpenError::NotAStore {
             path: path.to_owned(),

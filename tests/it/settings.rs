@@ -158,7 +158,7 @@ fn a_configuration_with_a_mistake_is_refused() {
                      |
                    1 | job = 3
                      | ^^^
-                   unknown field `job`, expected one of `store`, `jobs`, `memory-budget`, `network`, `ca`, `proxy`, `progress`, `history`, `summary`, `emulators`
+                   unknown field `job`, expected one of `store`, `jobs`, `memory-budget`, `network`, `ca`, `proxy`, `progress`, `history`, `summary`, `emulators`, `gc`
     ");
     let run = bench
         .careen(&["image", "ls"])

@@ -116,7 +116,9 @@ fn report(error: &NoCommand, help: Option<String>) -> Box<Report> {
 fn nearest(words: &str) -> Option<String> {
     let docker = DockerArguments::command();
     let known = names(&docker);
-    if let Some(near) = suggest::nearest(words, known.iter().map(String::as_str)) {
+    // What is followed by something unknown is known itself.
+    let others = known.iter().map(String::as_str);
+    if let Some(near) = suggest::nearest(words, others.filter(|name| *name != words)) {
         return Some(format!("did you mean `{near}`?"));
     }
     let own = Arguments::command();

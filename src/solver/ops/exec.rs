@@ -256,9 +256,10 @@ fn execute(step: &Step<'_>, op: &ExecOp, emulator: Option<&Emulator>) -> Result<
         None => made(step, left()?, (&outcome, began)),
         Some(_) if workshop.cancel.is_cancelled() => Err(StepError::Cancelled),
         Some(status) => {
-            let kept = kept::keep(step, op, status, left);
-            let failed = (status, &outcome);
-            Err(failure((workshop, op), failed, lines, (emulator, kept)).into())
+            let mut failed = failure((workshop, op), (status, &outcome), lines, emulator);
+            // What is not kept goes here, and with it what filled the disk.
+            failed.kept = kept::keep(step, op, status, left);
+            Err(failed.into())
         }
     }
 }
@@ -370,7 +371,7 @@ fn failure(
     (workshop, op): (&Workshop, &ExecOp),
     (status, outcome): (FailureStatus, &StepOutcome),
     lines: Lines<'_>,
-    (emulator, kept): (Option<&Emulator>, Option<KeptId>),
+    emulator: Option<&Emulator>,
 ) -> CommandFailure {
     CommandFailure {
         command: op
@@ -387,7 +388,7 @@ fn failure(
         ran_out_of_memory: outcome.ran_out_of_memory,
         full_store: full_store(workshop.store.path()),
         crash: emulator.and_then(|emulator| EmulatorCrash::of(status, &emulator.path)),
-        kept,
+        kept: None,
     }
 }
 

@@ -159,7 +159,10 @@ fn what_is_no_blob_is_found_too() {
         .run()
         .success();
     assert_eq!(images.text().lines().count(), 1);
-    assert_eq!(scan::files_with(&store, "app:latest"), [""; 0]);
+    assert_eq!(
+        scan::files_with(&store.join("content"), "app:latest"),
+        [""; 0]
+    );
 }
 
 #[test]

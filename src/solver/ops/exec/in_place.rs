@@ -69,9 +69,10 @@ pub(super) fn execute(
         None => made(step, left()?, (&outcome, began)),
         Some(_) if workshop.cancel.is_cancelled() => Err(StepError::Cancelled),
         Some(status) => {
-            let kept = kept::keep(step, op, status, left);
-            let failed = (status, &outcome);
-            Err(failure((workshop, op), failed, lines, (emulator, kept)).into())
+            let mut failed = failure((workshop, op), (status, &outcome), lines, emulator);
+            // What is not kept goes here, and with it what filled the disk.
+            failed.kept = kept::keep(step, op, status, left);
+            Err(failed.into())
         }
     }
 }
