@@ -176,7 +176,11 @@ mod tests {
                 Some("careen has it under its own name: `careen doctor`"),
             ),
             (&["frobnicate"], "there is no command `frobnicate`", None),
-            (&["system"], "there is no command `system`", None),
+            (
+                &["system"],
+                "there is no command `system`",
+                Some("did you mean `system df`?"),
+            ),
         ];
         for (words, title, help) in table {
             let words: Vec<_> = words.iter().map(OsString::from).collect();

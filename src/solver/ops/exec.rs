@@ -35,7 +35,7 @@ use runtime::{
     StepOutcome, Stream, Talk, TerminalSize,
 };
 use store::{
-    ActiveSnapshot, Claim, ClaimName, KeptId, Medium, SnapshotId, SnapshotKind, SnapshotMeta, Store,
+    ActiveSnapshot, Claim, ClaimName, Medium, SnapshotId, SnapshotKind, SnapshotMeta, Store,
 };
 
 use crate::admission::Permit;
