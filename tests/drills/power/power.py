@@ -33,7 +33,9 @@ NOLOGFLUSH = 2
 PERIOD = 10
 # Builds that one loop can do before the longest wait for a cut is over, at the very most.
 BUILDS = 40
-DISK_BYTES = 1 << 30
+DISK_BYTES = 4 << 30
+# Each build has some 400 files that are there twice.
+INODES = 1_000_000
 LONGEST_WAIT_SECONDS = 2.5
 
 
@@ -56,7 +58,7 @@ class Drill:
         """Makes an empty file system that the user owns."""
         with open(self.disk, "wb") as file:
             file.truncate(DISK_BYTES)
-        run(["mkfs.ext4", "-q", "-F", self.disk])
+        run(["mkfs.ext4", "-q", "-F", "-N", str(INODES), self.disk])
         self.attach()
         shutil.chown(self.mount, self.options.user, self.options.user)
         # The drill's own preparation is not what loses power.
