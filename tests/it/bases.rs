@@ -103,7 +103,9 @@ fn a_device_of_a_base_is_recorded_and_not_made() {
     ]);
     let bench = bench().with_base(&[base]);
     // With one id it seems to be the device; it never is.
-    bench.dockerfile("FROM base\nRUN [ \"$(head -c 1 /odd/zero | wc -c)\" = 0 ] && mv /odd/zero /odd/moved\n");
+    bench.dockerfile(
+        "FROM base\nRUN [ \"$(head -c 1 /odd/zero | wc -c)\" = 0 ] && mv /odd/zero /odd/moved\n",
+    );
     let built = bench.build(&[]);
     assert_eq!(built.image().entry("odd/moved").kind, Kind::Character(1, 5));
     assert!(!built.image().has("odd/zero"));
