@@ -6,8 +6,8 @@
 #   --seed N                   begins with another seed
 #   --careen FILE              takes this program and not the checkout's, which is built
 #
-# Each drill is a program in tests/drills/NAME/drill.py, which says its seed and how often it did what. It needs no
-# root; root is careen-t1 meanwhile. The base comes from Debian's mirror, or from BASE, an image layout.
+# Each drill is a program in tests/drills/NAME/drill.py, which says its seed and how often it did what. A drill needs
+# no root unless its row in the table below says so; root is careen-t1 for the others. The base comes from Debian's mirror, or from BASE, an image layout.
 set -euo pipefail
 shopt -s inherit_errexit
 
@@ -40,13 +40,17 @@ as_ordinary() {
   if is_root; then as_user careen-t1 "$@"; else "$@"; fi
 }
 
-# Files of a store may have ids that only careen's namespace reaches.
-clean_up() {
+# remove DIRECTORY: files of a store may have ids that only careen's namespace reaches.
+remove() {
   if is_root; then
-    rm -rf "$work"
+    rm -rf "$1"
   else
-    unshare --map-auto --map-root-user rm -rf "$work" 2>/dev/null || rm -rf "$work"
+    unshare --map-auto --map-root-user rm -rf "$1" 2>/dev/null || rm -rf "$1"
   fi
+}
+
+clean_up() {
+  remove "$work"
 }
 trap clean_up EXIT
 
@@ -66,16 +70,43 @@ lay_out() {
   fi
 }
 
-# round SEED KILLS FILES: each drill once. All are done, whatever becomes of one.
+# Each drill: who runs it (`user`, or `root` for what has to mount or to trace), its name, how often in the short form,
+# and how often in a round of the long form. One line each; a drill is alone while it runs.
+drills=(
+  'user kill       20  60'
+  'user corruption 60 250'
+)
+
+# drill WHO NAME SEED COUNT: one drill in a directory of its own, which goes when it ends.
+drill() {
+  local who=$1 name=$2 seed=$3 count=$4 status=0
+  local place=$work/$name-$seed
+  mkdir "$place"
+  cp -r "$work/base" "$place/base"
+  local -a command=(python3 "$work/drills/$name/drill.py" "$work/careen" "$place" "$seed" "$count")
+  if [ "$who" = user ]; then
+    is_root && chown -R careen-t1 "$place"
+    as_ordinary "${command[@]}" || status=$?
+  elif is_root; then
+    "${command[@]}" || status=$?
+  else
+    say "$name: not run, it needs root"
+  fi
+  remove "$place"
+  return "$status"
+}
+
+# round SEED FORM: each drill once, with its count of that form (`short` or `long`). All are done, whatever becomes
+# of one.
 round() {
-  local name count status=0
-  for name in kill corruption; do
-    count=$2
-    [ "$name" = kill ] || count=$3
-    mkdir "$work/$name-$1"
-    cp -r "$work/base" "$work/$name-$1/base"
-    is_root && chown -R careen-t1 "$work/$name-$1"
-    as_ordinary python3 "$work/drills/$name/drill.py" "$work/careen" "$work/$name-$1" "$1" "$count" || status=1
+  local row who name short long count begun status=0
+  for row in "${drills[@]}"; do
+    read -r who name short long <<< "$row"
+    count=$short
+    [ "$2" = short ] || count=$long
+    begun=$SECONDS
+    drill "$who" "$name" "$1" "$count" || { status=1; say "$name: FAILED with seed $1"; }
+    say "$name: $((SECONDS - begun)) s"
   done
   return "$status"
 }
@@ -85,11 +116,11 @@ failed=0 rounds=0
 begun=$SECONDS
 if [ "$seconds" -eq 0 ]; then
   rounds=1
-  round "$seed" 20 60 || failed=1
+  round "$seed" short || failed=1
 else
   while [ $((SECONDS - begun)) -lt "$seconds" ]; do
     rounds=$((rounds + 1))
-    round $((seed + rounds - 1)) 60 250 || failed=$((failed + 1))
+    round $((seed + rounds - 1)) long || failed=$((failed + 1))
   done
 fi
 say "drills: $rounds rounds from seed $seed in $((SECONDS - begun)) s, $failed with failures"
