@@ -9,14 +9,25 @@
 //! | a socket | none: a tar cannot hold it |
 //!
 //! The top directory itself is no change, as for BuildKit.
+//!
+//! Names are read in order by whoever asks for changes; of a large tree the objects behind them are looked at by rayon's
+//! threads, a batch at a time, since the kernel takes longer to answer for them than all else of a layer of small files.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::{iter, vec};
 
-use rootfs::{Entry, FileKind, FsError, Metadata, Owners, Root, RootPath, Walk};
+use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, ParallelIterator as _};
+use rootfs::{FileKind, FsError, Metadata, NamedEntry, Owners, Root, RootPath, Walk};
 
-use crate::change::{Change, ChangeKind, NodeKind};
+use crate::change::{Change, ChangeKind, Node, NodeKind};
 use crate::node;
+
+/// How many objects are looked at together. Each may hold a directory open; fewer are not worth a thread.
+const BATCH: usize = 128;
+
+/// The fewest objects that one thread takes of a batch.
+const SHARE: usize = 16;
 
 /// A tree that cannot be read as changes.
 #[derive(Debug, thiserror::Error)]
@@ -53,8 +64,27 @@ pub struct UpperDiff {
     upper: Arc<Root>,
     owners: Owners,
     walk: Walk,
+    /// What was looked at and not yet asked for.
+    looked: vec::IntoIter<Result<Looked, DiffError>>,
     /// The first path of each inode that has several.
     links: BTreeMap<(u64, u64), RootPath>,
+}
+
+/// An object that was looked at.
+#[derive(Debug)]
+struct Looked {
+    path: RootPath,
+    metadata: Metadata,
+    object: Object,
+}
+
+/// What an object is to a layer.
+#[derive(Debug)]
+enum Object {
+    Whiteout,
+    Node(Node),
+    /// No tar can hold it.
+    Socket,
 }
 
 /// Starts reading the changes that the upper directory of an overlay holds, in the order of a walk.
@@ -68,6 +98,7 @@ pub fn diff_upper(upper: Arc<Root>, owners: Owners) -> Result<UpperDiff, DiffErr
         upper,
         owners,
         walk,
+        looked: Vec::new().into_iter(),
         links: BTreeMap::new(),
     })
 }
@@ -80,25 +111,54 @@ fn walk_error(upper: &Root, source: FsError) -> DiffError {
 }
 
 impl UpperDiff {
-    /// Returns the change that an object is, `None` for a socket.
-    fn change(&mut self, entry: &Entry) -> Result<Option<Change>, DiffError> {
-        let path = entry.path.clone();
-        if entry.metadata.is_whiteout() {
-            return Ok(Some(Change {
-                path,
-                kind: ChangeKind::Delete,
-            }));
+    /// Looks at the next objects; there are none at the end.
+    fn look_ahead(
+        &self,
+        names: Vec<Result<NamedEntry, FsError>>,
+    ) -> Vec<Result<Looked, DiffError>> {
+        let look = |name| self.look(name);
+        if names.len() < BATCH {
+            return names.into_iter().map(look).collect();
         }
-        let Some(mut node) = node::stored_node(&self.upper, entry, &self.owners)? else {
-            return Ok(None);
+        let names = names.into_par_iter().with_min_len(SHARE);
+        names.map(look).collect()
+    }
+
+    /// Looks at one object, on whatever thread.
+    fn look(&self, name: Result<NamedEntry, FsError>) -> Result<Looked, DiffError> {
+        let entry = name.and_then(NamedEntry::look);
+        let entry = entry.map_err(|source| walk_error(&self.upper, source))?;
+        let object = if entry.metadata.is_whiteout() {
+            Object::Whiteout
+        } else {
+            node::stored_node(&self.upper, &entry, &self.owners)?
+                .map_or(Object::Socket, Object::Node)
         };
-        if let Some(link) = self.first_name(&path, &entry.metadata) {
-            node.kind = link;
-        }
-        Ok(Some(Change {
+        Ok(Looked {
+            path: entry.path,
+            metadata: entry.metadata,
+            object,
+        })
+    }
+
+    /// Returns the change that an object is, `None` for a socket.
+    fn change(&mut self, looked: Looked) -> Option<Change> {
+        let Looked {
             path,
-            kind: ChangeKind::Put(node),
-        }))
+            metadata,
+            object,
+        } = looked;
+        let kind = match object {
+            Object::Socket => return None,
+            Object::Whiteout => ChangeKind::Delete,
+            Object::Node(mut node) => {
+                if let Some(link) = self.first_name(&path, &metadata) {
+                    node.kind = link;
+                }
+                ChangeKind::Put(node)
+            }
+        };
+        Some(Change { path, kind })
     }
 
     /// Returns a link to the first name of an inode, `None` where this is the first or only one.
@@ -122,12 +182,22 @@ impl Iterator for UpperDiff {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let entry = match self.walk.next()? {
-                Ok(entry) => entry,
-                Err(source) => return Some(Err(walk_error(&self.upper, source))),
+            let Some(looked) = self.looked.next() else {
+                let names = iter::from_fn(|| self.walk.next_name().transpose());
+                let names: Vec<_> = names.take(BATCH).collect();
+                if names.is_empty() {
+                    return None;
+                }
+                self.looked = self.look_ahead(names).into_iter();
+                continue;
             };
-            if let Some(change) = self.change(&entry).transpose() {
-                return Some(change);
+            match looked {
+                Ok(looked) => {
+                    if let Some(change) = self.change(looked) {
+                        return Some(Ok(change));
+                    }
+                }
+                Err(error) => return Some(Err(error)),
             }
         }
     }
