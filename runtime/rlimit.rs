@@ -145,8 +145,8 @@ impl ResourceLimit {
 /// The most that the builder asks for; it has no use for more.
 const OPEN_FILES_WANTED: u64 = 65_536;
 
-/// How many descriptors the builder has room for before the table of them grows: a directory for each of some hundred
-/// layers, and what a few steps have open.
+/// How many descriptors there is room for before the table of them grows: a directory for each of some hundred layers,
+/// what a few steps have open, and a lock for each result that a build counts on.
 const ROOM: RawFd = 1024;
 
 /// Raises this process's limit and returns what it was. Room for a usual build is made at once, which the process must
@@ -158,9 +158,14 @@ pub(crate) fn raise_open_files(any: BorrowedFd<'_>) -> Result<OpenFiles, CallErr
     if wanted > soft {
         set_open_files(OpenFiles { soft: wanted, hard })?;
     }
+    make_room(any);
+    Ok(OpenFiles { soft, hard })
+}
+
+/// Makes room for the descriptors of a usual build, which the process must have one thread for; `any` is a descriptor.
+pub(crate) fn make_room(any: BorrowedFd<'_>) {
     // Where the limit is lower, the table grows as it needs to.
     fd::reserve(any, ROOM - 1).unwrap_or_default();
-    Ok(OpenFiles { soft, hard })
 }
 
 /// Takes the hard limit of time under real-time scheduling for the soft one as well: the distance of the two is what a

@@ -19,6 +19,7 @@ use super::builder::{Watch, WatchError};
 use super::first::SAME_WISH;
 use crate::cancel::{CancelReason, CancelToken};
 use crate::channel::wait_for_any;
+use crate::rlimit::make_room;
 use crate::role::{BEGUN_AGAIN, PROGRAM_NAME, THIS_PROGRAM};
 use crate::sys::{CallError, environment, process, signal};
 
@@ -62,6 +63,7 @@ impl Alone {
         environment::wipe(hidden);
         let cancel = CancelToken::create().map_err(AloneError::Signals)?;
         let signals = signal::note_endings().map_err(AloneError::Signals)?;
+        make_room(signals.as_fd());
         let mask = umask(Mode::S_IWGRP | Mode::S_IWOTH);
         Ok(Self {
             cancel,
