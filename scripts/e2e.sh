@@ -55,8 +55,11 @@ lay_out() {
     install -d -o "$user" "$work/$user"
   done
   install -d -o careen-t1 "$work/rows"
+  install -d -o careen-t1 "$work/examples"
   cp -r scripts/e2e "$work/scripts"
-  chmod -R a+rX "$work/scripts"
+  mkdir "$work/pages"
+  cp -r README.md docs "$work/pages/"
+  chmod -R a+rX "$work/scripts" "$work/pages"
 }
 
 # careen USER STORE ARGUMENT…: runs careen as a user, with a store of that name.
@@ -173,6 +176,10 @@ check "nothing is left of what went to registries" leaves_no_trace "$work/before
 check "what people's posts type for docker works" as_user careen-t1 \
   "$work/scripts/docker_rows.sh" "$work/careen" "$work/base" "$work/rows"
 check "nothing is left of the posts' command lines" leaves_no_trace "$work/before"
+
+check "the examples of README.md and docs do what the pages say" as_user careen-t1 \
+  python3 "$work/scripts/examples_docs.py" "$work/careen" "$work/base" "$work/examples" "$work/pages"
+check "nothing is left of the examples" leaves_no_trace "$work/before"
 
 check_completion
 

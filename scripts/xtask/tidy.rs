@@ -6,6 +6,7 @@ use crate::workspace::Package;
 use crate::{modules, performance};
 
 mod escape;
+mod example;
 mod owner;
 mod page;
 mod shape;
@@ -28,6 +29,7 @@ pub(crate) fn findings(checkout: &Checkout, packages: &[Package]) -> Vec<Finding
         page::tree(checkout, packages),
         page::readme_commands(checkout),
         page::links(checkout),
+        example::findings(checkout),
     ]
     .concat()
 }
