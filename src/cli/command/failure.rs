@@ -1,6 +1,7 @@
 //! What went wrong → what the user is told: kind, place, notes and help, which only the command knows.
 
 mod cache;
+mod command;
 mod disk;
 mod mount;
 mod network;
@@ -15,19 +16,18 @@ use dockerfile::source::{SourceFile, Span};
 use dockerfile::stage::BaseRequest;
 use export::ExportError;
 use oci::Platform;
-use runtime::{CancelReason, ExecError, SpecificationError};
+use runtime::{CancelReason, ExecError};
 use solver::base::BaseError;
 use solver::emulation::EmulationError;
 use solver::ops::copy::CopyError;
-use solver::ops::exec::{CommandFailure, EmulatorCrash};
 use solver::{Job, SolveError, StepError};
 use store::TagError;
 use transport::StorePlaceError;
 
-use super::debug::note_kept;
 use crate::options::{BuildOptions, DockerfileSource};
 use crate::report::{Kind, Place, Report};
 pub(crate) use cache::{cache_interrupted, chain, of_cache};
+pub(crate) use command::of_exec;
 
 /// A file of the user's that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -283,7 +283,7 @@ fn of_step(error: &StepError, options: &BuildOptions) -> Report {
 
 fn of_known_step(error: &StepError, options: &BuildOptions) -> Report {
     match error {
-        StepError::Command(failure) => of_command(failure),
+        StepError::Command(failure) => command::of_failed(failure),
         StepError::Copy(failure) => of_copy(failure),
         StepError::Remote(failure) => remote::of(failure),
         StepError::Mount(failure) => mount::report(failure),
@@ -315,42 +315,6 @@ fn of_known_step(error: &StepError, options: &BuildOptions) -> Report {
     }
 }
 
-pub(crate) fn of_exec(failure: &ExecError) -> Report {
-    match failure {
-        ExecError::CommandNotFound { command, .. } => {
-            let mut report = Report::new(Kind::User, failure);
-            report.title = format!("RUN failed: the image has no `{command}`");
-            report
-        }
-        ExecError::Mount {
-            target, obstacle, ..
-        } => mount::of_target(failure, target, *obstacle),
-        ExecError::Specification(SpecificationError::NeedsNamespace { .. }) => {
-            Report::new(Kind::Host, failure)
-        }
-        ExecError::Nothing { obstacles } => {
-            let mut report = Report::new(Kind::Host, failure);
-            report.notes.clone_from(obstacles);
-            report.help = Some("`careen doctor` tells what this machine allows".to_owned());
-            report
-        }
-        ExecError::CommandNotExecutable { .. }
-        | ExecError::Specification(_)
-        | ExecError::Lost
-        | ExecError::OutOfMemory
-        | ExecError::Talk(_)
-        | ExecError::Cancelled => Report::new(Kind::User, failure),
-        ExecError::Network(cause) => network::report(failure, cause),
-        ExecError::Namespace(_)
-        | ExecError::Starter(_)
-        | ExecError::Start(_)
-        | ExecError::Watch(_)
-        | ExecError::CleanUp(_)
-        | ExecError::Group(_)
-        | ExecError::Setup { .. } => Report::new(Kind::Host, failure),
-    }
-}
-
 /// Reports a platform whose programs do not run here.
 pub(crate) fn of_emulation(failure: &EmulationError) -> Report {
     let mut report = Report::new(Kind::Host, failure);
@@ -370,53 +334,6 @@ pub(crate) fn of_emulation(failure: &EmulationError) -> Report {
         _ => None,
     };
     report
-}
-
-/// How to look into what a command left.
-const WAY_IN: &str =
-    "`--on-failure=shell` opens a shell in what the step left, `--on-failure=keep` keeps that";
-
-fn of_command(failure: &CommandFailure) -> Report {
-    let mut report = Report::new(Kind::User, failure);
-    report.solve = Some(failure.in_buildkits_words());
-    if !failure.last_output.is_empty() {
-        report
-            .notes
-            .push(format!("last output:\n{}", failure.last_output.join("\n")));
-    }
-    if failure.ran_out_of_memory {
-        let told = "the kernel ended a process of this step: it had used up the memory that `--memory` gives";
-        report.notes.push(told.to_owned());
-    }
-    match &failure.kept {
-        Some(id) => note_kept(&mut report, id),
-        None => report.help = Some(WAY_IN.to_owned()),
-    }
-    if let Some(store) = &failure.full_store {
-        disk::tell_full(&mut report, store);
-    }
-    if let Some(emulator) = &failure.emulator {
-        report
-            .notes
-            .push(format!("this step ran under emulation ({emulator})"));
-        if let Some(crash) = &failure.crash {
-            tell_crash(&mut report, emulator, crash);
-        }
-    }
-    report
-}
-
-/// Says that a fault may be the emulator's, and which one it was.
-fn tell_crash(report: &mut Report, emulator: &str, crash: &EmulatorCrash) {
-    let version = crash.version.as_ref();
-    let version = version.map_or_else(String::new, |version| format!(" ({version})"));
-    report.notes.push(format!(
-        "`{emulator}`, or the program that it ran, crashed with {}{version}",
-        crash.signal
-    ));
-    let help = "if the program runs on such a processor, another version of the emulator may run it: \
-                `emulators` in the configuration names its directory";
-    report.help = Some(help.to_owned());
 }
 
 fn of_copy(failure: &CopyError) -> Report {
