@@ -220,6 +220,11 @@ impl Layout {
         self.caches().join(id.to_string())
     }
 
+    /// Returns the directory with a directory for each id map.
+    pub(crate) fn all_kept(&self) -> PathBuf {
+        self.root.join("kept")
+    }
+
     pub(crate) fn kept(&self) -> PathBuf {
         self.root.join("kept").join(self.id_map.as_str())
     }
