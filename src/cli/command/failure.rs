@@ -2,7 +2,7 @@
 
 mod cache;
 mod command;
-mod disk;
+pub(crate) mod disk;
 mod mount;
 mod network;
 pub(crate) mod registry;
@@ -182,13 +182,14 @@ fn similar_stage(stage: &str) -> String {
 }
 
 /// Reports an output that cannot be written.
-pub(crate) fn of_export(error: &ExportError) -> Box<Report> {
+pub(crate) fn of_export(error: &ExportError, store: &Path) -> Box<Report> {
     let kind = match error {
         ExportError::Invalid(_) | ExportError::Assemble(_) => Kind::Internal,
         _ => Kind::User,
     };
     let mut report = Report::new(kind, error);
     report.help = help_of_tags(error);
+    disk::explain(&mut report, error, store);
     if registry::explain(&mut report, error) && matches!(error, ExportError::Push { .. }) {
         report
             .notes
@@ -217,11 +218,15 @@ pub(crate) fn of_solve(
     error: SolveError,
     job: &Job,
     source: &SourceFile,
-    options: &BuildOptions,
+    (options, store): (&BuildOptions, &Path),
 ) -> Box<Report> {
     let (vertex, error) = match error {
         SolveError::Step { vertex, error } => (vertex, error),
-        SolveError::Keep(_) => return Box::new(Report::new(Kind::Host, &error)),
+        SolveError::Keep(_) => {
+            let mut report = Report::new(Kind::Host, &error);
+            disk::explain(&mut report, &error, store);
+            return Box::new(report);
+        }
         SolveError::OutOfReach | SolveError::Stalled { .. } | SolveError::NoResult { .. } => {
             let mut report = Report::new(Kind::Internal, &error);
             report.help = Some("this is a bug in careen; please report it".to_owned());
@@ -231,6 +236,7 @@ pub(crate) fn of_solve(
     let label = &job.definition.vertex(vertex).label;
     let error = mount::of_copy(*error, label);
     let mut report = of_step(&error, options);
+    disk::explain(&mut report, &error, store);
     if is_linked(&job.definition.vertex(vertex).op)
         && let StepError::Copy(CopyError::Owner { .. }) = &error
     {
@@ -277,7 +283,6 @@ fn is_linked(op: &graph::Op) -> bool {
 fn of_step(error: &StepError, options: &BuildOptions) -> Report {
     let mut report = of_known_step(error, options);
     registry::explain(&mut report, error);
-    disk::explain(&mut report, error);
     report
 }
 
@@ -289,6 +294,7 @@ fn of_known_step(error: &StepError, options: &BuildOptions) -> Report {
         StepError::Mount(failure) => mount::report(failure),
         StepError::Emulation(failure) => of_emulation(failure),
         StepError::Exec(failure) => of_exec(failure),
+        StepError::Overlay(_) if disk::is_full(error) => Report::new(Kind::Host, error),
         StepError::Overlay(_) => {
             let mut report = Report::new(Kind::Host, error);
             report.notes.push(
