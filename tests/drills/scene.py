@@ -74,10 +74,9 @@ class Scene:
     def run(self, store, *words):
         return self.finish(self.start(store, [self.careen, *words]))
 
-    def build(self, store, number=0):
+    def build(self, store, number=0, archive=None):
         """Returns the archive that an undisturbed build writes."""
-        archive = self.home / "undisturbed.tar"
-        archive.unlink(missing_ok=True)
+        archive = archive or self.home / "undisturbed.tar"
         code, said = self.finish(self.start(store, self.words(archive, number)))
         if code != 0:
             raise Broken(f"the build failed\n{said}")
@@ -95,11 +94,11 @@ class Scene:
             subprocess.run(["cp", "--archive", str(like), str(place)], check=True)
         return place
 
-    def check(self, store, reference):
+    def check(self, store, reference, archive=None):
         """Fails unless the store is sound, and a build in it is as if nothing had happened before; returns its seconds."""
         self.sound(store)
         begun = time.monotonic()
-        if self.build(store) != reference:
+        if self.build(store, archive=archive) != reference:
             raise Broken("the next build has another result")
         seconds = time.monotonic() - begun
         for directory in ["ingest", "leases", "trash"]:
@@ -205,7 +204,14 @@ class Disturbed:
         if ended.code == 0 or self.archive.exists():
             if self.archive.read_bytes() != self.reference:
                 raise Broken(f"it ended with {ended.code} and wrote another archive\n{ended.said}")
-        left = [path.name for path in scene.home.glob("*archive.tar*") if path != self.archive]
-        if left and not fault.kill:
+        if not fault.kill:
+            self.alone()
+        seconds = scene.check(store, self.reference, self.archive)
+        self.alone()
+        return ended, seconds
+
+    def alone(self):
+        """Fails if something is left beside the archive."""
+        left = [path.name for path in self.scene.home.glob("*archive.tar*") if path != self.archive]
+        if left:
             raise Broken(f"left beside the archive: {left}")
-        return ended, scene.check(store, self.reference)
