@@ -94,6 +94,9 @@ pub(crate) const EMULATORS: &str = "emulators";
 /// The records of past builds, which those who build write there.
 pub(crate) const HISTORY: &str = "history";
 
+/// How the names of directories begin in which `runtime::probe` tries what the file system can.
+pub(crate) const PROBE: &str = ".careen-probe-";
+
 pub(crate) const VERSION: &str = "VERSION";
 pub(crate) const LOCK: &str = "lock";
 pub(crate) const CLAIMS: &str = "claims";
