@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# drills.sh: what must not be lost is put at risk: builds are killed, and the files of a store are damaged.
+# drills.sh: what must not be lost is put at risk: builds are killed, their calls fail, disks are full, files of a store are damaged.
 #
 #   drills.sh --short          a few of each, with the seed 1
 #   drills.sh --hours H        one round after another for H hours, each with the next seed
@@ -75,6 +75,9 @@ lay_out() {
 drills=(
   'user kill       20  60'
   'user corruption 60 250'
+  'root points     12 150'
+  'root errno      12 150'
+  'root full       20 100'
 )
 
 # drill WHO NAME SEED COUNT: one drill in a directory of its own, which goes when it ends.

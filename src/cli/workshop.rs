@@ -23,6 +23,7 @@ use solver::{Events, Pulling, Reach, TimedEvent, Workshop};
 use store::{IdMapName, OpenError, OpenOptions, Store, SyncPolicy};
 use vendor_shim::network::{SystemNetwork, UserNetwork as _};
 
+use crate::command::failure::disk;
 use crate::env::Environment;
 use crate::host::Host;
 use crate::options::{Places, Resolver};
@@ -267,6 +268,7 @@ pub(crate) fn not_open(error: &OpenError, path: &Path) -> Box<Report> {
         OpenError::Version { .. } => {
             "where no newer careen has used it, write a `1` into its file `VERSION`"
         }
+        _ if disk::is_full(error) => disk::WAY_OUT,
         _ => "`--store DIR` or `CAREEN_STORE` names another directory",
     };
     report.help = Some(help.to_owned());

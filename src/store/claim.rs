@@ -24,7 +24,7 @@ use tracing::debug;
 use crate::cache_mount::CacheId;
 use crate::file::{FILE_MODE, FileError};
 use crate::layout::Layout;
-use crate::lock::{Sharing, never, wait};
+use crate::lock::{Sharing, never, uninterrupted, wait};
 use crate::name::ObjectId;
 
 /// What a claim is on.
@@ -206,11 +206,11 @@ impl Byte {
             Sharing::Shared => F_RDLCK,
             Sharing::Exclusive => F_WRLCK,
         };
-        match self.set(kind) {
+        uninterrupted(|| match self.set(kind) {
             Ok(()) => Ok(true),
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
             Err(errno) => Err(errno.into()),
-        }
+        })
     }
 
     fn is_locked(&self) -> io::Result<bool> {

@@ -1,8 +1,9 @@
 //! Writing one blob: [`Ingest`].
 
-use std::fs::{File, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Seek as _, Write};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use oci::digest::Algorithm;
@@ -150,10 +151,13 @@ impl Ingest {
                 digest: digest.clone(),
                 source,
             })?;
-        self.place(&digest).map_err(|source| IngestError::Place {
+        let sync = |directory: &Path| file::sync_dir(directory, self.layout.sync);
+        let placed = place(&mut self.scratch, &self.layout.blob(&digest), sync);
+        placed.map_err(|source| IngestError::Place {
             digest: digest.clone(),
             source,
         })?;
+        self.layout.note_growth();
         // Under the claim nobody replaces it. Without the note it is read once more, so a failure costs no more.
         if let Ok(metadata) = self.scratch.handle().metadata() {
             self.whole.note(&digest, &metadata);
@@ -220,16 +224,27 @@ impl Ingest {
             .map_err(FileError::of("chmod", path))?;
         file::sync(file, path, self.layout.sync)
     }
+}
 
-    /// Renames the file to its digest. The claim on the blob is held.
-    fn place(&mut self, digest: &Digest) -> Result<(), FileError> {
-        let place = self.layout.blob(digest);
-        // The directory of an algorithm that this store had no blob of.
-        file::create_dir(parent(&place))?;
-        self.scratch.replace(&place)?;
-        self.layout.note_growth();
-        file::sync_dir(parent(&place), self.layout.sync)
+/// Renames a file to the place of a blob and syncs the directory. The claim on the blob is held: if its name is not on the
+/// disk it is taken away before anybody has seen it, so that nobody takes it for one that is.
+fn place<S>(scratch: &mut Scratch, place: &Path, sync: S) -> Result<(), FileError>
+where
+    S: FnOnce(&Path) -> Result<(), FileError>,
+{
+    // The directory of an algorithm that this store had no blob of.
+    file::create_dir(parent(place))?;
+    // One that is there has its name on the disk, whichever of the two files that is.
+    let is_new = fs::symlink_metadata(place).is_err();
+    scratch.replace(place)?;
+    let synced = sync(parent(place));
+    if synced.is_err()
+        && is_new
+        && let Err(error) = file::remove_file(place)
+    {
+        debug!(%error, "blob with a name that is not on the disk");
     }
+    synced
 }
 
 impl Write for Ingest {

@@ -3,9 +3,13 @@
 use std::fs;
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
 
 use oci::{Digest, VerifyError};
 
+use super::place;
+use crate::file::FileError;
+use crate::scratch::Scratch;
 use crate::testing::{Fixture, chain, names};
 use crate::{BlobSource as _, IngestError};
 
@@ -235,4 +239,23 @@ fn readers_keep_the_blob_that_is_replaced() {
     let mut bytes = Vec::new();
     reader.read_to_end(&mut bytes).unwrap();
     assert_eq!(bytes, BYTES);
+}
+
+#[test]
+fn a_blob_whose_name_does_not_reach_the_disk_is_none() {
+    let fixture = Fixture::new();
+    let blob = fixture.blob_path(&Digest::of(BYTES));
+    let place_unsynced = || {
+        let mut scratch = Scratch::file(&fixture.layout()).unwrap();
+        let fail = |directory: &Path| {
+            let source = io::Error::other("no disk");
+            Err(FileError::of("fsync", directory)(source))
+        };
+        place(&mut scratch, &blob, fail).unwrap_err();
+        blob.try_exists().unwrap()
+    };
+    assert!(!place_unsynced());
+    let lease = fixture.store.lease().unwrap();
+    fixture.store.content().put(&lease, BYTES).unwrap();
+    assert!(place_unsynced());
 }

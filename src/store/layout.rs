@@ -94,6 +94,9 @@ pub(crate) const EMULATORS: &str = "emulators";
 /// The records of past builds, which those who build write there.
 pub(crate) const HISTORY: &str = "history";
 
+/// How the names of directories begin in which `runtime::probe` tries what the file system can.
+pub(crate) const PROBE: &str = ".careen-probe-";
+
 pub(crate) const VERSION: &str = "VERSION";
 pub(crate) const LOCK: &str = "lock";
 pub(crate) const CLAIMS: &str = "claims";
@@ -218,6 +221,11 @@ impl Layout {
 
     pub(crate) fn cache(&self, id: &CacheId) -> PathBuf {
         self.caches().join(id.to_string())
+    }
+
+    /// Returns the directory with a directory for each id map.
+    pub(crate) fn all_kept(&self) -> PathBuf {
+        self.root.join("kept")
     }
 
     pub(crate) fn kept(&self) -> PathBuf {

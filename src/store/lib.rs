@@ -17,7 +17,7 @@
 //! | `content`, `ingest`, `tags` | blobs by digest in an OCI image layout, whole or absent |
 //! | `blob`, `foreign` | blobs are read verified, from the store or from a user's layout |
 //! | `whole` | what this process has hashed need not be read again to be lent out |
-//! | `snapshot` | file systems, visible when complete |
+//! | `snapshot`, `mark` | file systems, visible when complete |
 //! | `cache_mount` | directories that commands keep between builds |
 //! | `record`, `sealed` | what a key led to; a damaged record is a miss |
 //! | `hint` | what makes a build faster and is not needed; a damaged one is none |
@@ -49,6 +49,7 @@ mod lease;
 pub mod limits;
 mod list;
 mod lock;
+mod mark;
 mod medium;
 mod name;
 mod open;
@@ -89,6 +90,7 @@ pub use later::LaterError;
 pub use layout::FORMAT;
 pub use lease::{Lease, LeaseError, Presence};
 pub use list::{ListError, ListStore};
+pub use mark::{SnapshotKind, SnapshotMeta};
 pub use medium::{Medium, MediumError};
 pub use name::{IdMapName, NameError, ObjectId, SnapshotId};
 pub use open::{OpenError, OpenOptions};
@@ -96,9 +98,7 @@ pub use policy::{Filter, FilterError, Room, Rule, Space, choose};
 pub use record::{RecordError, RecordStore};
 pub use repository::{Repository, RepositoryError, RepositoryState};
 pub use scratch::Spool;
-pub use snapshot::{
-    ActiveSnapshot, Snapshot, SnapshotError, SnapshotKind, SnapshotMeta, Snapshotter,
-};
+pub use snapshot::{ActiveSnapshot, Snapshot, SnapshotError, Snapshotter};
 pub use store::Store;
 pub use sweep::{SweepError, Swept};
 pub use tags::{ANNOTATION_IMAGE_NAME, TagError};

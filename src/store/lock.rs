@@ -37,14 +37,27 @@ pub(crate) enum Sharing {
 
 /// Tries for a lock and returns whether it was free.
 pub(crate) fn try_lock(file: &File, sharing: Sharing) -> io::Result<bool> {
-    let tried = match sharing {
-        Sharing::Shared => file.try_lock_shared(),
-        Sharing::Exclusive => file.try_lock(),
-    };
-    match tried {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(error)) => Err(error),
+    uninterrupted(|| {
+        let tried = match sharing {
+            Sharing::Shared => file.try_lock_shared(),
+            Sharing::Exclusive => file.try_lock(),
+        };
+        match tried {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    })
+}
+
+/// Repeats a call that a signal interrupted: a file system that asks another process for a lock may be, also where the
+/// caller does not wait.
+pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            done => return done,
+        }
     }
 }
 
@@ -102,4 +115,18 @@ pub(crate) fn take_abandoned(path: &Path) -> io::Result<Option<File>> {
     };
     let ours = try_lock(&file, Sharing::Exclusive)? && has_name(&file, path)?;
     Ok(ours.then_some(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_was_interrupted_is_made_again() {
+        let mut answers = [ErrorKind::Interrupted, ErrorKind::Interrupted].into_iter();
+        let done = uninterrupted(|| answers.next().map_or(Ok(7), |kind| Err(kind.into())));
+        assert_eq!(done.unwrap(), 7);
+        let failed: io::Result<()> = uninterrupted(|| Err(ErrorKind::NotFound.into()));
+        assert_eq!(failed.unwrap_err().kind(), ErrorKind::NotFound);
+    }
 }

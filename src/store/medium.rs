@@ -43,6 +43,9 @@ const LOCAL: [(u64, &str); 12] = [
 /// Less than this is as good as nothing, in bytes: who finds no room gives the last of it back.
 const NO_ROOM_BYTES: u64 = 1 << 20;
 
+/// With less than this a single file may find no room, in bytes: what was written of it is removed before anybody looks.
+const SCARCE_BYTES: u64 = 256 << 20;
+
 /// The file system of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Medium {
@@ -100,6 +103,11 @@ impl Medium {
     /// Tells whether nothing more can be written to it.
     pub fn is_full(&self) -> bool {
         self.free_bytes < NO_ROOM_BYTES || !self.takes_files
+    }
+
+    /// Tells whether it may have been too full for one file more, a large one.
+    pub fn is_scarce(&self) -> bool {
+        self.free_bytes < SCARCE_BYTES || !self.takes_files
     }
 }
 
@@ -187,6 +195,8 @@ mod tests {
         };
         assert!(with(0, true) && with(4096, true) && with(1 << 30, false));
         assert!(!with(1 << 20, true));
+        let scarce = |free_bytes| Medium::named(0xef53, free_bytes).is_scarce();
+        assert!(scarce(100 << 20) && !scarce(1 << 30));
     }
 
     #[test]

@@ -18,8 +18,8 @@ use nix::unistd::Uid;
 use crate::content::{self, ContentError};
 use crate::file::{self, DIRECTORY_MODE, FILE_MODE, FileError, SyncPolicy};
 use crate::layout::{
-    CLAIMS, COLLECTED, DIRECTORIES, EMULATORS, FORMAT, HINTS, HISTORY, LOCK, Layout, UNSYNCED,
-    VERSION,
+    CLAIMS, COLLECTED, DIRECTORIES, EMULATORS, FORMAT, HINTS, HISTORY, LOCK, Layout, PROBE,
+    UNSYNCED, VERSION,
 };
 use crate::limits::VERSION_LIMIT_BYTES;
 use crate::lock::{self, Sharing};
@@ -234,8 +234,12 @@ fn check_names(path: &Path) -> Result<(), OpenError> {
         .filter_map(|entry| Some(entry.file_name()?.to_string_lossy().into_owned()))
         .collect();
     names.sort();
-    let foreign =
-        |name: &String| !BESIDE.contains(&name.as_str()) && !DIRECTORIES.contains(&name.as_str());
+    let foreign = |name: &String| {
+        let is_ours = [&BESIDE[..], &DIRECTORIES]
+            .iter()
+            .any(|names| names.contains(&name.as_str()));
+        !is_ours && !name.starts_with(PROBE)
+    };
     match names.into_iter().find(foreign) {
         Some(found) => Err(OpenError::NotAStore {
             path: path.to_owned(),

@@ -161,6 +161,13 @@ fn a_format_that_is_no_number_is_refused() {
 }
 
 #[test]
+fn a_directory_in_which_a_probe_was_killed_becomes_a_store() {
+    let dir = private_dir();
+    fs::create_dir_all(dir.path().join(".careen-probe-7/work")).unwrap();
+    open(dir.path()).unwrap();
+}
+
+#[test]
 fn a_directory_with_something_else_in_it_is_no_store() {
     let dir = private_dir();
     for name in ["thesis.tex", "lock"] {

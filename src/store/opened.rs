@@ -57,7 +57,7 @@ mod tests {
     use rootfs::Root;
 
     use super::*;
-    use crate::snapshot::{SnapshotKind, SnapshotMeta};
+    use crate::mark::{SnapshotKind, SnapshotMeta};
 
     fn snapshot(name: &str) -> Snapshot {
         Snapshot {

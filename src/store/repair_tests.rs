@@ -1,9 +1,10 @@
 //! Tests of what an opening removes and what it leaves.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::symlink;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime};
 
 use oci::Digest;
 
@@ -34,6 +35,20 @@ fn what_nobody_has_locked_is_removed() {
         fs::read_to_string(outside.join("file")).unwrap(),
         "untouched"
     );
+}
+
+#[test]
+fn the_directory_of_a_probe_that_was_killed_is_removed_a_minute_later() {
+    let fixture = Fixture::new();
+    let [old, young] = [".careen-probe-1", ".careen-probe-2"].map(|name| fixture.path(name));
+    for probe in [&old, &young] {
+        fs::create_dir_all(probe.join("work/work")).unwrap();
+    }
+    let then = SystemTime::now() - Duration::from_secs(120);
+    File::open(&old).unwrap().set_modified(then).unwrap();
+    fixture.again();
+    assert!(!old.try_exists().unwrap());
+    assert!(young.try_exists().unwrap());
 }
 
 #[test]

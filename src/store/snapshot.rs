@@ -27,78 +27,20 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use oci::Digest;
 use rootfs::{FsError, Root, RootPath, sync_file_system};
-use serde::{Deserialize, Serialize};
 use tracing::debug;
 
 use crate::file::{self, FileError, SyncPolicy};
 use crate::later::{Later, LaterError};
 use crate::layout::{FS, Layout, MARK, WORK};
 use crate::lease::{Lease, LeaseError};
-use crate::limits::MARK_LIMIT_BYTES;
+use crate::mark::{Mark, SnapshotMeta};
 use crate::name::{ObjectId, SnapshotId};
 use crate::scratch::Scratch;
-use crate::sealed;
 use crate::{trash, used};
 
 /// The mode of a new file system's root: that of `/` everywhere.
 const FS_MODE: u32 = 0o755;
-
-/// What the files of a snapshot are.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SnapshotKind {
-    /// An unpacked layer of a base.
-    Layer,
-    /// What a command changed: the upper directory of an overlay.
-    Upper,
-    /// Files that careen put there itself.
-    Files,
-    /// What several snapshots together say, with the files of these under second names.
-    Merged,
-}
-
-/// What is known of a committed snapshot.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct SnapshotMeta {
-    /// What its files are.
-    pub kind: SnapshotKind,
-    /// What it says something about, where it means nothing alone: the snapshot below. Without that one it is none.
-    pub parent: Option<SnapshotId>,
-    /// The key of what made it.
-    pub owner: Option<Digest>,
-    /// The bytes of its regular files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size_bytes: Option<u64>,
-    /// The number of its files, directories and links.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub entries: Option<u64>,
-    /// What made it, for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-}
-
-impl SnapshotMeta {
-    /// Returns what is said of a snapshot of which nothing but its kind is known.
-    pub fn of(kind: SnapshotKind) -> Self {
-        Self {
-            kind,
-            parent: None,
-            owner: None,
-            size_bytes: None,
-            entries: None,
-            description: None,
-        }
-    }
-}
-
-/// The mark of a complete snapshot.
-#[derive(Deserialize, Serialize)]
-struct Mark {
-    id: SnapshotId,
-    meta: SnapshotMeta,
-}
 
 /// A snapshot cannot be made or opened.
 #[derive(Debug, thiserror::Error)]
@@ -312,13 +254,6 @@ impl ActiveSnapshot {
         sync(&self.layout, &self.fs).map_err(SnapshotError::finish(id))
     }
 
-    fn write_mark(&self, mark: &Mark) -> Result<(), FileError> {
-        let path = self.scratch.path().join(MARK);
-        let document = sealed::seal(mark).expect("a mark has texts and numbers only");
-        // Not synced: see the module documentation.
-        file::write_new(&path, &document, SyncPolicy::None)
-    }
-
     /// Renames the directory to its id, unless an intact one is there, and returns what is there
     /// then. The claim on the id is held.
     fn place(&mut self, Mark { id, meta }: Mark) -> Result<Snapshot, SnapshotError> {
@@ -368,7 +303,8 @@ impl Complete {
             id: id.clone(),
             meta: meta.clone(),
         };
-        active.write_mark(&mark).map_err(SnapshotError::place(id))?;
+        let written = mark.write(active.scratch.path());
+        written.map_err(SnapshotError::place(id))?;
         let object = ObjectId::Snapshot(id.clone());
         let claim = active
             .lease
@@ -460,31 +396,10 @@ pub(crate) fn read_meta(
 }
 
 fn read_mark(directory: &Path, id: &SnapshotId) -> Result<Option<Mark>, SnapshotError> {
-    let bytes = match file::read_limited(&directory.join(MARK), MARK_LIMIT_BYTES) {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => return Ok(None),
-        Err(error) if is_no_mark(&error.source) => Vec::new(),
-        Err(source) => {
-            return Err(SnapshotError::Read {
-                id: id.clone(),
-                source,
-            });
-        }
-    };
-    let mark = sealed::open::<Mark>(&bytes).filter(|mark| mark.id == *id);
-    if mark.is_none() {
-        debug!(%id, "snapshot with a damaged mark");
-    }
-    Ok(mark)
-}
-
-/// Tells whether an error says that something else is where the mark should be.
-fn is_no_mark(error: &io::Error) -> bool {
-    let kind = error.kind();
-    matches!(
-        kind,
-        ErrorKind::NotADirectory | ErrorKind::InvalidData | ErrorKind::FileTooLarge
-    ) || error.raw_os_error() == Some(nix::libc::ELOOP)
+    Mark::read(directory, id).map_err(|source| SnapshotError::Read {
+        id: id.clone(),
+        source,
+    })
 }
 
 /// Tells whether a directory could not be renamed because something is in its place.

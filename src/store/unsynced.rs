@@ -4,7 +4,8 @@
 //! is seen while the machine runs. A file `UNSYNCED`, which is on the disk before the first of them is made, names the
 //! start of the machine (`/proc/sys/kernel/random/boot_id`, `proc_sys_kernel(5)`) in which they were. Whoever opens the
 //! store after another start throws away what may be torn and is made again by builds: snapshots, caches, and the records
-//! that lead to them. Blobs stay: each is verified when it is read. So do the names of images, which are always synced.
+//! and kept steps that lead to them. Blobs stay: each is verified when it is read. So do the names of images, which are
+//! always synced.
 
 use std::fs;
 use std::path::Path;
@@ -74,6 +75,7 @@ where
 fn throw_away(layout: &Layout, mark: &Path) -> Result<(), FileError> {
     for all in [
         layout.all_records(),
+        layout.all_kept(),
         layout.all_snapshots(),
         layout.all_caches(),
     ] {
@@ -94,8 +96,8 @@ fn throw_away(layout: &Layout, mark: &Path) -> Result<(), FileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Store;
     use crate::testing::{Fixture, id, meta};
+    use crate::{KeptId, Store};
 
     fn add_snapshot(store: &Store, name: &str) {
         let active = store.snapshots().prepare(&store.lease().unwrap());
@@ -109,10 +111,14 @@ mod tests {
         add_snapshot(&fixture.store, "layer-1");
         let place = layout.snapshot(&id("layer-1"));
         let boot = boot().unwrap();
+        let kept = fixture.store.kept();
+        kept.put(&KeptId::random(), &"a step").unwrap();
         look_after_in(&layout, Some(&boot)).unwrap();
         assert!(place.try_exists().unwrap());
+        assert_eq!(kept.ids().unwrap().len(), 1);
         look_after_in(&layout, Some("another")).unwrap();
         assert!(!place.try_exists().unwrap());
+        assert_eq!(kept.ids().unwrap(), []);
         assert_eq!(read(&layout.unsynced()).unwrap().unwrap(), "another\n");
     }
 

@@ -73,6 +73,21 @@ fn a_command_that_fills_the_disk_names_the_store_and_runs_when_there_is_room() {
 }
 
 #[test]
+fn a_command_that_found_no_room_and_gave_it_back_names_the_store() {
+    needs!(Feature::Busybox);
+    for mode in modes() {
+        let bench = bench().with_busybox();
+        bench.dockerfile(
+            "FROM base\nRUN head -c 40000000 /dev/zero > /big || { rm /big; exit 1; }\n",
+        );
+        let Twice { first, end, .. } = build(&bench, mode);
+        assert_eq!(end, "code 1, unfinished: 0", "{mode}: {first}");
+        let note = "  = note: the file system of the store `$BENCH/home/small/store` is full\n";
+        assert!(first.contains(note), "{mode}: {first}");
+    }
+}
+
+#[test]
 fn files_that_find_no_room_name_their_place_and_the_way_out() {
     needs!(Feature::Busybox);
     for mode in modes() {
@@ -84,7 +99,7 @@ fn files_that_find_no_room_name_their_place_and_the_way_out() {
         for said in [
             "$BENCH/home/small/store/",
             "No space left on device (os error 28)\n",
-            "  = help: `--store DIR` or `CAREEN_STORE` names another directory",
+            "  = help: `careen prune` makes room in the store, and `--store DIR` names another directory",
         ] {
             assert!(first.contains(said), "{mode}: {first}");
         }

@@ -27,3 +27,19 @@ fn what_was_not_synced_is_made_again_after_another_start_of_the_machine() {
     let fourth = bench.build(&[]);
     assert_eq!(fourth.log.outcome(COMMAND), Some(Outcome::Cached));
 }
+
+#[test]
+fn a_step_that_was_kept_is_not_found_after_another_start_of_the_machine() {
+    needs!(Feature::Busybox);
+    let bench = bench().with_busybox();
+    bench.dockerfile("FROM base\nRUN exit 1\n");
+    bench.refusal(&["--no-sync", "--on-failure=keep"]);
+    let kept = || {
+        let listed = bench.careen(&["debug", "ls", "-q"]).run().success();
+        listed.text().lines().count()
+    };
+    assert_eq!(kept(), 1);
+    let mark = bench.path("home/.local/share/careen/UNSYNCED");
+    fs::write(&mark, "an earlier start\n").unwrap();
+    assert_eq!(kept(), 0);
+}

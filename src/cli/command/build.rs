@@ -306,7 +306,8 @@ fn build(
         targets: &targets,
         kept: &kept,
     };
-    let report = |error, job: &Job| failure::of_solve(error, job, &source, options);
+    let report =
+        |error, job: &Job| failure::of_solve(error, job, &source, (options, workshop.store.path()));
     attempt.repeat(&mut job, workshop, &report)
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn write(
     let result = result(finder, image, platform)?;
     export_all(&[output], &result, finder.workshop)
         .map(drop)
-        .map_err(|error| failure::of_export(&error))
+        .map_err(|error| failure::of_export(&error, finder.workshop.store.path()))
 }
 
 /// Finds an image, as if it had just been built.

@@ -1,7 +1,8 @@
 //! What went wrong → what the user is told: kind, place, notes and help, which only the command knows.
 
 mod cache;
-mod disk;
+mod command;
+pub(crate) mod disk;
 mod mount;
 mod network;
 pub(crate) mod registry;
@@ -15,19 +16,18 @@ use dockerfile::source::{SourceFile, Span};
 use dockerfile::stage::BaseRequest;
 use export::ExportError;
 use oci::Platform;
-use runtime::{CancelReason, ExecError, SpecificationError};
+use runtime::{CancelReason, ExecError};
 use solver::base::BaseError;
 use solver::emulation::EmulationError;
 use solver::ops::copy::CopyError;
-use solver::ops::exec::{CommandFailure, EmulatorCrash, FailureStatus};
 use solver::{Job, SolveError, StepError};
 use store::TagError;
 use transport::StorePlaceError;
 
-use super::debug::note_kept;
 use crate::options::{BuildOptions, DockerfileSource};
 use crate::report::{Kind, Place, Report};
 pub(crate) use cache::{cache_interrupted, chain, of_cache};
+pub(crate) use command::{LAST_OUTPUT, of_exec};
 
 /// A file of the user's that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -182,13 +182,14 @@ fn similar_stage(stage: &str) -> String {
 }
 
 /// Reports an output that cannot be written.
-pub(crate) fn of_export(error: &ExportError) -> Box<Report> {
+pub(crate) fn of_export(error: &ExportError, store: &Path) -> Box<Report> {
     let kind = match error {
         ExportError::Invalid(_) | ExportError::Assemble(_) => Kind::Internal,
         _ => Kind::User,
     };
     let mut report = Report::new(kind, error);
     report.help = help_of_tags(error);
+    disk::explain(&mut report, error, store);
     if registry::explain(&mut report, error) && matches!(error, ExportError::Push { .. }) {
         report
             .notes
@@ -217,11 +218,15 @@ pub(crate) fn of_solve(
     error: SolveError,
     job: &Job,
     source: &SourceFile,
-    options: &BuildOptions,
+    (options, store): (&BuildOptions, &Path),
 ) -> Box<Report> {
     let (vertex, error) = match error {
         SolveError::Step { vertex, error } => (vertex, error),
-        SolveError::Keep(_) => return Box::new(Report::new(Kind::Host, &error)),
+        SolveError::Keep(_) => {
+            let mut report = Report::new(Kind::Host, &error);
+            disk::explain(&mut report, &error, store);
+            return Box::new(report);
+        }
         SolveError::OutOfReach | SolveError::Stalled { .. } | SolveError::NoResult { .. } => {
             let mut report = Report::new(Kind::Internal, &error);
             report.help = Some("this is a bug in careen; please report it".to_owned());
@@ -231,6 +236,7 @@ pub(crate) fn of_solve(
     let label = &job.definition.vertex(vertex).label;
     let error = mount::of_copy(*error, label);
     let mut report = of_step(&error, options);
+    disk::explain(&mut report, &error, store);
     if is_linked(&job.definition.vertex(vertex).op)
         && let StepError::Copy(CopyError::Owner { .. }) = &error
     {
@@ -277,18 +283,18 @@ fn is_linked(op: &graph::Op) -> bool {
 fn of_step(error: &StepError, options: &BuildOptions) -> Report {
     let mut report = of_known_step(error, options);
     registry::explain(&mut report, error);
-    disk::explain(&mut report, error);
     report
 }
 
 fn of_known_step(error: &StepError, options: &BuildOptions) -> Report {
     match error {
-        StepError::Command(failure) => of_command(failure),
+        StepError::Command(failure) => command::of_failed(failure),
         StepError::Copy(failure) => of_copy(failure),
         StepError::Remote(failure) => remote::of(failure),
         StepError::Mount(failure) => mount::report(failure),
         StepError::Emulation(failure) => of_emulation(failure),
         StepError::Exec(failure) => of_exec(failure),
+        StepError::Overlay(_) if disk::is_full(error) => Report::new(Kind::Host, error),
         StepError::Overlay(_) => {
             let mut report = Report::new(Kind::Host, error);
             report.notes.push(
@@ -315,42 +321,6 @@ fn of_known_step(error: &StepError, options: &BuildOptions) -> Report {
     }
 }
 
-pub(crate) fn of_exec(failure: &ExecError) -> Report {
-    match failure {
-        ExecError::CommandNotFound { command, .. } => {
-            let mut report = Report::new(Kind::User, failure);
-            report.title = format!("RUN failed: the image has no `{command}`");
-            report
-        }
-        ExecError::Mount {
-            target, obstacle, ..
-        } => mount::of_target(failure, target, *obstacle),
-        ExecError::Specification(SpecificationError::NeedsNamespace { .. }) => {
-            Report::new(Kind::Host, failure)
-        }
-        ExecError::Nothing { obstacles } => {
-            let mut report = Report::new(Kind::Host, failure);
-            report.notes.clone_from(obstacles);
-            report.help = Some("`careen doctor` tells what this machine allows".to_owned());
-            report
-        }
-        ExecError::CommandNotExecutable { .. }
-        | ExecError::Specification(_)
-        | ExecError::Lost
-        | ExecError::OutOfMemory
-        | ExecError::Talk(_)
-        | ExecError::Cancelled => Report::new(Kind::User, failure),
-        ExecError::Network(cause) => network::report(failure, cause),
-        ExecError::Namespace(_)
-        | ExecError::Starter(_)
-        | ExecError::Start(_)
-        | ExecError::Watch(_)
-        | ExecError::CleanUp(_)
-        | ExecError::Group(_)
-        | ExecError::Setup { .. } => Report::new(Kind::Host, failure),
-    }
-}
-
 /// Reports a platform whose programs do not run here.
 pub(crate) fn of_emulation(failure: &EmulationError) -> Report {
     let mut report = Report::new(Kind::Host, failure);
@@ -370,60 +340,6 @@ pub(crate) fn of_emulation(failure: &EmulationError) -> Report {
         _ => None,
     };
     report
-}
-
-/// How to look into what a command left.
-const WAY_IN: &str =
-    "`--on-failure=shell` opens a shell in what the step left, `--on-failure=keep` keeps that";
-
-/// What a note begins with that has the last lines of a command.
-pub(crate) const LAST_OUTPUT: &str = "last output:\n";
-
-fn of_command(failure: &CommandFailure) -> Report {
-    let mut report = Report::new(Kind::User, failure);
-    let words = failure.in_buildkits_words();
-    report.solve = Some(match failure.status {
-        FailureStatus::Code(_) => words,
-        FailureStatus::Signal(_) => format!("{words}: {}", failure.status),
-    });
-    if !failure.last_output.is_empty() {
-        report
-            .notes
-            .push([LAST_OUTPUT, &failure.last_output.join("\n")].concat());
-    }
-    if failure.ran_out_of_memory {
-        let told = "the kernel ended a process of this step: it had used up the memory that `--memory` gives";
-        report.notes.push(told.to_owned());
-    }
-    match &failure.kept {
-        Some(id) => note_kept(&mut report, id),
-        None => report.help = Some(WAY_IN.to_owned()),
-    }
-    if let Some(store) = &failure.full_store {
-        disk::tell_full(&mut report, store);
-    }
-    if let Some(emulator) = &failure.emulator {
-        report
-            .notes
-            .push(format!("this step ran under emulation ({emulator})"));
-        if let Some(crash) = &failure.crash {
-            tell_crash(&mut report, emulator, crash);
-        }
-    }
-    report
-}
-
-/// Says that a fault may be the emulator's, and which one it was.
-fn tell_crash(report: &mut Report, emulator: &str, crash: &EmulatorCrash) {
-    let version = crash.version.as_ref();
-    let version = version.map_or_else(String::new, |version| format!(" ({version})"));
-    report.notes.push(format!(
-        "`{emulator}`, or the program that it ran, crashed with {}{version}",
-        crash.signal
-    ));
-    let help = "if the program runs on such a processor, another version of the emulator may run it: \
-                `emulators` in the configuration names its directory";
-    report.help = Some(help.to_owned());
 }
 
 fn of_copy(failure: &CopyError) -> Report {

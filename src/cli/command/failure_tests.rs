@@ -5,6 +5,7 @@ use graph::{Definition, Input};
 use graph::{DefinitionBuilder, LocalSource, Op, SourceOp, StepLabel, Vertex, VertexId};
 use insta::assert_snapshot;
 use solver::JobOptions;
+use solver::ops::exec::{CommandFailure, EmulatorCrash, FailureStatus};
 use solver::state::Reuse;
 
 use super::*;
@@ -13,6 +14,8 @@ use crate::config::Config;
 use crate::env::Environment;
 
 const DOCKERFILE: &str = "FROM base\nCOPY requirments.txt /app/\nRUN make \\\n  all\n";
+
+const STORE: &str = "/home/ana/store";
 
 fn options() -> BuildOptions {
     let parsed = Arguments::try_parse_from(["careen", "build", "/home/ana/site"]).unwrap();
@@ -80,7 +83,7 @@ fn report(line: usize, error: StepError) -> Box<Report> {
         error: Box::new(error),
     };
     let source = SourceFile::new("Dockerfile", DOCKERFILE);
-    of_solve(error, &job, &source, &options())
+    of_solve(error, &job, &source, (&options(), Path::new(STORE)))
 }
 
 #[test]
@@ -197,7 +200,7 @@ fn a_command_that_filled_the_disk_names_the_store() {
       | ^^^^^^^^^^ step 2/3 [build linux/arm64]
       |
       = note: the file system of the store `/home/u/store` is full
-      = help: `--store DIR` or `CAREEN_STORE` names another directory
+      = help: `careen prune` makes room in the store, and `--store DIR` names another directory
     ");
 }
 
@@ -267,7 +270,7 @@ fn a_scheduler_that_waits_for_nothing_says_for_what() {
         states: vec!["sha256:1f0c Unkeyed".to_owned()],
     };
     let source = SourceFile::new("Dockerfile", DOCKERFILE);
-    let report = of_solve(error, &job, &source, &options());
+    let report = of_solve(error, &job, &source, (&options(), Path::new(STORE)));
     assert_eq!(report.kind, Kind::Internal);
     assert_snapshot!(report.to_text(), @r"
     internal error: the scheduler has nothing to wait for but 1 vertices are unfinished: sha256:1f0c Unkeyed

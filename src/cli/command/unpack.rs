@@ -111,7 +111,7 @@ fn write_files(
     };
     export_all(&[output], &result, finder.workshop)
         .map(drop)
-        .map_err(|error| failure::of_export(&error))
+        .map_err(|error| failure::of_export(&error, finder.workshop.store.path()))
 }
 
 /// Returns each file as it is in the image.

@@ -100,6 +100,9 @@ pub(crate) fn run(step: &Step<'_>, op: &ExecOp, making: &Making) -> Result<Produ
     Ok(product)
 }
 
+/// What a program says that found no room, in whichever words of its own (`strerror` of ENOSPC).
+const NO_ROOM: &str = "No space left on device";
+
 /// How much of a command is kept with its result, for people.
 const DESCRIPTION_CHARS: usize = 200;
 
@@ -373,6 +376,7 @@ fn failure(
     lines: Lines<'_>,
     emulator: Option<&Emulator>,
 ) -> CommandFailure {
+    let last_output = lines.into_last();
     CommandFailure {
         command: op
             .argv
@@ -383,19 +387,21 @@ fn failure(
             .join(" "),
         process: op.argv.join(" "),
         status,
-        last_output: lines.into_last(),
+        full_store: full_store(workshop.store.path(), &last_output),
+        last_output,
         emulator: emulator.map(|emulator| emulator.name.clone()),
         ran_out_of_memory: outcome.ran_out_of_memory,
-        full_store: full_store(workshop.store.path()),
         crash: emulator.and_then(|emulator| EmulatorCrash::of(status, &emulator.path)),
         kept: None,
     }
 }
 
-/// Returns the store if its file system is full.
-fn full_store(path: &Path) -> Option<PathBuf> {
+/// Returns the store if its file system is full, or nearly so and the command said that it found no room.
+fn full_store(path: &Path, last_output: &[String]) -> Option<PathBuf> {
     let medium = Medium::of(path).ok()?;
-    medium.is_full().then(|| path.to_owned())
+    let found_none = || last_output.iter().any(|line| line.contains(NO_ROOM));
+    let is_full = medium.is_full() || (medium.is_scarce() && found_none());
+    is_full.then(|| path.to_owned())
 }
 
 /// Makes the working directory if the image does not have it, as BuildKit does.

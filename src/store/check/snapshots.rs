@@ -9,8 +9,9 @@ use super::{CheckError, Checker, Mended, Part, Wrong, entries, name, said};
 use crate::claim::{ClaimName, Claims};
 use crate::gc::{self, Removed};
 use crate::layout::{FS, Layout, MARK};
+use crate::mark::SnapshotMeta;
 use crate::name::{ObjectId, SnapshotId};
-use crate::snapshot::{SnapshotMeta, read_meta};
+use crate::snapshot::read_meta;
 
 /// A snapshot that stands on another one.
 struct Delta {

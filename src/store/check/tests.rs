@@ -10,7 +10,7 @@ use oci::{Descriptor, Digest, Reference};
 
 use super::{Checked, Mended, Mending, Part};
 use crate::cache_mount::{CacheId, CacheMeta};
-use crate::snapshot::SnapshotMeta;
+use crate::mark::SnapshotMeta;
 use crate::testing::{Fixture, id, meta, open, tree};
 
 /// A store with one object of each kind.

@@ -19,8 +19,9 @@ use crate::content::ContentStore;
 use crate::file::{self, FileError};
 use crate::layout::{CACHE_MARK, Layout, MARK};
 use crate::limits::MARK_LIMIT_BYTES;
+use crate::mark::{SnapshotKind, SnapshotMeta};
 use crate::name::SnapshotId;
-use crate::snapshot::{self, SnapshotKind, SnapshotMeta};
+use crate::snapshot;
 use crate::{repository, wanted};
 
 /// Git checkouts are snapshots of this prefix.

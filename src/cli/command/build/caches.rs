@@ -223,13 +223,14 @@ impl Failure {
 
     /// Tells which it is, of what an output did not take.
     pub(super) fn of_export(error: ExportError, workshop: &Workshop) -> Self {
+        let report = |error: &ExportError| failure::of_export(error, workshop.store.path());
         match error {
             ExportError::Damaged { .. } => {
-                let report = failure::of_export(&error);
+                let report = report(&error);
                 let why = report.title.clone();
                 Self::Damaged { why, report }
             }
-            error => Self::of(error, workshop, |error| failure::of_export(&error)),
+            error => Self::of(error, workshop, |error| report(&error)),
         }
     }
 }

@@ -1,37 +1,93 @@
-//! A disk that has no room left.
+//! A disk that has no room left, or does not work.
 
 use std::error::Error;
 use std::io;
 use std::path::Path;
 
+use export::ExportError;
+use runtime::CallError;
+
 use crate::report::{Kind, Report};
 
 /// What can be done about it.
-const WAY_OUT: &str = "`--store DIR` or `CAREEN_STORE` names another directory";
+pub(crate) const WAY_OUT: &str =
+    "`careen prune` makes room in the store, and `--store DIR` names another directory";
 
 /// Says that the store's file system is full.
 pub(super) fn tell_full(report: &mut Report, store: &Path) {
-    let store = store.display();
-    let note = format!("the file system of the store `{store}` is full");
-    report.notes.push(note);
+    report.notes.push(is_full_there(store));
     report.help = Some(WAY_OUT.to_owned());
 }
 
-/// Makes the report of a step that could not be written to the store one about the machine, with the way out. Where that
-/// was, the causes tell.
-pub(super) fn explain(report: &mut Report, error: &(dyn Error + 'static)) {
-    if is_full(error) {
+fn is_full_there(store: &Path) -> String {
+    format!("the file system of the store `{}` is full", store.display())
+}
+
+/// Makes the report of what found no room, or a disk that does not work, one about the machine. Where the store has none it is named, unless the causes
+/// do that, and so is the way out; what an output is written to is named by its error.
+pub(super) fn explain(report: &mut Report, error: &(dyn Error + 'static), store: &Path) {
+    if is_of_machine(error) {
         report.kind = Kind::Host;
-        report.help = Some(WAY_OUT.to_owned());
     }
+    if !is_full(error) {
+        return;
+    }
+    if is_outside(error) {
+        return;
+    }
+    let place = store.display().to_string();
+    if !report.causes.iter().any(|cause| cause.contains(&place)) {
+        report.notes.push(is_full_there(store));
+    }
+    report.help = Some(WAY_OUT.to_owned());
+}
+
+/// Tells whether an error is about something outside of the store.
+fn is_outside(error: &(dyn Error + 'static)) -> bool {
+    matches!(
+        fetch::nearest_cause::<ExportError>(error),
+        Some(
+            ExportError::Write { .. }
+                | ExportError::Archive { .. }
+                | ExportError::Fs { .. }
+                | ExportError::Copy { .. }
+                | ExportError::Layout { .. }
+        )
+    )
 }
 
 /// Tells whether an error comes of a disk, or a quota, that is used up.
-fn is_full(error: &(dyn Error + 'static)) -> bool {
+pub(crate) fn is_full(error: &(dyn Error + 'static)) -> bool {
+    let is_room = |cause: &io::Error| {
+        matches!(
+            cause.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
+    };
+    is_behind(error, &is_room)
+}
+
+/// What a disk that does not work answers, and a machine or a process that has too many open files: `errno(3)`, the same on
+/// all processors.
+const EIO: i32 = 5;
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+
+/// Tells whether an error comes of what the machine has too little of, or what does not work in it.
+fn is_of_machine(error: &(dyn Error + 'static)) -> bool {
+    let is_broken = |cause: &io::Error| matches!(cause.raw_os_error(), Some(EIO | ENFILE | EMFILE));
+    is_full(error) || is_behind(error, &is_broken)
+}
+
+/// Tells whether the kernel said something of a kind, wherever in the causes that is.
+fn is_behind(error: &(dyn Error + 'static), said: &dyn Fn(&io::Error) -> bool) -> bool {
     let mut next = Some(error);
     while let Some(cause) = next {
-        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-        if let Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) = kind {
+        let found = match cause.downcast_ref::<CallError>() {
+            Some(call) => said(&call.errno().into()),
+            None => cause.downcast_ref::<io::Error>().is_some_and(said),
+        };
+        if found {
             return true;
         }
         next = cause.source();
@@ -41,6 +97,9 @@ fn is_full(error: &(dyn Error + 'static)) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use solver::pack::PackLayerError;
+    use store::SnapshotId;
+
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
@@ -56,5 +115,49 @@ mod tests {
         ] {
             assert_eq!(is_full(&Write(kind.into())), expected, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn a_disk_that_does_not_work_is_the_machines_fault() {
+        for (number, expected) in [(EIO, true), (EMFILE, true), (2, false)] {
+            let error = Write(io::Error::from_raw_os_error(number));
+            assert_eq!(is_of_machine(&error), expected, "{number}");
+            assert!(!is_full(&error), "{number}");
+        }
+    }
+
+    fn report(error: &ExportError) -> String {
+        super::super::of_export(error, Path::new("/home/ana/store")).to_text()
+    }
+
+    fn full() -> io::Error {
+        io::ErrorKind::StorageFull.into()
+    }
+
+    #[test]
+    fn a_store_without_room_is_named_with_the_way_out() {
+        let packed = PackLayerError::Pack {
+            layer: SnapshotId::new("run-1").unwrap(),
+            source: layer::PackError::Output(full()),
+        };
+        insta::assert_snapshot!(report(&packed.into()), @r"
+        error: cannot pack the layer `run-1`
+          = caused by: write the blob of a layer
+          = caused by: no storage space
+          = note: the file system of the store `/home/ana/store` is full
+          = help: `careen prune` makes room in the store, and `--store DIR` names another directory
+        ");
+    }
+
+    #[test]
+    fn an_output_without_room_is_not_the_stores_matter() {
+        let written = ExportError::Write {
+            path: "/out.tar".into(),
+            source: full(),
+        };
+        insta::assert_snapshot!(report(&written), @r"
+        error: cannot write `/out.tar`
+          = caused by: no storage space
+        ");
     }
 }

@@ -32,7 +32,8 @@ pub struct CommandFailure {
     pub emulator: Option<String>,
     /// Whether the kernel ended a process of it because the memory of its control group was used up.
     pub ran_out_of_memory: bool,
-    /// The store, if nothing more could be written to its file system when the command had ended.
+    /// The store, if nothing more could be written to its file system when the command had ended, or little more and the
+    /// command said that it found no room.
     pub full_store: Option<PathBuf>,
     /// That the emulator crashed, or what it ran.
     pub crash: Option<EmulatorCrash>,
