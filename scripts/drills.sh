@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# drills.sh: what must not be lost is put at risk: builds are killed, and the files of a store are damaged.
+# drills.sh: what must not be lost is put at risk: builds are killed, crowded and stopped, the files of a store are damaged,
+# and clocks, file systems and versions are odd.
 #
 #   drills.sh --short          a few of each, with the seed 1
 #   drills.sh --hours H        one round after another for H hours, each with the next seed
@@ -75,6 +76,9 @@ lay_out() {
 drills=(
   'user kill       20  60'
   'user corruption 60 250'
+  'user load       20 1800'
+  'root oddities   1  5'
+  'root determinism 8 50'
 )
 
 # drill WHO NAME SEED COUNT: one drill in a directory of its own, which goes when it ends.
