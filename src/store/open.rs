@@ -230,6 +230,10 @@ fn mode_of_ours(path: &Path) -> Result<u32, OpenError> {
 /// What a store may have that is in none of its directories.
 const BESIDE: [&str; 7] = [LOCK, CLAIMS, EMULATORS, HINTS, HISTORY, UNSYNCED, COLLECTED];
 
+/// How the directories are called in which somebody tries for a moment what the file system can do. One is left where that
+/// process was killed, perhaps before there was a store.
+const PROBE: &str = ".careen-probe-";
+
 /// Refuses a directory that holds something else, so that a wrong path does no harm there.
 fn check_names(path: &Path) -> Result<(), OpenError> {
     let failed = OpenError::file(path);
@@ -242,8 +246,10 @@ fn check_names(path: &Path) -> Result<(), OpenError> {
         .filter_map(|entry| Some(entry.file_name()?.to_string_lossy().into_owned()))
         .collect();
     names.sort();
-    let foreign =
-        |name: &String| !BESIDE.contains(&name.as_str()) && !DIRECTORIES.contains(&name.as_str());
+    let foreign = |name: &String| {
+        let is_known = BESIDE.contains(&name.as_str()) || DIRECTORIES.contains(&name.as_str());
+        !is_known && !name.starts_with(PROBE)
+    };
     match names.into_iter().find(foreign) {
         Some(found) => Err(OpenError::NotAStore {
             path: path.to_owned(),

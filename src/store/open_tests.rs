@@ -180,6 +180,13 @@ fn emulators_that_were_put_there_before_are_in_nobodys_way() {
 }
 
 #[test]
+fn what_a_probe_left_that_was_killed_is_in_nobodys_way() {
+    let dir = private_dir();
+    fs::create_dir(dir.path().join(".careen-probe-123")).unwrap();
+    open(dir.path()).unwrap();
+}
+
+#[test]
 fn a_store_that_was_half_made_is_finished() {
     let dir = private_dir();
     for name in ["content", "content/blobs", "ingest"] {
