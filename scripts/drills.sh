@@ -79,6 +79,7 @@ drills=(
   'user load       20 1800'
   'root oddities   1  5'
   'root determinism 8 50'
+  'user formats    1  1'
 )
 
 # drill WHO NAME SEED COUNT: one drill in a directory of its own, which goes when it ends.
