@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,7 +17,9 @@ EPOCH = "1700000000"
 
 
 def arguments(doc, count):
-    """Returns what a drill is started with: the program, the work directory, the seed and how often."""
+    """Returns what a drill is started with: the program, the work directory, the seed and how often. One that is ended
+    takes away what it has mounted and started, as after an error."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("careen", type=lambda text: os.path.abspath(text))
     parser.add_argument("work", type=lambda text: pathlib.Path(text).resolve())
