@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# drills.sh: what must not be lost is put at risk: builds are killed, their calls fail, disks are full, files of a store are damaged.
+# drills.sh: what must not be lost is put at risk: builds are killed, crowded and stopped, their calls fail, disks are full,
+# the files of a store are damaged, and clocks, file systems and versions are odd.
 #
 #   drills.sh --short          a few of each, with the seed 1
 #   drills.sh --hours H        one round after another for H hours, each with the next seed
@@ -78,6 +79,10 @@ drills=(
   'root points     12 150'
   'root errno      12 150'
   'root full       20 100'
+  'user load       20 1800'
+  'root oddities   1  5'
+  'root determinism 8 50'
+  'user formats    1  1'
 )
 
 # drill WHO NAME SEED COUNT: one drill in a directory of its own, which goes when it ends.

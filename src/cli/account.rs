@@ -156,7 +156,7 @@ impl Account {
                 files,
             } => self.packed(layer, *size_bytes, files),
             Event::Warning { .. } | Event::Notice { .. } => self.warnings += 1,
-            Event::Output { .. } | Event::Progress { .. } => {}
+            Event::Output { .. } | Event::Progress { .. } | Event::Waited { .. } => {}
         }
     }
 

@@ -46,6 +46,9 @@ use runner::Folds;
 pub(crate) use runner::{Folding, guarded, unheard};
 use tty::Tty;
 
+/// What is said when the wait for a lock lasts that is held while something is made or used.
+const WAITING: &str = "waiting for a step of this or another build, which makes or uses the same\n";
+
 /// How long what happened is gathered before it is shown. Nobody sees the difference, and to wake a thread for each
 /// event takes longer than most of what a cached build does.
 const GATHERING: Duration = Duration::from_millis(10);

@@ -20,7 +20,7 @@ use solver::realise::Piles;
 use solver::remote::Remote;
 use solver::unions::Unions;
 use solver::{Events, Pulling, Reach, TimedEvent, Workshop};
-use store::{IdMapName, OpenError, OpenOptions, Store, SyncPolicy};
+use store::{IdMapName, OpenError, OpenOptions, Store, SyncPolicy, Waits};
 use vendor_shim::network::{SystemNetwork, UserNetwork as _};
 
 use crate::command::failure::disk;
@@ -28,7 +28,7 @@ use crate::env::Environment;
 use crate::host::Host;
 use crate::options::{Places, Resolver};
 use crate::registries::registries;
-use crate::report::{Kind, Report};
+use crate::report::{self, Kind, Report};
 
 /// The machine's resolver configuration, and the one behind it where systemd-resolved is in between.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -116,11 +116,11 @@ struct Process<'a> {
 impl Process<'_> {
     fn open(self, places: &Places) -> Result<(Workshop, Receiver<TimedEvent>), Box<Report>> {
         let ids = storage(self.ids);
-        let store = open_store_of(self.ids, places)?;
+        let (events, receiver) = Events::channel();
+        let store = open_store_of(self.ids, places, &events.waits())?;
         let lease = store
             .lease()
             .map_err(|error| Report::new(Kind::Host, &error))?;
-        let (events, receiver) = Events::channel();
         let workshop = Workshop {
             store,
             lease,
@@ -229,13 +229,26 @@ fn unions(ids: IdMap) -> Unions {
 
 /// Opens the store for the builder's id map. That of a builder of its own is below the user's, which is made first.
 pub(crate) fn open_store(builder: &Builder, places: &Places) -> Result<Store, Box<Report>> {
-    open_store_of(builder.ids(), places)
+    open_store_of(builder.ids(), places, &waits_said())
+}
+
+/// Returns what says that a wait for a lock lasts, for commands that show no progress.
+pub(crate) fn waits_said() -> Waits {
+    Waits::told_to(|wait| {
+        if !wait.is_over {
+            let lock = &wait.lock;
+            report::print_text(&format!(
+                "waiting for another careen to be done with `{lock}`\n"
+            ));
+        }
+    })
 }
 
 /// As [`open_store`], for whoever has these ids.
-fn open_store_of(ids: IdMap, places: &Places) -> Result<Store, Box<Report>> {
-    let open =
-        |path: &Path| try_store(ids, path, places.sync)?.map_err(|error| not_open(&error, path));
+fn open_store_of(ids: IdMap, places: &Places, waits: &Waits) -> Result<Store, Box<Report>> {
+    let open = |path: &Path| {
+        try_store(ids, path, (places.sync, waits))?.map_err(|error| not_open(&error, path))
+    };
     if let Some(users) = &places.users_store {
         drop(open(users)?);
     }
@@ -246,7 +259,7 @@ fn open_store_of(ids: IdMap, places: &Places) -> Result<Store, Box<Report>> {
 pub(crate) fn try_store(
     ids: IdMap,
     path: &Path,
-    sync: SyncPolicy,
+    (sync, waits): (SyncPolicy, &Waits),
 ) -> Result<Result<Store, OpenError>, Box<Report>> {
     let mode = ids.mode();
     let id_map =
@@ -255,7 +268,11 @@ pub(crate) fn try_store(
         // The store makes its own directory and says best what is wrong with it.
         drop(std::fs::create_dir_all(parent));
     }
-    let options = OpenOptions { id_map, sync };
+    let options = OpenOptions {
+        id_map,
+        sync,
+        waits: waits.clone(),
+    };
     Ok(Store::open(path, options))
 }
 

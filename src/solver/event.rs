@@ -12,6 +12,7 @@ use graph::{CacheKey, Op, SourceOp, StepLabel, Vertex};
 use oci::{Digest, Platform};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
+use store::{Held, Waits};
 
 /// Something that happened, and when.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -135,6 +136,18 @@ pub enum Event {
         size_bytes: u64,
         /// The largest files in it, the largest first, if it was packed now.
         files: Vec<FileSize>,
+    },
+    /// A lock of the store was not free, and was waited for.
+    Waited {
+        /// What the lock is on.
+        lock: String,
+        /// How long others have it.
+        held: Held,
+        /// How long it has been waited for, written as seconds.
+        #[serde(with = "seconds", rename = "seconds")]
+        lasted: Duration,
+        /// Whether the wait is over: one that is long is told of before, too.
+        over: bool,
     },
     /// The user must know something.
     Warning {
@@ -272,7 +285,8 @@ pub struct StepId(pub String);
 #[derive(Debug, Clone)]
 pub struct Events {
     start: Instant,
-    sender: Sender<TimedEvent>,
+    /// The only one: when no clone of this has it any more, the other end is told.
+    sender: Arc<Sender<TimedEvent>>,
     /// Who is told too.
     copy: Option<Sender<Event>>,
 }
@@ -284,7 +298,7 @@ impl Events {
         (
             Self {
                 start: Instant::now(),
-                sender,
+                sender: Arc::new(sender),
                 copy: None,
             },
             receiver,
@@ -312,6 +326,35 @@ impl Events {
         };
         // An error says that the display is gone; there is nobody to tell.
         drop(self.sender.send(timed));
+    }
+
+    /// Returns what tells of waits for locks of a store. One that lasts, for a lock that others should have for moments
+    /// only, is a warning too. It does not keep the other end waiting for more: a store may be open longer than there is
+    /// anybody to tell.
+    pub fn waits(&self) -> Waits {
+        let (start, sender) = (self.start, Arc::downgrade(&self.sender));
+        Waits::told_to(move |wait| {
+            let Some(sender) = sender.upgrade() else {
+                return;
+            };
+            let events = Self {
+                start,
+                sender,
+                copy: None,
+            };
+            events.emit(Event::Waited {
+                lock: wait.lock.clone(),
+                held: wait.held,
+                lasted: wait.lasted,
+                over: wait.is_over,
+            });
+            if !wait.is_over && wait.held == Held::Moments {
+                events.warn(format!(
+                    "waiting for a lock of the store, `{}`: another careen has it, and may be stopped",
+                    wait.lock
+                ));
+            }
+        })
     }
 
     /// Tells that something that takes long begins or is over.
@@ -463,6 +506,15 @@ mod tests {
         let what = "fetching".to_owned();
         for (event, expected) in [
             (
+                Event::Waited {
+                    lock: "tags".to_owned(),
+                    held: Held::Moments,
+                    lasted: Duration::from_millis(20),
+                    over: true,
+                },
+                r#"{"at":1.5,"event":"waited","lock":"tags","held":"moments","seconds":0.02,"over":true}"#,
+            ),
+            (
                 Event::Output {
                     step: step.clone(),
                     stream: OutputStream::Stderr,
@@ -487,5 +539,14 @@ mod tests {
             assert_eq!(again.at, at);
             assert_eq!(serde_json::to_string(&again).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn who_listens_for_waits_keeps_nobody_waiting() {
+        let (events, told) = Events::channel();
+        let waits = events.waits();
+        drop(events);
+        assert!(told.recv().is_err());
+        drop(waits);
     }
 }

@@ -24,8 +24,9 @@ use tracing::debug;
 use crate::cache_mount::CacheId;
 use crate::file::{FILE_MODE, FileError};
 use crate::layout::Layout;
-use crate::lock::{Sharing, never, uninterrupted, wait};
+use crate::lock::{Sharing, never, uninterrupted};
 use crate::name::ObjectId;
+use crate::wait::Held;
 
 /// What a claim is on.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +39,16 @@ pub enum ClaimName<'a> {
     Cache(&'a CacheId),
     /// The index of the content store, while it is changed. Held for moments.
     Tags,
+}
+
+impl ClaimName<'_> {
+    /// Returns how long others have it.
+    fn held(self) -> Held {
+        match self {
+            ClaimName::Object(_) | ClaimName::Tags => Held::Moments,
+            ClaimName::Key(_) | ClaimName::Cache(_) => Held::Work,
+        }
+    }
 }
 
 /// A claim could not be made.
@@ -94,7 +105,7 @@ impl Claims {
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Option<Claim>, ClaimError> {
         self.claim(name, |byte| {
-            wait(|| byte.try_lock(Sharing::Exclusive), cancelled)
+            self.wait_for(name, || byte.try_lock(Sharing::Exclusive), cancelled)
         })
     }
 
@@ -110,7 +121,7 @@ impl Claims {
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Option<Claim>, ClaimError> {
         self.claim(name, |byte| {
-            wait(|| byte.try_lock(Sharing::Shared), cancelled)
+            self.wait_for(name, || byte.try_lock(Sharing::Shared), cancelled)
         })
     }
 
@@ -147,8 +158,24 @@ impl Claims {
     }
 
     fn wait(&self, name: ClaimName<'_>, sharing: Sharing) -> Result<Claim, ClaimError> {
-        let claim = self.claim(name, |byte| wait(|| byte.try_lock(sharing), &never))?;
+        let claim = self.claim(name, |byte| {
+            self.wait_for(name, || byte.try_lock(sharing), &never)
+        })?;
         Ok(claim.expect("a wait that is never cancelled ends with the claim"))
+    }
+
+    fn wait_for<T>(
+        &self,
+        name: ClaimName<'_>,
+        attempt: T,
+        cancelled: &dyn Fn() -> bool,
+    ) -> io::Result<bool>
+    where
+        T: Fn() -> io::Result<bool>,
+    {
+        let named = (self.text(name), name.held());
+        let waits = &self.layout.waits;
+        waits.wait((&named.0, named.1), attempt, cancelled)
     }
 
     fn claim<L>(&self, name: ClaimName<'_>, lock: L) -> Result<Option<Claim>, ClaimError>

@@ -84,6 +84,7 @@ use oci::Digest;
 use crate::cache_mount::CacheId;
 use crate::file::SyncPolicy;
 use crate::name::{IdMapName, ObjectId, SnapshotId};
+use crate::wait::Waits;
 
 /// The format of the store that this program makes and reads.
 pub const FORMAT: u32 = 1;
@@ -99,6 +100,8 @@ pub(crate) const PROBE: &str = ".careen-probe-";
 
 pub(crate) const VERSION: &str = "VERSION";
 pub(crate) const LOCK: &str = "lock";
+/// What is said to be waited for where that is the lock of the store.
+pub(crate) const WHOLE: &str = "store";
 pub(crate) const CLAIMS: &str = "claims";
 pub(crate) const UNSYNCED: &str = "UNSYNCED";
 pub(crate) const COLLECTED: &str = "collected";
@@ -139,6 +142,8 @@ pub(crate) struct Layout {
     pub(crate) root: PathBuf,
     pub(crate) id_map: IdMapName,
     pub(crate) sync: SyncPolicy,
+    /// Who is told when a lock was not free.
+    pub(crate) waits: Waits,
     /// When the store was opened, by the clock of its file system.
     pub(crate) opened_at: SystemTime,
     /// Holds the lock of the store, shared, as long as anything uses the store.

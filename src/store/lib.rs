@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `open`, `repair` | a store is made once, is its owner's alone, and is cleaned at every opening |
 //! | `lock`, `claim` | who owns a file, and who may do what now ([`Claim`]); free when the holder dies |
+//! | `wait` | who waits for a lock of somebody else's can say so |
 //! | `lease`, `gc` | what a live build uses is not removed, and nobody waits for a build |
 //! | `usage` | what is there, how much room it takes, when it was used last |
 //! | `policy`, `collect` | what is not used any more goes, the least recently used first |
@@ -70,6 +71,7 @@ mod trash;
 mod unsynced;
 mod usage;
 mod used;
+mod wait;
 mod wanted;
 mod whole;
 
@@ -104,4 +106,5 @@ pub use sweep::{SweepError, Swept};
 pub use tags::{ANNOTATION_IMAGE_NAME, TagError};
 pub use trash::TrashError;
 pub use usage::{Item, ItemId, ItemKind, Usage, UsageError};
+pub use wait::{Held, Wait, Waits};
 pub use wanted::WantedError;

@@ -19,12 +19,13 @@ use crate::content::{self, ContentError};
 use crate::file::{self, DIRECTORY_MODE, FILE_MODE, FileError, SyncPolicy};
 use crate::layout::{
     CLAIMS, COLLECTED, DIRECTORIES, EMULATORS, FORMAT, HINTS, HISTORY, LOCK, Layout, PROBE,
-    UNSYNCED, VERSION,
+    UNSYNCED, VERSION, WHOLE,
 };
 use crate::limits::VERSION_LIMIT_BYTES;
-use crate::lock::{self, Sharing};
+use crate::lock::{Sharing, never, try_lock};
 use crate::medium::{Medium, MediumError};
 use crate::name::IdMapName;
+use crate::wait::{Held, Waits};
 use crate::{repair, unsynced};
 
 /// How a store is opened.
@@ -35,6 +36,8 @@ pub struct OpenOptions {
     pub id_map: IdMapName,
     /// Whether the store has to survive a loss of power.
     pub sync: SyncPolicy,
+    /// Who is told when a lock was not free.
+    pub waits: Waits,
 }
 
 /// A store cannot be opened.
@@ -131,13 +134,18 @@ pub(crate) fn open(path: &Path, options: OpenOptions) -> Result<Arc<Layout>, Ope
     check_private(path)?;
     check_names(path)?;
     let lock = open_lock(path).map_err(&failed)?;
-    lock_with_version(path, &lock)?;
+    lock_with_version(path, &lock, &options.waits)?;
     let opened_at = touch(path, &lock).map_err(&failed)?;
-    let OpenOptions { id_map, sync } = options;
+    let OpenOptions {
+        id_map,
+        sync,
+        waits,
+    } = options;
     let layout = Arc::new(Layout {
         root: path.to_owned(),
         id_map,
         sync,
+        waits,
         opened_at,
         lock,
         is_grown: AtomicBool::new(false),
@@ -235,10 +243,8 @@ fn check_names(path: &Path) -> Result<(), OpenError> {
         .collect();
     names.sort();
     let foreign = |name: &String| {
-        let is_ours = [&BESIDE[..], &DIRECTORIES]
-            .iter()
-            .any(|names| names.contains(&name.as_str()));
-        !is_ours && !name.starts_with(PROBE)
+        let is_known = BESIDE.contains(&name.as_str()) || DIRECTORIES.contains(&name.as_str());
+        !is_known && !name.starts_with(PROBE)
     };
     match names.into_iter().find(foreign) {
         Some(found) => Err(OpenError::NotAStore {
@@ -265,11 +271,13 @@ fn open_lock(path: &Path) -> Result<File, FileError> {
 }
 
 /// Shares the lock of a store that has a version, making the store first if it has none.
-fn lock_with_version(path: &Path, lock: &File) -> Result<(), OpenError> {
+fn lock_with_version(path: &Path, lock: &File, waits: &Waits) -> Result<(), OpenError> {
     let failed = OpenError::file(path);
     let take = |sharing| {
-        let taken = lock::lock(lock, sharing).map_err(FileError::of("lock", &path.join(LOCK)));
-        taken.map_err(&failed)
+        let attempt = || try_lock(lock, sharing);
+        let taken = waits.wait((WHOLE, Held::Work), attempt, &never);
+        let taken = taken.map_err(FileError::of("lock", &path.join(LOCK)));
+        taken.map(drop).map_err(&failed)
     };
     loop {
         take(Sharing::Shared)?;

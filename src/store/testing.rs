@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use crate::layout::Layout;
 use crate::{
     IdMapName, OpenError, OpenOptions, SnapshotId, SnapshotKind, SnapshotMeta, Store, SyncPolicy,
+    Waits,
 };
 
 /// A directory with a store in it, removed at the end.
@@ -49,6 +50,7 @@ pub(crate) fn options(id_map: &str) -> OpenOptions {
     OpenOptions {
         id_map: IdMapName::new(id_map).unwrap(),
         sync: SyncPolicy::None,
+        waits: Waits::default(),
     }
 }
 

@@ -14,11 +14,12 @@ use std::sync::Arc;
 use tracing::debug;
 
 use crate::file::{self, FileError, SyncPolicy};
-use crate::layout::Layout;
+use crate::layout::{Layout, WHOLE};
 use crate::limits::VERSION_LIMIT_BYTES;
-use crate::lock::{self, Sharing};
+use crate::lock::{Sharing, never, try_lock};
 use crate::scratch::replace_synced;
 use crate::trash;
+use crate::wait::Held;
 
 /// Where the kernel says which start of the machine this is.
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
@@ -64,8 +65,11 @@ fn alone<F>(layout: &Layout, work: F) -> Result<(), FileError>
 where
     F: FnOnce() -> Result<(), FileError>,
 {
-    let take =
-        |sharing| lock::lock(&layout.lock, sharing).map_err(FileError::of("lock", &layout.root));
+    let take = |sharing| {
+        let attempt = || try_lock(&layout.lock, sharing);
+        let taken = layout.waits.wait((WHOLE, Held::Work), attempt, &never);
+        taken.map(drop).map_err(FileError::of("lock", &layout.root))
+    };
     take(Sharing::Exclusive)?;
     let done = work();
     take(Sharing::Shared)?;

@@ -10,7 +10,7 @@ use oci::config::History;
 use oci::descriptor::{self, ANNOTATION_REF_NAME};
 use oci::media_type::{OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST};
 use oci::{Descriptor, DiffId, Digest, ImageConfig, Platform, Timestamp};
-use store::{IdMapName, Lease, OpenOptions, Store, SyncPolicy};
+use store::{IdMapName, Lease, OpenOptions, Store, SyncPolicy, Waits};
 use tempfile::TempDir;
 
 use crate::place::{Document, Source};
@@ -33,6 +33,7 @@ impl Fixture {
         let options = OpenOptions {
             id_map: IdMapName::new("test").unwrap(),
             sync: SyncPolicy::None,
+            waits: Waits::default(),
         };
         let store = Store::open(&directory.path().join("store"), options).unwrap();
         let lease = store.lease().unwrap();

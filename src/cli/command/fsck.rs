@@ -42,7 +42,8 @@ pub(crate) fn run(arguments: &FsckArguments, builder: &Builder, places: &Places)
 
 /// Opens the store. Where the frame of its image layout is damaged, that is mended first.
 fn open(builder: &Builder, places: &Places, mending: Mending) -> Result<Store, Box<Report>> {
-    let first = match workshop::try_store(builder.ids(), &places.store, places.sync)? {
+    let waits = workshop::waits_said();
+    let first = match workshop::try_store(builder.ids(), &places.store, (places.sync, &waits))? {
         Err(OpenError::Content { path, .. }) if mending == Mending::Yes => {
             Store::mend_content(&path, SyncPolicy::Full)
                 .map_err(|error| Report::new(Kind::Host, &error))?;
@@ -50,7 +51,7 @@ fn open(builder: &Builder, places: &Places, mending: Mending) -> Result<Store, B
                 "`{}` is an image layout again.",
                 path.join("content").display()
             ));
-            workshop::try_store(builder.ids(), &places.store, places.sync)?
+            workshop::try_store(builder.ids(), &places.store, (places.sync, &waits))?
         }
         opened => opened,
     };

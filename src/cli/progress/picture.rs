@@ -173,6 +173,7 @@ impl Picture {
             Event::Keyed { .. }
             | Event::Layers { .. }
             | Event::Packed { .. }
+            | Event::Waited { .. }
             | Event::Warning { .. }
             | Event::Notice { .. } => {}
         }

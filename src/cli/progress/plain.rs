@@ -31,10 +31,11 @@ use std::time::Duration;
 
 use solver::event::{Moved, NoticeLevel, Origin, StepId};
 use solver::{Event, TimedEvent};
+use store::Held;
 
-use super::DEFINITION;
 use super::runner::{Folds, Title};
 use super::size::size;
+use super::{DEFINITION, WAITING};
 use ending::Ending;
 
 /// How often it is told how far something is.
@@ -110,7 +111,13 @@ impl Plain {
             writeln!(out, "#0 {opening}")?;
         }
         match &timed.event {
+            Event::Waited {
+                held: Held::Work,
+                over: false,
+                ..
+            } => self.say(WAITING, out),
             Event::Planned { .. }
+            | Event::Waited { .. }
             | Event::Keyed { .. }
             | Event::Layers { .. }
             | Event::Packed { .. } => Ok(()),
@@ -345,6 +352,22 @@ mod tests {
             name,
             origin,
         }
+    }
+
+    #[test]
+    fn a_wait_for_a_step_is_told_while_it_lasts_and_no_other() {
+        let waited = |held, over| Event::Waited {
+            lock: "key userns-multi/sha256:1".to_owned(),
+            held,
+            lasted: Duration::from_secs(1),
+            over,
+        };
+        let text = text(&[
+            (1000, waited(Held::Work, false)),
+            (1100, waited(Held::Work, true)),
+            (1200, waited(Held::Moments, false)),
+        ]);
+        assert_eq!(text, format!("#0 building\n{WAITING}"));
     }
 
     #[test]

@@ -158,7 +158,10 @@ impl RawJson {
                 done,
             } => self.progress(step, (what, *bytes, *done), &at, out),
             // BuildKit tells nothing of them.
-            Event::Keyed { .. } | Event::Layers { .. } | Event::Packed { .. } => Ok(()),
+            Event::Keyed { .. }
+            | Event::Layers { .. }
+            | Event::Packed { .. }
+            | Event::Waited { .. } => Ok(()),
             Event::Warning { text } => warning(text, &[], out),
             Event::Notice { short, text, .. } => {
                 let detail: Vec<_> = text.lines().collect();

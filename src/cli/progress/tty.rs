@@ -15,8 +15,10 @@ use std::time::Duration;
 
 use runtime::TerminalSize;
 use solver::{Event, TimedEvent};
+use store::Held;
 use unicode_width::UnicodeWidthStr as _;
 
+use super::WAITING;
 use super::clean::clean;
 use super::frame::{Line, frame, painted, summary};
 use super::look::{Look, Paint};
@@ -74,6 +76,11 @@ impl Tty {
                     out,
                 )
             }
+            Event::Waited {
+                held: Held::Work,
+                over: false,
+                ..
+            } => self.say(WAITING, out),
             Event::Notice { text, .. } => self.say(text, out),
             _ => Ok(()),
         }

@@ -3,7 +3,7 @@
 use layer::{Attributes, Content, Node};
 use proptest::prelude::*;
 use rootfs::{FileTime, IdStorage, Mode, OwnerTable, Owners};
-use store::{IdMapName, OpenOptions, Store, SyncPolicy};
+use store::{IdMapName, OpenOptions, Store, SyncPolicy, Waits};
 use tempfile::TempDir;
 
 use super::*;
@@ -57,6 +57,7 @@ impl Place {
         let options = OpenOptions {
             id_map: IdMapName::new("multi").unwrap(),
             sync: SyncPolicy::None,
+            waits: Waits::default(),
         };
         let store = Store::open(&dir.path().join("store"), options).unwrap();
         let hints = store.hints();

@@ -1,8 +1,15 @@
 //! What nobody has any more: opening the store has removed it, if that was possible.
+//!
+//! What came after that opening is somebody's: for a moment nobody has locked what was just made or put into the trash.
+//! If its owner dies, the next opening removes it.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use super::{CheckError, Checker, Part, Wrong, entries};
+use crate::layout::Layout;
 use crate::lock::take_abandoned;
 use crate::trash;
 
@@ -24,8 +31,8 @@ impl Checker<'_> {
 
     fn leftover(&mut self, part: Part, path: &Path) {
         let held = take_abandoned(path);
-        if matches!(held, Ok(None)) {
-            // Somebody has it, or has just removed it.
+        // Somebody has it, or has just removed it; or will have it, or remove it, at once.
+        if matches!(held, Ok(None)) || is_young(self.layout, path) {
             self.count(part, 0);
             return;
         }
@@ -37,4 +44,20 @@ impl Checker<'_> {
         });
         drop(held);
     }
+}
+
+/// Tells whether something was made or renamed since the store was opened, by the clock of its file system: the time of
+/// the last change of its inode, which nobody can set.
+fn is_young(layout: &Layout, path: &Path) -> bool {
+    let Ok(metadata) = fs::symlink_metadata(path) else {
+        return true;
+    };
+    let (seconds, nanoseconds) = (metadata.ctime(), metadata.ctime_nsec());
+    let since = u64::try_from(seconds)
+        .ok()
+        .zip(u32::try_from(nanoseconds).ok());
+    let changed = since.and_then(|(seconds, nanoseconds)| {
+        SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds))
+    });
+    changed.is_some_and(|changed| changed >= layout.opened_at)
 }

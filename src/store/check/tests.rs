@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use oci::descriptor::{self, descriptor, to_canonical_json};
 use oci::media_type::{OCI_CONFIG, OCI_LAYER, OCI_MANIFEST};
@@ -313,12 +315,40 @@ fn names_that_nothing_has_are_strange_and_what_is_nobodys_is_left_over() {
     );
     assert!(full.check(Mending::Yes).is_whole());
     assert_eq!(lines(&full.check(Mending::No)), Vec::<String>::new());
-    let abandoned = root.join("ingest/dead");
+}
+
+#[test]
+fn what_somebody_leaves_who_dies_while_the_store_is_open_is_found() {
+    let full = Full::new();
+    let abandoned = full.fixture.path("ingest/dead");
+    let dying = fs::File::create(&abandoned).unwrap();
+    dying.lock().unwrap();
+    // Times of files are those of the last tick of the kernel's clock.
+    thread::park_timeout(Duration::from_millis(50));
     let store = full.fixture.again();
-    fs::write(&abandoned, "x").unwrap();
+    drop(dying);
     let found = store.check(Mending::Yes, &|| false).unwrap();
     assert_eq!(lines(&found), ["leftover dead: nobody has it any more"]);
     assert!(!abandoned.try_exists().unwrap());
+}
+
+#[test]
+fn what_is_made_while_the_store_is_looked_at_is_nobodys_leftover() {
+    let full = Full::new();
+    let (made, removed) = (
+        full.fixture.path("ingest/made"),
+        full.fixture.path("trash/removed"),
+    );
+    let place = full.fixture.path("removed");
+    fs::create_dir(&place).unwrap();
+    thread::park_timeout(Duration::from_millis(50));
+    let store = full.fixture.again();
+    // As `Scratch` and `trash::take` do, before they have the lock.
+    fs::write(&made, "x").unwrap();
+    fs::rename(place, &removed).unwrap();
+    let found = store.check(Mending::Yes, &|| false).unwrap();
+    assert_eq!(lines(&found), Vec::<String>::new());
+    assert!(made.try_exists().unwrap() && removed.try_exists().unwrap());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use store::{IdMapName, OpenOptions, SyncPolicy};
+use store::{IdMapName, OpenOptions, SyncPolicy, Waits};
 
 struct Place {
     dir: tempfile::TempDir,
@@ -16,6 +16,7 @@ impl Place {
         let options = OpenOptions {
             id_map: IdMapName::new("multi").unwrap(),
             sync: SyncPolicy::None,
+            waits: Waits::default(),
         };
         let store = Store::open(&dir.path().join("store"), options).unwrap();
         let trust = DigestTrust::default();
