@@ -184,7 +184,7 @@ impl Session {
                         return Ok(response);
                     }
                 }
-                Ok(response) => return Ok(response),
+                Ok(response) => return unencoded(response),
                 Err(failure) => {
                     self.core.pause(&mut attempts, failure)?;
                 }
@@ -334,6 +334,19 @@ impl Session {
             }
         };
         Ok(self.login.get_or_init(|| login))
+    }
+}
+
+/// Refuses content that was compressed on its way: its digest and size would be those of other bytes.
+fn unencoded(response: Response) -> Result<Response, Failure> {
+    let is_content = matches!(response.status(), 200 | 206);
+    match response.header("content-encoding") {
+        Some(encoding) if is_content && !encoding.eq_ignore_ascii_case("identity") => {
+            Err(Failure::Encoded {
+                encoding: crate::answer::shown(encoding),
+            })
+        }
+        _ => Ok(response),
     }
 }
 
