@@ -203,6 +203,7 @@ pub(crate) fn host(base: &str) -> Host {
         capabilities: Capabilities::ALL,
         tls: HostTls::default(),
         headers: Vec::new(),
+        stands_for: None,
         is_mirror: false,
     }
 }

@@ -54,6 +54,7 @@ impl HostSource for Only {
             capabilities: Capabilities::ALL,
             tls: HostTls::default(),
             headers: vec![("X-Own".to_owned(), "for this host".to_owned())],
+            stands_for: None,
             is_mirror: false,
         }])
     }

@@ -30,6 +30,7 @@ impl HostSource for OneHost {
             capabilities: Capabilities::ALL,
             tls: HostTls::default(),
             headers: Vec::new(),
+            stands_for: None,
             is_mirror: false,
         }])
     }
