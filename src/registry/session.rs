@@ -14,7 +14,7 @@ use crate::error::Failure;
 use crate::host::{Host, Login};
 use crate::limits::MIRROR_ATTEMPTS;
 use crate::scope::Scopes;
-use crate::token::TokenKey;
+use crate::token::{Token, TokenKey};
 
 /// Where a session learns who we are.
 #[derive(Debug, Clone)]
@@ -313,10 +313,26 @@ impl Session {
         if let Some(token) = known {
             return Ok(of(&token.text));
         }
-        let token = key.fetch(&self.core, &self.host, base)?;
+        let token = self.fetched(&key, base)?;
         let credentials = of(&token.text);
         self.core.known().tokens.put(key, token, Instant::now());
         Ok(credentials)
+    }
+
+    /// Gets a token, while it is shown what for.
+    fn fetched(&self, key: &TokenKey, base: &Url) -> Result<Token, Failure> {
+        let fetch = || key.fetch(&self.core, &self.host, base);
+        let Some(shown) = &self.core.token_shown else {
+            return fetch();
+        };
+        let name = format!("{} token for {}", key.scopes.shown(), base.authority());
+        let mut fetched = None;
+        let mut work = || {
+            let result = fetched.insert(fetch());
+            result.as_ref().map(drop).map_err(ToString::to_string)
+        };
+        shown(&name, &mut work);
+        fetched.unwrap_or_else(fetch)
     }
 
     /// Returns who we are. The configuration is asked when a host wants to know it, and not before.

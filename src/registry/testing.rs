@@ -260,6 +260,7 @@ impl Client {
             },
             certificates: Certificates::System,
             user_agent: "test/1".to_owned(),
+            token_shown: None,
             stop: self.stop.clone().unwrap_or_else(|| Arc::new(|| false)),
         };
         let learned = self.learned.clone().unwrap_or_default();

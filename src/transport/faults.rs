@@ -93,6 +93,7 @@ impl Client {
             proxies: Proxies::default(),
             certificates: Certificates::default(),
             user_agent: "test".to_owned(),
+            token_shown: None,
             stop: Arc::new(|| false),
         };
         Self {

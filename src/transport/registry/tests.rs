@@ -61,6 +61,7 @@ impl Served {
             proxies: Proxies::default(),
             certificates: Certificates::System,
             user_agent: "test/1".to_owned(),
+            token_shown: None,
             stop: Arc::new(|| false),
         });
         Self {
