@@ -83,6 +83,7 @@ drills=(
   'root oddities   1  5'
   'root determinism 8 50'
   'user formats    1  1'
+  'user registry   12 120'
 )
 
 # drill WHO NAME SEED COUNT: one drill in a directory of its own, which goes when it ends.

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """A token server for Debian's docker-registry (distribution's "Token Authentication Specification").
 
-Usage: token_server.py DIRECTORY. The directory has token.key and token.crt (PEM; the registry trusts the
+Usage: token_server.py DIRECTORY [PUBLIC]. The directory has token.key and token.crt (PEM; the registry trusts the
 certificate) and users (lines of user:password); the address that it listens on is written to its file `address`, and every request to its file `log`. It
 answers GET (user and password as basic authentication, or nobody) and POST (OAuth 2: password and refresh tokens).
-Nobody may pull from repositories that begin with public/; users may do everything.
+Anybody may pull from repositories that begin with PUBLIC (public/); users may do everything.
 """
 
 import base64
@@ -20,6 +20,7 @@ SERVICE = "registry.test"
 LIFETIME_S = 60
 
 directory = pathlib.Path(sys.argv[1])
+public = sys.argv[2] if len(sys.argv) > 2 else "public/"
 users = dict(line.split(":", 1) for line in (directory / "users").read_text().splitlines())
 
 
@@ -37,7 +38,7 @@ def granted(user, scopes):
     for scope in scopes:
         kind, name, actions = scope.rsplit(":", 1)[0].split(":", 1) + [scope.rsplit(":", 1)[1]]
         wanted = actions.split(",")
-        allowed = wanted if user else [a for a in wanted if a == "pull" and name.startswith("public/")]
+        allowed = wanted if user else [a for a in wanted if a == "pull" and name.startswith(public)]
         access.append({"type": kind, "name": name, "actions": allowed})
     return access
 

@@ -17,9 +17,7 @@ use crate::certificates::Certificates;
 use crate::error::FetchError;
 use crate::failure::{failure, inside, protocol};
 use crate::hop::{Hop, SentBody};
-use crate::limits::{
-    ANSWER_LIMIT, CONNECT_LIMIT, HEAD_LIMIT_BYTES, REDIRECT_LIMIT, RESOLVE_LIMIT, SILENCE_LIMIT,
-};
+use crate::limits::{ANSWER_LIMIT, CONNECT_LIMIT, HEAD_LIMIT_BYTES, REDIRECT_LIMIT, RESOLVE_LIMIT};
 use crate::pace::Pace;
 use crate::proxy::Proxies;
 use crate::reach::{Guard, Map, Reach, Zones, zone};
@@ -27,6 +25,7 @@ use crate::request::{Body, BodyGoes, Downgrade, Request, Response, Tls};
 use crate::retry::{Attempts, RetryPolicy};
 use crate::tls::{self, ClientError};
 use crate::url::{Scheme, Url};
+use crate::wait::Waiting;
 
 /// How often it is looked whether the job was cancelled.
 const WATCH_INTERVAL: Duration = Duration::from_millis(50);
@@ -259,7 +258,7 @@ impl Client {
             status: head.status,
             headers: head.headers,
             body: body.into_reader(),
-            pace: Pace::default(),
+            pace: Pace::new(self.shared.options.retry.slowest),
             is_elsewhere: !hop.is_own,
         })
     }
@@ -274,7 +273,10 @@ impl Client {
             url: hop.url.clone(),
             source,
         };
-        let mut reader = SentBody::new(body.open().map_err(unreadable)?);
+        let mut reader = SentBody::new(
+            body.open().map_err(unreadable)?,
+            self.shared.options.retry.slowest,
+        );
         let head = hop
             .head(request)
             .header(http::header::CONTENT_LENGTH, body.size_bytes());
@@ -435,16 +437,20 @@ fn new_agent(options: &ClientOptions, tls: &Tls, guard: Guard) -> Result<Agent, 
         .timeout_resolve(Some(RESOLVE_LIMIT))
         .timeout_connect(Some(CONNECT_LIMIT))
         .timeout_recv_response(Some(ANSWER_LIMIT))
-        .timeout_per_read(Some(SILENCE_LIMIT))
-        .timeout_per_write(Some(SILENCE_LIMIT));
+        .timeout_per_read(Some(options.retry.slowest.silence))
+        .timeout_per_write(Some(options.retry.slowest.silence));
     let config = config.build();
     Ok(match handshake {
-        None => Agent::with_parts(config, DefaultConnector::default(), guard),
+        None => {
+            let connector = DefaultConnector::default().chain(Waiting);
+            Agent::with_parts(config, connector, guard)
+        }
         Some(handshake) => {
             let connector =
                 ().chain(ConnectProxyConnector::default())
                     .chain(TcpConnector::default())
-                    .chain(handshake);
+                    .chain(handshake)
+                    .chain(Waiting);
             Agent::with_parts(config, connector, guard)
         }
     })

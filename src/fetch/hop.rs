@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use ureq::http;
 
-use crate::pace::Pace;
+use crate::pace::{Pace, Slowest};
 use crate::request::{Method, Request, Tls};
 use crate::url::Url;
 
@@ -72,11 +72,11 @@ pub(crate) struct SentBody<'a> {
 }
 
 impl<'a> SentBody<'a> {
-    pub(crate) fn new(inner: Box<dyn Read + 'a>) -> Self {
+    pub(crate) fn new(inner: Box<dyn Read + 'a>, slowest: Slowest) -> Self {
         Self {
             inner,
             failure: None,
-            pace: Pace::default(),
+            pace: Pace::new(slowest),
             given: None,
         }
     }

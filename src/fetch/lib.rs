@@ -35,6 +35,7 @@ mod request;
 mod retry;
 mod tls;
 mod url;
+mod wait;
 
 #[cfg(test)]
 mod tests;
@@ -48,6 +49,7 @@ pub use client::{Client, ClientOptions};
 pub use date::parse_http_date;
 pub use download::{Downloaded, Sink};
 pub use error::{FetchError, Phase};
+pub use pace::Slowest;
 pub use proxy::{Proxies, ProxyError};
 pub use request::{Body, BodyGoes, Credentials, Downgrade, Method, Request, Response, Tls, base64};
 pub use retry::{Attempts, Jitter, RetryPolicy, Told, is_passing, random_jitter};

@@ -20,8 +20,8 @@ pub const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 /// How long the head of an answer may take to come.
 pub const ANSWER_LIMIT: Duration = Duration::from_mins(1);
 
-/// How long a server may send nothing in the middle of a body.
-pub const SILENCE_LIMIT: Duration = Duration::from_mins(1);
+/// How long a server may send nothing in the middle of a body, or take nothing of one.
+pub const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
 /// The longest wait between two attempts, whatever a server asks for.
 pub const PAUSE_LIMIT: Duration = Duration::from_secs(20);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::date::parse_http_date;
 use crate::error::FetchError;
 use crate::limits::{ATTEMPT_LIMIT, PAUSE_LIMIT};
+use crate::pace::Slowest;
 
 /// The wait before the second attempt; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -22,7 +23,7 @@ pub type Jitter = Arc<dyn Fn() -> f64 + Send + Sync>;
 /// Is told why there is a pause, and how long it is.
 pub type Told = Arc<dyn Fn(&dyn fmt::Display, Duration) + Send + Sync>;
 
-/// How often and after what pauses something is tried again.
+/// When an attempt is given up, and how often and after what pauses another one is made.
 #[derive(Clone)]
 pub struct RetryPolicy {
     /// How often a request is sent at most.
@@ -35,6 +36,8 @@ pub struct RetryPolicy {
     pub longest_pause: Duration,
     /// How long all pauses together may be before no other attempt is made.
     pub patience: Duration,
+    /// How slow a server may be before an attempt is given up.
+    pub slowest: Slowest,
     /// What makes a pause shorter, by up to a half, so that many clients do not come back at the same moment.
     pub jitter: Option<Jitter>,
     /// Who is told of a pause before it begins, so that it is not taken for a standstill.
@@ -52,6 +55,7 @@ impl RetryPolicy {
             growth: 2,
             longest_pause: PAUSE_LIMIT,
             patience: Duration::MAX,
+            slowest: Slowest::default(),
             jitter: None,
             told: None,
             wait: None,

@@ -90,6 +90,9 @@ fn read_head(mut stream: &TcpStream) -> String {
     String::from_utf8_lossy(&head).to_ascii_lowercase()
 }
 
+/// How long a server may take in a test of one that is slow.
+const QUICK: Duration = Duration::from_millis(60);
+
 const OK: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nfile";
 
 fn client_of(change: impl FnOnce(&mut ClientOptions)) -> Client {
@@ -381,17 +384,48 @@ fn a_file_of_certificates_must_have_some() {
 
 #[test]
 fn a_body_that_comes_too_slowly_is_given_up() {
-    let server = Server::answering(&[OK]);
-    let mut response = client().send(&get(server.url("/"))).unwrap();
-    response.pace = pace::Pace::at_its_limit();
-    let error = response.read(&mut [0; 8]).unwrap_err();
-    assert_eq!(
-        response.broken(0, error).to_string(),
-        format!(
-            "fetch `{}`: waited for the rest of the file for too long",
-            server.url("/")
-        )
-    );
+    for (silence, after, bytes) in [
+        // Nothing comes for a while, and what comes is too little.
+        (QUICK, Duration::MAX, 0),
+        (Duration::MAX, QUICK, 1000),
+    ] {
+        let server = Server::start(|_, stream| {
+            stream.write_all(&OK.as_bytes()[..OK.len() - 4]).unwrap();
+            for byte in b"fil" {
+                thread::sleep(QUICK * 2);
+                // The client has hung up.
+                drop(stream.write_all(&[*byte]));
+            }
+        });
+        let client = client_of(|options| {
+            options.retry.slowest = Slowest {
+                silence,
+                after,
+                bytes,
+            };
+        });
+        let mut response = client.send(&get(server.url("/"))).unwrap();
+        let error = io::copy(&mut response, &mut io::sink()).unwrap_err();
+        assert_eq!(
+            response.broken(0, error).to_string(),
+            format!(
+                "fetch `{}`: waited for the rest of the file for too long",
+                server.url("/")
+            ),
+            "{silence:?} {after:?}"
+        );
+    }
+}
+
+// A registry that checks a large blob says nothing for minutes.
+#[test]
+fn an_answer_is_waited_for_longer_than_a_body_may_be_silent() {
+    let server = Server::start(|_, stream| {
+        thread::sleep(QUICK * 4);
+        stream.write_all(OK.as_bytes()).unwrap();
+    });
+    let client = client_of(|options| options.retry.slowest.silence = QUICK);
+    assert_eq!(download(&client, &get(server.url("/"))).unwrap(), "file");
 }
 
 #[test]

@@ -32,9 +32,17 @@ pub struct RegistryOptions {
     pub certificates: Certificates,
     /// How we call ourselves.
     pub user_agent: String,
+    /// Who shows that a token is asked for.
+    pub token_shown: Option<TokenShown>,
     /// Says whether the job was cancelled.
     pub stop: Arc<dyn Fn() -> bool + Send + Sync>,
 }
+
+/// Shows a piece of work that gets a token, under the name of what the token is for, and does it.
+pub type TokenShown = Arc<dyn Fn(&str, &mut TokenWork<'_>) + Send + Sync>;
+
+/// Gets a token; its error is text.
+pub type TokenWork<'a> = dyn FnMut() -> Result<(), String> + 'a;
 
 impl fmt::Debug for RegistryOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,6 +70,7 @@ impl fmt::Debug for Registry {
 pub(crate) struct Core {
     pub(crate) client: Client,
     pub(crate) hosts: Arc<dyn HostSource>,
+    pub(crate) token_shown: Option<TokenShown>,
     learned: Learned,
 }
 
@@ -119,6 +128,7 @@ impl Registry {
         let core = Core {
             client,
             hosts: options.hosts,
+            token_shown: options.token_shown,
             learned: learned.clone(),
         };
         Ok(Self {

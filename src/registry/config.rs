@@ -379,7 +379,7 @@ impl HostSource for RegistryConfig {
     fn login(&self, _repository: &Reference, host: &Host) -> Result<Login, LookupError> {
         match &self.overrides.login {
             Some(login) if self.is_named(host) => Ok(login.clone()),
-            _ => self.stored_login(&host.credentials_for, &host.repository),
+            _ => self.login_of(host),
         }
     }
 }
@@ -395,7 +395,21 @@ impl RegistryConfig {
         Ok(self.credentials.login(helpers, server, repository)?)
     }
 
-    /// Returns the host of a registry itself, whoever may stand in for it: the one that a login is shown to.
+    /// Returns who we are to a host: by what is stored for it or, where it takes what is pushed to a registry, for that. Then
+    /// nobody may listen.
+    fn login_of(&self, host: &Host) -> Result<Login, LookupError> {
+        let own = self.stored_login(&host.credentials_for, &host.repository)?;
+        let is_private = host.base.scheme() == Scheme::Https || host.base.is_loopback();
+        match &host.stands_for {
+            Some(registry) if own == Login::Anonymous && is_private => {
+                self.stored_login(registry, &host.repository)
+            }
+            _ => Ok(own),
+        }
+    }
+
+    /// Returns the host that a login for a registry is shown to: the one that the configuration says to push to, and else
+    /// the registry itself, whoever may stand in for it when something is read.
     ///
     /// # Errors
     ///
@@ -404,7 +418,11 @@ impl RegistryConfig {
         let domain = server.domain();
         let any = Reference::parse(&format!("{domain}/any"))?;
         let rule = self.conf()?.rule_of(&any);
-        let named = self.candidates(&any, Access::Push, rule)?.pop();
+        let mut candidates = self.candidates(&any, Access::Push, rule)?;
+        if let Some(host) = candidates.iter().find(|host| host.stands_for.is_some()) {
+            return self.protected(host.clone());
+        }
+        let named = candidates.pop();
         let is_own = |host: &Host| !host.is_mirror && host.credentials_for == domain;
         let host = match named.filter(is_own) {
             Some(host) => host,

@@ -72,6 +72,14 @@ pub enum Failure {
         #[source]
         source: Option<Box<dyn Error + Send + Sync>>,
     },
+    /// The body of the answer is compressed on its way, though nobody asked for that: its bytes are others.
+    #[error(
+        "the host sent content that is compressed on the way (`{encoding}`), which was not asked for"
+    )]
+    Encoded {
+        /// What the header says.
+        encoding: String,
+    },
     /// The answer is longer than allowed.
     #[error("the host sent more than {limit_bytes} bytes of {what}")]
     TooLarge {

@@ -37,7 +37,7 @@ mod testing;
 mod tests;
 
 pub use blob::BlobStream;
-pub use client::{Learned, Registry, RegistryOptions};
+pub use client::{Learned, Registry, RegistryOptions, TokenShown, TokenWork};
 pub use config::{
     Blocked, ConfigError, ConfigPlaces, NameError, Overrides, RegistryConfig, Verify,
 };

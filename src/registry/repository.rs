@@ -148,7 +148,7 @@ impl Repository {
                 Err(failure) => failure,
             };
             let error = self.error(session, asked, failure);
-            if error.is_cancelled() || at == last || !session.host.is_mirror {
+            if at == last || self.has_last_word(session, &error) {
                 return Err(error);
             }
             tracing::debug!(%error, "asking the next host");
@@ -157,6 +157,14 @@ impl Repository {
             }
         }
         Err(refused(&self.inner.reference, Failure::NoHost))
+    }
+
+    /// Tells whether no other host is asked after this one. One that takes what is pushed decides who may push: what it
+    /// refuses does not go to the registry that it stands for.
+    fn has_last_word(&self, session: &Session, error: &RegistryError) -> bool {
+        let host = &session.host;
+        let decides = self.inner.access == Access::Push && host.stands_for.is_some();
+        error.is_cancelled() || !host.is_mirror || decides && error.is_unauthorized()
     }
 
     /// Writes to one host, and from the first success on always to the same: no part of an image is elsewhere.

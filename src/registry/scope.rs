@@ -52,6 +52,18 @@ impl Scopes {
     }
 }
 
+impl Scopes {
+    /// Returns the scopes as users see them: `team/app:pull,push`.
+    pub(crate) fn shown(&self) -> String {
+        let texts = self.texts();
+        let texts: Vec<_> = texts
+            .iter()
+            .map(|text| text.strip_prefix("repository:").unwrap_or(text))
+            .collect();
+        texts.join(" ")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +83,10 @@ mod tests {
                 "repository:a:pull",
                 "repository:b:delete,pull,push",
             ]
+        );
+        assert_eq!(
+            scopes.shown(),
+            "registry:catalog:* repository(plugin):h:1/x:pull a:pull b:delete,pull,push"
         );
     }
 }

@@ -14,7 +14,7 @@ use crate::error::Failure;
 use crate::host::{Host, Login};
 use crate::limits::MIRROR_ATTEMPTS;
 use crate::scope::Scopes;
-use crate::token::TokenKey;
+use crate::token::{Token, TokenKey};
 
 /// Where a session learns who we are.
 #[derive(Debug, Clone)]
@@ -184,7 +184,7 @@ impl Session {
                         return Ok(response);
                     }
                 }
-                Ok(response) => return Ok(response),
+                Ok(response) => return unencoded(response),
                 Err(failure) => {
                     self.core.pause(&mut attempts, failure)?;
                 }
@@ -313,10 +313,26 @@ impl Session {
         if let Some(token) = known {
             return Ok(of(&token.text));
         }
-        let token = key.fetch(&self.core, &self.host, base)?;
+        let token = self.fetched(&key, base)?;
         let credentials = of(&token.text);
         self.core.known().tokens.put(key, token, Instant::now());
         Ok(credentials)
+    }
+
+    /// Gets a token, while it is shown what for.
+    fn fetched(&self, key: &TokenKey, base: &Url) -> Result<Token, Failure> {
+        let fetch = || key.fetch(&self.core, &self.host, base);
+        let Some(shown) = &self.core.token_shown else {
+            return fetch();
+        };
+        let name = format!("{} token for {}", key.scopes.shown(), base.authority());
+        let mut fetched = None;
+        let mut work = || {
+            let result = fetched.insert(fetch());
+            result.as_ref().map(drop).map_err(ToString::to_string)
+        };
+        shown(&name, &mut work);
+        fetched.unwrap_or_else(fetch)
     }
 
     /// Returns who we are. The configuration is asked when a host wants to know it, and not before.
@@ -334,6 +350,19 @@ impl Session {
             }
         };
         Ok(self.login.get_or_init(|| login))
+    }
+}
+
+/// Refuses content that was compressed on its way: its digest and size would be those of other bytes.
+fn unencoded(response: Response) -> Result<Response, Failure> {
+    let is_content = matches!(response.status(), 200 | 206);
+    match response.header("content-encoding") {
+        Some(encoding) if is_content && !encoding.eq_ignore_ascii_case("identity") => {
+            Err(Failure::Encoded {
+                encoding: crate::answer::shown(encoding),
+            })
+        }
+        _ => Ok(response),
     }
 }
 

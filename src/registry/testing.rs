@@ -203,6 +203,7 @@ pub(crate) fn host(base: &str) -> Host {
         capabilities: Capabilities::ALL,
         tls: HostTls::default(),
         headers: Vec::new(),
+        stands_for: None,
         is_mirror: false,
     }
 }
@@ -259,6 +260,7 @@ impl Client {
             },
             certificates: Certificates::System,
             user_agent: "test/1".to_owned(),
+            token_shown: None,
             stop: self.stop.clone().unwrap_or_else(|| Arc::new(|| false)),
         };
         let learned = self.learned.clone().unwrap_or_default();

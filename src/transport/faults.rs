@@ -4,6 +4,7 @@
 //! registry did what. Nothing hangs, nothing wrong is taken for right, and no credential goes to another server.
 //!
 //! * `pull`, `push`: connections that break and answers that are wrong;
+//! * `slow`: connections that stand still;
 //! * `trust`: logins, tokens, redirects;
 //! * `count`: what is asked for, and what is not;
 //! * `drills`: content that is hostile.
@@ -12,6 +13,7 @@ mod count;
 mod drills;
 mod pull;
 mod push;
+mod slow;
 mod trust;
 
 use std::io::{self, Read};
@@ -23,7 +25,7 @@ use ::registry::{
     Access, Capabilities, Host, HostSource, HostTls, Login, LookupError, Registry, RegistryOptions,
     Repository,
 };
-use fetch::{Certificates, Proxies, RetryPolicy, Url};
+use fetch::{Certificates, Proxies, RetryPolicy, Slowest, Url};
 use oci::descriptor::descriptor;
 use oci::media_type::OCI_LAYER;
 use oci::{Descriptor, Digest, Reference};
@@ -54,6 +56,7 @@ impl HostSource for Only {
             capabilities: Capabilities::ALL,
             tls: HostTls::default(),
             headers: vec![("X-Own".to_owned(), "for this host".to_owned())],
+            stands_for: None,
             is_mirror: false,
         }])
     }
@@ -76,10 +79,20 @@ impl Client {
     }
 
     fn with_login(server: &Server, login: Login) -> Self {
+        Self::open(server, login, Slowest::default())
+    }
+
+    /// Makes one that gives up connections sooner.
+    fn with_slowest(server: &Server, slowest: Slowest) -> Self {
+        Self::open(server, Login::Anonymous, slowest)
+    }
+
+    fn open(server: &Server, login: Login, slowest: Slowest) -> Self {
         let pauses = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&pauses);
         let retry = RetryPolicy {
             wait: Some(Arc::new(move |pause| noted.lock().unwrap().push(pause))),
+            slowest,
             ..RetryPolicy::patient(Arc::new(|| 0.0))
         };
         let hosts = Only {
@@ -92,6 +105,7 @@ impl Client {
             proxies: Proxies::default(),
             certificates: Certificates::default(),
             user_agent: "test".to_owned(),
+            token_shown: None,
             stop: Arc::new(|| false),
         };
         Self {

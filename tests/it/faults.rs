@@ -5,3 +5,4 @@ mod fsck;
 mod interrupt;
 mod kill;
 mod output;
+mod registry;

@@ -76,6 +76,22 @@ fn two_versions_of_windows_are_two_platforms() {
 }
 
 #[test]
+fn a_base_that_is_not_for_windows_is_refused_with_what_careen_builds() {
+    let bench = bench().with_base(&[BaseImage::new("linux/amd64", Vec::new())]);
+    bench.dockerfile("FROM base\n");
+    assert_snapshot!(bench.refusal(&["--platform", "windows/amd64"]), @r"
+    error: `$BENCH/base` has no image for windows/amd64
+     --> Dockerfile:1:6
+      |
+    1 | FROM base
+      |      ^^^^ asked for windows/amd64
+      |
+      = note: it has linux/amd64
+      = note: careen builds Linux images; for Windows it runs nothing, and adds files to bases for Windows
+    ");
+}
+
+#[test]
 fn a_command_for_windows_is_refused_at_its_instruction() {
     let bench = bench();
     bench.dockerfile("FROM scratch\nRUN dir\n");

@@ -15,8 +15,10 @@ mod upload;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use oci::Digest;
+use serde_json::Value;
 
 use self::answer::Answer;
 use self::connection::Serve;
@@ -43,8 +45,18 @@ pub enum Fault {
     Endless,
     /// The answer's body comes in packets of one byte.
     Dribble,
+    /// The bytes of the answer's body come one by one, each after so long.
+    Slow(Duration),
+    /// The bytes of the request's body are taken 64 KiB at a time, each after so long.
+    TakeSlowly(Duration),
     /// A header of the answer is another one.
     Header(&'static str, String),
+    /// A header of the answer is not there.
+    NoHeader(&'static str),
+    /// The answer is one of HTTP/1.0: its body has no length and ends with the connection.
+    OldHttp,
+    /// The answer's body is compressed on the way (`Content-Encoding`), which nobody asked for.
+    Compress,
     /// What is asked for by a `Range` is given whole.
     NoRange,
     /// The registry has forgotten all uploads.
@@ -120,6 +132,8 @@ pub struct Manners {
     pub no_referrers: bool,
     /// Whether it takes no blob from another repository.
     pub no_mounts: bool,
+    /// Whether it refuses a manifest that names what it does not have.
+    pub checks_references: bool,
     /// How many names are in a part of a list.
     pub page: Option<usize>,
 }
@@ -280,6 +294,24 @@ impl Registry {
         Some(bytes.to_vec())
     }
 
+    /// Returns what tags of a repository lead to that is not there: the digests of manifests and blobs.
+    pub fn dangling(&self, repository: &str) -> Vec<String> {
+        let state = self.state();
+        let Some(repository) = state.repositories.get(repository) else {
+            return Vec::new();
+        };
+        let mut wanted: Vec<_> = repository.tags.values().cloned().collect();
+        let mut missing = Vec::new();
+        while let Some(digest) = wanted.pop() {
+            match repository.manifests.get(&digest) {
+                Some((_, bytes)) => wanted.extend(references(bytes)),
+                None if repository.blobs.contains_key(&digest) => {}
+                None => missing.push(digest),
+            }
+        }
+        missing
+    }
+
     /// Returns the requests so far, and forgets them.
     pub fn seen(&self) -> Vec<Seen> {
         std::mem::take(&mut self.state().seen)
@@ -288,6 +320,17 @@ impl Registry {
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns the digests that a manifest or an index names.
+pub(crate) fn references(manifest: &[u8]) -> Vec<String> {
+    let document: Value = serde_json::from_slice(manifest).unwrap_or_default();
+    let lists = ["manifests", "layers"].map(|key| document[key].as_array().cloned());
+    let listed = lists.into_iter().flatten().flatten();
+    let entries = listed.chain([document["config"].clone()]);
+    entries
+        .filter_map(|entry| entry["digest"].as_str().map(str::to_owned))
+        .collect()
 }
 
 impl Serve for Registry {

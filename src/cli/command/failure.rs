@@ -156,6 +156,10 @@ pub(crate) fn of_base(
         BaseError::NoPlatform { available, .. } => {
             label = ["asked for ", &request.platform.to_string()].concat();
             report.notes.push(it_has(available));
+            if request.platform.os == "windows" {
+                let note = "careen builds Linux images; for Windows it runs nothing, and adds files to bases for Windows";
+                report.notes.push(note.to_owned());
+            }
         }
         _ => {}
     }

@@ -106,6 +106,7 @@ impl RegistryOptions {
                 .map_or(Certificates::System, Certificates::File)
                 .and(&env.reach.authorities),
             user_agent: USER_AGENT.to_owned(),
+            token_shown: None,
             stop,
         }
     }

@@ -85,6 +85,7 @@ impl Endpoint {
             capabilities: Capabilities::ALL,
             tls: HostTls::default(),
             headers: Vec::new(),
+            stands_for: None,
             is_mirror: false,
         })
     }

@@ -132,6 +132,7 @@ pub(crate) fn hosts(
     for (url, table) in tables {
         let mut host = table.host(&path, url.get_ref(), repository)?;
         host.is_mirror = true;
+        host.stands_for = table.takes_pushes().then(|| domain.to_owned());
         hosts.push(host);
     }
     let server = if let Some(server) = &file.server {
@@ -157,6 +158,12 @@ fn address(path: &Path, text: &str) -> impl FnOnce(UrlError) -> ConfigError {
 }
 
 impl HostTable {
+    /// Tells whether the file says so, and not only nothing else.
+    fn takes_pushes(&self) -> bool {
+        let words = self.capabilities.iter().flatten();
+        words.into_iter().any(|word| word == "push")
+    }
+
     fn host(&self, path: &Path, url: &str, repository: &str) -> Result<Host, ConfigError> {
         let endpoint = Endpoint::parse(url).map_err(address(path, url))?;
         let suffix = if self.override_path || endpoint.path().ends_with("/v2") {

@@ -324,6 +324,41 @@ fn a_login_is_shown_to_the_registry_itself() {
     assert_eq!(own("m.example/team"), "https://m.example/v2");
     assert_eq!(own("s.example"), "https://s.example/v2");
     assert_eq!(own("h.example"), "http://h.example/v2");
+    let hosts = "[host.\"https://x.example\"]\ncapabilities = [\"pull\"]\n\
+        [host.\"http://127.0.0.1:5000\"]\ncapabilities = [\"push\", \"pull\"]\n";
+    machine.put("etc/containerd/certs.d/p.example/hosts.toml", hosts);
+    assert_eq!(own("p.example"), "http://127.0.0.1:5000/v2");
+}
+
+#[test]
+fn the_login_of_a_registry_is_that_of_the_host_that_takes_its_pushes_and_of_no_mirror() {
+    let machine = Machine::new();
+    let push = "capabilities = [\"push\", \"pull\"]";
+    machine.put(
+        "etc/containerd/certs.d/r.example/hosts.toml",
+        &format!(
+            "[host.\"https://mirror.example\"]\n[host.\"https://staging.example\"]\n{push}\n\
+            [host.\"https://own.example\"]\n{push}\n[host.\"http://127.0.0.1:5000\"]\n{push}\n\
+            [host.\"http://overheard.example\"]\n{push}\n"
+        ),
+    );
+    let stored = r#"{"auths": {"r.example": {"username": "u", "password": "p"},
+        "own.example": {"username": "own", "password": "p"}}}"#;
+    machine.put("home/.docker/config.json", stored);
+    let config = machine.config();
+    let reference = reference("r.example/a");
+    let user = |host: &Host| match config.login(&reference, host).unwrap() {
+        Login::Basic { user, .. } => user,
+        other => format!("{other:?}"),
+    };
+    let hosts = config.hosts(&reference, Access::Pull).unwrap();
+    let users: Vec<_> = hosts.iter().map(user).collect();
+    let nobody = format!("{:?}", Login::Anonymous);
+    assert_eq!(
+        users,
+        [&nobody, "u", "own", "u", &nobody, "u"],
+        "{hosts:#?}"
+    );
 }
 
 #[test]

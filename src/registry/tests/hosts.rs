@@ -155,6 +155,22 @@ fn all_of_an_image_is_written_to_one_host() {
 }
 
 #[test]
+fn what_the_host_for_pushes_refuses_goes_to_no_other() {
+    for status in [401, 403] {
+        let refusing = Server::answering(move |_| Reply::empty(status));
+        let second = Server::answering(|_| Reply::empty(201));
+        let stand_in = Host {
+            stands_for: Some("registry.example".to_owned()),
+            ..mirror(&refusing)
+        };
+        let repository = Client::default().repository(vec![stand_in, second.host()]);
+        let put = repository.put_manifest(&tag("1"), OCI_MANIFEST, b"{}", Expect::Anything);
+        assert!(put.unwrap_err().is_unauthorized(), "{status}");
+        assert_eq!(second.lines(), [""; 0], "{status}");
+    }
+}
+
+#[test]
 fn a_repository_without_a_host_is_told_of() {
     let none = Client::default().registry(Vec::new());
     let error = none.repository(&reference(), Access::Pull).unwrap_err();

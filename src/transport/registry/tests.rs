@@ -30,6 +30,7 @@ impl HostSource for OneHost {
             capabilities: Capabilities::ALL,
             tls: HostTls::default(),
             headers: Vec::new(),
+            stands_for: None,
             is_mirror: false,
         }])
     }
@@ -60,6 +61,7 @@ impl Served {
             proxies: Proxies::default(),
             certificates: Certificates::System,
             user_agent: "test/1".to_owned(),
+            token_shown: None,
             stop: Arc::new(|| false),
         });
         Self {

@@ -33,13 +33,13 @@ fn an_index_is_inspected_as_buildx_does_it() {
     Digest:    WHOLE
 
     Manifests:
-      Name:        REGISTRY/app@AMD64
+      Name:        REGISTRY/app:1@AMD64
       MediaType:   application/vnd.oci.image.manifest.v1+json
       Platform:    linux/amd64
       Annotations:
         org.opencontainers.image.created: 2023-11-14T22:13:20Z
 
-      Name:        REGISTRY/app@ARM64
+      Name:        REGISTRY/app:1@ARM64
       MediaType:   application/vnd.oci.image.manifest.v1+json
       Platform:    linux/arm64
       Annotations:

@@ -214,6 +214,42 @@ fn a_submodule_leads_to_no_file_of_this_machine() {
     assert!(said.contains("transport 'file' not allowed"), "{said}");
 }
 
+// The case of buildah's own suite, "ADD with git source escape" (CVE-2026-44517): a directory that is a link out of the
+// repository, or stands below one.
+#[test]
+fn t_b01_add_with_git_source_escape() {
+    needs!(Feature::Git);
+    let remote = Remote::create();
+    let host = remote.bench.path("host");
+    std::fs::create_dir_all(host.join("below")).unwrap();
+    std::fs::write(host.join("below/secret"), "secret").unwrap();
+    let repository = remote.bench.path("repository");
+    symlink(&host, repository.join("escape")).unwrap();
+    symlink("../host", repository.join("relative")).unwrap();
+    symlink("../..", repository.join("sub/up")).unwrap();
+    remote.repository.commit("links");
+    for path in [
+        "escape",
+        "escape/below",
+        "relative/below",
+        "sub/up/host/below",
+    ] {
+        let said = remote.refusal(&format!("ADD $URL#main:{path} /r/"));
+        assert!(
+            said.contains(&format!("has no directory `{path}`")),
+            "{said}"
+        );
+    }
+    // All of it has the links as they are.
+    let built = remote.dockerfile("ADD $URL /r/").build(&[]);
+    let tree: Vec<_> = built.image().tree().into_keys().collect();
+    assert!(tree.contains(&"r/escape"), "{tree:?}");
+    assert!(
+        !tree.iter().any(|path| path.ends_with("secret")),
+        "{tree:?}"
+    );
+}
+
 #[test]
 fn t_b02_a_name_or_directory_that_is_not_there_is_told() {
     needs!(Feature::Git);

@@ -1,10 +1,12 @@
 //! `--push`: what goes to a registry, and what does not.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use support::layout::host_platform;
 use support::program::Outcome;
-use support::{Bench, Feature, needs};
+use support::registry::{Door, Manners};
+use support::{Bench, Feature, Registry, needs};
 
 use crate::bench;
 use crate::served::{Served, count, push_base, uploads};
@@ -161,6 +163,35 @@ fn a_push_by_digest_gives_no_name() {
         .filter(|line| line.starts_with("PUT ") && line.contains("/manifests/"));
     let puts: Vec<_> = puts.collect();
     assert_eq!(puts, [&format!("PUT /v2/me/app/manifests/{digest} 201")]);
+}
+
+#[test]
+fn a_token_that_a_registry_wants_is_a_step_and_only_once() {
+    let bench = bench();
+    let door = Door::Token {
+        user: "me".to_owned(),
+        password: "secret".to_owned(),
+        uses: 1,
+    };
+    let server = Registry::with(Manners {
+        door,
+        ..Manners::default()
+    });
+    bench.file("one", "1");
+    bench.dockerfile("FROM scratch\nCOPY one /\n");
+    let name = format!("{}/team/app:1", server.host());
+    let flags = ["--push", "-t", &name, "--creds", "me:secret"];
+    let log = bench.careen_build(&flags).run().success();
+    let step = format!("[auth] team/app:pull,push token for {}", server.host());
+    let lines: BTreeSet<_> = log
+        .stderr
+        .lines()
+        .filter(|line| line.contains("[auth]"))
+        .collect();
+    let [line] = lines.iter().collect::<Vec<_>>()[..] else {
+        panic!("{}", log.stderr);
+    };
+    assert!(line.ends_with(&step), "{line}");
 }
 
 #[test]

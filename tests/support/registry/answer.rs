@@ -5,7 +5,7 @@ use std::sync::Arc;
 use oci::{Digest, Hasher};
 use serde_json::{Value, json};
 
-use super::{State, door, upload};
+use super::{State, door, references, upload};
 use crate::http::Asked;
 
 /// An answer.
@@ -40,9 +40,13 @@ impl Answer {
 
     /// Replaces a header.
     pub(crate) fn set_header(&mut self, name: &str, value: &str) {
+        self.remove_header(name);
+        self.headers.push((name.to_owned(), value.to_owned()));
+    }
+
+    pub(crate) fn remove_header(&mut self, name: &str) {
         self.headers
             .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-        self.headers.push((name.to_owned(), value.to_owned()));
     }
 
     pub(crate) fn json(status: u16, document: &Value) -> Self {
@@ -219,6 +223,9 @@ fn put_manifest(
     if is_digest && digest != reference {
         return Answer::error(400, "DIGEST_INVALID");
     }
+    if state.manners.checks_references && !has_references(state, ask, &body) {
+        return Answer::error(400, "MANIFEST_BLOB_UNKNOWN");
+    }
     let media_type = ask.asked.header("content-type").unwrap_or_default();
     let subject = subject(&body).filter(|_| !state.manners.no_referrers);
     let repository = state
@@ -240,6 +247,15 @@ fn put_manifest(
         Some(subject) => answer.header("OCI-Subject", &subject),
         None => answer,
     }
+}
+
+fn has_references(state: &State, ask: &Ask<'_>, manifest: &[u8]) -> bool {
+    let repository = state.repositories.get(&ask.repository);
+    let is_there = |digest: &String| {
+        repository
+            .is_some_and(|it| it.blobs.contains_key(digest) || it.manifests.contains_key(digest))
+    };
+    references(manifest).iter().all(is_there)
 }
 
 fn subject(manifest: &[u8]) -> Option<String> {

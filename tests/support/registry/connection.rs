@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use std::io::{self, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
+use std::thread;
 
 use super::Fault;
 use super::answer::Answer;
+use crate::compress::gzip;
 use crate::http::{Asked, read_head};
 
 /// How long an endless body is, in the end: a test that waits for it fails.
@@ -57,12 +59,35 @@ fn serve_one<S: Serve>(
         Some(Fault::BreakRequest(bytes)) => length.min(*bytes),
         _ => length,
     };
-    let mut body = Vec::new();
-    (&mut *reader).take(most).read_to_end(&mut body)?;
+    let body = take_body(reader, most, fault)?;
     let stream: &TcpStream = reader.get_ref();
     match server.answer(asked, body, fault) {
         Some(answer) => send(stream, answer, asked, fault),
         None => Ok(Next::Break),
+    }
+}
+
+fn take_body(
+    reader: &mut BufReader<&TcpStream>,
+    most: u64,
+    fault: Option<&Fault>,
+) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    let mut taken = reader.take(most);
+    let Some(Fault::TakeSlowly(pause)) = fault else {
+        taken.read_to_end(&mut body)?;
+        return Ok(body);
+    };
+    loop {
+        thread::sleep(*pause);
+        if taken
+            .by_ref()
+            .take(PIECE_BYTES as u64)
+            .read_to_end(&mut body)?
+            == 0
+        {
+            return Ok(body);
+        }
     }
 }
 
@@ -73,20 +98,39 @@ fn send(
     asked: &Asked,
     fault: Option<&Fault>,
 ) -> io::Result<Next> {
-    if let Some(Fault::Header(name, value)) = fault {
-        answer.set_header(name, value);
+    match fault {
+        Some(Fault::Header(name, value)) => answer.set_header(name, value),
+        Some(Fault::NoHeader(name)) => answer.remove_header(name),
+        Some(Fault::Compress) => answer.set_header("Content-Encoding", "gzip"),
+        _ => {}
     }
     let whole = Arc::clone(&answer.body);
     let body = spoiled(whole.get(answer.from..).unwrap_or_default(), fault);
     let is_head = asked.method == "HEAD";
     let is_endless = fault == Some(&Fault::Endless) && !is_head;
-    stream.write_all(head(&answer, body.len(), is_endless).as_bytes())?;
+    let head = match fault {
+        Some(Fault::OldHttp) => old_head(&answer),
+        _ => head(&answer, body.len(), is_endless),
+    };
+    stream.write_all(head.as_bytes())?;
     match fault {
+        Some(Fault::OldHttp) if is_head => Ok(Next::Break),
         _ if is_head => Ok(Next::Request),
         Some(Fault::Endless) => send_endless(stream, &body),
         Some(Fault::BreakAnswer(bytes)) => {
             stream.write_all(first(&body, *bytes))?;
             Ok(Next::Break)
+        }
+        Some(Fault::OldHttp) => {
+            stream.write_all(&body)?;
+            Ok(Next::Break)
+        }
+        Some(Fault::Slow(pause)) => {
+            for byte in body.chunks(1) {
+                thread::sleep(*pause);
+                stream.write_all(byte)?;
+            }
+            Ok(Next::Request)
         }
         Some(Fault::Dribble) => {
             body.chunks(1).try_for_each(|byte| stream.write_all(byte))?;
@@ -111,6 +155,7 @@ fn spoiled<'b>(body: &'b [u8], fault: Option<&Fault>) -> Cow<'b, [u8]> {
             }
             wrong.into()
         }
+        Some(Fault::Compress) => gzip(body).into(),
         Some(Fault::Shorten(bytes)) => first(body, *bytes).into(),
         Some(Fault::Lengthen(bytes)) => {
             let more = (0..*bytes).map(|_| b'x');
@@ -139,6 +184,15 @@ fn send_endless(mut stream: &TcpStream, body: &[u8]) -> io::Result<Next> {
         chunk(&more)?;
     }
     Ok(Next::Break)
+}
+
+/// Returns the head of an answer whose body ends with the connection.
+fn old_head(answer: &Answer) -> String {
+    let mut head = format!("HTTP/1.0 {} -\r\n", answer.status);
+    for (name, value) in &answer.headers {
+        write!(head, "{name}: {value}\r\n").expect("a String takes it");
+    }
+    head + "\r\n"
 }
 
 fn head(answer: &Answer, length: usize, is_endless: bool) -> String {

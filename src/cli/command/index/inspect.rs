@@ -165,7 +165,7 @@ impl Seen {
         let mut fields = vec![
             (
                 "Name".to_owned(),
-                format!("{}@{}", self.repository(), entry.digest()),
+                format!("{}@{}", self.tagged(), entry.digest()),
             ),
             ("MediaType".to_owned(), entry.media_type().to_string()),
         ];
@@ -185,12 +185,10 @@ impl Seen {
         fields
     }
 
-    /// Returns the name without what says which image it is, where it is a registry's.
-    fn repository(&self) -> &str {
-        let end = self.name.rfind('/').map_or(0, |at| at + 1);
-        let tag = self.name.get(end..).and_then(|last| last.find([':', '@']));
-        match (self.source.repository(), tag) {
-            (Some(_), Some(tag)) => self.name.get(..end + tag).unwrap_or(&self.name),
+    /// Returns the name of an image of a registry without its digest, as buildx puts the digest of an entry behind the tag.
+    fn tagged(&self) -> &str {
+        match (self.source.repository(), self.name.split_once('@')) {
+            (Some(_), Some((name, _digest))) => name,
             _ => &self.name,
         }
     }
