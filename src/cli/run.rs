@@ -16,6 +16,7 @@ use solver::UsersBeyond;
 use crate::args::{Arguments, BuilderCommand, Command, DockerArguments};
 use crate::command;
 use crate::command::build::{Carried, Tried, try_build};
+use crate::completion::{self, Question};
 use crate::config::Config;
 use crate::env::Environment;
 use crate::exit;
@@ -32,6 +33,9 @@ pub(crate) type Outcome = Result<u8, Box<Report>>;
 pub fn run(arguments: &[OsString]) -> ExitCode {
     if let Some(role) = runtime::role(arguments) {
         return role.take();
+    }
+    if let Some(question) = Question::of(arguments) {
+        return ExitCode::from(completion::answer(question, arguments));
     }
     let again = userns::begun_again(arguments);
     let (arguments, start) = match &again {
