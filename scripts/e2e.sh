@@ -116,6 +116,8 @@ leaves_no_trace() { # FILE with the traces of before
 . "$top/scripts/e2e/registry.sh"
 # shellcheck source=scripts/e2e/completion.sh
 . "$top/scripts/e2e/completion.sh"
+# shellcheck source=scripts/e2e/timeline.sh
+. "$top/scripts/e2e/timeline.sh"
 # shellcheck source=scripts/e2e/authorities.sh
 . "$top/scripts/e2e/authorities.sh"
 # shellcheck source=scripts/e2e/container.sh
@@ -175,6 +177,8 @@ check "what people's posts type for docker works" as_user careen-t1 \
 check "nothing is left of the posts' command lines" leaves_no_trace "$work/before"
 
 check_completion
+
+check_timeline
 
 check_authorities
 check "nothing is left of what trusted an authority" leaves_no_trace "$work/before"
