@@ -50,7 +50,7 @@ const HEAD: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\"
     background:repeating-linear-gradient(to right,#ddd 0 1px,transparent 1px 25%)}\n\
     .bar{position:absolute;top:.2em;height:1.1em;min-width:2px;border-radius:2px}\n\
     .item{height:.45em}.wait{top:.7em;height:2px;background:#b0b7c3}\n\
-    .axis{border:0;color:#666;font-size:.9em}.axis .lane span{position:absolute;padding-left:.3em}\n\
+    .axis{border:0;color:#666}.axis .lane span{position:absolute;padding-left:.3em;font-size:.9em}\n\
     .key{margin:.6em 0}.key span{white-space:nowrap;margin-right:1em}\n\
     .key i{display:inline-block;width:1em;height:1em;margin-right:.3em;vertical-align:-.15em;border-radius:2px;position:static}\n\
     .key .wait{height:2px;vertical-align:.3em}\n\
