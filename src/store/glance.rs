@@ -38,7 +38,7 @@ impl Glance {
             .and_then(|bytes| parse_index(&bytes).ok());
         let mut names: Vec<_> = index
             .iter()
-            .flat_map(|index| index.manifests())
+            .flat_map(oci::ImageIndex::manifests)
             .filter_map(|entry| Some((name_of(entry)?, entry.digest().as_ref().parse().ok()?)))
             .collect();
         names.sort();
