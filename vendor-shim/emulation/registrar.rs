@@ -21,7 +21,7 @@ pub struct Registrar {
 #[derive(Debug, Error)]
 pub enum RegistrarError {
     /// It is not mounted.
-    #[error("no binfmt_misc is mounted at `{}`", .directory.display())]
+    #[error("no binfmt_misc is mounted at `{}`, where only root may mount it", .directory.display())]
     NotMounted {
         /// Where it would be.
         directory: PathBuf,
