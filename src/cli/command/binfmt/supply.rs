@@ -115,15 +115,23 @@ impl<'a> Supply<'a> {
     fn take_directory(&mut self, path: &Path) -> Result<(), SupplyError> {
         for place in PLACES {
             for architecture in self.wanted {
-                for name in architecture.emulator_names() {
-                    let at = path.join(place).join(&name);
-                    if !fs::metadata(&at).is_ok_and(|metadata| metadata.is_file()) {
-                        continue;
-                    }
-                    let file =
-                        File::open(&at).map_err(|source| SupplyError::Read { path: at, source })?;
-                    self.put(*architecture, &name, |new| copy(file, new, &name))?;
-                }
+                self.take_named(&path.join(place), *architecture)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_named(
+        &mut self,
+        directory: &Path,
+        architecture: Architecture,
+    ) -> Result<(), SupplyError> {
+        for name in architecture.emulator_names() {
+            let at = directory.join(&name);
+            if fs::metadata(&at).is_ok_and(|metadata| metadata.is_file()) {
+                let file =
+                    File::open(&at).map_err(|source| SupplyError::Read { path: at, source })?;
+                self.put(architecture, &name, |new| copy(file, new, &name))?;
             }
         }
         Ok(())
