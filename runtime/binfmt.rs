@@ -78,6 +78,15 @@ impl BinfmtInstance {
     }
 }
 
+/// Mounts the handlers of the machine where everybody looks for them; they may be there already.
+///
+/// # Errors
+///
+/// Fails for whoever is not root, and in a container that may not mount.
+pub fn mount_machines() -> Result<(), BinfmtError> {
+    mount::mount(c"binfmt_misc", c"/proc/sys/fs/binfmt_misc", c"").map_err(BinfmtError::Mount)
+}
+
 fn tell(error: CallError) -> BinfmtError {
     match error.errno() {
         Errno::EPERM | Errno::ENODEV => BinfmtError::Unsupported(error),

@@ -21,7 +21,7 @@ step cargo xtask tidy
 
 # Two programs that not every desk has; the CI does.
 if command -v shellcheck >/dev/null || [ "${CI:-}" = true ]; then
-  step shellcheck -x scripts/*.sh scripts/bench/*.sh .ci/run examples/hello/hello tests/it/escapes/probe.sh
+  step shellcheck -x scripts/*.sh scripts/bench/*.sh .ci/run examples/hello/hello tests/it/escapes/probe.sh src/cli/completion/script.bash
 fi
 if command -v cargo-deny >/dev/null || [ "${CI:-}" = true ]; then
   step cargo deny check bans licenses sources

@@ -121,6 +121,10 @@ leaves_no_trace() { # FILE with the traces of before
 . "$top/scripts/e2e/registry.sh"
 # shellcheck source=scripts/e2e/completion.sh
 . "$top/scripts/e2e/completion.sh"
+# shellcheck source=scripts/e2e/timeline.sh
+. "$top/scripts/e2e/timeline.sh"
+# shellcheck source=scripts/e2e/binfmt.sh
+. "$top/scripts/e2e/binfmt.sh"
 # shellcheck source=scripts/e2e/authorities.sh
 . "$top/scripts/e2e/authorities.sh"
 # shellcheck source=scripts/e2e/container.sh
@@ -184,6 +188,11 @@ check "the examples of README.md and docs do what the pages say" as_user careen-
 check "nothing is left of the examples" leaves_no_trace "$work/before"
 
 check_completion
+
+check_timeline
+
+check_binfmt
+check "nothing is left of emulators that were installed" leaves_no_trace "$work/before"
 
 check_authorities
 check "nothing is left of what trusted an authority" leaves_no_trace "$work/before"

@@ -11,8 +11,8 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top"
 
 # Peers that must accept what careen writes, what looks at files and processes, and what checks the scripts.
-test_packages=(apache2-utils apparmor attr busybox-static crun docker-registry e2fsprogs fuse-overlayfs git iproute2 jq libcap2-bin mmdebstrap
-  openssl passt podman procps python3 runc shellcheck skopeo slirp4netns strace umoci)
+test_packages=(apache2-utils apparmor attr bash busybox-static chromium crun docker-registry e2fsprogs fish fuse-overlayfs git iproute2 jq libcap2-bin mmdebstrap
+  openssl passt podman procps python3 runc shellcheck skopeo slirp4netns strace umoci zsh)
 # Its version is pinned so that what it finds changes only when this line does.
 cargo_deny_version=0.20.2
 

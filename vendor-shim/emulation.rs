@@ -8,6 +8,7 @@
 
 mod elf;
 mod host;
+mod registrar;
 
 use std::fmt;
 use std::io;
@@ -21,6 +22,7 @@ use crate::program::Program;
 
 pub use elf::{ElfIdentity, Linkage, Signature};
 pub use host::{HOST_REGISTRATIONS, HostRegistration, HostRegistrations};
+pub use registrar::{Registrar, RegistrarError};
 
 /// How long an emulator may take to say which version it is.
 const VERSION_LIMIT: Duration = Duration::from_secs(5);
@@ -159,6 +161,19 @@ impl fmt::Display for Architecture {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())
     }
+}
+
+/// Tells whether the file at `path` is an emulator that can be used: a program of this processor that stands alone.
+///
+/// # Errors
+///
+/// Fails when it cannot be read.
+pub fn is_usable(path: &Path) -> io::Result<bool> {
+    let is_ours = match Architecture::of_this_program() {
+        Some(own) => elf::is_program_of(path, own)?,
+        None => true,
+    };
+    Ok(is_ours && elf::linkage(path)? == Linkage::Static)
 }
 
 /// What can run the programs of foreign processors on this machine.

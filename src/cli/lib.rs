@@ -3,7 +3,7 @@
 //!
 //! * [`args`]: what can be typed; [`options`]: what it means; [`mod@env`]: every variable that is read;
 //!   [`config`]: the configuration file;
-//! * `command`: one file per command; `builders`: what `buildx create` makes;
+//! * `command`: one file per command; `completion`: what shells complete; `builders`: what `buildx create` makes;
 //! * `progress`: events → text; `registries`: what reaches registries;
 //! * `format`: what is shown by `--format`; `human`: sizes and times for people;
 //! * [`report`]: errors → text; [`exit`]: the exit codes.
@@ -14,6 +14,7 @@ pub mod args;
 mod ask;
 mod builders;
 mod command;
+mod completion;
 pub mod config;
 pub mod env;
 pub mod exit;

@@ -57,6 +57,7 @@ pub use history::{EndOptions, EndUsageError};
 pub use hosts::{HostError, Resolver};
 pub use limits::LimitError;
 pub use places::Places;
+pub(crate) use places::own_emulators;
 pub use plan::PlanError;
 pub use policy::{PolicyOptions, PolicyUsageError, Pull};
 pub use progress::{ProgressOptions, ProgressUsageError};

@@ -16,6 +16,7 @@ use solver::UsersBeyond;
 use crate::args::{Arguments, BuilderCommand, Command, DockerArguments};
 use crate::command;
 use crate::command::build::{Carried, Tried, try_build};
+use crate::completion::{self, Question};
 use crate::config::Config;
 use crate::env::Environment;
 use crate::exit;
@@ -32,6 +33,9 @@ pub(crate) type Outcome = Result<u8, Box<Report>>;
 pub fn run(arguments: &[OsString]) -> ExitCode {
     if let Some(role) = runtime::role(arguments) {
         return role.take();
+    }
+    if let Some(question) = Question::of(arguments) {
+        return ExitCode::from(completion::answer(question, arguments));
     }
     let again = userns::begun_again(arguments);
     let (arguments, start) = match &again {
@@ -138,7 +142,17 @@ fn first(line: &CommandLine<'_>) -> Outcome {
     if !matches!(exit, Ok(BuilderExit::Code(code)) if code != i32::from(exit::HOST)) {
         host.forget();
     }
-    match exit? {
+    match (exit?, &parsed.command) {
+        // The builder brought the emulators; what is done with them is the first process's.
+        (BuilderExit::Code(0), Command::Binfmt(binfmt)) => {
+            command::binfmt::run(binfmt, &parsed, &env)
+        }
+        (exit, _) => ended(&exit),
+    }
+}
+
+fn ended(exit: &BuilderExit) -> Outcome {
+    match *exit {
         BuilderExit::Code(code) => Ok(u8::try_from(code).unwrap_or(exit::INTERNAL)),
         BuilderExit::Signal(signal) => Err(command::builder_ended(signal)),
         BuilderExit::LacksId(_) => Ok(exit::HOST),
@@ -156,7 +170,9 @@ fn without_builder(parsed: &Arguments) -> Option<Outcome> {
             surroundings(parsed).and_then(|(env, _)| command::login::login(login, &env))
         }
         Command::Logout(logout) => command::login::logout(logout, &environment(parsed)),
-        Command::Binfmt(binfmt) => command::binfmt::run(binfmt, parsed, &environment(parsed)),
+        Command::Binfmt(binfmt) => {
+            return command::binfmt::begin(binfmt, parsed, &environment(parsed));
+        }
         Command::History(history) => command::history::run(history, parsed, &environment(parsed)),
         Command::Version(version) => command::version::run(version),
         Command::Completion(completion) => command::pages::complete(completion),
@@ -279,7 +295,7 @@ fn carry_out(
         Command::Version(version) => command::version::run(version),
         Command::Completion(completion) => command::pages::complete(completion),
         Command::Man(man) => command::pages::man(man),
-        Command::Binfmt(binfmt) => command::binfmt::run(binfmt, parsed, env),
+        Command::Binfmt(binfmt) => command::binfmt::fetch(binfmt, around),
         Command::Buildx(_) => Ok(exit::DONE),
         Command::Other(words) => Err(command::other::refuse(words)),
     }

@@ -234,7 +234,7 @@ impl Layout {
     }
 
     pub(crate) fn kept(&self) -> PathBuf {
-        self.root.join("kept").join(self.id_map.as_str())
+        kept_steps(&self.root).join(self.id_map.as_str())
     }
 
     pub(crate) fn repository(&self, name: &Digest) -> PathBuf {
@@ -277,8 +277,18 @@ impl Layout {
     }
 
     pub(crate) fn index(&self) -> PathBuf {
-        self.content().join("index.json")
+        content_index(&self.root)
     }
+}
+
+/// Returns the index of the content of a store.
+pub(crate) fn content_index(store: &Path) -> PathBuf {
+    store.join("content/index.json")
+}
+
+/// Returns the directory of the steps that a store keeps.
+pub(crate) fn kept_steps(store: &Path) -> PathBuf {
+    store.join("kept")
 }
 
 /// Returns the directory that a path of the store is in.

@@ -14,6 +14,7 @@
 //! | `policy`, `collect` | what is not used any more goes, the least recently used first |
 //! | `wanted`, `sweep` | blobs that no tag leads to and no record names are removed |
 //! | `check` | everything is looked at, and what is damaged is mended, when somebody asks for it |
+//! | `glance` | what a shell completes is seen without opening the store |
 //! | `image` | what the index names is an image, with its names |
 //! | `content`, `ingest`, `tags` | blobs by digest in an OCI image layout, whole or absent |
 //! | `blob`, `foreign` | blobs are read verified, from the store or from a user's layout |
@@ -40,6 +41,7 @@ mod content;
 mod file;
 mod foreign;
 mod gc;
+mod glance;
 mod hint;
 mod image;
 mod ingest;
@@ -84,6 +86,7 @@ pub use content::{ContentError, ContentStore, DiscardError, Lent};
 pub use file::{FileError, SyncPolicy};
 pub use foreign::{ForeignError, ForeignLayout, LayoutIndex, LayoutLocation, LayoutSelector};
 pub use gc::{RemoveError, Removed};
+pub use glance::Glance;
 pub use hint::{Hints, NewHint};
 pub use image::{FindError, FoundImage, StoredImage};
 pub use ingest::{Ingest, IngestError};

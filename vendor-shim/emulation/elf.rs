@@ -142,6 +142,18 @@ impl ElfIdentity {
     }
 }
 
+/// Tells whether the file at `path` begins as the programs of an architecture do.
+pub(super) fn is_program_of(path: &Path, architecture: Architecture) -> io::Result<bool> {
+    let Signature { magic, mask } = architecture.elf().signature();
+    let mut start = vec![0; magic.len()];
+    match File::open(path)?.read_exact_at(&mut start, 0) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+        read => read?,
+    }
+    let mut bytes = start.iter().zip(&magic).zip(&mask);
+    Ok(bytes.all(|((byte, magic), mask)| byte & mask == magic & mask))
+}
+
 /// Says whether the program at `path` needs a dynamic linker.
 pub(super) fn linkage(path: &Path) -> io::Result<Linkage> {
     let file = File::open(path)?;

@@ -242,3 +242,51 @@ fn a_file_that_claims_too_much_is_no_emulator() {
         Ok(Linkage::Static | Linkage::Dynamic)
     ));
 }
+
+#[test]
+fn the_hosts_handlers_are_changed_by_writing_their_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let missing = Registrar::open(directory.path()).unwrap_err();
+    assert!(
+        matches!(missing, RegistrarError::NotMounted { .. }),
+        "{missing}"
+    );
+    std::fs::write(path("register"), "").unwrap();
+    let registrar = Registrar::open(directory.path()).unwrap();
+    let emulator = Path::new("/usr/bin/qemu-aarch64-static");
+    assert!(registrar.add(Architecture::Arm64, emulator).unwrap());
+    let line = std::fs::read_to_string(path("register")).unwrap();
+    assert!(line.starts_with(":qemu-aarch64:M:0:"), "{line}");
+    assert!(
+        line.ends_with(":/usr/bin/qemu-aarch64-static:POCF"),
+        "{line}"
+    );
+    assert!(!registrar.remove(Architecture::Arm64).unwrap());
+    std::fs::write(path("qemu-aarch64"), "").unwrap();
+    assert!(!registrar.add(Architecture::Arm64, emulator).unwrap());
+    assert!(registrar.remove(Architecture::Arm64).unwrap());
+    assert_eq!(std::fs::read_to_string(path("qemu-aarch64")).unwrap(), "-1");
+}
+
+#[test]
+fn an_emulator_is_a_program_of_this_processor_that_stands_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("qemu");
+    let made = |architecture: Architecture, segment: u8| {
+        let mut bytes = vec![0; 64 + 56];
+        let signature = architecture.elf().signature();
+        bytes[..signature.magic.len()].copy_from_slice(&signature.magic);
+        (bytes[32], bytes[54], bytes[56], bytes[64]) = (64, 56, 1, segment);
+        std::fs::write(&path, bytes).unwrap();
+        is_usable(&path).unwrap()
+    };
+    let own = Architecture::of_this_program().unwrap();
+    let other = [Architecture::Arm64, Architecture::Riscv64];
+    let other = other.into_iter().find(|one| *one != own).unwrap();
+    assert!(made(own, 1));
+    assert!(!made(own, 3));
+    assert!(!made(other, 1));
+    std::fs::write(&path, "#!/bin/sh\n").unwrap();
+    assert!(!is_usable(&path).unwrap());
+}

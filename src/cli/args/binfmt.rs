@@ -1,11 +1,12 @@
 //! What can be typed after `binfmt`, as after the image `tonistiigi/binfmt`.
 
-use clap::{Args, Parser};
+use clap::{ArgGroup, Args, Parser};
 
-use super::{Arguments, Command, RunArguments};
+use super::{Arguments, Command, RegistryArguments, RunArguments};
 
 /// The arguments of `binfmt`.
 #[derive(Debug, Clone, Default, Args)]
+#[command(group = ArgGroup::new("change").args(["install", "uninstall"]).multiple(true))]
 pub struct BinfmtArguments {
     /// Let builds use the emulators of these processors: `all`, or names like `arm64` and `linux/arm64`
     #[arg(long, value_name = "PROCESSOR", value_delimiter = ',')]
@@ -13,6 +14,16 @@ pub struct BinfmtArguments {
     /// Let builds of this user use them no more: `arm64`, `qemu-aarch64`, or a pattern like `qemu-*`
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub uninstall: Vec<String>,
+    /// Where the emulators are taken from: a `.deb`, a directory, or an image that has them [default: what is installed
+    /// on this machine]
+    #[arg(long, value_name = "DEB | DIR | LOCATION", requires = "install")]
+    pub from: Option<String>,
+    /// Register them on the machine too, or take them away there; root only
+    #[arg(long, requires = "change")]
+    pub host: bool,
+    /// How registries are reached.
+    #[command(flatten)]
+    pub registry: RegistryArguments,
     /// Print the version of each emulator
     #[arg(long)]
     pub version: bool,

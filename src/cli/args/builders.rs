@@ -74,7 +74,7 @@ pub struct BuilderCreateArguments {
 #[derive(Debug, Clone, Args)]
 pub struct BuilderUseArguments {
     /// Name of the builder
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "BUILDER")]
     pub name: String,
     /// Taken, without effect: there is one context
     #[arg(long)]
@@ -99,7 +99,7 @@ pub struct BuilderLsArguments {
 #[derive(Debug, Clone, Args)]
 pub struct BuilderInspectArguments {
     /// Name of the builder [default: the one that builds take]
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "BUILDER")]
     pub name: Option<String>,
     /// Say what is to be started: nothing
     #[arg(long)]
@@ -113,7 +113,7 @@ pub struct BuilderInspectArguments {
 #[derive(Debug, Clone, Args)]
 pub struct BuilderRmArguments {
     /// Names of the builders [default: the one that builds take]
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "BUILDER")]
     pub names: Vec<String>,
     /// Remove all builders that run nothing now
     #[arg(long, conflicts_with = "names")]
@@ -136,7 +136,7 @@ pub struct BuilderRmArguments {
 #[derive(Debug, Clone, Args)]
 pub struct BuilderStopArguments {
     /// Name of the builder [default: the one that builds take]
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "BUILDER")]
     pub name: Option<String>,
 }
 
@@ -144,7 +144,7 @@ pub struct BuilderStopArguments {
 #[derive(Debug, Args)]
 pub struct BuildxGroup {
     /// Builder to take
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "BUILDER")]
     pub builder: Option<String>,
     /// Taken, without effect
     #[arg(short = 'D', long)]

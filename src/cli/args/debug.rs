@@ -53,7 +53,7 @@ pub struct DebugArguments {
     #[arg(short, long)]
     pub tty: bool,
     /// Builder that built [env: `BUILDX_BUILDER`] [default: the one that `use` named]
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "BUILDER")]
     pub builder: Option<String>,
     /// The builder, when it has been found.
     #[arg(skip)]

@@ -38,7 +38,7 @@ pub enum SystemCommand {
 #[derive(Debug, Clone, Default, Args)]
 pub struct CacheOfArguments {
     /// Builder whose cache it is [env: `BUILDX_BUILDER`] [default: the one that `use` named]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "BUILDER")]
     pub builder: Option<String>,
     /// Whether the builder that `use` named is none for this command.
     #[arg(skip)]

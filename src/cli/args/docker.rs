@@ -5,11 +5,11 @@ use std::ffi::OsString;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    Arguments, BuildArguments, BuildxCommand, BuildxGroup, Command, DiskCommand, DoctorArguments,
-    GlobalArguments, HistoryGroup, ImageCommand, ImageHistoryArguments, ImageInspectArguments,
-    ImageLsArguments, ImageRmArguments, ImageTagArguments, ImageTransfer, LoginArguments,
-    LogoutArguments, ManifestCommand, PruneArguments, RunArguments, SystemCommand,
-    VersionArguments,
+    Arguments, BuildArguments, BuildxCommand, BuildxGroup, Command, CompletionArguments,
+    DiskCommand, DoctorArguments, GlobalArguments, HistoryGroup, ImageCommand,
+    ImageHistoryArguments, ImageInspectArguments, ImageLsArguments, ImageRmArguments,
+    ImageTagArguments, ImageTransfer, LoginArguments, LogoutArguments, ManifestCommand,
+    PruneArguments, RunArguments, SystemCommand, VersionArguments,
 };
 
 /// Builds container images on Linux without a daemon and without root, in docker's words.
@@ -105,6 +105,8 @@ pub enum DockerCommand {
     Logout(LogoutArguments),
     /// Tell what this machine allows, and what commands are run with
     Info(DoctorArguments),
+    /// Print what a shell completes the command line with
+    Completion(CompletionArguments),
     /// Print the version
     Version(VersionArguments),
     /// What there is not.
@@ -190,6 +192,10 @@ impl From<DockerCommand> for Command {
             DockerCommand::Login(login) => Self::Login(login),
             DockerCommand::Logout(logout) => Self::Logout(logout),
             DockerCommand::Info(info) => Self::Doctor(info),
+            DockerCommand::Completion(completion) => Self::Completion(CompletionArguments {
+                program: "docker",
+                ..completion
+            }),
             DockerCommand::Version(version) => Self::Version(version),
             DockerCommand::Other(words) => Self::Other(words),
         }

@@ -31,7 +31,7 @@ pub enum ExplainFormat {
 #[derive(Debug, Args)]
 pub struct HistoryGroup {
     /// Builder whose builds are meant [env: `BUILDX_BUILDER`] [default: the one that `use` named]
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "BUILDER")]
     pub builder: Option<String>,
     /// What is to be done.
     #[command(subcommand)]

@@ -10,6 +10,9 @@ pub struct CompletionArguments {
     /// Shell that is to complete what is typed
     #[arg(value_name = "SHELL")]
     pub shell: ShellArgument,
+    /// The name under which the program is started.
+    #[arg(skip = "careen")]
+    pub program: &'static str,
 }
 
 /// The shells that can be told.

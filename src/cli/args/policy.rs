@@ -31,7 +31,7 @@ pub struct PolicyArguments {
 #[derive(Debug, Clone, Default, Args)]
 pub struct BuildxArguments {
     /// Builder that builds [env: `BUILDX_BUILDER`] [default: the one that `use` named]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "BUILDER")]
     pub builder: Option<String>,
     /// Whether the builder that `use` named is none for this command.
     #[arg(skip)]

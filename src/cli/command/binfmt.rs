@@ -1,21 +1,35 @@
 //! `careen binfmt`: which processors' programs run here, in the words of the image `tonistiigi/binfmt`.
 //!
 //! A build registers the emulators that it needs in a namespace of its own, so there is nothing to be installed on the machine: to
-//! install one means to look for it and to take back that it was uninstalled, which is remembered for the user.
+//! install one means to look for it, or to put it into the user's directory (`--from`), and to take back that it was uninstalled, which is
+//! remembered for the user. `--host` changes the machine, as the image does.
 
+mod deb;
+mod supply;
+
+use std::path::{Path, PathBuf};
+
+use runtime::binfmt as kernel;
 use serde::Serialize;
-use vendor_shim::emulation::{self, Architecture, EmulatorNotFound, Emulators as _};
+use vendor_shim::emulation::{
+    self, Architecture, EmulatorNotFound, Emulators as _, HOST_REGISTRATIONS, Registrar,
+    RegistrarError,
+};
 
 use super::builders::platforms;
+use super::transfer::Surroundings;
+use super::workspace;
 use crate::args::{Arguments, BinfmtArguments};
 use crate::config::Config;
 use crate::env::Environment;
 use crate::exit;
 use crate::format;
 use crate::options::Places;
+use crate::options::own_emulators;
 use crate::options::uninstalled::{self, RememberError};
 use crate::report::{Kind, Report};
 use crate::run::Outcome;
+use supply::Supply;
 
 /// Why emulators are not installed or uninstalled.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +44,8 @@ enum BinfmtError {
         names()
     )]
     Emulator { text: String },
+    #[error("cannot change the emulators of the machine")]
+    Host(#[from] RegistrarError),
     #[error(transparent)]
     NotFound(#[from] EmulatorNotFound),
     #[error(transparent)]
@@ -43,7 +59,100 @@ struct Status {
     emulators: Vec<String>,
 }
 
-/// Runs `binfmt`, in the first process.
+/// Runs `binfmt` in the first process; `None` where an image has to be read first, which is the builder's work
+/// ([`fetch`]).
+pub(crate) fn begin(
+    arguments: &BinfmtArguments,
+    parsed: &Arguments,
+    env: &Environment,
+) -> Option<Outcome> {
+    match check(arguments) {
+        Err(error) => Some(Err(refused(&error))),
+        Ok(()) if path_of(arguments, env).is_none() && arguments.from.is_some() => None,
+        Ok(()) => Some(take_path(arguments, env).and_then(|()| run(arguments, parsed, env))),
+    }
+}
+
+/// Checks what can be checked before anything is taken or changed.
+fn check(arguments: &BinfmtArguments) -> Result<(), BinfmtError> {
+    all_wanted(arguments)?;
+    for text in &arguments.uninstall {
+        meant(text)?;
+    }
+    registrar(arguments)?;
+    Ok(())
+}
+
+/// Opens the handlers of the machine, if they are to be changed.
+fn registrar(arguments: &BinfmtArguments) -> Result<Option<Registrar>, BinfmtError> {
+    if !arguments.host {
+        return Ok(None);
+    }
+    let directory = Path::new(HOST_REGISTRATIONS);
+    let opened = match Registrar::open(directory) {
+        // Whoever may not mount is told what is not there.
+        Err(RegistrarError::NotMounted { .. }) if kernel::mount_machines().is_ok() => {
+            Registrar::open(directory)
+        }
+        opened => opened,
+    };
+    Ok(Some(opened?))
+}
+
+/// Returns where emulators are to be taken from, if that is a file or directory of this machine.
+fn path_of(arguments: &BinfmtArguments, env: &Environment) -> Option<PathBuf> {
+    let path = env.current_directory.join(arguments.from.as_ref()?);
+    path.exists().then_some(path)
+}
+
+/// Takes emulators from a file or directory of this machine, if they are to be taken from there.
+fn take_path(arguments: &BinfmtArguments, env: &Environment) -> Result<(), Box<Report>> {
+    let Some(path) = path_of(arguments, env) else {
+        return Ok(());
+    };
+    supplied(arguments, env, |supply| {
+        let taken = supply.take_path(&path);
+        taken.map_err(|error| supply::refused(&error))
+    })
+}
+
+/// Takes emulators from an image, in the builder.
+pub(crate) fn fetch(arguments: &BinfmtArguments, around: Surroundings<'_>) -> Outcome {
+    let from = arguments.from.as_deref().unwrap_or_default();
+    workspace::with((around, &arguments.registry), &[from], |finder| {
+        supplied(arguments, around.env, |supply| {
+            supply.take_image(finder, from)
+        })?;
+        Ok(exit::DONE)
+    })
+}
+
+fn supplied(
+    arguments: &BinfmtArguments,
+    env: &Environment,
+    take: impl FnOnce(&mut Supply<'_>) -> Result<(), Box<Report>>,
+) -> Result<(), Box<Report>> {
+    let wanted = all_wanted(arguments).map_err(|error| refused(&error))?;
+    let is_all = arguments.install.iter().any(|text| text == "all");
+    let from = arguments.from.as_deref().unwrap_or_default();
+    let supply = Supply::new(&wanted, own_emulators(env));
+    let mut supply = supply.map_err(|error| supply::refused(&error))?;
+    take(&mut supply)?;
+    let finished = supply.finish(from, is_all);
+    finished.map_err(|error| supply::refused(&error))
+}
+
+fn all_wanted(arguments: &BinfmtArguments) -> Result<Vec<Architecture>, BinfmtError> {
+    let mut all = Vec::new();
+    for text in &arguments.install {
+        all.extend(wanted(text)?);
+    }
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
+}
+
+/// Runs `binfmt` with the emulators that are here by now.
 pub(crate) fn run(arguments: &BinfmtArguments, parsed: &Arguments, env: &Environment) -> Outcome {
     let config = Config::load(env).map_err(|error| Report::new(Kind::Usage, &error))?;
     let places = Places::find(&parsed.global, env, &config);
@@ -61,12 +170,21 @@ pub(crate) fn run(arguments: &BinfmtArguments, parsed: &Arguments, env: &Environ
 fn refused(error: &BinfmtError) -> Box<Report> {
     let kind = match error {
         BinfmtError::Processor { .. } | BinfmtError::Emulator { .. } => Kind::Usage,
-        BinfmtError::NotFound(_) | BinfmtError::Remember(_) => Kind::Host,
+        BinfmtError::Host(_) | BinfmtError::NotFound(_) | BinfmtError::Remember(_) => Kind::Host,
     };
     let mut report = Report::new(kind, error);
-    if let BinfmtError::NotFound(_) = error {
-        report.help = Some("apt-get install --no-install-recommends qemu-user-static".to_owned());
+    report.help = match error {
+        BinfmtError::NotFound(_) => {
+            Some("apt-get install --no-install-recommends qemu-user-static")
+        }
+        BinfmtError::Host(
+            RegistrarError::NotAllowed { .. } | RegistrarError::NotMounted { .. },
+        ) => Some(
+            "without `--host`, builds of this user have emulators of their own, and need no root",
+        ),
+        _ => None,
     }
+    .map(str::to_owned);
     Box::new(report)
 }
 
@@ -76,27 +194,36 @@ fn change(
     places: &mut Places,
     env: &Environment,
 ) -> Result<(), BinfmtError> {
+    let registrar = registrar(arguments)?;
     let before = places.uninstalled.clone();
     let mut lines = Vec::new();
     for text in &arguments.uninstall {
         for architecture in meant(text)? {
-            if !places.uninstalled.contains(&architecture) {
+            let is_new = !places.uninstalled.contains(&architecture);
+            if is_new {
                 places.uninstalled.push(architecture);
             }
-            lines.push(format!(
-                "uninstalling: qemu-{} OK",
-                architecture.qemu_name()
-            ));
+            let removed = registrar
+                .as_ref()
+                .map(|registrar| registrar.remove(architecture));
+            let was_there = removed.transpose()?.unwrap_or(true);
+            if was_there || !text.contains('*') {
+                let said = if was_there { "OK" } else { "not registered" };
+                lines.push(format!(
+                    "uninstalling: qemu-{} {said}",
+                    architecture.qemu_name()
+                ));
+            }
         }
     }
-    let mut missing = None;
+    let mut failed = None;
     for text in &arguments.install {
         for architecture in wanted(text)? {
             places.uninstalled.retain(|other| *other != architecture);
-            match found(architecture, places) {
-                Ok(()) => lines.push(format!("installing: {architecture} OK")),
-                Err(_) if text == "all" => {}
-                Err(error) => missing = Some(error),
+            match install(architecture, places, registrar.as_ref()) {
+                Ok(said) => lines.push(format!("installing: {architecture} {said}")),
+                Err(BinfmtError::NotFound(_)) if text == "all" => {}
+                Err(error) => failed = Some(error),
             }
         }
     }
@@ -107,17 +234,33 @@ fn change(
         // Whoever closes our output has read what they wanted.
         drop(format::print(&format!("{line}\n")));
     }
-    missing.map_or(Ok(()), |error| Err(error.into()))
+    failed.map_or(Ok(()), Err)
 }
 
-/// Looks for an emulator where it is needed.
-fn found(architecture: Architecture, places: &Places) -> Result<(), EmulatorNotFound> {
-    let runs_here =
-        |known: &platforms::Runnable| known.platform.split('/').nth(1) == Some(architecture.name());
-    if platforms::of_this_machine(places).iter().any(runs_here) {
-        return Ok(());
+/// Looks for an emulator where one is needed, and registers it if that is wanted; returns what is said of it.
+fn install(
+    architecture: Architecture,
+    places: &Places,
+    registrar: Option<&Registrar>,
+) -> Result<&'static str, BinfmtError> {
+    let runs_here = |known: &&platforms::Runnable| {
+        known.platform.split('/').nth(1) == Some(architecture.name())
+    };
+    let runnable = platforms::of_this_machine(places);
+    let known = runnable.iter().find(runs_here);
+    let is_native = known.is_some_and(|known| known.emulator.is_none());
+    match registrar {
+        Some(registrar) if !is_native => {
+            let emulator = places.system_emulators().find(architecture)?;
+            let is_new = registrar.add(architecture, &emulator)?;
+            Ok(if is_new { "OK" } else { "already registered" })
+        }
+        _ if known.is_some() => Ok("OK"),
+        _ => {
+            places.system_emulators().find(architecture)?;
+            Ok("OK")
+        }
     }
-    places.system_emulators().find(architecture).map(drop)
 }
 
 /// Returns the processors that are to be installed.

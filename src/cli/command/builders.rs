@@ -5,7 +5,7 @@
 mod create;
 mod inspect;
 mod ls;
-pub(super) mod platforms;
+pub(crate) mod platforms;
 mod rm;
 mod rules;
 

@@ -4,9 +4,9 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::CommandFactory as _;
-use clap_complete::Shell;
 
-use crate::args::{Arguments, CompletionArguments, ManArguments, ShellArgument};
+use crate::args::{Arguments, CompletionArguments, ManArguments};
+use crate::completion;
 use crate::exit;
 use crate::format;
 use crate::report::{Kind, Report};
@@ -22,20 +22,8 @@ struct PagesError {
 
 /// Runs `completion`.
 pub(crate) fn complete(arguments: &CompletionArguments) -> Outcome {
-    format::print_bytes(&script(arguments.shell))?;
+    format::print(&completion::script(arguments.shell, arguments.program))?;
     Ok(exit::DONE)
-}
-
-/// Returns what a shell is told.
-fn script(shell: ShellArgument) -> Vec<u8> {
-    let shell = match shell {
-        ShellArgument::Bash => Shell::Bash,
-        ShellArgument::Zsh => Shell::Zsh,
-        ShellArgument::Fish => Shell::Fish,
-    };
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "careen", &mut script);
-    script
 }
 
 /// Runs `man`.
@@ -53,6 +41,7 @@ pub(crate) fn man(arguments: &ManArguments) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::DockerArguments;
 
     /// Returns the paths of all commands that are shown, and their long flags that are.
     fn definition(command: &clap::Command, path: &str) -> Vec<(String, Vec<String>)> {
@@ -69,13 +58,11 @@ mod tests {
     }
 
     #[test]
-    fn each_shell_and_each_page_and_each_help_has_all_that_is_defined() {
+    fn each_tab_and_each_page_and_each_help_has_all_that_is_defined() {
         let mut command = Arguments::command();
         command.build();
         let defined = definition(&command, "careen");
         assert!(defined.len() > 60, "{} commands", defined.len());
-        let scripts = [ShellArgument::Bash, ShellArgument::Zsh, ShellArgument::Fish]
-            .map(|shell| String::from_utf8(script(shell)).unwrap());
         let pages = tempfile::tempdir().unwrap();
         man(&ManArguments {
             directory: pages.path().to_owned(),
@@ -85,16 +72,37 @@ mod tests {
             let name = path.replace(' ', "-");
             let page = std::fs::read_to_string(pages.path().join(format!("{name}.1"))).unwrap();
             let help = help_of(&command, path);
+            let offered = completion::offered(&mut command, &format!("{path} --"));
             for flag in flags {
-                let word = flag.trim_start_matches('-');
-                for script in &scripts {
-                    assert!(script.contains(word), "{path} {flag}");
-                }
+                let is_offered = |word: &String| word.trim_end_matches('=') == flag;
+                assert!(offered.iter().any(is_offered), "{path} {flag}: {offered:?}");
                 assert!(
                     page.contains(&flag.replace('-', "\\-")),
                     "{path} {flag}: {page}"
                 );
                 assert!(help.contains(flag.as_str()), "{path} {flag}: {help}");
+            }
+            assert_eq!(offered.len(), flags.len(), "{path}: {offered:?}");
+        }
+    }
+
+    #[test]
+    fn each_command_is_completed_and_stands_on_the_page_and_in_the_help_above_it() {
+        let mut docker = DockerArguments::command();
+        for command in [&mut Arguments::command(), &mut docker] {
+            command.build();
+            let name = command.get_name().to_owned();
+            for (path, _) in definition(command, &name) {
+                let Some((above, word)) = path.rsplit_once(' ') else {
+                    continue;
+                };
+                let offered = completion::offered(command, &format!("{above} "));
+                assert!(
+                    offered.iter().any(|other| other == word),
+                    "{path}: {offered:?}"
+                );
+                let help = help_of(command, above);
+                assert!(help.contains(&format!("\n  {word} ")), "{path}: {help}");
             }
         }
     }

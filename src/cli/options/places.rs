@@ -65,11 +65,9 @@ impl Places {
         };
         let store = given.or_else(usual).ok_or(UsageError::NoStore)?;
         let mut emulators = config.emulators.clone().unwrap_or_default();
+        // What somebody chose to install goes before what is there anyway.
+        emulators.extend(own_emulators(env));
         emulators.extend(["/usr/bin", "/usr/local/bin"].map(PathBuf::from));
-        emulators.extend(
-            env.data_directory()
-                .map(|directory| directory.join("careen/emulators")),
-        );
         Ok(Self {
             store: env.current_directory.join(store),
             users_store: None,
@@ -112,6 +110,11 @@ impl Places {
             ..self
         }
     }
+}
+
+/// Returns the directory of the emulators that the user installed.
+pub(crate) fn own_emulators(env: &Environment) -> Option<PathBuf> {
+    Some(env.data_directory()?.join("careen/emulators"))
 }
 
 /// Works out what commands are to be run with.

@@ -51,6 +51,18 @@ pub(super) struct Item {
 }
 
 impl Item {
+    /// Makes one that is over.
+    #[cfg(test)]
+    pub(super) fn over(what: &str, begun: Duration, ended: Duration) -> Self {
+        Self {
+            what: what.to_owned(),
+            begun,
+            ended: Some(ended),
+            bytes: None,
+            first: None,
+        }
+    }
+
     /// Returns how many bytes a second were moved, from the first that was told of.
     pub(super) fn rate(&self, now: Duration) -> Option<f64> {
         let (since, before) = self.first?;

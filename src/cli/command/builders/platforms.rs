@@ -10,11 +10,11 @@ use crate::options::Places;
 
 /// A platform that commands run for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::command) struct Runnable {
+pub(crate) struct Runnable {
     /// `linux/arm64`.
-    pub(in crate::command) platform: String,
+    pub(crate) platform: String,
     /// What runs its programs, if it is not the processor.
-    pub(in crate::command) emulator: Option<PathBuf>,
+    pub(crate) emulator: Option<PathBuf>,
 }
 
 /// The variants that are named beside their architecture.
@@ -24,7 +24,7 @@ const VARIANTS: [(Architecture, &[&str]); 2] = [
 ];
 
 /// Returns them: first what is native, each newer level behind the older.
-pub(in crate::command) fn of_this_machine(places: &Places) -> Vec<Runnable> {
+pub(crate) fn of_this_machine(places: &Places) -> Vec<Runnable> {
     let native = NativePrograms::probe();
     let runs = |architecture: &Architecture| native.runs(*architecture, None);
     let (here, other): (Vec<_>, Vec<_>) = Architecture::ALL.into_iter().partition(runs);
