@@ -6,6 +6,7 @@ use crate::workspace::Package;
 use crate::{modules, performance};
 
 mod escape;
+mod limit;
 mod owner;
 mod page;
 mod shape;
@@ -21,6 +22,7 @@ pub(crate) fn findings(checkout: &Checkout, packages: &[Package]) -> Vec<Finding
         owner::of_std_fs(checkout),
         owner::machine_paths(checkout),
         escape::rows_and_tests(checkout),
+        limit::rows_and_constants(checkout),
         table::cache_keys(checkout),
         table::exit_codes(checkout),
         modules::findings(checkout, packages),
