@@ -7,6 +7,7 @@ use crate::{modules, performance};
 
 mod escape;
 mod example;
+mod limit;
 mod owner;
 mod page;
 mod shape;
@@ -22,6 +23,7 @@ pub(crate) fn findings(checkout: &Checkout, packages: &[Package]) -> Vec<Finding
         owner::of_std_fs(checkout),
         owner::machine_paths(checkout),
         escape::rows_and_tests(checkout),
+        limit::rows_and_constants(checkout),
         table::cache_keys(checkout),
         table::exit_codes(checkout),
         modules::findings(checkout, packages),

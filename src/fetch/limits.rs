@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How often one request may be redirected.
-pub const REDIRECT_LIMIT: u32 = 10;
+pub const REDIRECT_LIMIT: u32 = 5;
 
 /// How large the head of an answer may be, in bytes.
 pub const HEAD_LIMIT_BYTES: usize = 64 * 1024;

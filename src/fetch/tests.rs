@@ -211,30 +211,54 @@ fn a_body_that_does_not_end_is_refused() {
 }
 
 #[test]
-fn redirects_are_followed_without_end_they_are_not() {
+fn five_redirects_are_followed_and_six_are_not() {
+    // `/N` leads to the file by so many redirects.
     let server = Server::start(|head, stream| {
-        let answer = if head.starts_with("get /start ") {
-            "HTTP/1.1 302 x\r\nConnection: close\r\nLocation: end\r\nContent-Length: 0\r\n\r\n"
-        } else if head.starts_with("get /end ") {
-            OK
-        } else {
-            "HTTP/1.1 301 x\r\nConnection: close\r\nLocation: /loop\r\nContent-Length: 0\r\n\r\n"
+        let left = head
+            .strip_prefix("get /")
+            .and_then(|rest| rest.split(' ').next());
+        let answer = match left.and_then(|left| left.parse::<u32>().ok()) {
+            Some(0) => OK.to_owned(),
+            Some(left) => format!(
+                "HTTP/1.1 302 x\r\nConnection: close\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n",
+                left - 1
+            ),
+            None => panic!("another request: {head}"),
         };
         stream.write_all(answer.as_bytes()).ok();
     });
     let client = client();
-    assert_eq!(
-        download(&client, &get(server.url("/start"))).unwrap(),
-        "file"
-    );
+    assert_eq!(download(&client, &get(server.url("/5"))).unwrap(), "file");
     server.heads();
-    let error = download(&client, &get(server.url("/loop"))).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .ends_with("/loop`: redirected more than 10 times")
+    let url = server.url("/6");
+    let error = download(&client, &get(url.clone())).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("fetch `{url}`: redirected more than 5 times")
     );
-    assert_eq!(server.heads().len(), 11);
+    assert_eq!(server.heads().len(), 6);
+}
+
+#[test]
+fn a_head_of_sixty_four_kibibytes_is_read_and_a_larger_one_is_not() {
+    let answer = |head_bytes: usize| {
+        let rest = OK.strip_suffix("\r\n\r\nfile").unwrap();
+        let padding = head_bytes - rest.len() - "\r\nX: \r\n\r\n".len();
+        format!("{rest}\r\nX: {}\r\n\r\nfile", "x".repeat(padding))
+    };
+    let read = |head_bytes| {
+        let server = Server::answering(&[&answer(head_bytes)]);
+        download(&client(), &get(server.url("/x")))
+    };
+    assert_eq!(read(limits::HEAD_LIMIT_BYTES).unwrap(), "file");
+    let error = read(limits::HEAD_LIMIT_BYTES + 1).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    // Between them stands how much had come by then.
+    let (begins, ends) = ("response header is too big: ", " > 65536");
+    assert!(
+        cause.starts_with(begins) && cause.ends_with(ends),
+        "{cause}"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Reading compressed archives as a stream, with bounds on the memory that they ask for.
+//! Reading compressed archives as a stream, with bounds on the memory that they ask for and on what they become.
 //!
 //! Nothing is started for it: no program of the host or of an image sees an archive (CVE-2014-9357).
 
@@ -9,6 +9,7 @@ use flate2::bufread::MultiGzDecoder;
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::{CONCATENATED, Stream};
 
+use crate::expansion::Expansion;
 use crate::limits::XZ_MEMORY_MAX_BYTES;
 use crate::room::{DecoderRoom, Roomy};
 use crate::zstd_frames::ZstdFrames;
@@ -62,17 +63,28 @@ pub(crate) fn decompressor_in<'r, R: Read + Send + 'r>(
     room: &DecoderRoom,
     reader: R,
 ) -> io::Result<Box<dyn Read + Send + 'r>> {
-    let mut input = BufReader::with_capacity(BUFFER_BYTES, PeekFirst::new(reader));
+    decompressor_within(Expansion::default(), room, reader)
+}
+
+/// As [`decompressor_in`], with a bound on what the archive becomes.
+pub(crate) fn decompressor_within<'r, R: Read + Send + 'r>(
+    expansion: Expansion,
+    room: &DecoderRoom,
+    reader: R,
+) -> io::Result<Box<dyn Read + Send + 'r>> {
+    let (counted, bound) = expansion.around(PeekFirst::new(reader));
+    let mut input = BufReader::with_capacity(BUFFER_BYTES, counted);
     let format = sniff(input.fill_buf()?);
     Ok(match format {
         ArchiveFormat::Plain => Box::new(input),
-        ArchiveFormat::Gzip => Box::new(MultiGzDecoder::new(input)),
-        ArchiveFormat::Zstd => Box::new(ZstdFrames::new(input, room)),
-        ArchiveFormat::Bzip2 => Box::new(MultiBzDecoder::new(input)),
+        ArchiveFormat::Gzip => Box::new(bound.on(MultiGzDecoder::new(input))),
+        ArchiveFormat::Zstd => Box::new(bound.on(ZstdFrames::new(input, room))),
+        ArchiveFormat::Bzip2 => Box::new(bound.on(MultiBzDecoder::new(input))),
         ArchiveFormat::Xz => {
             let stream = Stream::new_stream_decoder(XZ_MEMORY_MAX_BYTES, CONCATENATED)?;
             let taken = room.take(XZ_MEMORY_MAX_BYTES);
-            Box::new(Roomy::new(XzDecoder::new_stream(input, stream), taken))
+            let decoder = Roomy::new(XzDecoder::new_stream(input, stream), taken);
+            Box::new(bound.on(decoder))
         }
     })
 }

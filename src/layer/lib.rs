@@ -34,6 +34,7 @@ mod content;
 mod decompress;
 mod diff;
 mod disk;
+mod expansion;
 mod finish;
 mod header;
 mod index;

@@ -31,6 +31,19 @@ pub const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 /// The most memory that decoding xz may take, in bytes: what `xz -9` asks for, and half as much.
 pub const XZ_MEMORY_MAX_BYTES: u64 = 96 * 1024 * 1024;
 
+/// The most bytes of one layer or archive, uncompressed.
+pub const STREAM_MAX_BYTES: u64 = 1 << 40;
+
+/// The most bytes of all files of one layer or archive together, with their holes, which take no room: a file that is
+/// written to at the place of a large user id has terabytes of them.
+pub const UNPACKED_MAX_BYTES: u64 = 1 << 50;
+
+/// What a compressed archive may become whatever its size, in bytes.
+pub const EXPANSION_FREE_BYTES: u64 = 16 << 30;
+
+/// What a compressed archive may become beyond that, as a multiple of its size: what gzip can do at most is 1032.
+pub const EXPANSION_RATIO_MAX: u64 = 1100;
+
 /// How much memory the decoders of zstd and xz take together, in bytes: four with the largest window that is usual, or one
 /// that asks for more.
 pub const DECODER_ROOM_BYTES: u64 = 32 * 1024 * 1024;
@@ -59,12 +72,12 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// No quota on bytes, and [`ENTRIES_MAX`] entries.
+    /// What no honest layer comes near: [`ENTRIES_MAX`], [`UNPACKED_MAX_BYTES`] and [`STREAM_MAX_BYTES`].
     fn default() -> Self {
         Self {
             entries: ENTRIES_MAX,
-            unpacked_bytes: u64::MAX,
-            stream_bytes: u64::MAX,
+            unpacked_bytes: UNPACKED_MAX_BYTES,
+            stream_bytes: STREAM_MAX_BYTES,
         }
     }
 }

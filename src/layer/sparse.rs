@@ -284,5 +284,22 @@ mod tests {
         assert_eq!(MapReader::default().take(b"1000000\n").unwrap(), None);
         let found = MapReader::default().take(b"1000001\n");
         assert!(matches!(found, Err(TarError::TooManyRegions)));
+        assert_eq!(
+            TarError::TooManyRegions.to_string(),
+            "a sparse file has more than 1000000 regions"
+        );
+    }
+
+    #[test]
+    fn one_region_more_than_the_limit_is_refused_in_the_old_form() {
+        let mut block = [b'0'; BLOCK_BYTES];
+        let mut regions = vec![region(0, 0); SPARSE_REGIONS_MAX - 21];
+        old_map_more(&block, &mut regions).unwrap();
+        assert_eq!(regions.len(), SPARSE_REGIONS_MAX);
+        // Only the first entry of the block says something.
+        block[24] = 0;
+        (1..21).for_each(|entry| block[entry * 24] = 0);
+        let found = old_map_more(&block, &mut regions);
+        assert!(matches!(found, Err(TarError::TooManyRegions)));
     }
 }

@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
-use rustix::fs::copy_file_range;
+use rustix::fs::{SeekFrom as Place, copy_file_range};
 use rustix::io::Errno;
 
 use crate::error::{FsError, Shown};
@@ -24,7 +25,7 @@ const RANGE_BYTES: usize = 1 << 30;
 /// How many bytes are copied at once where the kernel does not copy.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Copies all of `from` from its start into the empty file `to`.
+/// Copies all of `from` from its start into the empty file `to`. Holes stay holes, where the file system tells them.
 ///
 /// # Errors
 ///
@@ -33,7 +34,89 @@ pub fn copy_contents(from: &File, to: &File) -> Result<Copied, FsError> {
     if share_contents(from, to) {
         return Ok(Copied::Shared);
     }
-    copy_in_kernel(from, to).map(Copied::Bytes)
+    let copied = match holes(from)? {
+        Some(size) => copy_around_holes(from, to, size)?,
+        None => copy_in_kernel(from, to)?,
+    };
+    Ok(Copied::Bytes(copied))
+}
+
+/// What `stat` counts blocks in, in bytes, whatever those of the file system are (stat(2), `st_blocks`).
+const STAT_BLOCK_BYTES: u64 = 512;
+
+/// Returns the size of a file that takes less room than that: it has holes, or its file system compresses it.
+fn holes(file: &File) -> Result<Option<u64>, FsError> {
+    let metadata = file.metadata().map_err(|error| {
+        let fd = Shown(file.as_fd());
+        FsError::call(error, format_args!("fstat({fd})"))
+    })?;
+    let room = metadata.blocks().saturating_mul(STAT_BLOCK_BYTES);
+    Ok((room < metadata.size()).then(|| metadata.size()))
+}
+
+/// Copies the regions of a file that have data, and returns how many bytes they are.
+fn copy_around_holes(from: &File, to: &File, size: u64) -> Result<u64, FsError> {
+    let (mut end, mut copied) = (0, 0);
+    while end < size {
+        let start = match rustix::fs::seek(from, Place::Data(end)) {
+            Ok(start) => start,
+            // Only a hole is left (lseek(2), `SEEK_DATA`).
+            Err(Errno::NXIO) => break,
+            // A file system that does not tell where there is data: all counts as such.
+            Err(_) => end,
+        };
+        end = match rustix::fs::seek(from, Place::Hole(start)) {
+            Ok(hole) if hole > start => hole,
+            _ => size,
+        };
+        copied += copy_region(from, to, (start, end))?;
+    }
+    set_length(to, size)?;
+    Ok(copied)
+}
+
+/// Copies what is between two places of a file, and returns how many bytes that is: fewer where the file ends before.
+fn copy_region(from: &File, to: &File, (start, end): (u64, u64)) -> Result<u64, FsError> {
+    let (mut read, mut written) = (start, start);
+    while read < end {
+        let left = usize::try_from(end - read).unwrap_or(RANGE_BYTES);
+        let asked = left.min(RANGE_BYTES);
+        match copy_file_range(from, Some(&mut read), to, Some(&mut written), asked) {
+            Ok(0) => break,
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(_) => {
+                return copy_region_by_hand(from, to, (read, end)).map(|more| read - start + more);
+            }
+        }
+    }
+    Ok(read - start)
+}
+
+fn copy_region_by_hand(from: &File, to: &File, (start, end): (u64, u64)) -> Result<u64, FsError> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut place = start;
+    while place < end {
+        let left = usize::try_from(end - place).unwrap_or(BUFFER_BYTES);
+        let asked = left.min(BUFFER_BYTES);
+        let count = match from.read_at(&mut buffer[..asked], place) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => {
+                let fd = Shown(from.as_fd());
+                return Err(FsError::call(
+                    error,
+                    format_args!("pread({fd}, …, {asked}, {place})"),
+                ));
+            }
+        };
+        to.write_all_at(&buffer[..count], place).map_err(|error| {
+            let fd = Shown(to.as_fd());
+            FsError::call(error, format_args!("pwrite({fd}, …, {count}, {place})"))
+        })?;
+        place += count as u64;
+    }
+    Ok(place - start)
 }
 
 /// Lets the empty file `to` share the blocks of `from`, and tells whether the file system can do that.
@@ -134,6 +217,63 @@ pub fn set_length(file: &File, length: u64) -> Result<(), FsError> {
 mod tests {
     use super::*;
     use crate::{Root, RootPath};
+
+    /// A file with a block of data at each of these places, in blocks, and a hole at its end.
+    fn with_holes(path: &std::path::Path, blocks: &[u64], size: u64) -> Vec<u8> {
+        let file = File::create_new(path).unwrap();
+        for block in blocks {
+            file.write_all_at(&[b'x'; 4096], block * 4096).unwrap();
+        }
+        file.set_len(size).unwrap();
+        std::fs::read(path).unwrap()
+    }
+
+    #[test]
+    fn holes_stay_holes() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        for (blocks, size, most) in [
+            (&[0, 100][..], 1 << 20, 2 * 4096),
+            (&[3], 4 * 4096, 4096),
+            (&[], 1 << 40, 0),
+            (&[1 << 20], (1 << 33) + 1, 4096),
+        ] {
+            let bytes = (size < 1 << 30).then(|| with_holes(&from, blocks, size));
+            if bytes.is_none() {
+                let file = File::create_new(&from).unwrap();
+                blocks
+                    .iter()
+                    .for_each(|block| file.write_all_at(b"x", block * 4096).unwrap());
+                file.set_len(size).unwrap();
+            }
+            let target = File::create_new(&to).unwrap();
+            let copied = copy_around_holes(&File::open(&from).unwrap(), &target, size).unwrap();
+            assert_eq!(target.metadata().unwrap().len(), size);
+            assert!(copied <= most, "{copied} of {blocks:?}");
+            if let Some(bytes) = bytes {
+                assert!(std::fs::read(&to).unwrap() == bytes, "{blocks:?}");
+            }
+            std::fs::remove_file(&from).unwrap();
+            std::fs::remove_file(&to).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_region_is_copied_by_hand_as_well() {
+        let dir = tempfile::tempdir().unwrap();
+        let bytes: Vec<u8> = (0..700_000_u32)
+            .map(|number| number.to_le_bytes()[1])
+            .collect();
+        std::fs::write(dir.path().join("from"), &bytes).unwrap();
+        let from = File::open(dir.path().join("from")).unwrap();
+        let to = File::create_new(dir.path().join("to")).unwrap();
+        assert_eq!(
+            copy_region_by_hand(&from, &to, (1000, 900_000)).unwrap(),
+            699_000
+        );
+        let copied = std::fs::read(dir.path().join("to")).unwrap();
+        assert!(copied[..1000] == [0; 1000] && copied[1000..] == bytes[1000..]);
+    }
 
     #[test]
     fn a_file_is_copied_whole() {

@@ -284,6 +284,11 @@ fn t_b13_limits_are_said() {
         messages(&"#".repeat(MAX_FILE_BYTES + 1)),
         "error: Dockerfile is longer than 1048576 bytes\n --> Dockerfile:1:1"
     );
+    // As long as it may be.
+    let comment = "#".repeat(1023) + "\n";
+    let most = "FROM x\n".to_owned() + &comment.repeat(MAX_FILE_BYTES / comment.len() - 1);
+    let most = most.clone() + &"\n".repeat(MAX_FILE_BYTES - most.len());
+    assert_eq!((most.len(), messages(&most).as_str()), (MAX_FILE_BYTES, ""));
 }
 
 #[test]

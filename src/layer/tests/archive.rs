@@ -5,8 +5,14 @@ use std::io;
 use std::time::Instant;
 
 use super::support::{Place, Says, Tar, assert_archive_error, ids, says};
+use crate::decompress::decompressor_within;
+use crate::expansion::Expansion;
+use crate::limits::{ENTRIES_MAX, STREAM_MAX_BYTES, UNPACKED_MAX_BYTES};
 use crate::tarread::TarError;
-use crate::{ApplyError, ApplyOptions, ArchiveReader, Limits, apply, begins_archive, decompressor};
+use crate::{
+    ApplyError, ApplyOptions, ArchiveReader, DecoderRoom, Limits, apply, begins_archive,
+    decompressor,
+};
 
 #[test]
 fn an_archive_is_told_from_text_by_its_first_block() {
@@ -128,6 +134,75 @@ fn t_a15_quotas_end_a_bomb() {
     };
     let error = apply(&mut endless, &place.root, &options).unwrap_err();
     assert_archive_error(&error, "the archive unpacks to more than 10000 bytes");
+}
+
+#[test]
+fn t_a15_an_archive_that_expands_too_much_is_refused() {
+    let expand = |bytes: &[u8]| -> io::Result<u64> {
+        let expansion = Expansion {
+            free_bytes: 1 << 20,
+            ratio: 100,
+        };
+        let room = DecoderRoom::default();
+        let mut plain = decompressor_within(expansion, &room, bytes)?;
+        io::copy(&mut plain, &mut io::sink())
+    };
+    let refusal =
+        "the archive expands to more than 1048576 bytes and to more than 100 times its size";
+    let packed = |bytes: &[u8]| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        io::Write::write_all(&mut gzip, bytes).unwrap();
+        let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
+        io::Write::write_all(&mut bzip2, bytes).unwrap();
+        let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+        io::Write::write_all(&mut xz, bytes).unwrap();
+        let zstd = zstd::encode_all(bytes, 1).unwrap();
+        [
+            gzip.finish().unwrap(),
+            bzip2.finish().unwrap(),
+            xz.finish().unwrap(),
+            zstd,
+        ]
+    };
+    let most = vec![0; 1 << 20];
+    for archive in packed(&most) {
+        assert_eq!(expand(&archive).unwrap(), 1 << 20);
+    }
+    for archive in packed(&[most.as_slice(), b"0"].concat()) {
+        assert_eq!(expand(&archive).unwrap_err().to_string(), refusal);
+    }
+    // What is not compressed does not expand.
+    assert_eq!(expand(&vec![0; 2 << 20]).unwrap(), 2 << 20);
+}
+
+#[test]
+fn t_a15_nobody_has_to_ask_for_quotas() {
+    let Limits {
+        entries,
+        unpacked_bytes,
+        stream_bytes,
+    } = Limits::default();
+    assert_eq!(
+        (entries, unpacked_bytes, stream_bytes),
+        (ENTRIES_MAX, UNPACKED_MAX_BYTES, STREAM_MAX_BYTES)
+    );
+    let hole = |bytes: u64| {
+        let size = bytes.to_string();
+        let map: [(&str, &[u8]); 2] = [
+            ("GNU.sparse.map", b"0,1"),
+            ("GNU.sparse.size", size.as_bytes()),
+        ];
+        Place::new().apply(&Tar::new().pax(&map).file("f", "x"))
+    };
+    let error = hole(UNPACKED_MAX_BYTES + 1).unwrap_err();
+    assert_archive_error(
+        &error,
+        "the archive unpacks to more than 1125899906842624 bytes",
+    );
+    // The file system may not take so much, which is another error.
+    if let Err(error) = hole(UNPACKED_MAX_BYTES) {
+        assert!(matches!(error, ApplyError::Write { .. }), "{error}");
+    }
 }
 
 fn refused_extensions() -> Vec<(Tar, &'static str)> {
