@@ -64,6 +64,7 @@ pub use network::NetworkFailure;
 pub use nix::errno::Errno;
 pub use nix::sys::signal::Signal;
 pub use nothing::NoExecutor;
+pub use notify::Rehearsal;
 pub use overlay::{
     LOWERS_LIMIT, OverlayError, OverlayOptions, Submounts, Upper, bind, bind_root, mount_overlay,
 };

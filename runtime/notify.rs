@@ -24,6 +24,8 @@ mod device;
 mod files;
 mod ids;
 
+pub use ids::Rehearsal;
+
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::thread::JoinHandle;
 

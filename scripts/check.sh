@@ -11,6 +11,7 @@ step() {
 }
 
 step cargo fmt --all --check
+step cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
 step cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 step cargo test --workspace --locked
 # Once more with their counts shown: how many cases of each corpus pass.

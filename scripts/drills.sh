@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # drills.sh: what must not be lost is put at risk: builds are killed, crowded and stopped, their calls fail, disks are full,
-# the files of a store are damaged, and clocks, file systems and versions are odd.
+# the files of a store are damaged, clocks, file systems and versions are odd, and what strangers write is made up.
 #
 #   drills.sh --short          a few of each, with the seed 1
 #   drills.sh --hours H        one round after another for H hours, each with the next seed
@@ -9,6 +9,7 @@
 #
 # Each drill is a program in tests/drills/NAME/drill.py, which says its seed and how often it did what. A drill needs
 # no root unless its row in the table below says so; root is careen-t1 for the others. The base comes from Debian's mirror, or from BASE, an image layout.
+# What is made up is scripts/fuzz.sh's, with its seed and its sum.
 set -euo pipefail
 shopt -s inherit_errexit
 
@@ -105,6 +106,17 @@ drill() {
   return "$status"
 }
 
+# fuzz SEED FORM: all fuzz targets, 10 s each in the short form and 60 s in the long one. They are built from the checkout.
+fuzz() {
+  local seconds=10
+  [ "$2" = short ] || seconds=60
+  if ! (need_cargo) >/dev/null; then
+    say "fuzz: not run, it needs cargo"
+    return
+  fi
+  scripts/fuzz.sh --seconds "$seconds" --seed "$1"
+}
+
 # round SEED FORM: each drill once, with its count of that form (`short` or `long`). All are done, whatever becomes
 # of one.
 round() {
@@ -117,6 +129,9 @@ round() {
     drill "$who" "$name" "$1" "$count" || { status=1; say "$name: FAILED with seed $1"; }
     say "$name: $((SECONDS - begun)) s"
   done
+  begun=$SECONDS
+  fuzz "$1" "$2" || { status=1; say "fuzz: FAILED with seed $1"; }
+  say "fuzz: $((SECONDS - begun)) s"
   return "$status"
 }
 

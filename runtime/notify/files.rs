@@ -16,7 +16,7 @@
 //! Nothing here is a wall. Every file is the caller's on disk, and what one user of the sandbox may do with files of
 //! another one the kernel does not tell apart.
 
-mod acl;
+pub(super) mod acl;
 mod attributes;
 mod execute;
 mod give;

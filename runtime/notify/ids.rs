@@ -27,6 +27,7 @@ mod outcome;
 mod peer;
 mod privilege;
 mod quartet;
+mod rehearsal;
 mod request;
 mod table;
 
@@ -36,6 +37,7 @@ use nix::errno::Errno;
 
 pub(super) use self::capability::FileCapabilities;
 pub(super) use self::credentials::{Credentials, Program};
+pub use self::rehearsal::Rehearsal;
 
 use crate::notify::caller::Caller;
 use crate::notify::ids::outcome::{Decision, Outcome};

@@ -52,6 +52,6 @@ pub use error::{FetchError, Phase};
 pub use pace::Slowest;
 pub use proxy::{Proxies, ProxyError};
 pub use request::{Body, BodyGoes, Credentials, Downgrade, Method, Request, Response, Tls, base64};
-pub use retry::{Attempts, Jitter, RetryPolicy, Told, is_passing, random_jitter};
+pub use retry::{Attempts, Jitter, RetryPolicy, Told, is_passing, random_jitter, retry_after};
 pub use tls::ClientError;
 pub use url::{Origin, Scheme, Url, UrlError, form};

@@ -213,7 +213,7 @@ pub(crate) fn is_worth_another(error: &FetchError) -> bool {
 
 /// Reads a `Retry-After` header (RFC 9110, section 10.2.3): a number of seconds, or a date, which is compared with the
 /// server's own.
-pub(crate) fn retry_after(header: Option<&str>, date: Option<&str>) -> Option<Duration> {
+pub fn retry_after(header: Option<&str>, date: Option<&str>) -> Option<Duration> {
     let header = header?.trim();
     if let Ok(seconds) = header.parse() {
         return Some(Duration::from_secs(seconds));

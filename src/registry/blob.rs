@@ -195,7 +195,8 @@ impl Resuming {
                 Ok(response)
             }
             206 if self.at > 0 => {
-                let Some((start, total)) = content_range(&response) else {
+                let range = response.header("content-range").and_then(content_range);
+                let Some((start, total)) = range else {
                     return Err(Failure::Malformed {
                         what: "a part of a blob and not which",
                         source: None,
@@ -319,9 +320,9 @@ fn content_length(response: &Response) -> Option<u64> {
     response.header("content-length")?.parse().ok()
 }
 
-/// Returns where a part begins and how long the whole is, as `bytes 5-9/10` says it.
-fn content_range(response: &Response) -> Option<(u64, Option<u64>)> {
-    let range = response.header("content-range")?.strip_prefix("bytes ")?;
+/// Returns where a part begins and how long the whole is, as a header `Content-Range` says it: `bytes 5-9/10`.
+pub fn content_range(header: &str) -> Option<(u64, Option<u64>)> {
+    let range = header.strip_prefix("bytes ")?;
     let (range, total) = range.split_once('/')?;
     let (start, _) = range.split_once('-')?;
     Some((start.trim().parse().ok()?, total.trim().parse().ok()))

@@ -4,22 +4,22 @@ use std::collections::BTreeMap;
 
 /// One challenge: a scheme with its parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Challenge {
+pub struct Challenge {
     /// The scheme in lower case.
-    pub(crate) scheme: String,
+    pub scheme: String,
     /// The parameters, with their names in lower case.
-    pub(crate) parameters: BTreeMap<String, String>,
+    pub parameters: BTreeMap<String, String>,
 }
 
 impl Challenge {
     /// Returns a parameter.
-    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+    pub fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str)
     }
 }
 
 /// Reads the challenges of one header; what cannot be understood ends the list.
-pub(crate) fn challenges(header: &str) -> Vec<Challenge> {
+pub fn challenges(header: &str) -> Vec<Challenge> {
     let mut rest = header;
     let mut found: Vec<Challenge> = Vec::new();
     loop {

@@ -36,7 +36,8 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use blob::BlobStream;
+pub use blob::{BlobStream, content_range};
+pub use challenge::{Challenge, challenges};
 pub use client::{Learned, Registry, RegistryOptions, TokenShown, TokenWork};
 pub use config::{
     Blocked, ConfigError, ConfigPlaces, NameError, Overrides, RegistryConfig, Verify,
@@ -47,4 +48,5 @@ pub use error::{ErrorMessage, Failure, Refusal, RegistryError};
 pub use host::{Access, Capabilities, Host, HostSource, HostTls, Login, LookupError};
 pub use manifest::{Expect, Manifest};
 pub use repository::{Repository, Selector};
+pub use tags::next_link;
 pub use upload::{BlobBody, Uploaded};

@@ -167,8 +167,8 @@ impl<'a> Pages<'a> {
     }
 }
 
-/// Returns where `<URL>; rel="next"` leads.
-fn next_link(header: &str) -> Option<&str> {
+/// Returns where a header `Link` leads that says `<URL>; rel="next"`.
+pub fn next_link(header: &str) -> Option<&str> {
     let mut rest = header;
     loop {
         let (url, after) = rest.split_once('<')?.1.split_once('>')?;

@@ -100,7 +100,7 @@ pub use medium::{Medium, MediumError};
 pub use name::{IdMapName, NameError, ObjectId, SnapshotId};
 pub use open::{OpenError, OpenOptions};
 pub use policy::{Filter, FilterError, Room, Rule, Space, choose};
-pub use record::{RecordError, RecordStore};
+pub use record::{RecordError, RecordStore, read_record};
 pub use repository::{Repository, RepositoryError, RepositoryState};
 pub use scratch::Spool;
 pub use snapshot::{ActiveSnapshot, Snapshot, SnapshotError, Snapshotter};

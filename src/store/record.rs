@@ -109,13 +109,11 @@ impl RecordStore {
         let Some(bytes) = bytes else {
             return Ok(None);
         };
-        match sealed::open::<Read<T>>(&bytes) {
-            Some(read) if read.key == *key => Ok(Some(read.value)),
-            _ => {
-                debug!(%key, "damaged record");
-                Ok(None)
-            }
+        let value = read_record(key, &bytes);
+        if value.is_none() {
+            debug!(%key, "damaged record");
         }
+        Ok(value)
     }
 
     /// Writes what a key led to, in place of what it led to before. While snapshots that were committed in this process
@@ -197,6 +195,13 @@ impl RecordStore {
             Err(error) => Err(FileError::of("read", path)(error)),
         }
     }
+}
+
+/// Returns what a document says that a key led to; `None` where it is damaged, the record of another key, or of another
+/// type.
+pub fn read_record<T: DeserializeOwned>(key: &Digest, document: &[u8]) -> Option<T> {
+    let read: Read<T> = sealed::open(document)?;
+    (read.key == *key).then_some(read.value)
 }
 
 /// Tells whether a document is a whole record, of the key that its file is named by.

@@ -50,7 +50,7 @@ pub(super) fn mode(list: &[u8], before: u32) -> u32 {
 /// Returns what a file inherits of the list that its directory hands down, if it is made with this mode: its own list, and
 /// its mode. Each gives what both do, and the mask of the process counts for nothing (acl(5), "Object creation and default
 /// ACLs").
-pub(super) fn inherited(list: &[u8], mode: u32) -> (Vec<u8>, u32) {
+pub(in crate::notify) fn inherited(list: &[u8], mode: u32) -> (Vec<u8>, u32) {
     let mut entries = entries(list).unwrap_or_default();
     let has_mask = entries.iter().any(|entry| entry.tag == MASK);
     for entry in &mut entries {

@@ -113,7 +113,7 @@ fn written(sets: Sets, words: usize) -> Vec<u8> {
         .collect()
 }
 
-fn parsed(bytes: &[u8]) -> Sets {
+pub(super) fn parsed(bytes: &[u8]) -> Sets {
     let mut sets = [0; 3];
     for (at, word) in bytes.chunks_exact(4).enumerate() {
         let digits = word.iter().rev();
