@@ -85,6 +85,7 @@ drills=(
   'root determinism 8 50'
   'user formats    1  1'
   'user registry   12 120'
+  'user canary      1   5'
 )
 
 # drill WHO NAME SEED COUNT: one drill in a directory of its own, which goes when it ends.
