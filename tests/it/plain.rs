@@ -34,7 +34,10 @@ fn of_buildkit_alone(step: &str, line: &str, has_commands: bool) -> bool {
         // An image of the store is no directory until somebody needs one.
         || line.starts_with("unpacking to ")
         // Nor is a base that no command sees.
-        || (!has_commands && step.contains("FROM ") && line.starts_with("extracting "))
+        || (line.starts_with("extracting ")
+            && step.contains("FROM ")
+            // Of the other platform, commands see no base in any case.
+            && (!has_commands || step.starts_with("[linux/arm64 ")))
 }
 
 /// Tells whether BuildKit has no such line, in a step of that name; `ending` is what it says after the steps.
