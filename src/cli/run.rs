@@ -149,12 +149,12 @@ fn first(line: &CommandLine<'_>) -> Outcome {
         (BuilderExit::Code(0), Command::Binfmt(binfmt)) => {
             command::binfmt::run(binfmt, &parsed, &env)
         }
-        (exit, _) => ended(&exit),
+        (exit, _) => ended(exit),
     }
 }
 
-fn ended(exit: &BuilderExit) -> Outcome {
-    match *exit {
+fn ended(exit: BuilderExit) -> Outcome {
+    match exit {
         BuilderExit::Code(code) => Ok(u8::try_from(code).unwrap_or(exit::INTERNAL)),
         BuilderExit::Signal(signal) => Err(command::builder_ended(signal)),
         BuilderExit::LacksId(_) => Ok(exit::HOST),

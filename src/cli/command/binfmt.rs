@@ -102,7 +102,7 @@ fn registrar(arguments: &BinfmtArguments) -> Result<Option<Registrar>, BinfmtErr
 /// Returns where emulators are to be taken from, if that is a file or directory of this machine.
 fn path_of(arguments: &BinfmtArguments, env: &Environment) -> Option<PathBuf> {
     let path = env.current_directory.join(arguments.from.as_ref()?);
-    path.exists().then_some(path)
+    std::fs::metadata(&path).is_ok().then_some(path)
 }
 
 /// Takes emulators from a file or directory of this machine, if they are to be taken from there.

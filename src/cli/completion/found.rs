@@ -174,7 +174,7 @@ impl<'a> Found<'a> {
     }
 
     /// Returns the processors that emulators are for.
-    pub(super) fn processors(&self) -> Vec<Candidate> {
+    pub(super) fn processors() -> Vec<Candidate> {
         let own = Architecture::of_this_program();
         let others = Architecture::ALL.into_iter();
         let others = others.filter(|one| Some(*one) != own);

@@ -173,7 +173,7 @@ impl<'d> Walk<'d> {
         for letter in word.chars().skip(1) {
             match self.short(letter) {
                 Some(argument) if !argument.get_action().takes_values() => {
-                    self.given.note(argument, None)
+                    self.given.note(argument, None);
                 }
                 _ => break,
             }
@@ -183,7 +183,7 @@ impl<'d> Walk<'d> {
     /// Tells what a word at the cursor is, and the part of it that matters.
     fn asked(&self, word: &str) -> (Asked<'d>, String) {
         if let Some(argument) = self.pending {
-            return self.value(argument, 0, "", word);
+            return value_of(argument, 0, "", word);
         }
         let positional = self.next_value();
         if !self.is_foreign() && !self.is_escaped && word.starts_with('-') {
@@ -191,43 +191,22 @@ impl<'d> Walk<'d> {
             if let Some((name, value)) = long
                 && let Some(argument) = name.strip_prefix("--").and_then(|name| self.long(name))
             {
-                return self.value(argument, 0, &format!("{name}="), value);
+                return value_of(argument, 0, &format!("{name}="), value);
             }
             if let Some((argument, at)) = self.short_with_value(word)
                 && at < word.len()
                 && let Some((before, value)) = word.split_at_checked(at)
             {
-                return self.value(argument, 0, before, value);
+                return value_of(argument, 0, before, value);
             }
             return (Asked::Flag, word.to_owned());
         }
         let has_commands = self.count == 0 && !self.is_escaped && self.command.has_subcommands();
         match positional {
             positional if has_commands => (Asked::Word(positional), word.to_owned()),
-            Some((argument, count)) => self.value(argument, count, "", word),
+            Some((argument, count)) => value_of(argument, count, "", word),
             None => (Asked::Nothing, word.to_owned()),
         }
-    }
-
-    /// Returns the value that a word is or ends in.
-    fn value(
-        &self,
-        argument: &'d Arg,
-        count: usize,
-        before: &str,
-        word: &str,
-    ) -> (Asked<'d>, String) {
-        let cut = argument
-            .get_value_delimiter()
-            .and_then(|delimiter| Some(word.rfind(delimiter)? + delimiter.len_utf8()));
-        let (listed, typed) = word.split_at(cut.unwrap_or(0));
-        let before = format!("{before}{listed}");
-        let asked = Asked::Value {
-            argument,
-            count,
-            before,
-        };
-        (asked, typed.to_owned())
     }
 
     /// Tells whether the words are another program's by now.
@@ -277,6 +256,21 @@ impl<'d> Walk<'d> {
         }
         None
     }
+}
+
+/// Returns the value that a word is or ends in.
+fn value_of<'d>(argument: &'d Arg, count: usize, before: &str, word: &str) -> (Asked<'d>, String) {
+    let cut = argument
+        .get_value_delimiter()
+        .and_then(|delimiter| Some(word.rfind(delimiter)? + delimiter.len_utf8()));
+    let (listed, typed) = word.split_at(cut.unwrap_or(0));
+    let before = format!("{before}{listed}");
+    let asked = Asked::Value {
+        argument,
+        count,
+        before,
+    };
+    (asked, typed.to_owned())
 }
 
 /// Tells whether the value of a flag is the next word where it does not stand behind `=`.

@@ -133,7 +133,7 @@ fn of_name(name: &str, id: &str, before: &str, found: &Found<'_>) -> Vec<Candida
         "ID" => found.kept_steps(),
         "REF" => found.builds(),
         "PLATFORM" => found.platforms(),
-        "PROCESSOR" => found.processors(),
+        "PROCESSOR" => Found::processors(),
         _ => words(name, id)
             .iter()
             .map(|word| Candidate::plain(*word))

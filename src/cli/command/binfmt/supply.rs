@@ -97,7 +97,7 @@ impl<'a> Supply<'a> {
 
     /// Takes those of a directory of this machine, or of a package that lies on it.
     pub(super) fn take_path(&mut self, path: &Path) -> Result<(), SupplyError> {
-        if path.is_dir() {
+        if fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
             return self.take_directory(path);
         }
         let failed = |source| SupplyError::Read {
@@ -179,11 +179,11 @@ impl<'a> Supply<'a> {
 
     fn emulator_of(&self, change: Change) -> Option<(Architecture, String, u64, Content)> {
         let (architecture, name) = self.emulator(change.path.file_name()?)?;
-        match change.kind {
-            ChangeKind::Put(node) => match node.kind {
-                NodeKind::File { size, content } => Some((architecture, name, size, content)),
-                _ => None,
-            },
+        let ChangeKind::Put(node) = change.kind else {
+            return None;
+        };
+        match node.kind {
+            NodeKind::File { size, content } => Some((architecture, name, size, content)),
             _ => None,
         }
     }
@@ -216,7 +216,7 @@ impl<'a> Supply<'a> {
         let unfinished = self
             .directory
             .join(format!(".{new_name}.{}", std::process::id()));
-        let filled = self.fill(&unfinished, fill);
+        let filled = make(&unfinished, fill);
         let is_usable = filled.and_then(|()| {
             let is_usable = emulation::is_usable(&unfinished).and_then(|is_usable| {
                 if is_usable {
@@ -236,29 +236,6 @@ impl<'a> Supply<'a> {
             self.unusable.push(name.to_owned());
         }
         Ok(())
-    }
-
-    fn fill(
-        &self,
-        path: &Path,
-        fill: impl FnOnce(&File) -> Result<(), SupplyError>,
-    ) -> Result<(), SupplyError> {
-        let failed = |source| SupplyError::Write {
-            path: path.to_owned(),
-            source,
-        };
-        // What somebody left who was killed: numbers of processes come back.
-        drop(fs::remove_file(path));
-        let mut options = OpenOptions::new();
-        let file = options
-            .write(true)
-            .read(true)
-            .create_new(true)
-            .mode(0o755)
-            .open(path);
-        let file = file.map_err(failed)?;
-        fill(&file)?;
-        file.sync_all().map_err(failed)
     }
 
     /// Tells whether all that was asked for is there: of `all`, one is enough.
@@ -283,6 +260,24 @@ pub(super) fn refused(error: &SupplyError) -> Box<Report> {
         _ => Kind::User,
     };
     Box::new(Report::new(kind, error))
+}
+
+/// Makes a file and fills it, to be looked at before it takes its place.
+fn make(
+    path: &Path,
+    fill: impl FnOnce(&File) -> Result<(), SupplyError>,
+) -> Result<(), SupplyError> {
+    let failed = |source| SupplyError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    // What somebody left who was killed: numbers of processes come back.
+    drop(fs::remove_file(path));
+    let mut options = OpenOptions::new();
+    options.write(true).read(true).create_new(true).mode(0o755);
+    let file = options.open(path).map_err(failed)?;
+    fill(&file)?;
+    file.sync_all().map_err(failed)
 }
 
 /// Copies an emulator as far as one goes.
