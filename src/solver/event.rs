@@ -546,7 +546,7 @@ mod tests {
         let (events, told) = Events::channel();
         let waits = events.waits();
         drop(events);
-        assert!(told.recv().is_err());
+        told.recv().unwrap_err();
         drop(waits);
     }
 }

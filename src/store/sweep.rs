@@ -5,8 +5,8 @@
 //! 2  try for the exclusive claim on each of the others        taken: it is in use
 //! 3  read all live leases                                     named: it is in use
 //! 4  find out again what is wanted                            wanted: it stays
-//! 5  rename the rest into the trash
-//! 6  give the claims back, and delete
+//! 5  rename the rest into the trash, and give the claims back
+//! 6  delete
 //! ```
 //!
 //! The fourth step makes it right, the first one makes it cheap. A build that ended between them had its blob in its
@@ -23,9 +23,9 @@ use crate::claim::{Claim, ClaimError, ClaimName, Claims};
 use crate::content::ContentStore;
 use crate::file::{self, FileError};
 use crate::layout::Layout;
-use crate::lease::is_leased;
+use crate::lease::{Leased, is_leased};
 use crate::name::ObjectId;
-use crate::trash::{self, TrashError};
+use crate::trash::{self, TrashError, Trashed};
 use crate::wanted::{self, WantedError, wanted};
 
 /// How many claims are held at once: each is an open file.
@@ -117,45 +117,66 @@ fn sweep_batch(
     for digest in batch {
         let object = ObjectId::Blob(digest.clone());
         match claims.try_exclusive(ClaimName::Object(&object))? {
-            Some(claim) if !is_leased(layout, &object).map_err(SweepError::Read)? => {
-                ours.push((digest, claim));
-            }
-            _ => swept.in_use.push(digest.clone()),
+            Some(claim) => ours.push((digest, claim)),
+            None => swept.in_use.push(digest.clone()),
         }
     }
+    let leased = Leased::read(layout).map_err(SweepError::Read)?;
     let wanted = wanted(layout, content)?;
-    for (digest, claim) in ours
-        .into_iter()
-        .filter(|(digest, _)| !wanted.contains(digest))
-    {
-        if let Some(size_bytes) = remove(layout, content, digest, claim)? {
-            swept.removed.push((digest.clone(), size_bytes));
+    // Builds may wait for these claims: nothing is deleted while one is held.
+    let mut taken = Vec::new();
+    for (digest, claim) in ours {
+        if leased.names(layout, &ObjectId::Blob(digest.clone())) {
+            swept.in_use.push(digest.clone());
+        } else if !wanted.contains(digest) {
+            taken.extend(Taken::take(layout, content, digest)?);
         }
+        drop(claim);
+    }
+    for blob in taken {
+        swept.removed.push(blob.delete()?);
     }
     Ok(())
 }
 
-/// Removes one blob; returns its size, or nothing where it was not there.
-fn remove(
-    layout: &Layout,
-    content: &ContentStore,
-    digest: &Digest,
-    claim: Claim,
-) -> Result<Option<u64>, SweepError> {
-    let failed = |source| SweepError::Trash {
+/// A blob in the trash.
+struct Taken<'a> {
+    digest: &'a Digest,
+    size_bytes: u64,
+    trashed: Trashed,
+}
+
+impl<'a> Taken<'a> {
+    /// Renames a blob into the trash; nothing where it was not there.
+    fn take(
+        layout: &Layout,
+        content: &ContentStore,
+        digest: &'a Digest,
+    ) -> Result<Option<Self>, SweepError> {
+        // What is no regular file is removed as well, and counts for nothing.
+        let size_bytes = content.has(digest).ok().flatten().unwrap_or(0);
+        let trashed = trash::take(layout, &layout.blob(digest));
+        let trashed = trashed.map_err(|error| failed(digest, error.into()))?;
+        Ok(trashed.map(|trashed| Self {
+            digest,
+            size_bytes,
+            trashed,
+        }))
+    }
+
+    /// Returns what was removed.
+    fn delete(self) -> Result<(Digest, u64), SweepError> {
+        let deleted = self.trashed.delete();
+        deleted.map_err(|error| failed(self.digest, error))?;
+        Ok((self.digest.clone(), self.size_bytes))
+    }
+}
+
+fn failed(digest: &Digest, source: TrashError) -> SweepError {
+    SweepError::Trash {
         digest: digest.clone(),
         source,
-    };
-    // What is no regular file is removed as well, and counts for nothing.
-    let size_bytes = content.has(digest).ok().flatten().unwrap_or(0);
-    let trashed =
-        trash::take(layout, &layout.blob(digest)).map_err(|error| failed(error.into()))?;
-    drop(claim);
-    let Some(trashed) = trashed else {
-        return Ok(None);
-    };
-    trashed.delete().map_err(failed)?;
-    Ok(Some(size_bytes))
+    }
 }
 
 /// Returns the digests of all blobs that are there.
