@@ -416,7 +416,7 @@ fn a_body_that_comes_too_slowly_is_given_up() {
         let server = Server::start(|_, stream| {
             stream.write_all(&OK.as_bytes()[..OK.len() - 4]).unwrap();
             for byte in b"fil" {
-                thread::sleep(QUICK * 2);
+                thread::park_timeout(QUICK * 2);
                 // The client has hung up.
                 drop(stream.write_all(&[*byte]));
             }
@@ -445,7 +445,7 @@ fn a_body_that_comes_too_slowly_is_given_up() {
 #[test]
 fn an_answer_is_waited_for_longer_than_a_body_may_be_silent() {
     let server = Server::start(|_, stream| {
-        thread::sleep(QUICK * 4);
+        thread::park_timeout(QUICK * 4);
         stream.write_all(OK.as_bytes()).unwrap();
     });
     let client = client_of(|options| options.retry.slowest.silence = QUICK);

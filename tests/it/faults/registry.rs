@@ -91,7 +91,9 @@ fn check(what: &str, said: &Finished, expected: Expected) {
     match expected {
         Done => assert_eq!(said.code(), 0, "{what}: {text}"),
         Fails(words) => {
-            assert_eq!(said.code(), 4, "{what}: {text}");
+            // What came whole and is something else is no failure of the registry's to answer.
+            let code = if words.contains("damaged") { 1 } else { 4 };
+            assert_eq!(said.code(), code, "{what}: {text}");
             assert!(text.contains(words), "{what}: {text}");
         }
         Warns(words) => {

@@ -79,7 +79,7 @@ fn take_body(
         return Ok(body);
     };
     loop {
-        thread::sleep(*pause);
+        thread::park_timeout(*pause);
         if taken
             .by_ref()
             .take(PIECE_BYTES as u64)
@@ -127,7 +127,7 @@ fn send(
         }
         Some(Fault::Slow(pause)) => {
             for byte in body.chunks(1) {
-                thread::sleep(*pause);
+                thread::park_timeout(*pause);
                 stream.write_all(byte)?;
             }
             Ok(Next::Request)
