@@ -384,3 +384,31 @@ fn records_and_sockets_are_kept_in_the_form_of_the_store() {
     let kind = tree.metadata(&path("socket")).unwrap().unwrap().kind;
     assert_eq!(kind, FileKind::Socket);
 }
+
+#[test]
+fn a_directory_keeps_no_attribute_that_the_next_layer_has_not() {
+    let place = Place::new();
+    let path = RootPath::strict("d").unwrap();
+    for (name, attributes) in [
+        ("below", &["user.gone", "user.kept"][..]),
+        ("upper", &["user.kept", "user.new"]),
+    ] {
+        let root = place.root(name);
+        root.mkdir(&path).unwrap();
+        let inode = root.inode(&path).unwrap();
+        for attribute in attributes {
+            inode
+                .set_xattr(attribute.as_bytes(), name.as_bytes())
+                .unwrap();
+        }
+        lay(&root, &place.root("tree"), TreeForm::Stored).unwrap();
+    }
+    let found = place.root("tree").inode(&path).unwrap().xattrs().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let found: Vec<_> = found
+        .iter()
+        .map(|(name, value)| (text(name), text(value)))
+        .collect();
+    let upper = |name: &str| (name.to_owned(), "upper".to_owned());
+    assert_eq!(found, [upper("user.kept"), upper("user.new")]);
+}

@@ -195,10 +195,23 @@ impl<'r> Replica<'r> {
     pub(crate) fn finish(self) -> Result<(), ReplicaError> {
         for (path, metadata, xattrs) in self.directories.iter().rev() {
             let inode = self.target.inode(path);
-            let set = inode.and_then(|inode| self.set(&inode, metadata, xattrs));
+            let set = inode.and_then(|inode| {
+                self.unset(&inode, xattrs)?;
+                self.set(&inode, metadata, xattrs)
+            });
             set.map_err(ReplicaError::object(path))?;
         }
         Ok(())
+    }
+
+    /// Removes the attributes that a directory was there with and does not have any more.
+    fn unset(&self, inode: &Inode, xattrs: &Xattrs) -> Result<(), FsError> {
+        let found = inode.xattrs()?;
+        let mut gone = found.keys().filter(|name| !xattrs.contains_key(*name));
+        gone.try_for_each(|name| match self.takes(name) {
+            true => inode.remove_xattr(name),
+            false => Ok(()),
+        })
     }
 
     fn make(&mut self, entry: &Entry, path: &RootPath) -> Result<(), FsError> {
