@@ -43,7 +43,9 @@ mod plan;
 pub use alone::{Alone, AloneError, NotedSignals, begun_again};
 pub use builder::{Builder, EnterError, ORPHAN_GRACE, Watch, WatchError};
 pub(crate) use first::write_maps;
-pub use first::{BuilderCommand, BuilderError, BuilderExit, SignalsAre, run_builder};
+pub use first::{
+    BuilderCommand, BuilderError, BuilderExit, SignalsAre, run_builder, wipe_environment,
+};
 pub use nested::{CommandNamespace, NamespaceError};
 pub use plan::{
     BuilderId, Caller, IdMap, IdPlan, IdSources, MapWriter, PRIVATE_RANGE, SandboxId, SingleReason,

@@ -23,6 +23,12 @@ use crate::sys::{CallError, environment, process, signal};
 /// its whole group. Nobody presses a key twice as fast.
 pub(super) const SAME_WISH: Duration = Duration::from_millis(100);
 
+/// Takes the values of variables that hold secrets out of this process's environment, where every process of the user may
+/// read them, and so out of that of its children. To be called before the first child, and while there is one thread.
+pub fn wipe_environment(names: &[&[u8]]) {
+    environment::wipe(names);
+}
+
 /// What the builder is started with.
 #[derive(Debug)]
 pub struct BuilderCommand<'c> {

@@ -159,7 +159,8 @@ impl Report {
     fn render(&self, level: Level<'_>) -> String {
         let mut text = match &self.place {
             Some(place) => {
-                let snippet = Snippet::source(place.source.text()).path(place.source.name());
+                let text = masked(place.source.text());
+                let snippet = Snippet::source(text).path(place.source.name());
                 let marked = AnnotationKind::Primary.span(place.span.start..place.span.end);
                 let group =
                     level.primary_title(&self.title).element(snippet.annotation(
@@ -273,8 +274,10 @@ fn write_text(text: &str) {
 mod buildkit;
 #[cfg(test)]
 mod golden;
+mod mask;
 
 pub(crate) use buildkit::{excerpt, in_buildkits_form};
+use mask::masked;
 
 #[cfg(test)]
 mod tests {

@@ -115,6 +115,8 @@ fn first(line: &CommandLine<'_>) -> Outcome {
     command::builders::settle(&mut parsed, &env)?;
     let options = command::check(&parsed, &env, &config)?;
     env.hide(&command::secret_variables(&parsed, &env));
+    // Before anything is tried in a process of its own.
+    userns::wipe_environment(&env.hidden());
     let _terminal = kept_terminal(&parsed)?;
     let mut host = Host::look(&env);
     let places = Places::find(&parsed.global, &env, &config)

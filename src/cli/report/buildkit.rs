@@ -18,6 +18,7 @@ use std::ops::RangeInclusive;
 use dockerfile::diagnostic::Diagnostic;
 use dockerfile::source::SourceFile;
 
+use super::mask::masked;
 use super::{Kind, Place, Report, escaped};
 use crate::command::failure::instruction_span;
 
@@ -69,7 +70,7 @@ pub(crate) fn excerpt(source: &SourceFile, meant: &RangeInclusive<usize>) -> Str
     };
     let shown = first.saturating_sub(around).max(1)..=last + around;
     let mut out = format!("{}:{first}\n{FRAME}\n", source.name());
-    for (number, line) in (1..).zip(source.text().split('\n')) {
+    for (number, line) in (1..).zip(masked(source.text()).split('\n')) {
         if shown.contains(&number) {
             let mark = if meant.contains(&number) {
                 ">>>"
