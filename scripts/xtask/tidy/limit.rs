@@ -42,22 +42,17 @@ fn wrong(row: &[String], checkout: &Checkout) -> Option<String> {
     }
 }
 
-/// Returns the value of a constant, `CRATE::…::NAME`.
+/// Returns the value of a constant, `CRATE::FILE::NAME`.
 fn value(constant: &str, checkout: &Checkout) -> Option<u64> {
-    let (package, _) = constant.split_once("::")?;
-    let (_, name) = constant.rsplit_once("::")?;
-    let inside = [format!("src/{package}/"), format!("{package}/")];
-    let start = format!("const {name}: ");
-    checkout
-        .product_sources()
-        .filter(|(path, _)| inside.iter().any(|directory| path.starts_with(directory)))
-        .find_map(|(_, text)| {
-            let code = rust_text::code_only(text);
-            let (_, rest) = code.split_once(start.as_str())?;
-            let (_, rest) = rest.split_once('=')?;
-            let (expression, _) = rest.split_once(';')?;
-            number(expression)
-        })
+    let (module, name) = constant.rsplit_once("::")?;
+    let file = format!("{}.rs", module.replace("::", "/"));
+    let places = [format!("src/{file}"), file];
+    let place = places.iter().find(|place| checkout.has(place))?;
+    let code = rust_text::code_only(checkout.text(place));
+    let (_, rest) = code.split_once(&format!("const {name}: "))?;
+    let (_, rest) = rest.split_once('=')?;
+    let (expression, _) = rest.split_once(';')?;
+    number(expression)
 }
 
 /// Returns what an expression of products and shifts is.
@@ -107,22 +102,25 @@ mod tests {
             none
         );
         assert_eq!(
-            found("| `one::LOG` | `16` | `x` | `one_more_is_refused` |"),
+            found("| `one::limits::LOG` | `16` | `x` | `one_more_is_refused` |"),
             none
         );
         for (row, expected) in [
             (
-                "| `one::MOST` | `4,097` | | `one_more_is_refused` |",
-                "`one::MOST` is 4096 in the code",
+                "| `one::limits::MOST` | `4,097` | | `one_more_is_refused` |",
+                "`one::limits::MOST` is 4096 in the code",
             ),
             (
-                "| `one::MOST` | `4,096` | | `two` |",
+                "| `one::limits::MOST` | `4,096` | | `two` |",
                 "no test is called `two`",
             ),
-            ("| `one::MOST` | `4,096` | | |", "`one::MOST` has no test"),
             (
-                "| `two::MOST` | `4,096` | | |",
-                "no constant is called `two::MOST`, or its value is no number",
+                "| `one::limits::MOST` | `4,096` | | |",
+                "`one::limits::MOST` has no test",
+            ),
+            (
+                "| `two::limits::MOST` | `4,096` | | |",
+                "no constant is called `two::limits::MOST`, or its value is no number",
             ),
             (
                 "| most | | | |",
