@@ -75,6 +75,7 @@ lay_out() {
 drills=(
   'user kill       20  60'
   'user corruption 60 250'
+  'user canary      1   5'
 )
 
 # drill WHO NAME SEED COUNT: one drill in a directory of its own, which goes when it ends.

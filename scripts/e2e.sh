@@ -47,8 +47,8 @@ lay_out() {
   need_user careen-t2
   drop_id_range careen-t2
   install -m 755 "$(target_directory)/release/careen" "$work/careen"
-  cp -r examples/hello tests/debian tests/drills/kill tests/drills/power "$work/"
-  chmod -R a+rX "$work/hello" "$work/debian" "$work/kill" "$work/power"
+  cp -r examples/hello tests/debian tests/drills/kill tests/drills/power tests/drills/canary "$work/"
+  chmod -R a+rX "$work/hello" "$work/debian" "$work/kill" "$work/power" "$work/canary"
   scripts/base-images.sh "$work/base"
   scripts/debian-images.sh "$cache"
   for user in careen-t1 careen-t2 root; do
