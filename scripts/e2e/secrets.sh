@@ -142,6 +142,13 @@ no_source_is_seen_elsewhere() {
   as_user careen-t1 python3 "$work/canary/drill.py" "$work/careen" "$work/careen-t1/canary"
 }
 
+# Looks for a canary from every source of secrets, in everything that is left and in all processes.
+no_source_is_seen_elsewhere() {
+  install -d -o careen-t1 "$work/careen-t1/canary"
+  cp -r "$work/base" "$work/careen-t1/canary/base"
+  as_user careen-t1 python3 "$work/canary/drill.py" "$work/careen" "$work/careen-t1/canary"
+}
+
 check_secrets() {
   local home=$work/careen-t1
   lay_out_secrets
