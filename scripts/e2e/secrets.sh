@@ -132,7 +132,7 @@ step_saw_the_secrets() {
 }
 
 fails_and_says_so() {
-  ! build_with_secrets failing && grep 'error: RUN failed' "$work/careen-t1/failing.log"
+  ! build_with_secrets failing && grep 'ERROR: failed to build: failed to solve: process' "$work/careen-t1/failing.log"
 }
 
 check_secrets() {

@@ -62,7 +62,7 @@ impl Kind {
 }
 
 /// An error as the user sees it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Report {
     /// Whose fault it is.
     pub kind: Kind,
@@ -149,6 +149,17 @@ impl Report {
             | Kind::Interrupted(_) => Level::ERROR,
         };
         self.render(level)
+    }
+
+    /// Returns what the report has beside its title: the place, and what is said of it.
+    fn to_text_without_title(&self) -> String {
+        let text = self.to_text();
+        let begins = |line: &&str| {
+            let line = line.trim_start();
+            line.starts_with("--> ") || line.starts_with("= ")
+        };
+        let rest = text.lines().skip_while(|line| !begins(line));
+        rest.map(|line| [line, "\n"].concat()).collect()
     }
 
     /// Returns what is said as a warning.
@@ -274,7 +285,7 @@ mod buildkit;
 #[cfg(test)]
 mod golden;
 
-pub(crate) use buildkit::{excerpt, in_buildkits_form};
+pub(crate) use buildkit::{Shown, beside_plain, excerpt};
 
 #[cfg(test)]
 mod tests {

@@ -333,7 +333,7 @@ fn a_registry_that_is_gone_is_told_once() {
     assert_eq!(log.outcome("RUN echo made"), Some(Outcome::Cached));
     let always = bench.careen_build(&["--output", "type=cacheonly", "--pull"]);
     let log = always.run();
-    assert_eq!(times(&log, "error: "), 1, "{}", log.stderr);
+    assert_eq!(times(&log, "ERROR: failed to build: "), 1, "{}", log.stderr);
     assert_eq!(log.code(), 4);
 }
 

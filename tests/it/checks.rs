@@ -191,10 +191,6 @@ fn what_is_found_before_an_error_is_said_with_it() {
     #2 transferring dockerfile: 30B done
     #2 DONE 0.0s
 
-    #3 [internal] load .dockerignore
-    #3 transferring context: 0B done
-    #3 DONE 0.0s
-
     #2 [internal] load build definition from Dockerfile
     #2 WARN: StageNameCasing: Stage name 'Base' should be lowercase (line 1)
 
@@ -211,7 +207,6 @@ fn what_is_found_before_an_error_is_said_with_it() {
        3 |     
     --------------------
     ERROR: failed to build: failed to solve: dockerfile parse error on line 2: unknown instruction: uname
-    error: unknown instruction: `uname`
      --> Dockerfile:2:1
       |
     2 | uname -a

@@ -143,14 +143,24 @@ impl Bench {
             [first, rest @ ..] => self.run(Path::new(first)).args(rest).arg(&self.program),
         };
         let run = run.args(&["build", "--progress", "plain"]).args(arguments);
+        self.based(run).arg("context")
+    }
+
+    /// Returns a run of `careen build` that shows nothing but its error, in careen's own form.
+    pub fn careen_build_quietly(&self, arguments: &[&str]) -> Invocation {
+        let run = self
+            .run(&self.program)
+            .args(&["build", "--progress", "none"]);
+        self.based(run.args(arguments)).arg("context")
+    }
+
+    fn based(&self, run: Invocation) -> Invocation {
         let base = self.path("base");
-        let run = if fs::exists(&base).expect("the bench can be looked into") {
-            run.arg("--build-context")
-                .arg(format!("base=oci-layout://{}", base.display()))
-        } else {
-            run
-        };
-        run.arg("context")
+        if !fs::exists(&base).expect("the bench can be looked into") {
+            return run;
+        }
+        run.arg("--build-context")
+            .arg(format!("base=oci-layout://{}", base.display()))
     }
 
     /// Returns a run of careen under another name.
@@ -192,7 +202,8 @@ impl Bench {
 
     /// Builds what ends with this exit code, and returns what careen says about that.
     pub fn failure(&self, arguments: &[&str], code: i32) -> String {
-        self.careen_build(arguments).run().error(code).to_owned()
+        let run = self.careen_build_quietly(arguments).run();
+        run.error(code).to_owned()
     }
 
     /// Removes the store, as if careen had never run.

@@ -201,10 +201,12 @@ impl Running {
         while self.hear() {}
         let status = self.child.wait().expect("careen can be waited for");
         join(self.stderr.take()).expect("standard error can be read");
+        let stderr = self.said.join("\n").replace(&self.bench, "$BENCH");
         Finished {
             status,
             stdout: join(self.stdout.take()).expect("standard output can be read"),
-            stderr: self.said.join("\n").replace(&self.bench, "$BENCH"),
+            report: report_in(&stderr),
+            stderr,
         }
     }
 }
@@ -235,6 +237,30 @@ pub struct Finished {
     pub stdout: Vec<u8>,
     /// What was on standard error, with `$BENCH` for the directory of the test.
     pub stderr: String,
+    /// The report of an error that was among that.
+    report: String,
+}
+
+/// What plain progress, which has BuildKit's words, says in the place of `error`.
+const FAILED: &str = "ERROR: failed to build: failed to solve: ";
+
+/// Returns the report of an error: all from the first line on that begins with `error:`, or with BuildKit's words for
+/// that.
+fn report_in(stderr: &str) -> String {
+    let from = |starts: &[&str]| {
+        let is_start = |line: &str| starts.iter().any(|start| line.starts_with(start));
+        let lines: Vec<_> = stderr.lines().skip_while(|line| !is_start(line)).collect();
+        lines.join("\n")
+    };
+    let own = from(&["error:", "internal error:"]);
+    if !own.is_empty() {
+        return own;
+    }
+    let told = from(&[FAILED]);
+    match told.strip_prefix(FAILED) {
+        Some(told) => format!("error: {told}"),
+        None => stderr.to_owned(),
+    }
 }
 
 /// How a step ended, as the progress shows it.
@@ -273,15 +299,10 @@ impl Finished {
         std::str::from_utf8(&self.stdout).expect("what careen prints is text")
     }
 
-    /// Makes sure that it failed with this exit code, and returns what it said about that: all from the first
-    /// line that begins with `error:` on.
+    /// Makes sure that it failed with this exit code, and returns what it said about that.
     pub fn error(&self, code: i32) -> &str {
         assert_eq!(self.code(), code, "it said:\n{}", self.stderr);
-        let starts = ["error:", "internal error:"];
-        let is_start = |line: &&str| starts.iter().any(|start| line.starts_with(start));
-        let first = self.stderr.lines().find(is_start);
-        let at = first.and_then(|first| self.stderr.find(&format!("\n{first}")).map(|at| at + 1));
-        self.stderr.get(at.unwrap_or(0)..).unwrap_or_default()
+        &self.report
     }
 
     /// Returns the steps that were shown, with the word each ended with: `RUN make`, [`Outcome::Done`].

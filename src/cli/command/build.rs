@@ -58,7 +58,6 @@ use caches::Caches;
 use context::Contexts;
 use ending::{Ended, Ending};
 use epoch::EpochFailure;
-use source::Dockerfile;
 use ssh::{Agents, SourceAgent};
 use stages::KeptStages;
 
@@ -108,7 +107,7 @@ pub(crate) fn run(
         if is_told {
             return Ok(report.kind.exit_code());
         }
-        ending::told_to_runner(report, &options.progress)
+        ending::tell_failure(report, &options.progress)
     })
 }
 
@@ -207,8 +206,13 @@ pub(super) fn prepare<'a>(
     let dockerfile = source::read(options, &main, workshop)?;
     let parsed = parse(&dockerfile.source);
     context::warn_of_reserved(options, workshop);
+    // What cannot be built needs no context; BuildKit looks for the file as late.
+    let ignore = match parsed.has_errors() {
+        true => Vec::new(),
+        false => source::read_ignore(&dockerfile, options, &main, workshop)?,
+    };
     let mut contexts = Contexts::new(options, main.tree);
-    let mut plan_options = plan_options(options, &dockerfile)?;
+    let mut plan_options = plan_options(options, ignore)?;
     plan_options.policy = sources.clone();
     let clock = epoch::settle(&parsed, &mut plan_options, &mut contexts, workshop);
     workshop.clock = clock_of(options, clock, (&dockerfile.source, &workshop.events))?;
@@ -329,10 +333,7 @@ fn clock_of(
     Ok(options.result.time.map_or(settled, Clock::Fixed))
 }
 
-fn plan_options(
-    options: &BuildOptions,
-    dockerfile: &Dockerfile,
-) -> Result<PlanOptions, Box<Report>> {
+fn plan_options(options: &BuildOptions, ignore: Vec<String>) -> Result<PlanOptions, Box<Report>> {
     let empty = |(name, context): (&String, &NamedContext)| {
         (*context == NamedContext::Empty).then(|| name.clone())
     };
@@ -345,7 +346,7 @@ fn plan_options(
         implicit_platform: options.implicit_platform,
         first_base: options.first_base.clone(),
         renewed_stages: options.renewed_stages.clone(),
-        ignore: dockerfile.ignore.clone(),
+        ignore,
         directories: source::named_ignores(options)?,
         empty_contexts: options.contexts.iter().filter_map(empty).collect(),
         network: match options.network {

@@ -19,7 +19,7 @@ use runtime::{CancelReason, ExecError, SpecificationError};
 use solver::base::BaseError;
 use solver::emulation::EmulationError;
 use solver::ops::copy::CopyError;
-use solver::ops::exec::{CommandFailure, EmulatorCrash};
+use solver::ops::exec::{CommandFailure, EmulatorCrash, FailureStatus};
 use solver::{Job, SolveError, StepError};
 use store::TagError;
 use transport::StorePlaceError;
@@ -376,13 +376,20 @@ pub(crate) fn of_emulation(failure: &EmulationError) -> Report {
 const WAY_IN: &str =
     "`--on-failure=shell` opens a shell in what the step left, `--on-failure=keep` keeps that";
 
+/// What a note begins with that has the last lines of a command.
+pub(crate) const LAST_OUTPUT: &str = "last output:\n";
+
 fn of_command(failure: &CommandFailure) -> Report {
     let mut report = Report::new(Kind::User, failure);
-    report.solve = Some(failure.in_buildkits_words());
+    let words = failure.in_buildkits_words();
+    report.solve = Some(match failure.status {
+        FailureStatus::Code(_) => words,
+        FailureStatus::Signal(_) => format!("{words}: {}", failure.status),
+    });
     if !failure.last_output.is_empty() {
         report
             .notes
-            .push(format!("last output:\n{}", failure.last_output.join("\n")));
+            .push([LAST_OUTPUT, &failure.last_output.join("\n")].concat());
     }
     if failure.ran_out_of_memory {
         let told = "the kernel ended a process of this step: it had used up the memory that `--memory` gives";
@@ -487,7 +494,7 @@ pub(crate) fn instruction_span(source: &SourceFile, line: usize) -> Span {
     found.unwrap_or_else(|| source.line_span(line))
 }
 
-fn first_line(source: &SourceFile, span: Span) -> Span {
+pub(crate) fn first_line(source: &SourceFile, span: Span) -> Span {
     let text = source.slice(span);
     let length = text.find('\n').unwrap_or(text.len());
     Span {

@@ -5,7 +5,6 @@ use graph::{Definition, Input};
 use graph::{DefinitionBuilder, LocalSource, Op, SourceOp, StepLabel, Vertex, VertexId};
 use insta::assert_snapshot;
 use solver::JobOptions;
-use solver::ops::exec::FailureStatus;
 use solver::state::Reuse;
 
 use super::*;

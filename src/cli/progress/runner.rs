@@ -145,10 +145,10 @@ impl Folds {
     }
 }
 
-/// Returns a report as GitHub's runner is told: guarded, since it repeats what a step printed, and with the command that
-/// has it shown beside the line that it is about. `lines` come before it.
-pub(crate) fn guarded(lines: &str, report: &Report, token: &str) -> String {
-    let text = unheard(&format!("{lines}{}", report.to_text()), token);
+/// Returns the text of a report as GitHub's runner is told: guarded, since it repeats what a step printed, and with the
+/// command that has it shown beside the line that it is about.
+pub(crate) fn guarded(text: &str, report: &Report, token: &str) -> String {
+    let text = unheard(text, token);
     let annotation = annotation(report);
     format!("{text}{annotation}")
 }

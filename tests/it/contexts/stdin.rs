@@ -103,13 +103,11 @@ fn what_standard_input_cannot_be_is_said() {
     assert_snapshot!(run(&["-"], b"").error(1), @r"error: standard input is empty, and should be a Dockerfile or a tar archive");
     assert_snapshot!(run(&["-f", "D", "-"], b"FROM scratch\n").error(1), @r"error: standard input is a Dockerfile, and `-f` names another one");
     assert_snapshot!(run(&["-"], b"FROM scratch\nCOPPY a b\n").error(1), @r"
-    error: unknown instruction: `COPPY`
+    error: dockerfile parse error on line 2: unknown instruction: COPPY (did you mean COPY?)
      --> standard input:2:1
       |
     2 | COPPY a b
       | ^^^^^
-      |
-      = help: did you mean `COPY`?
     ");
     assert_snapshot!(run(&["-"], b"FROM \xff\n").error(1), @r"
     error: cannot read the Dockerfile `standard input`

@@ -48,14 +48,13 @@ impl Log {
         });
     }
 
-    /// Leaves out what careen says beside BuildKit's lines: where warnings are, and its own report of the error. The
-    /// order of warnings is another one, and BuildKit's says how to have more.
+    /// Leaves out what careen says beside BuildKit's lines: where warnings are, and what follows the error. The order of
+    /// warnings is another one, and BuildKit's says how to have more.
     fn shortened(mut self) -> Self {
-        let own = self
-            .ending
-            .iter()
-            .position(|line| line.starts_with("error: "));
-        self.ending.truncate(own.unwrap_or(self.ending.len()));
+        let is_error = |line: &String| line.starts_with("ERROR: ");
+        let error = self.ending.iter().position(is_error);
+        self.ending
+            .truncate(error.map_or(self.ending.len(), |at| at + 1));
         let warned = self.ending.iter().position(|line| line.contains(" found"));
         if let Some(at) = warned {
             let mut warnings = self.ending.split_off(at);
@@ -153,7 +152,7 @@ fn what_differs_from_run_to_run_is_left_out() {
     let log = Log::of(&format!(
         "#0 building\n\n#1 FROM a@sha256:{digest}\n#1 sha256:{digest} 1.03MB / 1.03MB 0.2s\n\
          #1 sha256:{digest} 1.03MB / 1.03MB 0.2s done\n#1 ...\n\n#2 RUN x\n#2 0.123 out\n#2 DONE 1.2s\n\n\
-         #1 FROM a@sha256:{digest}\n#1 DONE 0.3s\n------\n > RUN x:\n0.123 out\n------\nerror: own\n"
+         #1 FROM a@sha256:{digest}\n#1 DONE 0.3s\n------\n > RUN x:\n0.123 out\n------\nERROR: x\n --> own\n"
     ));
     assert_eq!(log.opening, "building");
     let steps: Vec<_> = log.steps.into_iter().collect();
@@ -166,5 +165,8 @@ fn what_differs_from_run_to_run_is_left_out() {
         ("RUN x".to_owned(), lines(&["TIME out", "DONE"])),
     ];
     assert_eq!(steps, expected);
-    assert_eq!(log.ending, ["------", " > RUN x:", "TIME out", "------"]);
+    assert_eq!(
+        log.ending,
+        ["------", " > RUN x:", "TIME out", "------", "ERROR: x"]
+    );
 }

@@ -136,7 +136,7 @@ fn attempt(
             let started = (start, ending.keeping());
             let chronicle = Display::show(&options.progress, started, &events);
             let outcome = ending.carry_out(outcome, Ended { chronicle, images });
-            let told = |report| ending::told_to_runner(report, &options.progress);
+            let told = |report| ending::tell_failure(report, &options.progress);
             Tried::Ended(outcome.or_else(told))
         }
         None => Tried::GoesOn(carried),

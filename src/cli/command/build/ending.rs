@@ -24,7 +24,7 @@ use crate::history::{
 use crate::options::context::without_password;
 use crate::options::{BuildOptions, ContextSource, DockerfileSource, Places, ProgressOptions};
 use crate::progress::{Chronicle, Keeping, Way, guarded, unheard};
-use crate::report::{self, Kind, Report};
+use crate::report::{self, Kind, Report, Shown};
 use crate::run::Outcome;
 
 /// How many earlier builds of the same are looked at to find one that had a step.
@@ -240,18 +240,25 @@ impl<'a> Ending<'a> {
     }
 }
 
-/// Tells GitHub's runner what went wrong, where it is that who reads it; else it is told as everywhere. Beside plain
-/// progress it is told in BuildKit's form too. A build that begins again has nothing to tell.
-pub(super) fn told_to_runner(report: Box<Report>, progress: &ProgressOptions) -> Outcome {
-    let lines = match progress.way {
-        Way::Plain(_) | Way::Rawjson => report::in_buildkits_form(&report),
-        _ => String::new(),
-    };
-    if progress.job.runner != Some(Runner::GitHub) || matches!(report.kind, Kind::LacksId(_)) {
-        report::print_text(&lines);
+/// Tells what went wrong: beside plain progress in BuildKit's form, else as everywhere, and GitHub's runner so that it
+/// obeys nothing of it. A build that begins again has nothing to tell.
+pub(super) fn tell_failure(report: Box<Report>, progress: &ProgressOptions) -> Outcome {
+    if matches!(report.kind, Kind::LacksId(_)) {
         return Err(report);
     }
-    report::print_text(&guarded(&lines, &report, &progress.token));
+    let text = match progress.way {
+        Way::Plain(_) => report::beside_plain(&report, Shown::LastLines),
+        Way::Rawjson => report::beside_plain(&report, Shown::Output),
+        _ => None,
+    };
+    match (progress.job.runner, text) {
+        (Some(Runner::GitHub), text) => {
+            let text = text.unwrap_or_else(|| report.to_text());
+            report::print_text(&guarded(&text, &report, &progress.token));
+        }
+        (_, Some(text)) => report::print_text(&text),
+        (_, None) => return Err(report),
+    }
     Ok(report.kind.exit_code())
 }
 

@@ -38,13 +38,13 @@ const USUAL_NAMES: [&str; 3] = ["Dockerfile", "dockerfile", "Containerfile"];
 /// The ignore file of a context, and what the name of a Dockerfile's own ends with.
 const IGNORE_FILE: &str = ".dockerignore";
 
-/// A Dockerfile and what it is accompanied by.
+/// A Dockerfile and where it is.
 #[derive(Debug)]
 pub(crate) struct Dockerfile {
     /// Its text.
     pub(crate) source: SourceFile,
-    /// The ignore patterns of the build context.
-    pub(crate) ignore: Vec<String>,
+    /// The directory that it is in and its name there, where it has an ignore file beside it.
+    place: Option<(Arc<Root>, RootPath)>,
 }
 
 /// Where a Dockerfile was found.
@@ -56,11 +56,11 @@ struct Found {
     place: Option<(Arc<Root>, RootPath)>,
 }
 
-/// Reads the Dockerfile and the ignore file that goes with it.
+/// Reads the Dockerfile.
 ///
 /// # Errors
 ///
-/// Fails when there is none, when it is no text or too large, and when an ignore file cannot be used.
+/// Fails when there is none, and when it is no text or too large.
 pub(crate) fn read(
     options: &BuildOptions,
     main: &MainContext,
@@ -69,9 +69,6 @@ pub(crate) fn read(
     let found = loading::definition(options, workshop, || find_small(options, main, workshop))?;
     let refuse =
         |error: &io::Error| failure::unreadable("Dockerfile", &found.shown, error, options);
-    let ignore = loading::ignore_file(workshop, || {
-        ignore_of_main(options, &main.tree, found.place.as_ref())
-    })?;
     let text = String::from_utf8(found.bytes).map_err(|_not_utf8| {
         let error = io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");
         refuse(&error)
@@ -79,8 +76,23 @@ pub(crate) fn read(
     let name = shown(&found.shown, options);
     Ok(Dockerfile {
         source: SourceFile::new(name, text),
-        ignore: ignore.patterns,
+        place: found.place,
     })
+}
+
+/// Reads the ignore patterns of the build context: those of the file that goes with the Dockerfile.
+///
+/// # Errors
+///
+/// Fails when the file cannot be used.
+pub(crate) fn read_ignore(
+    dockerfile: &Dockerfile,
+    options: &BuildOptions,
+    main: &MainContext,
+    workshop: &Workshop,
+) -> Result<Vec<String>, Box<Report>> {
+    let read = || ignore_of_main(options, &main.tree, dockerfile.place.as_ref());
+    Ok(loading::ignore_file(workshop, read)?.patterns)
 }
 
 /// Finds a Dockerfile that is not too large.
