@@ -1,6 +1,6 @@
 //! F11: words that may be git repositories, and the names of contexts.
 //!
-//! What git is given as a URL is no option of git's, and a URL that is written anew means the same part.
+//! A URL that is written anew means the same part. One may begin with a dash: git is given it behind a `--`.
 
 use dockerfile::giturl::{Fragment, parse_git_url};
 use dockerfile::stage::context_name;
@@ -21,7 +21,6 @@ pub fn check(data: &[u8]) {
         return;
     };
     taken(url.source());
-    assert!(!url.remote.starts_with('-'), "an option: {}", url.remote);
     taken(url.with_fragment(Fragment::Reference));
     let written = url.with_fragment(Fragment::ReferenceAndSubdirectory);
     let again = parse_git_url(&written)
