@@ -207,11 +207,9 @@ impl<'r> Replica<'r> {
     /// Removes the attributes that a directory was there with and does not have any more.
     fn unset(&self, inode: &Inode, xattrs: &Xattrs) -> Result<(), FsError> {
         let found = inode.xattrs()?;
-        let mut gone = found.keys().filter(|name| !xattrs.contains_key(*name));
-        gone.try_for_each(|name| match self.takes(name) {
-            true => inode.remove_xattr(name),
-            false => Ok(()),
-        })
+        let is_gone = |name: &&Vec<u8>| !xattrs.contains_key(*name) && self.takes(name);
+        let mut gone = found.keys().filter(is_gone);
+        gone.try_for_each(|name| inode.remove_xattr(name))
     }
 
     fn make(&mut self, entry: &Entry, path: &RootPath) -> Result<(), FsError> {

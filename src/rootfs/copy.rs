@@ -241,9 +241,9 @@ mod tests {
             let bytes = (size < 1 << 30).then(|| with_holes(&from, blocks, size));
             if bytes.is_none() {
                 let file = File::create_new(&from).unwrap();
-                blocks
-                    .iter()
-                    .for_each(|block| file.write_all_at(b"x", block * 4096).unwrap());
+                for block in blocks {
+                    file.write_all_at(b"x", block * 4096).unwrap();
+                }
                 file.set_len(size).unwrap();
             }
             let target = File::create_new(&to).unwrap();

@@ -109,6 +109,6 @@ mod tests {
             assert_eq!(glance.image_names(), []);
             assert_eq!(glance.kept::<String>(), []);
         }
-        assert!(!missing.exists());
+        assert!(!missing.try_exists().unwrap());
     }
 }

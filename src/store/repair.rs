@@ -27,7 +27,7 @@ use crate::lock::take_abandoned;
 use crate::trash;
 
 /// How old the directory of a probe is that nobody works in any more.
-const PROBE_AGE: Duration = Duration::from_secs(60);
+const PROBE_AGE: Duration = Duration::from_mins(1);
 
 /// Removes what dead processes left.
 pub(crate) fn repair(layout: &Layout) -> Result<(), FileError> {

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::symlink;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use oci::Digest;
 
@@ -44,8 +44,9 @@ fn the_directory_of_a_probe_that_was_killed_is_removed_a_minute_later() {
     for probe in [&old, &young] {
         fs::create_dir_all(probe.join("work/work")).unwrap();
     }
-    let then = SystemTime::now() - Duration::from_secs(120);
-    File::open(&old).unwrap().set_modified(then).unwrap();
+    let file = File::open(&old).unwrap();
+    let then = file.metadata().unwrap().modified().unwrap() - Duration::from_mins(2);
+    file.set_modified(then).unwrap();
     fixture.again();
     assert!(!old.try_exists().unwrap());
     assert!(young.try_exists().unwrap());

@@ -207,9 +207,10 @@ pub(super) fn prepare<'a>(
     let parsed = parse(&dockerfile.source);
     context::warn_of_reserved(options, workshop);
     // What cannot be built needs no context; BuildKit looks for the file as late.
-    let ignore = match parsed.has_errors() {
-        true => Vec::new(),
-        false => source::read_ignore(&dockerfile, options, &main, workshop)?,
+    let ignore = if parsed.has_errors() {
+        Vec::new()
+    } else {
+        source::read_ignore(&dockerfile, options, &main, workshop)?
     };
     let mut contexts = Contexts::new(options, main.tree);
     let mut plan_options = plan_options(options, ignore)?;

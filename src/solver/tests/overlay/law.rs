@@ -86,7 +86,7 @@ struct Seen {
 }
 
 impl Ground {
-    pub(crate) fn new(directory: &Path, ids: IdMap, features: KernelFeatures) -> Result<Self> {
+    pub(crate) fn new(directory: &Path, ids: IdMap, features: KernelFeatures) -> Self {
         let storage = match ids.mode() {
             ExecutorMode::UsernsMulti | ExecutorMode::Chroot => IdStorage::Shifted {
                 by: ids.container_root().0,
@@ -94,12 +94,12 @@ impl Ground {
             },
             ExecutorMode::UsernsSingle | ExecutorMode::Nothing => IdStorage::Recorded,
         };
-        Ok(Self {
+        Self {
             directory: directory.to_owned(),
             ids: storage,
             features,
             seen: Seen::default(),
-        })
+        }
     }
 
     /// Removes what a case left: files of ids that only the builder has.
@@ -171,7 +171,7 @@ impl Ground {
     }
 
     /// Packs an upper directory, exactly.
-    fn packed(&self, upper: &Arc<Root>, owners: Owners) -> Result<Vec<u8>> {
+    fn packed(upper: &Arc<Root>, owners: Owners) -> Result<Vec<u8>> {
         let diff = diff_upper(Arc::clone(upper), owners)?;
         let options = PackOptions {
             tar: TarOptions {
@@ -289,7 +289,7 @@ fn check(ground: &Ground, seam: Seam, before: &[Change], after: &[Change]) -> Re
         Seam::InPlace => ground.change_in_place(&a, &upper, after)?,
     };
     ground.note(&upper)?;
-    let blob = ground.packed(&upper, ground.owners())?;
+    let blob = Ground::packed(&upper, ground.owners())?;
     let (layer, owners) = ground.unpacked(&blob)?;
 
     let [shown, _] = ground.shown(&layer, &a, &owners)?;
@@ -301,7 +301,7 @@ fn check(ground: &Ground, seam: Seam, before: &[Change], after: &[Change]) -> Re
     let merged = ground.place("merged")?;
     flatten(&[Arc::clone(&a), Arc::clone(&layer)], &merged)?;
     same("merged with a", &facts(&merged, &owners, Names::Told)?, &b)?;
-    if ground.packed(&layer, owners)? != blob {
+    if Ground::packed(&layer, owners)? != blob {
         return Err("the layer packed again has other bytes".into());
     }
     Ok(())

@@ -117,7 +117,7 @@ fn obey(role: BuilderRole, words: &[OsString]) -> Result<(), Box<dyn Error>> {
         return Err("no seam and no directory".into());
     };
     let seam = Seam::of_word(seam).ok_or("no such seam")?;
-    let ground = Ground::new(Path::new(directory), builder.ids(), KernelFeatures::probe())?;
+    let ground = Ground::new(Path::new(directory), builder.ids(), KernelFeatures::probe());
     let held = law::holds(&ground, seam);
     ground.clear()?;
     held
