@@ -46,7 +46,7 @@ pub struct GitUrl {
     pub fetch_by_commit: Option<bool>,
 }
 
-/// Says why the query of a git URL is refused.
+/// Says why a git URL is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GitUrlError {
     /// A key is none of those known.
@@ -83,13 +83,20 @@ pub enum GitUrlError {
         /// What is said then.
         second: String,
     },
+    /// A reference or a directory has a control character: no name of git's has one (`git check-ref-format`), and one that
+    /// was written as `%1b` would be a terminal's when it is shown.
+    #[error("a git URL has a control character in `{text}`")]
+    Control {
+        /// The reference or the directory, with such characters escaped.
+        text: String,
+    },
 }
 
 /// Reads the URL of a git repository; nothing when it is none.
 ///
 /// # Errors
 ///
-/// Fails when it is one, but its query cannot be understood.
+/// Fails when it is one, but its query cannot be understood or it names what git cannot have.
 pub fn parse_git_url(text: &str) -> Result<Option<GitUrl>, GitUrlError> {
     let Some(parts) = split(text) else {
         return Ok(None);
@@ -109,7 +116,13 @@ pub fn parse_git_url(text: &str) -> Result<Option<GitUrl>, GitUrlError> {
     url.reference = non_empty(reference);
     url.subdirectory = non_empty(subdirectory);
     Query::parse(&parts.query)?.apply(&mut url)?;
-    Ok(Some(url))
+    let named = [&url.reference, &url.subdirectory];
+    let strange = named
+        .into_iter()
+        .flatten()
+        .find(|name| name.chars().any(char::is_control))
+        .map(|name| name.escape_debug().to_string());
+    strange.map_or(Ok(Some(url)), |text| Err(GitUrlError::Control { text }))
 }
 
 /// What a simplified URL still says about the part that is meant.
@@ -291,6 +304,21 @@ mod tests {
             "git @e.com:a",
         ] {
             assert_eq!(parse_git_url(text), Ok(None), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_control_character_that_was_encoded_is_refused() {
+        for (part, shown) in [
+            ("#a%0ab", "a\\nb"),
+            ("#a:b%1b", "b\\u{1b}"),
+            ("?ref=%0d", "\\r"),
+        ] {
+            let error = parse_git_url(&format!("https://e.com/a.git{part}")).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("a git URL has a control character in `{shown}`")
+            );
         }
     }
 

@@ -395,21 +395,21 @@ impl RegistryConfig {
         Ok(self.credentials.login(helpers, server, repository)?)
     }
 
-    /// Returns who we are to a host: by what is stored for it or, where it takes what is pushed to a registry, for that. Then
-    /// nobody may listen.
+    /// Returns who we are to a host: by what is stored for it or, where it is on this machine and takes what is pushed to a
+    /// registry, for that. To any other machine goes only what is stored for it: `push` stands in many a file that was meant
+    /// for a mirror.
     fn login_of(&self, host: &Host) -> Result<Login, LookupError> {
         let own = self.stored_login(&host.credentials_for, &host.repository)?;
-        let is_private = host.base.scheme() == Scheme::Https || host.base.is_loopback();
         match &host.stands_for {
-            Some(registry) if own == Login::Anonymous && is_private => {
+            Some(registry) if own == Login::Anonymous && host.base.is_loopback() => {
                 self.stored_login(registry, &host.repository)
             }
             _ => Ok(own),
         }
     }
 
-    /// Returns the host that a login for a registry is shown to: the one that the configuration says to push to, and else
-    /// the registry itself, whoever may stand in for it when something is read.
+    /// Returns the host that a login for a registry is shown to: the one on this machine that the configuration says to push
+    /// to, and else the registry itself, whoever may stand in for it when something is read.
     ///
     /// # Errors
     ///
@@ -419,7 +419,8 @@ impl RegistryConfig {
         let any = Reference::parse(&format!("{domain}/any"))?;
         let rule = self.conf()?.rule_of(&any);
         let mut candidates = self.candidates(&any, Access::Push, rule)?;
-        if let Some(host) = candidates.iter().find(|host| host.stands_for.is_some()) {
+        let gets_it = |host: &&Host| host.stands_for.is_some() && host.base.is_loopback();
+        if let Some(host) = candidates.iter().find(gets_it) {
             return self.protected(host.clone());
         }
         let named = candidates.pop();

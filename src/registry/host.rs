@@ -78,8 +78,8 @@ pub struct Host {
     pub tls: HostTls,
     /// Headers that every request to this host gets.
     pub headers: Vec<(String, String)>,
-    /// The registry whose login it gets where it has none of its own: the configuration says that it takes what is pushed
-    /// there.
+    /// The registry whose login it gets where it has none of its own and is on this machine: the configuration says that it
+    /// takes what is pushed there.
     pub stands_for: Option<String>,
     /// Whether it stands in for another host: what it does not have or cannot do now, the next one is asked for.
     pub is_mirror: bool,

@@ -140,7 +140,7 @@ fn where_the_machine_allows_no_namespace_a_run_names_the_setting_and_the_rest_is
     let run = bench.careen_build_under(&forbidden, &[]).run();
     assert_eq!(run.code(), 3, "{}", run.stderr);
     for line in [
-        "error: no command can be run on this machine",
+        "ERROR: failed to build: failed to solve: no command can be run on this machine",
         "  = note: `userns-single`: user namespace: unshare(CloneFlags(CLONE_NEWNS | CLONE_NEWUSER)): No space left on device",
         "  = note: this machine allows no user namespaces: `sudo sysctl user.max_user_namespaces=15000`",
     ] {

@@ -78,7 +78,7 @@ fn a_command_that_found_no_room_and_gave_it_back_names_the_store() {
     for mode in modes() {
         let bench = bench().with_busybox();
         bench.dockerfile(
-            "FROM base\nRUN head -c 40000000 /dev/zero > /big || { rm /big; exit 1; }\n",
+            "FROM base\nRUN dd if=/dev/zero of=/big bs=1M count=40 || { rm /big; exit 1; }\n",
         );
         let Twice { first, end, .. } = build(&bench, mode);
         assert_eq!(end, "code 1, unfinished: 0", "{mode}: {first}");

@@ -97,7 +97,7 @@ fn a_network_of_its_own_that_is_asked_for_is_had_or_the_build_fails() {
     needs!(Feature::Busybox);
     let bench = bench().with_busybox();
     bench.dockerfile("FROM base\nRUN true\n");
-    let build = bench.careen_build(&["--network", "sandbox"]);
+    let build = bench.careen_build_quietly(&["--network", "sandbox"]);
     let failed = build.env("PATH", bench.path("context")).run();
     assert_snapshot!(failed.error(3), @r"
     error: connect a network for a sandbox

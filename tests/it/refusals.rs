@@ -109,7 +109,7 @@ fn all_mistakes_are_shown_at_once() {
     assert_eq!(
         log.stderr
             .lines()
-            .filter(|line| line.starts_with("error:"))
+            .filter(|line| line.starts_with("error: ") || line.starts_with("ERROR: "))
             .count(),
         2
     );

@@ -331,7 +331,7 @@ fn a_login_is_shown_to_the_registry_itself() {
 }
 
 #[test]
-fn the_login_of_a_registry_is_that_of_the_host_that_takes_its_pushes_and_of_no_mirror() {
+fn the_login_of_a_registry_is_that_of_the_host_here_that_takes_its_pushes_and_of_no_other() {
     let machine = Machine::new();
     let push = "capabilities = [\"push\", \"pull\"]";
     machine.put(
@@ -356,7 +356,7 @@ fn the_login_of_a_registry_is_that_of_the_host_that_takes_its_pushes_and_of_no_m
     let nobody = format!("{:?}", Login::Anonymous);
     assert_eq!(
         users,
-        [&nobody, "u", "own", "u", &nobody, "u"],
+        [&nobody, &nobody, "own", "u", &nobody, "u"],
         "{hosts:#?}"
     );
 }

@@ -195,7 +195,7 @@ fn a_redirect_without_an_end_is_an_error() {
             .shown(error)
             .replace(Digest::of(b"x").as_str(), "$DIGEST")
     });
-    assert_snapshot!(text, @r"read the blob `$DIGEST` of `$HOST/team/app` at `$HOST`: fetch `http://$HOST/v2/team/app/blobs/$DIGEST`: redirected more than 10 times");
+    assert_snapshot!(text, @r"read the blob `$DIGEST` of `$HOST/team/app` at `$HOST`: fetch `http://$HOST/v2/team/app/blobs/$DIGEST`: redirected more than 5 times");
 }
 
 #[test]

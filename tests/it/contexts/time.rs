@@ -89,8 +89,11 @@ fn a_value_that_means_nothing_is_shown_where_it_stands() {
     let bench = bench();
     bench.dockerfile("FROM scratch AS source\nCOPY Dockerfile /\n");
     let run = |value: &str| {
-        let run = bench.careen_build(&[]).env("SOURCE_DATE_EPOCH", value);
-        run.run().error(1).to_owned()
+        let run = bench.careen_build_quietly(&[]);
+        run.env("SOURCE_DATE_EPOCH", value)
+            .run()
+            .error(1)
+            .to_owned()
     };
     assert_snapshot!(run("sourec"), @r"
     error: `SOURCE_DATE_EPOCH=sourec` is no time and names nothing that has one

@@ -210,7 +210,7 @@ fn an_export_that_fails_leaves_nothing_half_written() {
 #[test]
 fn a_full_disk_is_told_in_the_systems_words() {
     let bench = bench_on_base();
-    assert_snapshot!(bench.refusal(&["-o", "type=oci,dest=/dev/full"]), @r"
+    assert_snapshot!(bench.failure(&["-o", "type=oci,dest=/dev/full"], 3), @r"
     error: cannot write `/dev/full`
       = caused by: write the tar
       = caused by: No space left on device (os error 28)
