@@ -60,7 +60,7 @@ struct Status {
 }
 
 /// Runs `binfmt` in the first process; `None` where an image has to be read first, which is the builder's work
-/// ([`fetch`]).
+/// ([`fetch()`]).
 pub(crate) fn begin(
     arguments: &BinfmtArguments,
     parsed: &Arguments,
