@@ -84,7 +84,7 @@ drills=(
   'root oddities   1  5'
   'root determinism 8 50'
   'user formats    1  1'
-  'user registry   12 120'
+  'user registry    4 120'
   'user canary      1   5'
 )
 

@@ -9,6 +9,7 @@ import os
 import pathlib
 import pwd
 import random
+import re
 import shutil
 import subprocess
 import tarfile
@@ -113,6 +114,12 @@ class Scene:
         code, said = self.run(store, "fsck")
         if code != 0:
             raise Broken(f"fsck: {said}")
+
+
+def message(said):
+    """Returns what a build says at its end, behind its progress."""
+    begins = re.search(r"^(ERROR|error): ", said, re.MULTILINE)
+    return said[begins.start():] if begins else said
 
 
 def make_context(place):

@@ -22,6 +22,11 @@ pub fn check(data: &[u8]) {
     };
     taken(url.source());
     taken(url.with_fragment(Fragment::Reference));
+    // What stands for another character is not written so again.
+    let named = [&url.reference, &url.subdirectory];
+    if named.into_iter().flatten().any(|name| name.contains('%')) {
+        return;
+    }
     let written = url.with_fragment(Fragment::ReferenceAndSubdirectory);
     let again = parse_git_url(&written)
         .expect("there is no query in it")

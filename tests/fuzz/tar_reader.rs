@@ -67,7 +67,7 @@ fn other_read(tar: &[u8]) -> Option<Files> {
     for entry in archive.entries().ok()? {
         let mut entry = entry.ok()?;
         let is_sparse = entry.header().entry_type() == EntryType::GNUSparse;
-        if is_sparse || names_sparse_file(&mut entry) {
+        if is_sparse || is_misread(&mut entry) {
             return None;
         }
         let name = entry.path_bytes().into_owned();
@@ -87,12 +87,13 @@ fn is_file(kind: EntryType) -> bool {
     matches!(kind, EntryType::Regular | EntryType::Continuous)
 }
 
-/// The crate knows nothing of sparse files in PAX records, and splits records at newlines in their values.
-fn names_sparse_file<R: std::io::Read>(entry: &mut tar::Entry<'_, R>) -> bool {
+/// The crate knows nothing of sparse files in PAX records; and it splits records at newlines in their values, of which it
+/// then leaves out what has not the length that it says.
+fn is_misread<R: std::io::Read>(entry: &mut tar::Entry<'_, R>) -> bool {
     let Ok(Some(records)) = entry.pax_extensions() else {
         return false;
     };
     records
         .into_iter()
-        .any(|record| record.is_ok_and(|record| record.key_bytes().starts_with(b"GNU.sparse")))
+        .any(|record| record.map_or(true, |record| record.key_bytes().starts_with(b"GNU.sparse")))
 }

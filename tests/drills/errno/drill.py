@@ -20,7 +20,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from scene import Broken, Disturbed, Scene  # noqa: E402
+from scene import Broken, Disturbed, Scene, message  # noqa: E402
 from tracer import Fault  # noqa: E402
 
 FULL = [errno.ENOSPC, errno.EIO, errno.EDQUOT]
@@ -54,11 +54,6 @@ def judge(ended, error):
     if not names(told, ended.calls[0].path):
         raise Broken(f"it does not name `{ended.calls[0].path}`\n{told}")
     return "says why"
-
-
-def message(said):
-    """Returns what a build says at its end, behind its progress."""
-    return said[max(0, said.find("\nerror: ")):]
 
 
 def names(told, path):

@@ -23,7 +23,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from scene import Broken, Scene  # noqa: E402
+from scene import Broken, Scene, message  # noqa: E402
 
 CLONE_NEWNS = 0x20000
 EXT4_BYTES = 96 << 20
@@ -72,7 +72,7 @@ class Drill:
     def build(self, archive, store):
         """Builds once; returns the code and the message."""
         code, said = self.scene.finish(self.scene.start(store, self.scene.words(archive)))
-        return code, said[max(0, said.find("\nerror: ")):]
+        return code, message(said)
 
     def crowded(self, archive, store, place):
         """Builds where there is no room in a place; tells whether that was noticed."""

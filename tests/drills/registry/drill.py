@@ -31,6 +31,8 @@ PLATFORMS = "linux/amd64,linux/arm64"
 TRIES = ["--retry", "7", "--retry-delay", "0s", "--creds", "me:secret"]
 # What is a registry's fault, as docs/errors.md has it.
 REMOTE = 4
+# How an error begins: of a build beside plain progress, and of anything else.
+ERROR = re.compile(r"^(ERROR|error): ", re.MULTILINE)
 
 
 def run(store, *words):
@@ -76,14 +78,14 @@ def check_outcome(what, code, said, host):
         return "done"
     lines = said[-3000:]
     expected = 1 if "is damaged" in said else REMOTE
-    if code not in (expected, REMOTE) or "panicked" in said or host not in said or "error:" not in said:
+    if code not in (expected, REMOTE) or "panicked" in said or host not in said or not ERROR.search(said):
         raise AssertionError(f"{what} ended with {code}\n{lines}")
     return f"refused: {cause(said)}"
 
 
 def cause(said):
     """Returns the last cause of an error, without what differs from one to the next."""
-    causes = [line for line in said.splitlines() if "caused by:" in line or line.startswith("error:")]
+    causes = [line for line in said.splitlines() if "caused by:" in line or ERROR.match(line)]
     text = re.sub(r"`[^`]*`", "`…`", causes[-1].split("by:")[-1])
     return re.sub(r"[0-9]+", "N", text.strip())
 
