@@ -49,7 +49,17 @@ RUN rm -r /kept/z /link && echo 3 > /link
 RUN rm -r /kept && echo 4 > /kept
 EOT
   chmod -R a+rX "$work/removals"
+  mknod "$work/fuse" c 10 229
+  chmod 666 "$work/fuse"
 }
+
+# as_user_with_fuse USER COMMAND…: as `as_user`. Where udev does not run, `/dev/fuse` is closed to ordinary users: it is one
+# that is open to them there.
+as_user_with_fuse() (
+  export -f as_user
+  # shellcheck disable=SC2016 # what is there is for the inner shell
+  unshare --mount --propagation private bash -euc 'mount --bind "$0" /dev/fuse; as_user "$@"' "$work/fuse" "$@"
+)
 
 # same_on_fuse_overlayfs USER ARGUMENT…: the files of a build by that user are the same where the store lies in
 # `fuse-overlayfs`, as the root directory of a container may; the arguments are `unshare`'s.
@@ -58,7 +68,7 @@ same_on_fuse_overlayfs() {
   shift
   rm -rf "$place"
   install -d -o "$user" "$place"
-  as_user "$user" SOURCE_DATE_EPOCH="$epoch" unshare --mount "$@" bash -euc 'cd "$1"
+  as_user_with_fuse "$user" SOURCE_DATE_EPOCH="$epoch" unshare --mount "$@" bash -euc 'cd "$1"
     mkdir lower upper work top
     fuse-overlayfs -o lowerdir=lower,upperdir=upper,workdir=work top
     for store in plain top/store; do
