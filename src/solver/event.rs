@@ -3,16 +3,19 @@
 //! A display holds no truth: the same events, replayed, give the same picture. Times are relative to
 //! the start of the job.
 
+mod operation;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use graph::{CacheKey, Op, SourceOp, StepLabel, Vertex};
-use oci::{Digest, Platform};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
+use graph::{CacheKey, StepLabel};
+use oci::Digest;
+use serde::{Deserialize, Serialize};
 use store::{Held, Waits};
+
+pub use operation::Operation;
 
 /// Something that happened, and when.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -163,79 +166,6 @@ pub enum Event {
         /// All that is said of it: whole lines, as they are shown.
         text: String,
     },
-}
-
-/// What a step does, as what is compared: [`Op`] as JSON, with the platform that it is done on (`on`).
-#[derive(Debug, Clone)]
-pub enum Operation {
-    /// That of a vertex.
-    Of(Arc<(Op, Platform)>),
-    /// One that was written down.
-    Written(Value),
-}
-
-impl Operation {
-    /// Returns the operation of a vertex.
-    pub fn of(vertex: &Vertex) -> Self {
-        Self::Of(Arc::new((vertex.op.clone(), vertex.platform.clone())))
-    }
-
-    /// Returns which kind it is: `source`, `exec` or `file`.
-    pub fn kind(&self) -> &str {
-        match self {
-            Self::Of(of) => match of.0 {
-                Op::Source(_) => "source",
-                Op::Exec(_) => "exec",
-                Op::File(_) => "file",
-            },
-            Self::Written(value) => value.get("op").and_then(Value::as_str).unwrap_or_default(),
-        }
-    }
-
-    /// Returns the manifest of the base that it brings in, if it does.
-    pub fn manifest(&self) -> Option<&str> {
-        match self {
-            Self::Of(of) => match &of.0 {
-                Op::Source(SourceOp::Image(image)) => Some(image.manifest.as_str()),
-                Op::Source(_) | Op::Exec(_) | Op::File(_) => None,
-            },
-            Self::Written(value) => value.get("manifest")?.as_str(),
-        }
-    }
-
-    /// Returns it as JSON.
-    pub fn written(&self) -> Value {
-        match self {
-            Self::Written(value) => value.clone(),
-            // Strings, numbers and lists are all that it is made of, and JSON holds them.
-            Self::Of(_) => serde_json::to_value(self).unwrap_or_default(),
-        }
-    }
-}
-
-impl Serialize for Operation {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Written<'a> {
-            #[serde(flatten)]
-            op: &'a Op,
-            on: &'a Platform,
-        }
-        match self {
-            Self::Of(of) => Written {
-                op: &of.0,
-                on: &of.1,
-            }
-            .serialize(to),
-            Self::Written(value) => value.serialize(to),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Operation {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Value::deserialize(from).map(Self::Written)
-    }
 }
 
 /// A layer of a result.
@@ -455,46 +385,7 @@ mod text {
 
 #[cfg(test)]
 mod tests {
-    use graph::{FileAction, FileOp, ImageOrigin, ImageSource, MakeDirectory};
-
     use super::*;
-
-    fn operation(op: Op) -> Operation {
-        let platform = Platform::new("linux", "amd64");
-        Operation::Of(Arc::new((op, platform)))
-    }
-
-    #[test]
-    fn an_operation_says_the_same_of_itself_when_it_was_written_down() {
-        let manifest = Digest::of(b"manifest");
-        let image = operation(Op::Source(SourceOp::Image(ImageSource {
-            name: "base".to_owned(),
-            manifest: manifest.clone(),
-            platform: Platform::new("linux", "amd64"),
-            origin: ImageOrigin::Store,
-            pinned: None,
-        })));
-        let file = operation(Op::File(FileOp {
-            action: FileAction::MakeDirectory(MakeDirectory {
-                path: "/a".to_owned(),
-                mode: 0o755,
-                owner: None,
-            }),
-        }));
-        for (operation, kind, manifest) in [
-            (image, "source", Some(manifest.as_str())),
-            (file, "file", None),
-        ] {
-            let text = serde_json::to_string(&operation).unwrap();
-            let written: Operation = serde_json::from_str(&text).unwrap();
-            for operation in [&operation, &written] {
-                assert_eq!(operation.kind(), kind);
-                assert_eq!(operation.manifest(), manifest);
-                assert_eq!(operation.written()["on"]["architecture"], "amd64");
-            }
-            assert_eq!(serde_json::to_string(&written).unwrap(), text);
-        }
-    }
 
     #[test]
     fn an_event_is_read_back_as_it_was_written() {
