@@ -17,6 +17,10 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+import processes  # noqa: E402
+
 careen, work = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2]).resolve()
 seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
 count = int(sys.argv[4]) if len(sys.argv) > 4 else 30
@@ -49,38 +53,6 @@ def build(store):
     return (work / "out.tar").read_bytes()
 
 
-def parents():
-    """Returns the parent of each process, by number."""
-    found = {}
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                text = (entry / "stat").read_text()
-            except OSError:
-                continue
-            found[int(entry.name)] = int(text.rsplit(")", 1)[1].split()[1])
-    return found
-
-
-def tree(first):
-    """Returns a process and all below it."""
-    above, found = parents(), [first]
-    for number in found:
-        found += [child for child, parent in above.items() if parent == number]
-    return found
-
-
-def kill(numbers):
-    killed = 0
-    for number in numbers:
-        try:
-            os.kill(number, signal.SIGKILL)
-            killed += 1
-        except (ProcessLookupError, PermissionError):
-            pass  # It has ended, or has an id of the sandbox: it ends with those above it.
-    return killed
-
-
 def began(number):
     """Returns when a process began; nothing of one that has ended, also where nobody has asked how."""
     try:
@@ -94,10 +66,10 @@ def trial(number, store, whole):
     """Kills once; returns whom."""
     running = start(store, *BUILD, "--progress=plain", *OUTPUT)
     time.sleep(random.random() * whole)
-    numbers = tree(running.pid)
+    numbers = processes.tree(running.pid)
     times = {one: began(one) for one in numbers}
     whom = "all" if random.randrange(4) == 0 else "one"
-    killed = kill(numbers if whom == "all" else [random.choice(numbers)])
+    killed = processes.send(numbers if whom == "all" else [random.choice(numbers)], signal.SIGKILL)
     running.communicate()
     time.sleep(1)
     left = [one for one, at in times.items() if at is not None and began(one) == at]
