@@ -117,6 +117,8 @@ leaves_no_trace() { # FILE with the traces of before
 . "$top/scripts/e2e/nested.sh"
 # shellcheck source=scripts/e2e/secrets.sh
 . "$top/scripts/e2e/secrets.sh"
+# shellcheck source=scripts/e2e/servers.sh
+. "$top/scripts/e2e/servers.sh"
 # shellcheck source=scripts/e2e/registry.sh
 . "$top/scripts/e2e/registry.sh"
 # shellcheck source=scripts/e2e/completion.sh

@@ -26,22 +26,11 @@ context=${MEMORY_CONTEXT:-200000}
 bound=${MEMORY_BOUND:-256}
 over=0
 
-[[ -x $careen && -f $base/index.json ]] || { echo "$0: no program, or no image layout" >&2; exit 2; }
+# shellcheck source=scripts/bench/ground.sh
+. "$here/ground.sh"
 for kind in "${kinds[@]}"; do
   [[ $kind == @(all|bytes|files|context) ]] || { echo "$0: there is no kind \`$kind\`" >&2; exit 2; }
 done
-
-# Files of a store may have ids of the user's range: they can be removed where these are mapped.
-remove() {
-  rm -rf "$1" 2> /dev/null || unshare --user --map-root-user --map-auto rm -rf "$1"
-}
-trap 'remove "$work"' EXIT
-
-wanted() {
-  [[ " ${kinds[*]} " == *" $1 "* || " ${kinds[*]} " == *" all "* ]]
-}
-
-forget() { remove "$work/store"; }
 
 # built TITLE CONTEXT OUTPUT [ARGUMENT…]: builds, and prints a row.
 built() {
@@ -57,19 +46,6 @@ built() {
   read -r seconds largest together <<< "$took"
   printf '| %s | %d MiB | %d MiB | %.0f s |\n' "$title" "$((largest / 1024))" "$((together / 1024))" "$seconds"
   ((together <= bound * 1024)) || { echo "$0: over $bound MiB: $title" >&2; over=1; }
-}
-
-# tree DIRECTORY NUMBER: makes that many files of a few bytes, a thousand in a directory.
-tree() {
-  mkdir "$1"
-  seq 0 "$((($2 - 1) / 1000))" | awk -v top="$1/files/d" '{ print top $1 }' | xargs mkdir -p
-  awk -v top="$1/files/d" -v count="$2" 'BEGIN {
-    for (file = 0; file < count; file++) {
-      name = top int(file / 1000) "/f" file
-      print file > name
-      close(name)
-    }
-  }'
 }
 
 # on TITLE CONTEXT: writes the image of a context as a layout and builds on that from an empty store.
@@ -92,11 +68,7 @@ on() {
 bytes() {
   local directory=$work/bytes mib=$((gib * 1024))
   mkdir "$directory"
-  # Half of it can be made smaller.
-  cat > "$directory/Dockerfile" << DOCKERFILE
-FROM base
-RUN { dd if=/dev/urandom bs=1M count=$((mib / 2)); dd if=/dev/zero bs=1M count=$((mib / 2)); } > /data 2> /dev/null
-DOCKERFILE
+  many_bytes "$directory" "$mib"
   built "a layer of $gib GiB that \`RUN\` writes, packed as gzip into an archive" "$directory" "type=oci,dest=$work/out.tar"
   built 'the same again, packed as zstd' "$directory" "type=oci,dest=$work/out.tar,compression=zstd,force-compression=true"
   head -c "$((mib / 2))M" /dev/urandom > "$directory/data"
@@ -108,11 +80,7 @@ DOCKERFILE
 files() {
   local directory=$work/files
   mkdir "$directory"
-  # Some thousand in a directory: one that has all of them is a measure of the file system.
-  cat > "$directory/Dockerfile" << DOCKERFILE
-FROM base
-RUN mkdir /m && cd /m && for d in \$(seq 0 $(((many - 1) / 1000))); do mkdir \$d && (cd \$d && seq 1 1000 | xargs touch); done
-DOCKERFILE
+  many_files "$directory" "$many"
   built "a layer of $many files that \`RUN\` makes, packed into an archive" "$directory" "type=oci,dest=$work/out.tar"
   remove "$directory"
   tree "$directory" "$many"

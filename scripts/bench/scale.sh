@@ -24,22 +24,14 @@ most_gib=${SCALE_GIB:-4}
 runs=${N:-3}
 long_seconds=20
 
-[[ -x $careen && -f $base/index.json ]] || { echo "$0: no program, or no image layout" >&2; exit 2; }
+here=$(dirname "$(realpath "$0")")
+# shellcheck source=scripts/bench/ground.sh
+. "$here/ground.sh"
 [[ $runs =~ ^[1-9][0-9]*$ ]] || { echo "$0: N is how many builds are timed" >&2; exit 2; }
 time=$(type -P time) || { echo "$0: GNU time is missing" >&2; exit 2; }
 for kind in "${kinds[@]}"; do
   [[ $kind == @(all|steps|files|layers|unpack) ]] || { echo "$0: there is no kind \`$kind\`" >&2; exit 2; }
 done
-
-# Files of a store may have ids of the user's range: they can be removed where these are mapped.
-remove() {
-  rm -rf "$1" 2> /dev/null || unshare --user --map-root-user --map-auto rm -rf "$1"
-}
-trap 'remove "$work"' EXIT
-
-wanted() {
-  [[ " ${kinds[*]} " == *" $1 "* || " ${kinds[*]} " == *" all "* ]]
-}
 
 # once CONTEXT OUTPUT [ARGUMENT…]: builds, and prints seconds and KiB.
 once() {
@@ -73,7 +65,6 @@ median() {
 }
 
 nothing() { :; }
-forget() { remove "$work/store"; }
 
 # row NAME CELL…: prints a row of a table.
 row() {
@@ -105,36 +96,18 @@ steps() {
   forget
 }
 
-# tree NUMBER: makes a context of that many files of a few bytes, a thousand in a directory.
-tree() {
-  local context=$work/tree-$1
-  mkdir "$context"
-  seq 0 "$((($1 - 1) / 1000))" | awk -v top="$context/files/d" '{ print top $1 }' | xargs mkdir -p
-  awk -v top="$context/files/d" -v count="$1" 'BEGIN {
-    for (file = 0; file < count; file++) {
-      name = top int(file / 1000) "/f" file
-      print file > name
-      close(name)
-    }
-  }'
-}
-
 files() {
   printf '\n| Files | `COPY`, written to an archive | the same again, nothing changed | `RUN` makes them, written to an archive |\n'
   printf '| --- | --- | --- | --- |\n'
   local context=$work/made count copied again
   mkdir "$context"
   for ((count = 1000; count <= most_files; count *= 10)); do
-    tree "$count"
+    tree "$work/tree-$count" "$count"
     printf 'FROM scratch\nCOPY files /files\n' > "$work/tree-$count/Dockerfile"
     copied=$(median forget "$work/tree-$count" "type=oci,dest=$work/out.tar")
     again=$(median nothing "$work/tree-$count" "type=oci,dest=$work/out.tar")
     remove "$work/tree-$count"
-    # Some thousand in a directory: one that has all of them is a measure of the file system.
-    cat > "$context/Dockerfile" << DOCKERFILE
-FROM base
-RUN mkdir /m && cd /m && for d in \$(seq 0 $(((count - 1) / 1000))); do mkdir \$d && (cd \$d && seq 1 1000 | xargs touch); done
-DOCKERFILE
+    many_files "$context" "$count"
     row "$count" "$copied" "$again" "$(median forget "$context" "type=oci,dest=$work/out.tar")"
   done
   forget
@@ -146,11 +119,7 @@ layers() {
   mkdir "$context"
   for size in 1 4 16 64 1024 2048 4096; do
     ((size <= most_gib * 1024)) || break
-    # Half of it can be made smaller.
-    cat > "$context/Dockerfile" << DOCKERFILE
-FROM base
-RUN { dd if=/dev/urandom bs=1M count=$(((size + 1) / 2)); dd if=/dev/zero bs=1M count=$((size / 2)); } > /data 2> /dev/null
-DOCKERFILE
+    many_bytes "$context" "$size"
     fresh=$(median forget "$context" "type=oci,dest=$work/out.tar")
     row "$size MiB" "$fresh" "$(median nothing "$context" "type=oci,dest=$work/out.tar")"
   done
@@ -172,7 +141,7 @@ unpack() {
   local context=$work/base count size
   mkdir "$context"
   for ((count = 1000; count <= most_files; count *= 10)); do
-    tree "$count"
+    tree "$work/tree-$count" "$count"
     printf 'FROM base\nCOPY files /files\n' > "$work/tree-$count/Dockerfile"
     once "$work/tree-$count" "type=oci,tar=false,dest=$work/big" > /dev/null
     remove "$work/tree-$count"

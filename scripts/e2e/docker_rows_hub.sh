@@ -5,24 +5,14 @@
 # Docker Hub is Debian's docker-registry on the loopback with a token server: anybody pulls, and who is logged in pushes. The
 # user's hosts.toml leads there. Beside it is a registry of somebody else's, which asks for nothing.
 
+# shellcheck source=scripts/e2e/servers.sh
+. "$here/servers.sh"
+
 servers=()
 
 stop_servers() { # careen's own is a child of what was started, and ends with it
   [ ${#servers[@]} = 0 ] || kill "${servers[@]}" 2> /dev/null
   wait "${servers[@]}" 2> /dev/null
-}
-
-wait_for() { # FILE: the server that writes it has ten seconds
-  local left=100
-  until [ -s "$1" ]; do
-    left=$((left - 1))
-    [ "$left" -gt 0 ] || return 1
-    sleep 0.1
-  done
-}
-
-free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
 start_tokens() {

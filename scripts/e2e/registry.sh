@@ -22,16 +22,7 @@ lay_out_registries() {
   chmod 644 "$registries"/*.crt "$registries/password"
   python3 scripts/e2e/token_server.py "$registries" &
   registry_pids+=($!)
-  wait_for_file "$registries/address"
-}
-
-wait_for_file() { # FILE: the server that writes it has ten seconds
-  local left=100
-  until [ -s "$1" ]; do
-    left=$((left - 1))
-    [ "$left" -gt 0 ] || return 1
-    sleep 0.1
-  done
+  wait_for "$registries/address"
 }
 
 # start_registry NAME: starts the registry whose further settings come on standard input; its port is in $port.
@@ -51,10 +42,6 @@ start_registry() {
     [ "$left" -gt 0 ] || return 1
     sleep 0.1
   done
-}
-
-free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
 start_registries() {
@@ -82,7 +69,7 @@ start_own_registry() {
   as_user careen-t1 "$work/careen" registry serve --dir "$work/careen-t1/registry" --listen 127.0.0.1:0 \
     > "$registries/own.address" 2> "$registries/own.log" &
   own_pid=$!
-  wait_for_file "$registries/own.address" || return 1
+  wait_for "$registries/own.address" || return 1
   # check_registries reads it by its name.
   # shellcheck disable=SC2034
   own=$(cat "$registries/own.address")
