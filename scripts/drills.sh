@@ -69,14 +69,17 @@ lay_out() {
   if is_root; then
     need_user careen-t1
     need_id_range careen-t1
+    need_user careen-t2
+    drop_id_range careen-t2
+    export CAREEN_DRILL_SINGLE=careen-t2
   fi
 }
 
 # Each drill: who runs it (`user`, or `root` for what has to mount or to trace), its name, how often in the short form,
 # and how often in a round of the long form. One line each; a drill is alone while it runs.
 drills=(
-  'user kill       20  60'
-  'user corruption 60 250'
+  'user kill       10  60'
+  'user corruption 40 250'
   'root points     12 150'
   'root errno      12 150'
   'root full       20 100'
@@ -86,6 +89,7 @@ drills=(
   'user formats    1  1'
   'user registry    4 120'
   'user canary      1   5'
+  'root power       4 100'
 )
 
 # drill WHO NAME SEED COUNT: one drill in a directory of its own, which goes when it ends.

@@ -3,6 +3,7 @@
 # corpora and on what it makes of them.
 #
 #   fuzz.sh [--seconds N] [--seed S] [--jobs J] [--keep DIRECTORY] [TARGET…]
+#   fuzz.sh --build    builds all targets and runs none
 #
 #   --seconds N        how long each target runs; 10 where it is not said
 #   --seed S           another seed than 1: of the seeds and of libFuzzer
@@ -23,13 +24,14 @@ cd "$top"
 
 usage() { die "usage: fuzz.sh [--seconds N] [--seed S] [--jobs J] [--keep DIRECTORY] [TARGET…]"; }
 
-seconds=10 seed=1 jobs=2 keep=''
+seconds=10 seed=1 jobs=2 keep='' build_only=''
 while [ $# -gt 0 ]; do
   case $1 in
     --seconds) [ $# -ge 2 ] || usage; seconds=$2; shift ;;
     --seed) [ $# -ge 2 ] || usage; seed=$2; shift ;;
     --jobs) [ $# -ge 2 ] || usage; jobs=$2; shift ;;
     --keep) [ $# -ge 2 ] || usage; keep=$2; shift ;;
+    --build) build_only=yes ;;
     -*) usage ;;
     *) break ;;
   esac
@@ -103,6 +105,7 @@ said() {
 }
 
 build "$@"
+[ -z "$build_only" ] || exit 0
 python3 tests/fuzz/seeds.py "${CAREEN_CORPORA:-$top/../shared/corpora}" "$work/seeds" "$seed"
 for target in "$@"; do
   while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n || true; done

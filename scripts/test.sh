@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # test.sh: everything that is tested, from a fresh machine: installs what the tests need (as root; anybody else is
 # told what to install), runs scripts/check.sh, and then what needs Debian's mirror, registries of packages or a second
-# user: the quickstart, examples, the build cases of the corpora and scripts/e2e.sh.
+# user: the quickstart, examples, the build cases of the corpora, scripts/e2e.sh and the short form of scripts/drills.sh.
 set -euo pipefail
 shopt -s inherit_errexit
 
@@ -11,7 +11,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top"
 
 # Peers that must accept what careen writes, what looks at files and processes, and what checks the scripts.
-test_packages=(apache2-utils apparmor attr bash busybox-static chromium crun docker-registry e2fsprogs fish fuse-overlayfs git iproute2 jq libcap2-bin mmdebstrap
+test_packages=(apache2-utils apparmor attr bash busybox-static chromium crun docker-registry e2fsprogs fish fuse-overlayfs g++ git iproute2 jq libcap2-bin mmdebstrap
   openssl passt podman procps python3 runc shellcheck skopeo slirp4netns strace umoci zsh)
 # Its version is pinned so that what it finds changes only when this line does.
 cargo_deny_version=0.20.2
@@ -36,6 +36,8 @@ if is_root; then
   scripts/examples.sh python node apt
   scripts/corpora.sh
   scripts/e2e.sh
+  scripts/fuzz.sh --build
+  scripts/drills.sh --short
 else
-  say "scripts/examples.sh, scripts/corpora.sh and scripts/e2e.sh are not run: they need root to be other users"
+  say "scripts/examples.sh, corpora.sh, e2e.sh and drills.sh are not run: they need root to be other users"
 fi

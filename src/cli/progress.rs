@@ -46,8 +46,14 @@ use runner::Folds;
 pub(crate) use runner::{Folding, guarded, unheard};
 use tty::Tty;
 
-/// What is said when the wait for a lock lasts that is held while something is made or used.
-const WAITING: &str = "waiting for a step of this or another build, which makes or uses the same\n";
+/// Returns what is said when the wait for a lock lasts that is held while something is made or used.
+fn waiting(lock: &str) -> &'static str {
+    if lock == store::WHOLE {
+        "waiting for another careen, which makes the store or looks after it\n"
+    } else {
+        "waiting for a step of this or another build, which makes or uses the same\n"
+    }
+}
 
 /// How long what happened is gathered before it is shown. Nobody sees the difference, and to wake a thread for each
 /// event takes longer than most of what a cached build does.

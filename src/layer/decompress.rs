@@ -9,7 +9,7 @@ use flate2::bufread::MultiGzDecoder;
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::{CONCATENATED, Stream};
 
-use crate::expansion::Expansion;
+use crate::expansion::{Counted, Expansion};
 use crate::limits::XZ_MEMORY_MAX_BYTES;
 use crate::room::{DecoderRoom, Roomy};
 use crate::zstd_frames::ZstdFrames;
@@ -63,18 +63,19 @@ pub(crate) fn decompressor_in<'r, R: Read + Send + 'r>(
     room: &DecoderRoom,
     reader: R,
 ) -> io::Result<Box<dyn Read + Send + 'r>> {
-    decompressor_within(Expansion::default(), room, reader)
+    decompressor_within(Expansion::of, room, reader)
 }
 
-/// As [`decompressor_in`], with a bound on what the archive becomes.
+/// As [`decompressor_in`], with bounds on what an archive of a format becomes.
 pub(crate) fn decompressor_within<'r, R: Read + Send + 'r>(
-    expansion: Expansion,
+    expansion: fn(ArchiveFormat) -> Expansion,
     room: &DecoderRoom,
     reader: R,
 ) -> io::Result<Box<dyn Read + Send + 'r>> {
-    let (counted, bound) = expansion.around(PeekFirst::new(reader));
+    let counted = Counted::new(PeekFirst::new(reader));
     let mut input = BufReader::with_capacity(BUFFER_BYTES, counted);
     let format = sniff(input.fill_buf()?);
+    let bound = input.get_ref().bound(expansion(format));
     Ok(match format {
         ArchiveFormat::Plain => Box::new(input),
         ArchiveFormat::Gzip => Box::new(bound.on(MultiGzDecoder::new(input))),

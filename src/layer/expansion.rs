@@ -1,13 +1,16 @@
 //! How much a compressed archive may become: a bound that needs no size from whoever made it.
 //!
 //! What comes out of a decoder is compared with what has gone into it so far. A little may become anything, since real
-//! archives begin with files of nothing but zeros; much may not become more than gzip could make of it.
+//! archives begin with files of nothing but zeros; much may not become more than the decoder can make of it.
 
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::limits::{EXPANSION_FREE_BYTES, EXPANSION_RATIO_MAX};
+use crate::decompress::ArchiveFormat;
+use crate::limits::{
+    EXPANSION_FREE_BYTES, EXPANSION_RATIO_MAX, XZ_EXPANSION_RATIO_MAX, ZSTD_EXPANSION_RATIO_MAX,
+};
 
 /// What an archive may become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,28 +21,21 @@ pub(crate) struct Expansion {
     pub(crate) ratio: u64,
 }
 
-impl Default for Expansion {
-    fn default() -> Self {
+impl Expansion {
+    /// Returns what an archive of a format may become.
+    pub(crate) fn of(format: ArchiveFormat) -> Self {
+        let ratio = match format {
+            ArchiveFormat::Zstd => ZSTD_EXPANSION_RATIO_MAX,
+            ArchiveFormat::Xz => XZ_EXPANSION_RATIO_MAX,
+            // bzip2 could do a thousand times more, and nobody's layers are in it.
+            ArchiveFormat::Gzip | ArchiveFormat::Bzip2 | ArchiveFormat::Plain => {
+                EXPANSION_RATIO_MAX
+            }
+        };
         Self {
             free_bytes: EXPANSION_FREE_BYTES,
-            ratio: EXPANSION_RATIO_MAX,
+            ratio,
         }
-    }
-}
-
-impl Expansion {
-    /// Returns a reader that counts what goes into a decoder, and the bound on what comes out of it.
-    pub(crate) fn around<R>(self, input: R) -> (Counted<R>, Bound) {
-        let taken = Arc::new(AtomicU64::new(0));
-        let counted = Counted {
-            input,
-            taken: Arc::clone(&taken),
-        };
-        let bound = Bound {
-            taken,
-            allowed: self,
-        };
-        (counted, bound)
     }
 
     fn allows(self, taken: u64, given: u64) -> bool {
@@ -62,6 +58,24 @@ pub(crate) struct Counted<R> {
     input: R,
     /// Read by [`Bounded`], which is on the other side of the decoder in the same thread.
     taken: Arc<AtomicU64>,
+}
+
+impl<R> Counted<R> {
+    /// Makes a reader that counts what goes into a decoder.
+    pub(crate) fn new(input: R) -> Self {
+        Self {
+            input,
+            taken: Arc::default(),
+        }
+    }
+
+    /// Returns a bound on what comes out of the decoder.
+    pub(crate) fn bound(&self, allowed: Expansion) -> Bound {
+        Bound {
+            taken: Arc::clone(&self.taken),
+            allowed,
+        }
+    }
 }
 
 impl<R: Read> Read for Counted<R> {
@@ -122,7 +136,8 @@ mod tests {
     /// Reads `given` bytes from what stands for a decoder that has taken `taken`.
     fn read(taken: usize, given: u64) -> io::Result<u64> {
         let input = vec![0; taken];
-        let (mut counted, bound) = SMALL.around(input.as_slice());
+        let mut counted = Counted::new(input.as_slice());
+        let bound = counted.bound(SMALL);
         io::copy(&mut counted, &mut io::sink())?;
         io::copy(&mut bound.on(io::repeat(0).take(given)), &mut io::sink())
     }
@@ -141,12 +156,18 @@ mod tests {
     }
 
     #[test]
-    fn what_gzip_can_do_at_most_is_allowed() {
-        // Deflate makes 258 bytes of two bits at best (RFC 1951, 3.2.5).
-        let best = 258 * 8 / 2;
-        assert!(Expansion::default().allows(
-            u64::MAX / EXPANSION_RATIO_MAX,
-            u64::MAX / EXPANSION_RATIO_MAX * best
-        ));
+    fn what_a_decoder_can_do_at_most_is_allowed() {
+        for (format, best) in [
+            // Deflate makes 258 bytes of two bits at best (RFC 1951, 3.2.5).
+            (ArchiveFormat::Gzip, 258 * 8 / 2),
+            // A block of one byte, repeated, has four bytes for 128 KiB (RFC 8878, 3.1.1.2).
+            (ArchiveFormat::Zstd, 128 * 1024 / 4),
+            // 273 bytes of 14 bits, each of which takes log2(2048/2017) of one: the tests of xz make 6,900.
+            (ArchiveFormat::Xz, 7050),
+        ] {
+            let allowed = Expansion::of(format);
+            let taken = u64::MAX / allowed.ratio;
+            assert!(allowed.allows(taken, taken * best), "{format:?}");
+        }
     }
 }

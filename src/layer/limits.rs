@@ -44,6 +44,12 @@ pub const EXPANSION_FREE_BYTES: u64 = 16 << 30;
 /// What a compressed archive may become beyond that, as a multiple of its size: what gzip can do at most is 1032.
 pub const EXPANSION_RATIO_MAX: u64 = 1100;
 
+/// The same of an archive of zstd, which can do 32,768: holes are packed as the zeros that are read of them.
+pub const ZSTD_EXPANSION_RATIO_MAX: u64 = 33_000;
+
+/// The same of an archive of xz, which can do some 7,000.
+pub const XZ_EXPANSION_RATIO_MAX: u64 = 8000;
+
 /// How much memory the decoders of zstd and xz take together, in bytes: four with the largest window that is usual, or one
 /// that asks for more.
 pub const DECODER_ROOM_BYTES: u64 = 32 * 1024 * 1024;

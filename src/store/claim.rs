@@ -104,8 +104,9 @@ impl Claims {
         name: ClaimName<'_>,
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Option<Claim>, ClaimError> {
-        self.claim(name, |byte| {
-            self.wait_for(name, || byte.try_lock(Sharing::Exclusive), cancelled)
+        self.claim(name, |byte, text| {
+            let attempt = || byte.try_lock(Sharing::Exclusive);
+            self.wait_for((text, name.held()), attempt, cancelled)
         })
     }
 
@@ -120,8 +121,9 @@ impl Claims {
         name: ClaimName<'_>,
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Option<Claim>, ClaimError> {
-        self.claim(name, |byte| {
-            self.wait_for(name, || byte.try_lock(Sharing::Shared), cancelled)
+        self.claim(name, |byte, text| {
+            let attempt = || byte.try_lock(Sharing::Shared);
+            self.wait_for((text, name.held()), attempt, cancelled)
         })
     }
 
@@ -131,7 +133,7 @@ impl Claims {
     ///
     /// Fails when the file of the claims cannot be opened or locked.
     pub fn try_exclusive(&self, name: ClaimName<'_>) -> Result<Option<Claim>, ClaimError> {
-        self.claim(name, |byte| byte.try_lock(Sharing::Exclusive))
+        self.claim(name, |byte, _| byte.try_lock(Sharing::Exclusive))
     }
 
     /// Shares the name if nobody has an exclusive claim on it.
@@ -140,7 +142,7 @@ impl Claims {
     ///
     /// Fails when the file of the claims cannot be opened or locked.
     pub fn try_shared(&self, name: ClaimName<'_>) -> Result<Option<Claim>, ClaimError> {
-        self.claim(name, |byte| byte.try_lock(Sharing::Shared))
+        self.claim(name, |byte, _| byte.try_lock(Sharing::Shared))
     }
 
     /// Tells whether somebody has a claim on the name, and takes none for that.
@@ -158,34 +160,32 @@ impl Claims {
     }
 
     fn wait(&self, name: ClaimName<'_>, sharing: Sharing) -> Result<Claim, ClaimError> {
-        let claim = self.claim(name, |byte| {
-            self.wait_for(name, || byte.try_lock(sharing), &never)
+        let claim = self.claim(name, |byte, text| {
+            self.wait_for((text, name.held()), || byte.try_lock(sharing), &never)
         })?;
         Ok(claim.expect("a wait that is never cancelled ends with the claim"))
     }
 
     fn wait_for<T>(
         &self,
-        name: ClaimName<'_>,
+        named: (&str, Held),
         attempt: T,
         cancelled: &dyn Fn() -> bool,
     ) -> io::Result<bool>
     where
         T: Fn() -> io::Result<bool>,
     {
-        let named = (self.text(name), name.held());
-        let waits = &self.layout.waits;
-        waits.wait((&named.0, named.1), attempt, cancelled)
+        self.layout.waits.wait(named, attempt, cancelled)
     }
 
     fn claim<L>(&self, name: ClaimName<'_>, lock: L) -> Result<Option<Claim>, ClaimError>
     where
-        L: FnOnce(&Byte) -> io::Result<bool>,
+        L: FnOnce(&Byte, &str) -> io::Result<bool>,
     {
         let text = self.text(name);
         let locked = self
             .open(&text)
-            .and_then(|byte| Ok(lock(&byte)?.then_some(Claim { byte })));
+            .and_then(|byte| Ok(lock(&byte, &text)?.then_some(Claim { byte })));
         locked.map_err(|error| ClaimError {
             name: text,
             source: FileError::of("lock", &self.layout.claims())(error),

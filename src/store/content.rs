@@ -336,35 +336,57 @@ impl ContentStore {
     ///
     /// Fails when the blob cannot be read or moved.
     pub fn discard_damaged(&self, digest: &Digest) -> Result<bool, DiscardError> {
+        let found = self.find_damaged(digest).map_err(DiscardError::Read)?;
+        if let Some(damaged) = &found {
+            self.discard(digest, damaged)?;
+        }
+        Ok(found.is_some())
+    }
+
+    /// Reads a blob without a claim on it, which others would wait for as long as that takes; nothing where it is whole
+    /// or not there.
+    fn find_damaged(&self, digest: &Digest) -> Result<Option<Damaged>, BlobError> {
+        let (file, size_bytes) = match self.blobs.open_file(digest) {
+            Ok(found) => found,
+            Err(BlobError::Absent { .. }) => return Ok(None),
+            Err(BlobError::NotAFile { .. }) => return Ok(Some(Damaged::NotAFile)),
+            Err(error) => return Err(error),
+        };
+        let read = io::copy(
+            &mut VerifiedReader::new(&file, digest, size_bytes),
+            &mut io::sink(),
+        );
+        match read.map_err(|error| BlobError::from_read(digest, error)) {
+            Ok(_) => Ok(None),
+            Err(BlobError::Damaged(_)) => Ok(Some(Damaged::File(file))),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes what was found in the place of a blob, unless somebody else has by now.
+    fn discard(&self, digest: &Digest, damaged: &Damaged) -> Result<(), DiscardError> {
         let object = ObjectId::Blob(digest.clone());
         // Nobody puts a whole one into the place between looking and removing.
         let claim = Claims::new(Arc::clone(&self.layout))
             .exclusive(ClaimName::Object(&object))
             .map_err(DiscardError::Claim)?;
-        if self.is_whole(digest).map_err(DiscardError::Read)? {
-            return Ok(false);
-        }
-        let cleared = trash::clear(&self.layout, &self.layout.blob(digest));
+        let cleared = if self.is_there(digest, damaged) {
+            trash::clear(&self.layout, &self.layout.blob(digest))
+        } else {
+            Ok(())
+        };
         drop(claim);
-        cleared.map_err(DiscardError::Remove)?;
-        Ok(true)
+        cleared.map_err(DiscardError::Remove)
     }
 
-    fn is_whole(&self, digest: &Digest) -> Result<bool, BlobError> {
-        let (file, size_bytes) = match self.blobs.open_file(digest) {
-            Ok(found) => found,
-            Err(BlobError::Absent { .. }) => return Ok(true),
-            Err(BlobError::NotAFile { .. }) => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        let read = io::copy(
-            &mut VerifiedReader::new(file, digest, size_bytes),
-            &mut io::sink(),
-        );
-        match read.map_err(|error| BlobError::from_read(digest, error)) {
-            Ok(_) => Ok(true),
-            Err(BlobError::Damaged(_)) => Ok(false),
-            Err(error) => Err(error),
+    fn is_there(&self, digest: &Digest, damaged: &Damaged) -> bool {
+        match (self.blobs.open_file(digest), damaged) {
+            (Err(error), Damaged::NotAFile) => matches!(error, BlobError::NotAFile { .. }),
+            (Ok((now, _)), Damaged::File(then)) => {
+                let id = |file: &File| file.metadata().ok().map(|it| (it.dev(), it.ino()));
+                id(&now) == id(then)
+            }
+            _ => false,
         }
     }
 }
@@ -384,6 +406,14 @@ impl BlobSource for ContentStore {
 fn is_same(file: &Metadata, (root, path): (&Root, &RootPath)) -> bool {
     let found = root.metadata(path).ok().flatten();
     found.is_some_and(|found| (found.dev, found.ino) == (file.dev(), file.ino()))
+}
+
+/// What is in the place of a blob and is not that blob.
+enum Damaged {
+    /// A directory, a symlink and the like.
+    NotAFile,
+    /// A file with other bytes. While it is open no other file has its number.
+    File(File),
 }
 
 /// A damaged blob cannot be discarded.

@@ -187,6 +187,20 @@ fn a_damaged_blob_is_discarded_and_a_whole_one_is_not() {
 }
 
 #[test]
+fn a_whole_blob_that_came_into_the_place_of_a_damaged_one_stays() {
+    let (fixture, digest) = with_blob();
+    let content = fixture.store.content();
+    let path = fixture.blob_path(&digest);
+    open_for_damage(&path).write_all(b"S").unwrap();
+    let damaged = content.find_damaged(&digest).unwrap().unwrap();
+    let lease = fixture.store.lease().unwrap();
+    fs::remove_file(&path).unwrap();
+    content.put(&lease, BYTES).unwrap();
+    content.discard(&digest, &damaged).unwrap();
+    assert_eq!(content.read_blob(&digest, 20).unwrap(), BYTES);
+}
+
+#[test]
 fn the_layout_is_one_that_others_read() {
     let (fixture, digest) = with_blob();
     let dir = Dir::open_ambient_dir(fixture.path("content"), ambient_authority()).unwrap();

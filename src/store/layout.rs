@@ -101,7 +101,7 @@ pub(crate) const PROBE: &str = ".careen-probe-";
 pub(crate) const VERSION: &str = "VERSION";
 pub(crate) const LOCK: &str = "lock";
 /// What is said to be waited for where that is the lock of the store.
-pub(crate) const WHOLE: &str = "store";
+pub const WHOLE: &str = "store";
 pub(crate) const CLAIMS: &str = "claims";
 pub(crate) const UNSYNCED: &str = "UNSYNCED";
 pub(crate) const COLLECTED: &str = "collected";
@@ -230,7 +230,7 @@ impl Layout {
 
     /// Returns the directory with a directory for each id map.
     pub(crate) fn all_kept(&self) -> PathBuf {
-        self.root.join("kept")
+        kept_steps(&self.root)
     }
 
     pub(crate) fn kept(&self) -> PathBuf {

@@ -92,7 +92,7 @@ pub use image::{FindError, FoundImage, StoredImage};
 pub use ingest::{Ingest, IngestError};
 pub use kept::{KeptError, KeptId, KeptIdError, KeptSteps};
 pub use later::LaterError;
-pub use layout::FORMAT;
+pub use layout::{FORMAT, WHOLE};
 pub use lease::{Lease, LeaseError, Presence};
 pub use list::{ListError, ListStore};
 pub use mark::{SnapshotKind, SnapshotMeta};

@@ -122,13 +122,19 @@ fn sweep_batch(
         }
     }
     let leased = Leased::read(layout).map_err(SweepError::Read)?;
+    // Builds may wait for these claims, most of all for those on what they have just made: these are given back before
+    // all that may want a blob is read, and nothing is deleted while one is held.
+    ours.retain(|(digest, _)| {
+        let is_leased = leased.names(layout, &ObjectId::Blob((*digest).clone()));
+        if is_leased {
+            swept.in_use.push((*digest).clone());
+        }
+        !is_leased
+    });
     let wanted = wanted(layout, content)?;
-    // Builds may wait for these claims: nothing is deleted while one is held.
     let mut taken = Vec::new();
     for (digest, claim) in ours {
-        if leased.names(layout, &ObjectId::Blob(digest.clone())) {
-            swept.in_use.push(digest.clone());
-        } else if !wanted.contains(digest) {
+        if !wanted.contains(digest) {
             taken.extend(Taken::take(layout, content, digest)?);
         }
         drop(claim);

@@ -82,14 +82,26 @@ pub(crate) fn clear(layout: &Layout, path: &Path) -> Result<(), FileError> {
 /// Removes something whose lock the caller has: files at once, directories by way of the trash, so
 /// that nobody sees half a tree.
 pub(crate) fn discard(layout: &Layout, path: &Path) -> Result<(), TrashError> {
-    let is_tree = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
-    if !is_tree {
+    if !is_tree(path) {
         return Ok(file::remove_file(path)?);
     }
     match take(layout, path)? {
         Some(trashed) => delete(&trashed.path),
         None => Ok(()),
     }
+}
+
+/// Takes something out of the way whose lock the caller has: files are removed, directories stay in the trash until somebody
+/// [empties](empty) it.
+pub(crate) fn leave(layout: &Layout, path: &Path) -> Result<(), FileError> {
+    if is_tree(path) {
+        return take(layout, path).map(drop);
+    }
+    file::remove_file(path)
+}
+
+fn is_tree(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
 }
 
 /// Deletes everything in the trash that nobody is deleting, and returns what went wrong.

@@ -86,7 +86,8 @@ fn throw_away(layout: &Layout, mark: &Path) -> Result<(), FileError> {
         for of_an_id_map in file::entries(&all)? {
             // What only the ids of another map can delete stays in the trash until that map opens the store.
             for path in file::entries(&of_an_id_map)? {
-                let found = trash::discard(layout, &path);
+                // Others wait for this: trees are deleted by whoever empties the trash, when the store is everybody's again.
+                let found = trash::leave(layout, &path);
                 if let Err(error) = found {
                     debug!(%error, "left of what was not synced");
                 }

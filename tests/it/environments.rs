@@ -153,6 +153,41 @@ fn where_the_machine_allows_no_namespace_a_run_names_the_setting_and_the_rest_is
 }
 
 #[test]
+fn where_the_machine_allows_no_more_namespaces_no_disk_is_said_to_be_full() {
+    needs!(Feature::Busybox);
+    let few = [
+        "/usr/bin/unshare",
+        "--map-root-user",
+        "/bin/sh",
+        "-ec",
+        "echo 3 > /proc/sys/user/max_pid_namespaces; exec \"$0\" \"$@\"",
+    ];
+    let bench = bench().with_busybox();
+    // Each waits for all others to run, which they never do; what runs when another fails may end.
+    let stages: String = (0..4)
+        .map(|stage| {
+            format!(
+                "FROM base AS s{stage}\nRUN --mount=type=cache,target=/c touch /c/{stage}; for i in $(seq 50); do \
+                 test -e /c/0 -a -e /c/1 -a -e /c/2 -a -e /c/3 && break; sleep 0.1; done\n"
+            )
+        })
+        .collect();
+    let copies: String = (0..4)
+        .map(|stage| format!("COPY --from=s{stage} /bin/busybox /{stage}\n"))
+        .collect();
+    bench.dockerfile(&format!("{stages}FROM base\n{copies}"));
+    let run = bench.careen_build_under(&few, &["-j4"]).run();
+    assert_eq!(run.code(), 3, "{}", run.stderr);
+    assert!(!run.stderr.contains("is full"), "{}", run.stderr);
+    for part in [
+        "CLONE_NEWPID",
+        "  = help: there are as many namespaces or mounts as are allowed",
+    ] {
+        assert!(run.stderr.contains(part), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn the_doctor_tells_what_commands_are_run_with() {
     let bench = bench();
     let told = bench.careen(&["doctor"]).run().success();

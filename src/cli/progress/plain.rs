@@ -35,7 +35,7 @@ use store::Held;
 
 use super::runner::{Folds, Title};
 use super::size::size;
-use super::{DEFINITION, WAITING};
+use super::{DEFINITION, waiting};
 use ending::Ending;
 
 /// How often it is told how far something is.
@@ -112,10 +112,11 @@ impl Plain {
         }
         match &timed.event {
             Event::Waited {
+                lock,
                 held: Held::Work,
                 over: false,
                 ..
-            } => self.say(WAITING, out),
+            } => self.say(waiting(lock), out),
             Event::Planned { .. }
             | Event::Waited { .. }
             | Event::Keyed { .. }
@@ -356,18 +357,23 @@ mod tests {
 
     #[test]
     fn a_wait_for_a_step_is_told_while_it_lasts_and_no_other() {
-        let waited = |held, over| Event::Waited {
-            lock: "key userns-multi/sha256:1".to_owned(),
+        const KEY: &str = "key userns-multi/sha256:1";
+        let waited = |lock: &str, held, over| Event::Waited {
+            lock: lock.to_owned(),
             held,
             lasted: Duration::from_secs(1),
             over,
         };
         let text = text(&[
-            (1000, waited(Held::Work, false)),
-            (1100, waited(Held::Work, true)),
-            (1200, waited(Held::Moments, false)),
+            (900, waited("store", Held::Work, false)),
+            (1000, waited(KEY, Held::Work, false)),
+            (1100, waited(KEY, Held::Work, true)),
+            (1200, waited("object sha256:1", Held::Moments, false)),
         ]);
-        assert_eq!(text, format!("#0 building\n{WAITING}"));
+        let expected = "#0 building\n\
+            waiting for another careen, which makes the store or looks after it\n\
+            waiting for a step of this or another build, which makes or uses the same\n";
+        assert_eq!(text, expected);
     }
 
     #[test]

@@ -18,11 +18,11 @@ use solver::{Event, TimedEvent};
 use store::Held;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::WAITING;
 use super::clean::clean;
 use super::frame::{Line, frame, painted, summary};
 use super::look::{Look, Paint};
 use super::picture::Picture;
+use super::waiting;
 
 /// Hides the cursor, and has lines end at the terminal's border (DECTCEM, DECAWM).
 const BEGIN: &str = "\u{1b}[?25l\u{1b}[?7l";
@@ -77,10 +77,11 @@ impl Tty {
                 )
             }
             Event::Waited {
+                lock,
                 held: Held::Work,
                 over: false,
                 ..
-            } => self.say(WAITING, out),
+            } => self.say(waiting(lock), out),
             Event::Notice { text, .. } => self.say(text, out),
             _ => Ok(()),
         }

@@ -139,7 +139,7 @@ fn t_a15_quotas_end_a_bomb() {
 #[test]
 fn t_a15_an_archive_that_expands_too_much_is_refused() {
     let expand = |bytes: &[u8]| -> io::Result<u64> {
-        let expansion = Expansion {
+        let expansion = |_| Expansion {
             free_bytes: 1 << 20,
             ratio: 100,
         };

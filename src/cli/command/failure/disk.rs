@@ -5,13 +5,17 @@ use std::io;
 use std::path::Path;
 
 use export::ExportError;
-use runtime::CallError;
+use runtime::{CallError, OverlayError};
 
 use crate::report::{Kind, Report};
 
 /// What can be done about it.
 pub(crate) const WAY_OUT: &str =
     "`careen prune` makes room in the store, and `--store DIR` names another directory";
+
+/// What can be done where the kernel has as many namespaces or mounts as it allows (`namespaces(7)`, `/proc/sys/user`).
+const FEWER: &str = "there are as many namespaces or mounts as are allowed: `sysctl user fs.mount-max` shows how many, \
+    and `-j N` runs fewer commands at a time";
 
 /// Says that the store's file system is full.
 pub(super) fn tell_full(report: &mut Report, store: &Path) {
@@ -29,10 +33,10 @@ pub(super) fn explain(report: &mut Report, error: &(dyn Error + 'static), store:
     if is_of_machine(error) {
         report.kind = Kind::Host;
     }
-    if !is_full(error) {
-        return;
+    if is_used_up(error) && is_of_namespaces(error) {
+        report.help = Some(FEWER.to_owned());
     }
-    if is_outside(error) {
+    if !is_full(error) || is_outside(error) {
         return;
     }
     let place = store.display().to_string();
@@ -58,6 +62,11 @@ fn is_outside(error: &(dyn Error + 'static)) -> bool {
 
 /// Tells whether an error comes of a disk, or a quota, that is used up.
 pub(crate) fn is_full(error: &(dyn Error + 'static)) -> bool {
+    is_used_up(error) && !is_of_namespaces(error)
+}
+
+/// Tells whether the kernel said that there is no room for something.
+fn is_used_up(error: &(dyn Error + 'static)) -> bool {
     let is_room = |cause: &io::Error| {
         matches!(
             cause.kind(),
@@ -65,6 +74,13 @@ pub(crate) fn is_full(error: &(dyn Error + 'static)) -> bool {
         )
     };
     is_behind(error, &is_room)
+}
+
+/// Tells whether the kernel refused a call of the sandbox that makes nothing in the store, as overlays do: of namespaces
+/// and mounts too there may be only so many (`unshare(2)`, `mount(2)`, both `ENOSPC`).
+fn is_of_namespaces(error: &(dyn Error + 'static)) -> bool {
+    fetch::nearest_cause::<CallError>(error).is_some()
+        && fetch::nearest_cause::<OverlayError>(error).is_none()
 }
 
 /// What a disk that does not work answers, and a machine or a process that has too many open files: `errno(3)`, the same on
@@ -76,7 +92,7 @@ const EMFILE: i32 = 24;
 /// Tells whether an error comes of what the machine has too little of, or what does not work in it.
 fn is_of_machine(error: &(dyn Error + 'static)) -> bool {
     let is_broken = |cause: &io::Error| matches!(cause.raw_os_error(), Some(EIO | ENFILE | EMFILE));
-    is_full(error) || is_behind(error, &is_broken)
+    is_used_up(error) || is_behind(error, &is_broken)
 }
 
 /// Tells whether the kernel said something of a kind, wherever in the causes that is.

@@ -1,5 +1,10 @@
 #!/usr/bin/env python3
-"""power.py --careen FILE --user NAME --base LAYOUT --work DIRECTORY [--count N] [--seed N]: cuts the power below builds.
+"""Cuts the power below builds, and looks whether all that they had said is there.
+
+    drill.py CAREEN WORK [SEED [COUNT]]
+
+Root runs it, for the mounts; careen itself runs as the user CAREEN_DRILL_USER, else careen-t1, and in turn as
+CAREEN_DRILL_SINGLE, else nobody, who has no range of ids. The base is the layout WORK/base.
 
 Two loops of builds share a store on an ext4 of its own, in a file. At a random moment the file system forgets all that it
 has not written, and takes nothing any more (EXT4_IOC_SHUTDOWN with NOLOGFLUSH, linux/fs/ext4/ext4.h), as a disk without
@@ -10,11 +15,10 @@ power. It is mounted anew, and then has to hold:
 * no blob of the store is empty or has other bytes than its name says;
 * every build is done again, in the same store, without any manual step, and prints what a store that lost nothing gives.
 
-Needs root, for the mounts. The file system lives for PERIOD cuts, so that a store carries what earlier cuts left in it.
+The file system lives for PERIOD cuts, so that a store carries what earlier cuts left in it; then comes the other user.
 Ends with 1 at the first thing that does not hold, and says at which cut of which seed.
 """
 
-import argparse
 import fcntl
 import hashlib
 import json
@@ -31,6 +35,8 @@ import time
 EXT4_IOC_SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32)
 NOLOGFLUSH = 2
 PERIOD = 10
+USERS = [os.environ.get("CAREEN_DRILL_USER", "careen-t1"), os.environ.get("CAREEN_DRILL_SINGLE", "nobody")]
+CONTEXT = os.path.dirname(os.path.abspath(__file__))
 # Builds that one loop can do before the longest wait for a cut is over, at the very most.
 BUILDS = 40
 DISK_BYTES = 4 << 30
@@ -46,21 +52,28 @@ class Broken(Exception):
 class Drill:
     """A file system that loses power, and the builds on it."""
 
-    def __init__(self, options):
-        self.options = options
-        self.work = os.path.abspath(options.work)
+    def __init__(self, careen, work, seed):
+        self.program, self.seed = os.path.abspath(careen), seed
+        self.work = os.path.abspath(work)
         self.disk = os.path.join(self.work, "disk")
         self.mount = os.path.join(self.work, "mount")
-        self.random = random.Random(options.seed)
+        self.sound = os.path.join(self.work, "sound")
+        self.user = USERS[0]
+        self.random = random.Random(seed)
         self.counts = {"cuts": 0, "met": 0, "archives": 0, "images": 0, "blobs": 0, "again": 0}
 
-    def make(self):
-        """Makes an empty file system that the user owns."""
+    def begin(self, user):
+        """Makes an empty file system that a user owns, and a place for the store that loses nothing."""
+        self.user = user
+        subprocess.run(["unshare", "--map-auto", "--map-root-user", "rm", "-rf", self.sound], check=True)
+        for directory in (self.mount, self.sound):
+            os.makedirs(directory, exist_ok=True)
+        shutil.chown(self.sound, user)
         with open(self.disk, "wb") as file:
             file.truncate(DISK_BYTES)
         run(["mkfs.ext4", "-q", "-F", "-N", str(INODES), self.disk])
         self.attach()
-        shutil.chown(self.mount, self.options.user, self.options.user)
+        shutil.chown(self.mount, self.user)
         # The drill's own preparation is not what loses power.
         os.sync()
 
@@ -88,16 +101,16 @@ class Drill:
 
     def careen(self, store, *arguments):
         """Starts careen as the user."""
-        command = ["runuser", "-u", self.options.user, "--", "env", "CAREEN_STORE=" + store,
-                   "SOURCE_DATE_EPOCH=1700000000", self.options.careen, *arguments]
-        return subprocess.Popen(command, cwd=self.options.context, text=True, stdin=subprocess.DEVNULL,
+        command = ["runuser", "-u", self.user, "--", "env", "HOME=" + self.mount, "CAREEN_STORE=" + store,
+                   "SOURCE_DATE_EPOCH=1700000000", self.program, *arguments]
+        return subprocess.Popen(command, cwd=CONTEXT, text=True, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
 
     def build(self, store, number, output):
         """Starts a build; `output` is a file for an archive, or None for an image in the store."""
         kind = f"type=oci,dest={output}" if output else "type=image"
         return self.careen(store, "build", "--quiet", "--build-arg", f"N={number}", "--tag", name(number),
-                           "--build-context", "base=oci-layout://" + self.options.base, "--output",
+                           "--build-context", f"base=oci-layout://{self.work}/base", "--output",
                            kind + ",rewrite-timestamp=true", ".")
 
     def store(self):
@@ -190,7 +203,7 @@ def check_said(drill, number, digest):
 def check_again(drill, number, said):
     """Fails unless the build can be done in the store that lost power, with what a store that lost nothing gives."""
     digests = []
-    for store, output in [(drill.store(), drill.archive(number)), (os.path.join(drill.work, "sound"), None)]:
+    for store, output in [(drill.store(), drill.archive(number)), (drill.sound, None)]:
         job = drill.build(store, number, output)
         printed, complaint = job.communicate()
         if job.returncode != 0:
@@ -225,34 +238,26 @@ def one_cut(drill, first):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option in ["--careen", "--user", "--base", "--work"]:
-        parser.add_argument(option, required=True)
-    parser.add_argument("--context", default=os.path.dirname(os.path.abspath(__file__)))
-    parser.add_argument("--count", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=1)
-    drill = Drill(parser.parse_args())
-    os.makedirs(drill.mount, exist_ok=True)
-    sound = os.path.join(drill.work, "sound")
-    os.makedirs(sound, exist_ok=True)
-    shutil.chown(sound, drill.options.user, drill.options.user)
-    mounted = False
+    seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
+    count = int(sys.argv[4]) if len(sys.argv) > 4 else 200
+    drill = Drill(sys.argv[1], sys.argv[2], seed)
+    period = min(PERIOD, max(1, count // len(USERS)))
     try:
-        for number in range(drill.options.count):
-            if number % PERIOD == 0:
-                if mounted:
+        for number in range(count):
+            if number % period == 0:
+                if number > 0:
                     drill.detach()
-                drill.make()
-                mounted = True
-            one_cut(drill, number % PERIOD * BUILDS)
+                drill.begin(USERS[number // period % len(USERS)])
+            one_cut(drill, number % period * BUILDS)
     except Broken as broken:
-        print(f"cut {drill.counts['cuts']} of seed {drill.options.seed}: {broken}", file=sys.stderr)
+        print(f"power: cut {drill.counts['cuts']} of seed {seed}, as {drill.user}: {broken}", file=sys.stderr)
         return 1
     finally:
         subprocess.run(["umount", "--lazy", drill.mount], stderr=subprocess.DEVNULL)
     counts = drill.counts
-    print(f"{counts['cuts']} power cuts: {counts['met']} builds met, {counts['archives']} archives and {counts['images']} "
-          f"images of the store were said and held, {counts['blobs']} blobs verified, {counts['again']} builds done again")
+    print(f"power: seed {seed}, {counts['cuts']} cuts: {counts['met']} builds met, {counts['archives']} archives and "
+          f"{counts['images']} images of the store were said and held, {counts['blobs']} blobs verified, "
+          f"{counts['again']} builds done again")
     return 0
 
 
