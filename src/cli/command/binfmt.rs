@@ -243,11 +243,8 @@ fn install(
     places: &Places,
     registrar: Option<&Registrar>,
 ) -> Result<&'static str, BinfmtError> {
-    let runs_here = |known: &&platforms::Runnable| {
-        known.platform.split('/').nth(1) == Some(architecture.name())
-    };
     let runnable = platforms::of_this_machine(places);
-    let known = runnable.iter().find(runs_here);
+    let known = runnable.iter().find(|known| known.is_of(architecture));
     let is_native = known.is_some_and(|known| known.emulator.is_none());
     match registrar {
         Some(registrar) if !is_native => {
@@ -266,9 +263,7 @@ fn install(
 /// Returns the processors that are to be installed.
 fn wanted(text: &str) -> Result<Vec<Architecture>, BinfmtError> {
     if text == "all" {
-        let own = Architecture::of_this_program();
-        let others = Architecture::ALL.into_iter();
-        return Ok(others.filter(|one| Some(*one) != own).collect());
+        return Ok(Architecture::others().collect());
     }
     let name = text.strip_prefix("linux/").unwrap_or(text);
     let name = name.split('/').next().unwrap_or_default();
@@ -281,15 +276,11 @@ fn wanted(text: &str) -> Result<Vec<Architecture>, BinfmtError> {
 
 /// Returns the processors whose emulators are meant: by a processor's name, an emulator's, or a pattern with `*`.
 fn meant(text: &str) -> Result<Vec<Architecture>, BinfmtError> {
-    let own = Architecture::of_this_program();
     let fits = |architecture: &Architecture| {
         let emulator = format!("qemu-{}", architecture.qemu_name());
         fits_pattern(text, &emulator) || fits_pattern(text, architecture.name())
     };
-    let others = Architecture::ALL
-        .into_iter()
-        .filter(|architecture| Some(*architecture) != own);
-    let meant: Vec<_> = others.filter(fits).collect();
+    let meant: Vec<_> = Architecture::others().filter(fits).collect();
     if meant.is_empty() {
         let text = text.to_owned();
         return Err(BinfmtError::Emulator { text });
@@ -316,11 +307,8 @@ fn names() -> String {
 fn status(places: &Places) -> Status {
     let runnable = platforms::of_this_machine(places);
     let emulated = Architecture::ALL.into_iter().filter(|architecture| {
-        let is_one = |known: &&platforms::Runnable| {
-            known.platform.split('/').nth(1) == Some(architecture.name())
-        };
-        let mut known = runnable.iter().filter(is_one);
-        known.any(|known| known.emulator.is_some())
+        let mut known = runnable.iter();
+        known.any(|known| known.is_of(*architecture) && known.emulator.is_some())
     });
     Status {
         emulators: emulated

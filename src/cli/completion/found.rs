@@ -175,10 +175,7 @@ impl<'a> Found<'a> {
 
     /// Returns the processors that emulators are for.
     pub(super) fn processors() -> Vec<Candidate> {
-        let own = Architecture::of_this_program();
-        let others = Architecture::ALL.into_iter();
-        let others = others.filter(|one| Some(*one) != own);
-        let names = others.map(|one| Candidate::plain(one.name()));
+        let names = Architecture::others().map(|one| Candidate::plain(one.name()));
         [Candidate::plain("all")].into_iter().chain(names).collect()
     }
 
