@@ -4,12 +4,13 @@
 //! package and an image, nothing else is written anywhere, and nothing of them is run.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use layer::{
-    ArchiveError, ArchiveReader, Change, ChangeKind, Content, Limits, NodeKind, decompressor,
+    ArchiveError, ArchiveReader, Change, ChangeKind, Content, FillError, Limits, NodeKind,
+    decompressor,
 };
 use solver::event::StepId;
 use solver::{StepError, Tree};
@@ -21,6 +22,9 @@ use crate::report::{Kind, Report};
 
 /// No emulator is larger, in bytes.
 const EMULATOR_LIMIT_BYTES: u64 = 256 << 20;
+
+/// How much of one is copied at once, in bytes.
+const COPY_BYTES: usize = 256 << 10;
 
 /// Where in a directory emulators are looked for.
 const PLACES: [&str; 4] = ["", "usr/bin", "usr/local/bin", "bin"];
@@ -64,6 +68,9 @@ fn passed_over(names: &[String]) -> String {
         ),
     }
 }
+
+/// A file that is to become an emulator, and where it is.
+type New<'a> = (&'a File, &'a Path);
 
 /// Emulators on their way into the user's directory.
 #[derive(Debug)]
@@ -169,7 +176,7 @@ impl<'a> Supply<'a> {
         for change in changes {
             let change = change.map_err(|error| Report::new(Kind::User, &error))?;
             if let Some((architecture, name, size, content)) = self.emulator_of(change) {
-                let fill = |new: &File| fill(new, &name, size, &content);
+                let fill = |new: New<'_>| fill(new, &name, size, &content);
                 self.put(architecture, &name, fill)
                     .map_err(|error| refused(&error))?;
             }
@@ -206,7 +213,7 @@ impl<'a> Supply<'a> {
         &mut self,
         architecture: Architecture,
         name: &str,
-        fill: impl FnOnce(&File) -> Result<(), SupplyError>,
+        fill: impl FnOnce(New<'_>) -> Result<(), SupplyError>,
     ) -> Result<(), SupplyError> {
         if self.taken.contains(&architecture) {
             return Ok(());
@@ -265,7 +272,7 @@ pub(super) fn refused(error: &SupplyError) -> Box<Report> {
 /// Makes a file and fills it, to be looked at before it takes its place.
 fn make(
     path: &Path,
-    fill: impl FnOnce(&File) -> Result<(), SupplyError>,
+    fill: impl FnOnce(New<'_>) -> Result<(), SupplyError>,
 ) -> Result<(), SupplyError> {
     let failed = |source| SupplyError::Write {
         path: path.to_owned(),
@@ -276,26 +283,51 @@ fn make(
     let mut options = OpenOptions::new();
     options.write(true).read(true).create_new(true).mode(0o755);
     let file = options.open(path).map_err(failed)?;
-    fill(&file)?;
+    fill((&file, path))?;
     file.sync_all().map_err(failed)
 }
 
 /// Copies an emulator as far as one goes.
-fn copy(from: impl Read, mut new: &File, name: &str) -> Result<(), SupplyError> {
-    let copied = io::copy(&mut from.take(EMULATOR_LIMIT_BYTES + 1), &mut new);
-    let copied = copied.map_err(|source| SupplyError::Read {
-        path: name.into(),
-        source,
-    })?;
-    check_size(copied, name)
+fn copy(from: impl Read, (mut new, at): New<'_>, name: &str) -> Result<(), SupplyError> {
+    let mut from = BufReader::with_capacity(COPY_BYTES, from.take(EMULATOR_LIMIT_BYTES + 1));
+    let mut copied_bytes = 0;
+    loop {
+        let bytes = match from.fill_buf() {
+            Ok([]) => return check_size(copied_bytes, name),
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(source) => return Err(unread(name, source)),
+        };
+        let written = new.write_all(bytes);
+        written.map_err(|source| unwritten(at, source))?;
+        let count = bytes.len();
+        copied_bytes += count as u64;
+        from.consume(count);
+    }
 }
 
-fn fill(new: &File, name: &str, size_bytes: u64, content: &Content) -> Result<(), SupplyError> {
+/// Fills a file with what a tree has.
+fn fill(
+    (new, at): New<'_>,
+    name: &str,
+    size_bytes: u64,
+    content: &Content,
+) -> Result<(), SupplyError> {
     check_size(size_bytes, name)?;
-    layer::fill(new, size_bytes, content).map_err(|error| SupplyError::Read {
-        path: name.into(),
-        source: io::Error::other(error),
+    layer::fill(new, size_bytes, content).map_err(|error| match error {
+        FillError::Write(source) => unwritten(at, io::Error::other(source)),
+        FillError::Content(source) => unread(name, io::Error::other(source)),
     })
+}
+
+fn unread(name: &str, source: io::Error) -> SupplyError {
+    let path = name.into();
+    SupplyError::Read { path, source }
+}
+
+fn unwritten(path: &Path, source: io::Error) -> SupplyError {
+    let path = path.to_owned();
+    SupplyError::Write { path, source }
 }
 
 fn check_size(size_bytes: u64, name: &str) -> Result<(), SupplyError> {
