@@ -3,9 +3,11 @@
 //! What is taken is a regular file of an emulator's name that is a program of this processor and needs no library; of a
 //! package and an image, nothing else is written anywhere, and nothing of them is run.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+mod unfinished;
+
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use layer::{
@@ -16,6 +18,7 @@ use solver::event::StepId;
 use solver::{StepError, Tree};
 use vendor_shim::emulation::{self, Architecture};
 
+use self::unfinished::Unfinished;
 use super::deb::{self, DebError};
 use crate::command::located::Finder;
 use crate::report::{Kind, Report};
@@ -82,7 +85,7 @@ pub(super) struct Supply<'a> {
 }
 
 impl<'a> Supply<'a> {
-    /// Takes the emulators of these architectures.
+    /// Takes the emulators of these architectures, and away what was left unfinished where they go.
     pub(super) fn new(
         wanted: &'a [Architecture],
         directory: Option<PathBuf>,
@@ -90,10 +93,8 @@ impl<'a> Supply<'a> {
         let directory = directory.ok_or(SupplyError::NoPlace)?;
         let mut builder = DirBuilder::new();
         let made = builder.recursive(true).mode(0o700).create(&directory);
-        made.map_err(|source| SupplyError::Write {
-            path: directory.clone(),
-            source,
-        })?;
+        made.map_err(|source| unwritten(&directory, source))?;
+        unfinished::remove_abandoned(&directory);
         Ok(Self {
             wanted,
             directory,
@@ -220,24 +221,11 @@ impl<'a> Supply<'a> {
         }
         let [new_name, _] = architecture.emulator_names();
         let path = self.directory.join(&new_name);
-        let unfinished = self
-            .directory
-            .join(format!(".{new_name}.{}", std::process::id()));
-        let filled = make(&unfinished, fill);
-        let is_usable = filled.and_then(|()| {
-            let is_usable = emulation::is_usable(&unfinished).and_then(|is_usable| {
-                if is_usable {
-                    fs::rename(&unfinished, &path)?;
-                }
-                Ok(is_usable)
-            });
-            is_usable.map_err(|source| SupplyError::Write { path, source })
-        });
-        if !matches!(is_usable, Ok(true)) {
-            // It may not have been made. A name that begins with a dot is nobody's emulator.
-            drop(fs::remove_file(&unfinished));
-        }
-        if is_usable? {
+        let unfinished = Unfinished::create(&self.directory, &new_name);
+        let unfinished = unfinished.map_err(|source| unwritten(&path, source))?;
+        fill((unfinished.file(), unfinished.path()))?;
+        let is_usable = settle(unfinished, &path);
+        if is_usable.map_err(|source| unwritten(&path, source))? {
             self.taken.push(architecture);
         } else {
             self.unusable.push(name.to_owned());
@@ -269,22 +257,14 @@ pub(super) fn refused(error: &SupplyError) -> Box<Report> {
     Box::new(Report::new(kind, error))
 }
 
-/// Makes a file and fills it, to be looked at before it takes its place.
-fn make(
-    path: &Path,
-    fill: impl FnOnce(New<'_>) -> Result<(), SupplyError>,
-) -> Result<(), SupplyError> {
-    let failed = |source| SupplyError::Write {
-        path: path.to_owned(),
-        source,
-    };
-    // What somebody left who was killed: numbers of processes come back.
-    drop(fs::remove_file(path));
-    let mut options = OpenOptions::new();
-    options.write(true).read(true).create_new(true).mode(0o755);
-    let file = options.open(path).map_err(failed)?;
-    fill((&file, path))?;
-    file.sync_all().map_err(failed)
+/// Puts an emulator into its place if it is of use; returns whether it is.
+fn settle(unfinished: Unfinished, path: &Path) -> io::Result<bool> {
+    unfinished.file().sync_all()?;
+    let is_usable = emulation::is_usable(unfinished.path())?;
+    if is_usable {
+        unfinished.place(path)?;
+    }
+    Ok(is_usable)
 }
 
 /// Copies an emulator as far as one goes.

@@ -1,6 +1,8 @@
 //! Emulators out of directories and packages. The program of these tests is none that stands alone, so what is an emulator is
 //! made: a header of this processor.
 
+use std::fs::OpenOptions;
+
 use super::super::deb::tests::package;
 use super::*;
 
@@ -43,6 +45,8 @@ fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
 fn taken(path: &Path, wanted: &[Architecture], is_all: bool) -> (Result<(), String>, Vec<String>) {
     let home = tempfile::tempdir().unwrap();
     let directory = home.path().join("data/emulators");
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join(".qemu-s390x-static.1"), "left").unwrap();
     let mut supply = Supply::new(wanted, Some(directory.clone())).unwrap();
     let done = supply
         .take_path(path)
