@@ -118,6 +118,13 @@ impl Architecture {
         }
     }
 
+    /// Returns the architectures whose programs an emulator may be for: all but that of this program.
+    pub fn others() -> impl Iterator<Item = Self> {
+        let own = Self::of_this_program();
+        let all = Self::ALL.into_iter();
+        all.filter(move |architecture| Some(*architecture) != own)
+    }
+
     /// Returns the name in the image specification.
     pub const fn name(self) -> &'static str {
         match self {

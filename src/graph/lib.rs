@@ -11,6 +11,7 @@
 //! * [`sandbox`]: what a build asks of the sandboxes of its commands;
 //! * [`pattern`]: include, exclude and `.dockerignore` patterns;
 //! * [`policy`]: which sources a build may use;
+//! * [`userinfo`]: what of the URLs of sources nobody is to see;
 //! * [`render`]: the graph as text, for golden tests.
 #![forbid(unsafe_code)]
 
@@ -24,6 +25,7 @@ pub mod policy;
 pub mod remote;
 pub mod render;
 pub mod sandbox;
+pub mod userinfo;
 pub mod vertex;
 
 pub use builder::DefinitionBuilder;

@@ -27,6 +27,7 @@ use std::collections::BTreeMap;
 
 pub use document::PolicyError;
 
+use crate::userinfo::without_secret;
 use wildcard::Wildcard;
 
 /// How many times a source may be converted (BuildKit's limit is the same).
@@ -55,7 +56,10 @@ impl PolicySource {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyRefusal {
     /// A rule says so.
-    #[error("source `{identifier}` denied by policy (rule {rule})")]
+    #[error(
+        "source `{}` denied by policy (rule {rule})",
+        without_secret(identifier)
+    )]
     Denied {
         /// The source, after all conversions.
         identifier: String,
@@ -64,7 +68,8 @@ pub enum PolicyRefusal {
     },
     /// Rules convert in a circle.
     #[error(
-        "source `{identifier}` was converted more than {CONVERSIONS_LIMIT} times by the policy"
+        "source `{}` was converted more than {CONVERSIONS_LIMIT} times by the policy",
+        without_secret(identifier)
     )]
     Endless {
         /// The source as it was at first.

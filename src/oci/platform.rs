@@ -8,7 +8,7 @@
 //! ```
 //!
 //! What is left out comes from a platform that the caller gives, usually the host's: nothing here asks
-//! the machine. Versions and features are percent-encoded where they hold one of `%+()/`.
+//! the machine. In versions and features every byte is percent-encoded that is no letter, digit, `.`, `-` or `_`.
 
 use std::fmt;
 
@@ -87,11 +87,13 @@ impl Platform {
     }
 
     /// Returns the text with the version and features of the operating system:
-    /// `windows(10.0.17763+win32k)/amd64`.
+    /// `windows(10.0.17763+win32k)/amd64`. It is [read](Self::parse) as the same platform.
     pub fn format_all(&self) -> String {
         let mut options = parse::encode_option(self.os_version.as_deref().unwrap_or_default());
         let mut features: Vec<&str> = self.os_features.iter().map(String::as_str).collect();
         features.sort_unstable();
+        features.dedup();
+        features.retain(|feature| !feature.is_empty());
         for feature in features {
             options.push('+');
             options.push_str(&parse::encode_option(feature));

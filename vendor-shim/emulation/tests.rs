@@ -45,6 +45,14 @@ const SIGNATURES: [(&str, &str, &str); 10] = [
 ];
 
 #[test]
+fn the_others_are_all_but_this_one() {
+    let own = Architecture::of_this_program().unwrap();
+    let mut all: Vec<_> = Architecture::others().chain([own]).collect();
+    all.sort_unstable();
+    assert_eq!(all, Architecture::ALL);
+}
+
+#[test]
 fn signatures_are_those_of_the_processors() {
     for (name, magic, mask) in SIGNATURES {
         let signature = Architecture::from_name(name).unwrap().elf().signature();

@@ -196,45 +196,73 @@ fn change(
 ) -> Result<(), BinfmtError> {
     let registrar = registrar(arguments)?;
     let before = places.uninstalled.clone();
-    let mut lines = Vec::new();
-    for text in &arguments.uninstall {
-        for architecture in meant(text)? {
-            let is_new = !places.uninstalled.contains(&architecture);
-            if is_new {
-                places.uninstalled.push(architecture);
-            }
-            let removed = registrar
-                .as_ref()
-                .map(|registrar| registrar.remove(architecture));
-            let was_there = removed.transpose()?.unwrap_or(true);
-            if was_there || !text.contains('*') {
-                let said = if was_there { "OK" } else { "not registered" };
-                lines.push(format!(
-                    "uninstalling: qemu-{} {said}",
-                    architecture.qemu_name()
-                ));
-            }
-        }
-    }
-    let mut failed = None;
-    for text in &arguments.install {
-        for architecture in wanted(text)? {
-            places.uninstalled.retain(|other| *other != architecture);
-            match install(architecture, places, registrar.as_ref()) {
-                Ok(said) => lines.push(format!("installing: {architecture} {said}")),
-                Err(BinfmtError::NotFound(_)) if text == "all" => {}
-                Err(error) => failed = Some(error),
-            }
-        }
-    }
+    let changed = changed(arguments, places, registrar.as_ref())?;
     if places.uninstalled != before {
         uninstalled::write(env, &places.uninstalled)?;
     }
-    for line in lines {
+    for line in changed.lines {
         // Whoever closes our output has read what they wanted.
         drop(format::print(&format!("{line}\n")));
     }
-    failed.map_or(Ok(()), Err)
+    changed.failed.map_or(Ok(()), Err)
+}
+
+/// What was changed.
+#[derive(Debug)]
+struct Changed {
+    /// What is said of it.
+    lines: Vec<String>,
+    /// What failed first. What comes after it was tried all the same.
+    failed: Option<BinfmtError>,
+}
+
+/// Changes the handlers of the machine, if that is wanted, and what the user wants of emulators.
+fn changed(
+    arguments: &BinfmtArguments,
+    places: &mut Places,
+    registrar: Option<&Registrar>,
+) -> Result<Changed, BinfmtError> {
+    let mut lines = Vec::new();
+    let mut failed = None;
+    for text in &arguments.uninstall {
+        for architecture in meant(text)? {
+            match uninstall(architecture, places, registrar) {
+                // A pattern is about what there is.
+                Ok(false) if text.contains('*') => {}
+                Ok(was_there) => {
+                    let said = if was_there { "OK" } else { "not registered" };
+                    let name = architecture.qemu_name();
+                    lines.push(format!("uninstalling: qemu-{name} {said}"));
+                }
+                Err(error) => drop(failed.get_or_insert(error)),
+            }
+        }
+    }
+    for text in &arguments.install {
+        for architecture in wanted(text)? {
+            places.uninstalled.retain(|other| *other != architecture);
+            match install(architecture, places, registrar) {
+                Ok(said) => lines.push(format!("installing: {architecture} {said}")),
+                Err(BinfmtError::NotFound(_)) if text == "all" => {}
+                Err(error) => drop(failed.get_or_insert(error)),
+            }
+        }
+    }
+    Ok(Changed { lines, failed })
+}
+
+/// Takes an emulator from the user, and from the machine if that is wanted; returns whether there was one.
+fn uninstall(
+    architecture: Architecture,
+    places: &mut Places,
+    registrar: Option<&Registrar>,
+) -> Result<bool, BinfmtError> {
+    let removed = registrar.map(|registrar| registrar.remove(architecture));
+    let was_there = removed.transpose()?.unwrap_or(true);
+    if !places.uninstalled.contains(&architecture) {
+        places.uninstalled.push(architecture);
+    }
+    Ok(was_there)
 }
 
 /// Looks for an emulator where one is needed, and registers it if that is wanted; returns what is said of it.
@@ -243,11 +271,8 @@ fn install(
     places: &Places,
     registrar: Option<&Registrar>,
 ) -> Result<&'static str, BinfmtError> {
-    let runs_here = |known: &&platforms::Runnable| {
-        known.platform.split('/').nth(1) == Some(architecture.name())
-    };
     let runnable = platforms::of_this_machine(places);
-    let known = runnable.iter().find(runs_here);
+    let known = runnable.iter().find(|known| known.is_of(architecture));
     let is_native = known.is_some_and(|known| known.emulator.is_none());
     match registrar {
         Some(registrar) if !is_native => {
@@ -266,9 +291,7 @@ fn install(
 /// Returns the processors that are to be installed.
 fn wanted(text: &str) -> Result<Vec<Architecture>, BinfmtError> {
     if text == "all" {
-        let own = Architecture::of_this_program();
-        let others = Architecture::ALL.into_iter();
-        return Ok(others.filter(|one| Some(*one) != own).collect());
+        return Ok(Architecture::others().collect());
     }
     let name = text.strip_prefix("linux/").unwrap_or(text);
     let name = name.split('/').next().unwrap_or_default();
@@ -281,15 +304,11 @@ fn wanted(text: &str) -> Result<Vec<Architecture>, BinfmtError> {
 
 /// Returns the processors whose emulators are meant: by a processor's name, an emulator's, or a pattern with `*`.
 fn meant(text: &str) -> Result<Vec<Architecture>, BinfmtError> {
-    let own = Architecture::of_this_program();
     let fits = |architecture: &Architecture| {
         let emulator = format!("qemu-{}", architecture.qemu_name());
         fits_pattern(text, &emulator) || fits_pattern(text, architecture.name())
     };
-    let others = Architecture::ALL
-        .into_iter()
-        .filter(|architecture| Some(*architecture) != own);
-    let meant: Vec<_> = others.filter(fits).collect();
+    let meant: Vec<_> = Architecture::others().filter(fits).collect();
     if meant.is_empty() {
         let text = text.to_owned();
         return Err(BinfmtError::Emulator { text });
@@ -316,11 +335,8 @@ fn names() -> String {
 fn status(places: &Places) -> Status {
     let runnable = platforms::of_this_machine(places);
     let emulated = Architecture::ALL.into_iter().filter(|architecture| {
-        let is_one = |known: &&platforms::Runnable| {
-            known.platform.split('/').nth(1) == Some(architecture.name())
-        };
-        let mut known = runnable.iter().filter(is_one);
-        known.any(|known| known.emulator.is_some())
+        let mut known = runnable.iter();
+        known.any(|known| known.is_of(*architecture) && known.emulator.is_some())
     });
     Status {
         emulators: emulated
@@ -343,7 +359,10 @@ fn versions(places: &Places) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::args::GlobalArguments;
 
     #[test]
     fn a_star_is_any_text() {
@@ -359,6 +378,42 @@ mod tests {
         for (pattern, name, expected) in table {
             assert_eq!(fits_pattern(pattern, name), expected, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn what_is_not_uninstalled_keeps_nothing_else_from_it() {
+        let machine = tempfile::tempdir().unwrap();
+        let at = |name: &str| machine.path().join(name);
+        for name in ["register", "qemu-ppc64le", "qemu-s390x"] {
+            fs::write(at(name), "").unwrap();
+        }
+        // What cannot be written to, by root either.
+        fs::create_dir(at("qemu-riscv64")).unwrap();
+        let registrar = Registrar::open(machine.path()).unwrap();
+        let env = Environment {
+            home: Some(machine.path().to_owned()),
+            ..Environment::default()
+        };
+        let global = GlobalArguments::default();
+        let mut places = Places::find(&global, &env, &Config::default()).unwrap();
+        let arguments = BinfmtArguments {
+            uninstall: vec!["qemu-*".to_owned(), "mips64".to_owned()],
+            ..BinfmtArguments::default()
+        };
+        let changed = changed(&arguments, &mut places, Some(&registrar)).unwrap();
+        assert_eq!(
+            changed.lines,
+            [
+                "uninstalling: qemu-ppc64le OK",
+                "uninstalling: qemu-s390x OK",
+                "uninstalling: qemu-mips64 not registered"
+            ]
+        );
+        let failed = changed.failed.unwrap();
+        assert!(matches!(failed, BinfmtError::Host(_)), "{failed}");
+        assert_eq!(fs::read(at("qemu-s390x")).unwrap(), b"-1");
+        assert!(places.uninstalled.contains(&Architecture::S390x));
+        assert!(!places.uninstalled.contains(&Architecture::Riscv64));
     }
 
     #[test]

@@ -58,6 +58,7 @@ use caches::Caches;
 use context::Contexts;
 use ending::{Ended, Ending};
 use epoch::EpochFailure;
+pub(crate) use source::USUAL_NAMES;
 use ssh::{Agents, SourceAgent};
 use stages::KeptStages;
 

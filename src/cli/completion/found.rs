@@ -19,6 +19,7 @@ use super::candidate::Candidate;
 use super::line::Given;
 use crate::args::GlobalArguments;
 use crate::builders::{BuilderName, Builders, Chosen};
+use crate::command::build::USUAL_NAMES;
 use crate::command::builders::platforms;
 use crate::config::Config;
 use crate::env::Environment;
@@ -28,9 +29,6 @@ use crate::options::Places;
 
 /// How many past builds are offered, the latest.
 const BUILDS_MAX: usize = 20;
-
-/// What Dockerfiles are called.
-const USUAL: [&str; 2] = ["Dockerfile", "dockerfile"];
 
 /// What can be found where a command line is typed.
 #[derive(Debug)]
@@ -50,7 +48,7 @@ impl<'a> Found<'a> {
         let Some(text) = self.dockerfile() else {
             return Vec::new();
         };
-        let parsed = parse(&SourceFile::new(USUAL[0], text));
+        let parsed = parse(&SourceFile::new("Dockerfile", text));
         let stages = targets(&parsed.ast).into_iter();
         stages
             .map(|stage| match stage.description.as_str() {
@@ -66,7 +64,9 @@ impl<'a> Found<'a> {
             return read(&self.path(file));
         }
         let context = self.path(self.given.last("context").unwrap_or("."));
-        USUAL.iter().find_map(|name| read(&context.join(name)))
+        USUAL_NAMES
+            .iter()
+            .find_map(|name| read(&context.join(name)))
     }
 
     /// Returns where a word leads: bash hands `~` on as it is typed.
@@ -175,10 +175,7 @@ impl<'a> Found<'a> {
 
     /// Returns the processors that emulators are for.
     pub(super) fn processors() -> Vec<Candidate> {
-        let own = Architecture::of_this_program();
-        let others = Architecture::ALL.into_iter();
-        let others = others.filter(|one| Some(*one) != own);
-        let names = others.map(|one| Candidate::plain(one.name()));
+        let names = Architecture::others().map(|one| Candidate::plain(one.name()));
         [Candidate::plain("all")].into_iter().chain(names).collect()
     }
 

@@ -36,11 +36,20 @@ const OUTPUT: Keys = &[
     ("dest", Behind::File),
     ("name", Behind::Image),
     ("push", BOOL),
+    ("push-by-digest", BOOL),
+    ("registry.insecure", BOOL),
+    ("store", BOOL),
+    ("unpack", BOOL),
+    ("name-canonical", BOOL),
+    ("dangling-name-prefix", Behind::Image),
+    ("danging-name-empty-only", BOOL),
     ("compression", COMPRESSION),
     ("compression-level", Behind::Text),
     ("force-compression", BOOL),
     ("oci-mediatypes", BOOL),
+    ("prefer-nondist-layers", BOOL),
     ("rewrite-timestamp", BOOL),
+    ("source-date-epoch", Behind::Text),
     ("platform-split", BOOL),
     ("mode", Behind::Words(&["copy", "delete"])),
     ("tar", BOOL),
@@ -112,23 +121,77 @@ pub(super) fn offer(keys: Keys, before: &str, typed: &str, found: &Found<'_>) ->
 
 #[cfg(test)]
 mod tests {
-    use export::OutputSpec;
+    use std::collections::BTreeSet;
+
+    use export::{OutputError, OutputSpec};
 
     use super::*;
+
+    /// What outputs take and nobody is offered: keys that are the user's, and those that change nothing as there are no
+    /// attestations yet.
+    const UNOFFERED: [&str; 4] = [
+        "annotation.KEY",
+        "attestation-inline",
+        "attestation-prefix",
+        "oci-artifact",
+    ];
+
+    fn kinds_of_output() -> &'static [&'static str] {
+        match OUTPUT.first() {
+            Some((_, Behind::Words(kinds))) => kinds,
+            _ => panic!("the kind comes first"),
+        }
+    }
+
+    /// Returns a kind with what it cannot do without.
+    fn kind_of_output(kind: &str) -> String {
+        match kind {
+            "cacheonly" => format!("type={kind}"),
+            "image" | "registry" => format!("type={kind},name=x"),
+            _ => format!("type={kind},dest=x"),
+        }
+    }
 
     #[test]
     fn every_kind_of_output_is_one() {
         let host = crate::options::host_platform();
-        let Some((_, Behind::Words(kinds))) = OUTPUT.first() else {
-            panic!("the kind comes first");
-        };
-        for kind in *kinds {
-            let text = match *kind {
-                "cacheonly" => format!("type={kind}"),
-                "image" | "registry" => format!("type={kind},name=x"),
-                _ => format!("type={kind},dest=x"),
-            };
+        for kind in kinds_of_output() {
+            let text = kind_of_output(kind);
             assert!(OutputSpec::parse(&text, &host).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_outputs_take_is_offered() {
+        let host = crate::options::host_platform();
+        let mut taken = BTreeSet::from(["type"]);
+        for kind in kinds_of_output() {
+            let text = format!("{},no-attribute=x", kind_of_output(kind));
+            match OutputSpec::parse(&text, &host) {
+                Err(OutputError::UnknownKey { known, .. }) => taken.extend(known),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+        let offered = OUTPUT.iter().map(|(key, _)| *key);
+        let known: BTreeSet<_> = offered.chain(UNOFFERED).collect();
+        assert_eq!(known, taken);
+    }
+
+    #[test]
+    fn every_word_that_is_offered_is_taken() {
+        let host = crate::options::host_platform();
+        for (key, behind) in OUTPUT {
+            let Behind::Words(words) = behind else {
+                continue;
+            };
+            for word in words.iter().filter(|_| *key != "type") {
+                let takes = |kind: &&&str| {
+                    let text = format!("{},{key}={word}", kind_of_output(kind));
+                    OutputSpec::parse(&text, &host).is_ok()
+                };
+                let taken = kinds_of_output().iter().find(takes);
+                assert!(taken.is_some(), "{key}={word}");
+            }
         }
     }
 }

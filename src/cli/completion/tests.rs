@@ -142,8 +142,11 @@ fn stages_are_those_of_the_dockerfile_that_is_meant() {
         "FROM x AS extra\nFROM $( AS $(id)\n",
     )
     .unwrap();
-    let table: [(&str, &[&str]); 13] = [
+    fs::create_dir(home.path().join("third")).unwrap();
+    fs::write(home.path().join("third/Containerfile"), "FROM x AS third\n").unwrap();
+    let table: [(&str, &[&str]); 14] = [
         ("careen build --target ", &["tools", "base"]),
+        ("careen build third --target ", &["third"]),
         ("careen build --target=t", &["--target=tools"]),
         ("careen build . --target ", &["tools", "base"]),
         ("careen build --no-cache-filter tools,", &["tools,base"]),

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use dockerfile::giturl::{GitUrl, GitUrlError, parse_git_url};
 use dockerfile::stage::{ContextNameError, context_name};
+use graph::userinfo;
 use oci::Reference;
 use oci::digest::DigestError;
 use oci::reference::ReferenceError;
@@ -31,10 +32,13 @@ const STDIN: &str = "-";
 /// What image references are called in `--build-context`; the others are buildah's words for it.
 const IMAGE_SCHEMES: [&str; 3] = ["docker-image://", "container-image://", "docker://"];
 
+/// What stands beside a token that is given as a user: nothing, or GitHub's word.
+const NO_PASSWORDS: [&str; 2] = ["", "x-oauth-basic"];
+
 /// The image that is no image.
 const SCRATCH: &str = "scratch";
 
-/// Why a context or a Dockerfile cannot be understood.
+/// Why a context or a Dockerfile cannot be understood. Texts are without passwords.
 #[derive(Debug, thiserror::Error)]
 pub enum ContextUsageError {
     /// There is no context.
@@ -239,21 +243,27 @@ pub fn named_contexts(
 ) -> Result<BTreeMap<String, NamedContext>, ContextUsageError> {
     let mut contexts = BTreeMap::new();
     for text in &arguments.build_contexts {
-        let refuse = || ContextUsageError::NameValue { text: text.clone() };
+        let shown = without_password(text);
+        let refuse = || ContextUsageError::NameValue {
+            text: shown.clone(),
+        };
         let (name, value) = text.split_once('=').ok_or_else(refuse)?;
         if name.is_empty() || value.is_empty() {
             return Err(refuse());
         }
-        let entry = context_name(name).map_err(|source| ContextUsageError::Name {
-            text: text.clone(),
-            name: name.to_owned(),
+        // A URL is no name, with or without its password: what says so shows it.
+        let name = without_password(name);
+        let entry = context_name(&name).map_err(|source| ContextUsageError::Name {
+            text: shown.clone(),
+            name,
             source,
         })?;
-        contexts.insert(entry, named_context(text, value, env)?);
+        contexts.insert(entry, named_context(&shown, value, env)?);
     }
     Ok(contexts)
 }
 
+/// Reads a value; the whole text is for messages.
 fn named_context(
     text: &str,
     value: &str,
@@ -332,20 +342,23 @@ fn shown_git(url: &GitUrl) -> String {
     url.with_fragment(dockerfile::giturl::Fragment::ReferenceAndSubdirectory)
 }
 
-/// Returns a URL without the password in it.
+/// Returns a URL without what is [secret](userinfo::secret()) in it. The user of HTTP stays where a password is beside it, and
+/// says whose that is; a token is not shown, which stands alone or beside nothing that is one.
 pub fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
+    let secret = userinfo::secret(url);
+    if secret.is_empty() {
         return url.to_owned();
-    };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    match authority.rsplit_once('@') {
-        Some((user, host)) if user.contains(':') => {
-            let name = user.split(':').next().unwrap_or_default();
-            format!("{scheme}://{name}:xxxxx@{host}{path}")
-        }
-        _ => url.to_owned(),
     }
+    let (before, rest) = url.split_at(secret.start);
+    let (hidden, host) = rest.split_at(secret.len());
+    let user = match hidden.split_once(':') {
+        // Behind a colon there is the password alone.
+        Some((user, password)) if before.ends_with('/') && !NO_PASSWORDS.contains(&password) => {
+            format!("{user}:")
+        }
+        _ => String::new(),
+    };
+    format!("{before}{user}xxxxx{host}")
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What `COPY` and `ADD` have in common.
 
+use graph::userinfo::without_secret;
 use graph::{Archives, CopyAction, CopySource, FileAction, FileOp, Input, Op};
 
 use crate::ast::{CopySpec, InlineFile, Instruction, Word};
@@ -193,7 +194,7 @@ fn created_by(files: &Files<'_>, words: &Words) -> String {
     shown.extend(files.parents.then(|| "--parents".to_owned()));
     shown.extend(words.owner.iter().map(|owner| format!("--chown={owner}")));
     shown.extend(words.mode.iter().map(|mode| format!("--chmod={mode}")));
-    shown.extend(files.sources.iter().map(|source| remote::shown(source)));
+    shown.extend(files.sources.iter().map(|source| without_secret(source)));
     shown.extend(
         files
             .spec

@@ -4,6 +4,7 @@ pub(crate) mod policy;
 
 use std::collections::BTreeMap;
 
+use graph::userinfo::without_secret;
 use graph::{Archives, GitSource, HttpSource, Input, Op, SourceOp, Vertex};
 use oci::Digest;
 
@@ -117,7 +118,7 @@ fn kind_of(text: &str, word: &Word) -> Lowered<Kind> {
         Ok(_) if files::is_http(text) => Ok(Kind::Http),
         Ok(_) => Ok(Kind::Path),
         Err(error) => {
-            let title = format!("`{}`: {error}", shown(text));
+            let title = format!("`{}`: {error}", without_secret(text));
             Err(vec![Diagnostic::error(title, word.span)])
         }
     }
@@ -216,27 +217,13 @@ fn checked_commit(source: &GitSource, span: Span) -> Lowered {
     }
 }
 
-/// Leaves the passwords of URLs out of what displays show of an instruction.
+/// Leaves what is secret in URLs out of what displays show of an instruction.
 pub(super) fn without_passwords<'a>(
     text: String,
     sources: impl IntoIterator<Item = &'a str>,
 ) -> String {
     let sources = sources.into_iter();
-    sources.fold(text, |text, source| text.replace(source, &shown(source)))
-}
-
-/// Returns a source as it is shown: the URL of a file or repository without user and password.
-pub(super) fn shown(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return text.to_owned();
-    };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    match authority.rsplit_once('@') {
-        // The user of `ssh://git@…` is no secret.
-        Some((user, host)) if user.contains(':') || scheme.starts_with("http") => {
-            format!("{scheme}://{host}{path}")
-        }
-        _ => text.to_owned(),
-    }
+    sources.fold(text, |text, source| {
+        text.replace(source, &without_secret(source))
+    })
 }

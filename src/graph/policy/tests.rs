@@ -83,6 +83,22 @@ fn a_conversion_says_again_what_the_wildcards_stand_for() {
 }
 
 #[test]
+fn what_is_refused_is_told_without_its_secret() {
+    let denied = rule("DENY", "https://*", "");
+    let circle = rule("CONVERT", "https://*", "https://m.${1}");
+    for (rules, expected) in [
+        (denied, "source `https://e.com/f` denied by policy (rule 1)"),
+        (
+            circle,
+            "source `https://e.com/f` was converted more than 20 times by the policy",
+        ),
+    ] {
+        let refused = evaluated(&policy(&rules), "https://token@e.com/f").unwrap_err();
+        assert_eq!(refused.to_string(), expected);
+    }
+}
+
+#[test]
 fn conversions_in_a_circle_are_refused() {
     let circle = format!(
         "{},{}",

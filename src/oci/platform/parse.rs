@@ -1,5 +1,7 @@
 //! Text → [`Platform`].
 
+use std::fmt::Write as _;
+
 use super::Platform;
 use super::names::{is_known_architecture, is_known_os, normal_architecture, normal_os};
 
@@ -35,15 +37,6 @@ pub enum PlatformError {
         text: String,
     },
 }
-
-/// The characters that mean something in a platform, and how they are written in options.
-const ENCODED: [(char, &str); 5] = [
-    ('%', "%25"),
-    ('+', "%2B"),
-    ('(', "%28"),
-    (')', "%29"),
-    ('/', "%2F"),
-];
 
 impl Platform {
     /// Parses `os`, `architecture`, `os/architecture` or `os/architecture/variant`.
@@ -149,7 +142,7 @@ fn parse_os(text: &str, part: &str) -> Result<Platform, PlatformError> {
 }
 
 fn check_part(text: &str, part: &str) -> Result<(), PlatformError> {
-    if !part.is_empty() && part.bytes().all(|byte| is_word(byte) || byte == b'.') {
+    if !part.is_empty() && part.bytes().all(is_plain) {
         return Ok(());
     }
     Err(PlatformError::Part {
@@ -162,12 +155,14 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 
+/// Tells whether a byte of a version or feature is written as it is; every other one is percent-encoded.
+fn is_plain(byte: u8) -> bool {
+    is_word(byte) || byte == b'.'
+}
+
 /// Decodes a version or feature; nothing when it has a character that may not stand there.
 fn decode_option(text: &str, option: &str) -> Option<Result<String, PlatformError>> {
-    if !option
-        .bytes()
-        .all(|byte| is_word(byte) || matches!(byte, b'.' | b'%'))
-    {
+    if !option.bytes().all(|byte| is_plain(byte) || byte == b'%') {
         return None;
     }
     let wrong = || PlatformError::Encoding {
@@ -191,12 +186,14 @@ fn percent_decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// Writes a version or feature so that it is read as the same.
 pub(super) fn encode_option(option: &str) -> String {
     let mut encoded = String::with_capacity(option.len());
-    for character in option.chars() {
-        match ENCODED.iter().find(|(plain, _)| *plain == character) {
-            Some((_, code)) => encoded.push_str(code),
-            None => encoded.push(character),
+    for byte in option.bytes() {
+        if is_plain(byte) {
+            encoded.push(char::from(byte));
+        } else {
+            write!(encoded, "%{byte:02X}").expect("a String takes what is written");
         }
     }
     encoded

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use graph::userinfo::without_secret;
 use graph::{GitSource, PatternSet};
 
 use crate::context::LocalDirectory;
@@ -16,7 +17,7 @@ pub(crate) fn run(step: &Step<'_>, source: &GitSource) -> Result<Output, StepErr
     let checkout = remote::fetch_git(step.workshop, source)?;
     Ok(Output::Local(Arc::new(LocalDirectory {
         root: checkout.root,
-        shown: source.remote.clone(),
+        shown: without_secret(&source.remote),
         ignore: PatternSet::default(),
         owners: None,
         known: None,

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use fetch::Url;
 use graph::GitSource;
+use graph::userinfo::without_secret;
 use oci::{Digest, Timestamp};
 use rootfs::Root;
 use serde::{Deserialize, Serialize};
@@ -120,7 +121,7 @@ impl RemoteUrl {
         Self {
             plain: url
                 .as_ref()
-                .map_or_else(|| remote.to_owned(), Url::without_userinfo),
+                .map_or_else(|| without_secret(remote), Url::without_userinfo),
             url,
         }
     }
@@ -477,7 +478,9 @@ mod tests {
     fn a_password_is_no_part_of_the_url_that_git_gets() {
         for (remote, plain) in [
             ("https://u:p@e.com/r.git", "https://e.com/r.git"),
+            ("https://%@e.com/r.git", "https://e.com/r.git"),
             ("ssh://git@e.com/r.git", "ssh://git@e.com/r.git"),
+            ("ssh://git:p@e.com/r.git", "ssh://git@e.com/r.git"),
             ("git@e.com:r.git", "git@e.com:r.git"),
         ] {
             assert_eq!(RemoteUrl::new(remote).plain, plain);

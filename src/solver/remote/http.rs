@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use fetch::{Downgrade, Downloaded, FetchError, Method, Request, Response, Sink, Url};
 use graph::HttpSource;
+use graph::userinfo::without_secret;
 use oci::{Digest, Timestamp, VerifyError};
 use rootfs::{File, FsError, Root, RootPath};
 use serde::{Deserialize, Serialize};
@@ -89,7 +90,7 @@ impl HttpRecord {
 /// when the store cannot hold it.
 pub fn fetch_http(workshop: &Workshop, source: &HttpSource) -> Result<FetchedFile, RemoteError> {
     let url = Url::parse(&source.url).map_err(|error| RemoteError::Url {
-        url: without_password(&source.url),
+        url: without_secret(&source.url),
         source: error,
     })?;
     let key = Digest::of(format!("http\0{}", url.with_userinfo()).as_bytes());
@@ -260,15 +261,4 @@ impl Sink for BlobSink<'_> {
             None => Err(io::ErrorKind::NotConnected.into()),
         }
     }
-}
-
-/// Returns a text that should be a URL without what stands before an `@` in its host.
-fn without_password(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return text.to_owned();
-    };
-    let end = rest.find('/').unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    format!("{scheme}://{host}{path}")
 }

@@ -221,6 +221,37 @@ fn a_policy_may_deny_what_is_fetched_before_it_is() {
 }
 
 #[test]
+fn a_token_in_a_url_is_shown_nowhere() {
+    needs!(Feature::Git);
+    let (bench, server) = (bench(), HttpServer::start());
+    serve_repository(&bench, &server);
+    server.serve("/a.tar", Reply::file(archive()));
+    server.serve("/D", Reply::file("FROM scratch\nCOPY missing /\n"));
+    bench.dockerfile("FROM scratch\nCOPY --from=named missing /\n");
+    let at = |path: &str| server.url(path).replace("://", "://canary@");
+    let (named, unnamed) = (format!("named={}", at("/a.tar")), at("/a.tar?a=b"));
+    let (archive, repository, dockerfile) = (at("/a.tar"), at("/r.git"), at("/D"));
+    let (none, no_branch) = (at("/none"), at("/r.git#none"));
+    for arguments in [
+        &["build", &archive][..],
+        &["build", &repository],
+        &["build", &none],
+        &["build", &no_branch],
+        &["build", "context", "-f", &dockerfile],
+        &["build", "context", "-f", &at("")],
+        &["build", "context", "--build-context", &named],
+        &["build", "context", "--build-context", &unnamed],
+        &["history", "ls"],
+    ] {
+        let log = bench.careen(arguments).run();
+        let said = String::from_utf8_lossy(&log.stdout).into_owned() + &log.stderr;
+        assert!(!said.contains("canary"), "{arguments:?}\n{said}");
+        assert!(!said.is_empty(), "{arguments:?}");
+    }
+    assert!(server.asked()[0].header("authorization").is_some());
+}
+
+#[test]
 fn what_a_server_does_not_have_is_named() {
     needs!(Feature::Git);
     let (bench, server) = (bench(), HttpServer::start());

@@ -3,24 +3,31 @@
 //! What is taken is a regular file of an emulator's name that is a program of this processor and needs no library; of a
 //! package and an image, nothing else is written anywhere, and nothing of them is run.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, BufReader, Read};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+mod unfinished;
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, BufRead as _, BufReader, Read, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use layer::{
-    ArchiveError, ArchiveReader, Change, ChangeKind, Content, Limits, NodeKind, decompressor,
+    ArchiveError, ArchiveReader, Change, ChangeKind, Content, FillError, Limits, NodeKind,
+    decompressor,
 };
 use solver::event::StepId;
 use solver::{StepError, Tree};
 use vendor_shim::emulation::{self, Architecture};
 
+use self::unfinished::Unfinished;
 use super::deb::{self, DebError};
 use crate::command::located::Finder;
 use crate::report::{Kind, Report};
 
 /// No emulator is larger, in bytes.
 const EMULATOR_LIMIT_BYTES: u64 = 256 << 20;
+
+/// How much of one is copied at once, in bytes.
+const COPY_BYTES: usize = 256 << 10;
 
 /// Where in a directory emulators are looked for.
 const PLACES: [&str; 4] = ["", "usr/bin", "usr/local/bin", "bin"];
@@ -65,6 +72,9 @@ fn passed_over(names: &[String]) -> String {
     }
 }
 
+/// A file that is to become an emulator, and where it is.
+type New<'a> = (&'a File, &'a Path);
+
 /// Emulators on their way into the user's directory.
 #[derive(Debug)]
 pub(super) struct Supply<'a> {
@@ -75,7 +85,7 @@ pub(super) struct Supply<'a> {
 }
 
 impl<'a> Supply<'a> {
-    /// Takes the emulators of these architectures.
+    /// Takes the emulators of these architectures, and away what was left unfinished where they go.
     pub(super) fn new(
         wanted: &'a [Architecture],
         directory: Option<PathBuf>,
@@ -83,10 +93,8 @@ impl<'a> Supply<'a> {
         let directory = directory.ok_or(SupplyError::NoPlace)?;
         let mut builder = DirBuilder::new();
         let made = builder.recursive(true).mode(0o700).create(&directory);
-        made.map_err(|source| SupplyError::Write {
-            path: directory.clone(),
-            source,
-        })?;
+        made.map_err(|source| unwritten(&directory, source))?;
+        unfinished::remove_abandoned(&directory);
         Ok(Self {
             wanted,
             directory,
@@ -169,7 +177,7 @@ impl<'a> Supply<'a> {
         for change in changes {
             let change = change.map_err(|error| Report::new(Kind::User, &error))?;
             if let Some((architecture, name, size, content)) = self.emulator_of(change) {
-                let fill = |new: &File| fill(new, &name, size, &content);
+                let fill = |new: New<'_>| fill(new, &name, size, &content);
                 self.put(architecture, &name, fill)
                     .map_err(|error| refused(&error))?;
             }
@@ -206,31 +214,18 @@ impl<'a> Supply<'a> {
         &mut self,
         architecture: Architecture,
         name: &str,
-        fill: impl FnOnce(&File) -> Result<(), SupplyError>,
+        fill: impl FnOnce(New<'_>) -> Result<(), SupplyError>,
     ) -> Result<(), SupplyError> {
         if self.taken.contains(&architecture) {
             return Ok(());
         }
         let [new_name, _] = architecture.emulator_names();
         let path = self.directory.join(&new_name);
-        let unfinished = self
-            .directory
-            .join(format!(".{new_name}.{}", std::process::id()));
-        let filled = make(&unfinished, fill);
-        let is_usable = filled.and_then(|()| {
-            let is_usable = emulation::is_usable(&unfinished).and_then(|is_usable| {
-                if is_usable {
-                    fs::rename(&unfinished, &path)?;
-                }
-                Ok(is_usable)
-            });
-            is_usable.map_err(|source| SupplyError::Write { path, source })
-        });
-        if !matches!(is_usable, Ok(true)) {
-            // It may not have been made. A name that begins with a dot is nobody's emulator.
-            drop(fs::remove_file(&unfinished));
-        }
-        if is_usable? {
+        let unfinished = Unfinished::create(&self.directory, &new_name);
+        let unfinished = unfinished.map_err(|source| unwritten(&path, source))?;
+        fill((unfinished.file(), unfinished.path()))?;
+        let is_usable = settle(unfinished, &path);
+        if is_usable.map_err(|source| unwritten(&path, source))? {
             self.taken.push(architecture);
         } else {
             self.unusable.push(name.to_owned());
@@ -262,40 +257,57 @@ pub(super) fn refused(error: &SupplyError) -> Box<Report> {
     Box::new(Report::new(kind, error))
 }
 
-/// Makes a file and fills it, to be looked at before it takes its place.
-fn make(
-    path: &Path,
-    fill: impl FnOnce(&File) -> Result<(), SupplyError>,
-) -> Result<(), SupplyError> {
-    let failed = |source| SupplyError::Write {
-        path: path.to_owned(),
-        source,
-    };
-    // What somebody left who was killed: numbers of processes come back.
-    drop(fs::remove_file(path));
-    let mut options = OpenOptions::new();
-    options.write(true).read(true).create_new(true).mode(0o755);
-    let file = options.open(path).map_err(failed)?;
-    fill(&file)?;
-    file.sync_all().map_err(failed)
+/// Puts an emulator into its place if it is of use; returns whether it is.
+fn settle(unfinished: Unfinished, path: &Path) -> io::Result<bool> {
+    unfinished.file().sync_all()?;
+    let is_usable = emulation::is_usable(unfinished.path())?;
+    if is_usable {
+        unfinished.place(path)?;
+    }
+    Ok(is_usable)
 }
 
 /// Copies an emulator as far as one goes.
-fn copy(from: impl Read, mut new: &File, name: &str) -> Result<(), SupplyError> {
-    let copied = io::copy(&mut from.take(EMULATOR_LIMIT_BYTES + 1), &mut new);
-    let copied = copied.map_err(|source| SupplyError::Read {
-        path: name.into(),
-        source,
-    })?;
-    check_size(copied, name)
+fn copy(from: impl Read, (mut new, at): New<'_>, name: &str) -> Result<(), SupplyError> {
+    let mut from = BufReader::with_capacity(COPY_BYTES, from.take(EMULATOR_LIMIT_BYTES + 1));
+    let mut copied_bytes = 0;
+    loop {
+        let bytes = match from.fill_buf() {
+            Ok([]) => return check_size(copied_bytes, name),
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(source) => return Err(unread(name, source)),
+        };
+        let written = new.write_all(bytes);
+        written.map_err(|source| unwritten(at, source))?;
+        let count = bytes.len();
+        copied_bytes += count as u64;
+        from.consume(count);
+    }
 }
 
-fn fill(new: &File, name: &str, size_bytes: u64, content: &Content) -> Result<(), SupplyError> {
+/// Fills a file with what a tree has.
+fn fill(
+    (new, at): New<'_>,
+    name: &str,
+    size_bytes: u64,
+    content: &Content,
+) -> Result<(), SupplyError> {
     check_size(size_bytes, name)?;
-    layer::fill(new, size_bytes, content).map_err(|error| SupplyError::Read {
-        path: name.into(),
-        source: io::Error::other(error),
+    layer::fill(new, size_bytes, content).map_err(|error| match error {
+        FillError::Write(source) => unwritten(at, io::Error::other(source)),
+        FillError::Content(source) => unread(name, io::Error::other(source)),
     })
+}
+
+fn unread(name: &str, source: io::Error) -> SupplyError {
+    let path = name.into();
+    SupplyError::Read { path, source }
+}
+
+fn unwritten(path: &Path, source: io::Error) -> SupplyError {
+    let path = path.to_owned();
+    SupplyError::Write { path, source }
 }
 
 fn check_size(size_bytes: u64, name: &str) -> Result<(), SupplyError> {

@@ -8,6 +8,7 @@ use dockerfile::lower::git_identifier;
 use dockerfile::source::SourceFile;
 use dockerfile::stage::BaseRequest;
 use graph::policy::{PolicyError, PolicyRefusal};
+use graph::userinfo::without_secret;
 use graph::{Definition, ImageOrigin, Op, PolicySource, SourceOp, SourcePolicy};
 use oci::Reference;
 
@@ -191,8 +192,8 @@ fn check_unchanged(identifier: &str, policy: &SourcePolicy) -> Result<(), GivenR
         return Ok(());
     }
     Err(GivenRefusal::Converted {
-        from: identifier.to_owned(),
-        to: allowed.identifier,
+        from: without_secret(identifier),
+        to: without_secret(&allowed.identifier),
     })
 }
 

@@ -33,7 +33,7 @@ use crate::report::{Kind, Report};
 pub(crate) const LIMIT_BYTES: u64 = 1024 * 1024;
 
 /// What a Dockerfile is called in a context. The last one is buildah's word for it.
-const USUAL_NAMES: [&str; 3] = ["Dockerfile", "dockerfile", "Containerfile"];
+pub(crate) const USUAL_NAMES: [&str; 3] = ["Dockerfile", "dockerfile", "Containerfile"];
 
 /// The ignore file of a context, and what the name of a Dockerfile's own ends with.
 const IGNORE_FILE: &str = ".dockerignore";

@@ -17,6 +17,13 @@ pub(crate) struct Runnable {
     pub(crate) emulator: Option<PathBuf>,
 }
 
+impl Runnable {
+    /// Tells whether it is a platform of an architecture, of whatever variant.
+    pub(crate) fn is_of(&self, architecture: Architecture) -> bool {
+        self.platform.split('/').nth(1) == Some(architecture.name())
+    }
+}
+
 /// The variants that are named beside their architecture.
 const VARIANTS: [(Architecture, &[&str]); 2] = [
     (Architecture::Amd64, &["v2", "v3", "v4"]),
@@ -87,6 +94,16 @@ pub(super) fn of_node(node: &Node, here: &[Runnable]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_platform_is_of_its_architecture_alone() {
+        let known = Runnable {
+            platform: "linux/arm/v7".to_owned(),
+            emulator: None,
+        };
+        assert!(known.is_of(Architecture::Arm));
+        assert!(!known.is_of(Architecture::Arm64));
+    }
 
     #[test]
     fn variants_stand_beside_their_architecture() {

@@ -199,11 +199,7 @@ fn emulators(places: &Places) -> Vec<EmulatorLine> {
             is_registered: hosts.is_some(),
         })
     };
-    let own = Architecture::of_this_program();
-    let others = Architecture::ALL
-        .into_iter()
-        .filter(|architecture| own != Some(*architecture));
-    others.filter_map(line).collect()
+    Architecture::others().filter_map(line).collect()
 }
 
 fn kernel() -> String {

@@ -11,6 +11,7 @@ use dockerfile::lower::Target;
 use dockerfile::parse::parse;
 use dockerfile::source::SourceFile;
 use dockerfile::stage::{PlanOptions, StagePlan};
+use graph::userinfo::without_secret;
 use graph::{DefinitionBuilder, HttpSource};
 use layer::{
     ArchiveError, ArchiveFormat, ArchiveReader, Compression, Limits, RepackError, decompressor,
@@ -306,7 +307,7 @@ impl Import<'_> {
         let source = &self.arguments.source;
         match fetch::Url::parse(source) {
             Ok(url) => url.without_userinfo(),
-            Err(_no_url) => source.clone(),
+            Err(_no_url) => without_secret(source),
         }
     }
 }

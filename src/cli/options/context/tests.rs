@@ -185,9 +185,49 @@ fn a_password_is_not_shown() {
     for (url, expected) in [
         ("https://u:p@e.com/a?b#c", "https://u:xxxxx@e.com/a?b#c"),
         ("https://u:p@w@e.com", "https://u:xxxxx@e.com"),
-        ("https://u@e.com/a:b@c", "https://u@e.com/a:b@c"),
+        ("https://e.com/a:b@c", "https://e.com/a:b@c"),
+        ("ssh://git@e.com/a", "ssh://git@e.com/a"),
+        ("ssh://git:p:w@e.com/a", "ssh://git:xxxxx@e.com/a"),
         ("git@e.com:a/b", "git@e.com:a/b"),
     ] {
         assert_eq!(without_password(url), expected);
+    }
+}
+
+#[test]
+fn a_token_is_not_shown_wherever_it_stands() {
+    for userinfo in [
+        "TOKEN",
+        "TOKEN:",
+        ":TOKEN",
+        "TOKEN:x-oauth-basic",
+        "u:TOKEN",
+    ] {
+        for (scheme, path) in [
+            ("https", "/r.git#v1"),
+            ("http", "/r.git"),
+            ("https", "/f"),
+            ("http", ""),
+        ] {
+            let url = format!("{scheme}://{userinfo}@e.com{path}");
+            let source = context(&arguments(&[&url]), &env()).unwrap();
+            let shown = source.to_string();
+            assert!(!shown.contains("TOKEN"), "{url}: {shown}");
+            assert!(shown.contains(&format!("xxxxx@e.com{path}")), "{shown}");
+        }
+        let http = format!("https://{userinfo}@e.com/r.git?tag=");
+        let refused = context(&arguments(&[&http]), &env()).unwrap_err();
+        assert!(!refused.to_string().contains("TOKEN"), "{refused}");
+        for (name, tag) in [("", "tag"), ("", "tag=v1"), ("a b=", "tag"), ("a=", "tag")] {
+            let text = format!("{name}{http}").replace("tag=", tag);
+            let found = named_contexts(&arguments(&["--build-context", &text, "."]), &env());
+            let refused =
+                crate::report::Report::new(crate::report::Kind::Usage, &found.unwrap_err());
+            assert!(
+                !refused.to_text().contains("TOKEN"),
+                "{}",
+                refused.to_text()
+            );
+        }
     }
 }

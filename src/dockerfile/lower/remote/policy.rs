@@ -3,6 +3,7 @@
 //! The names of sources and attributes are BuildKit's (`solver/pb/attr.go`, `client/llb/source.go`): a file is its URL,
 //! a repository is `git://HOST/PATH#REFERENCE:SUBDIRECTORY` with its whole URL as an attribute.
 
+use graph::userinfo::without_secret;
 use graph::{GitSource, HttpSource, PolicySource, SourcePolicy};
 use oci::Digest;
 
@@ -82,7 +83,7 @@ fn evaluate(
 fn no_source(allowed: &PolicySource, kind: &str, word: &Word) -> Vec<Diagnostic> {
     let title = format!(
         "the source policy puts `{}` in the place of this, which is no {kind}",
-        allowed.identifier
+        without_secret(&allowed.identifier)
     );
     vec![Diagnostic::error(title, word.span)]
 }

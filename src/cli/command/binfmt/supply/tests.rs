@@ -1,6 +1,8 @@
 //! Emulators out of directories and packages. The program of these tests is none that stands alone, so what is an emulator is
 //! made: a header of this processor.
 
+use std::fs::OpenOptions;
+
 use super::super::deb::tests::package;
 use super::*;
 
@@ -43,6 +45,8 @@ fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
 fn taken(path: &Path, wanted: &[Architecture], is_all: bool) -> (Result<(), String>, Vec<String>) {
     let home = tempfile::tempdir().unwrap();
     let directory = home.path().join("data/emulators");
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join(".qemu-s390x-static.1"), "left").unwrap();
     let mut supply = Supply::new(wanted, Some(directory.clone())).unwrap();
     let done = supply
         .take_path(path)
@@ -134,4 +138,47 @@ fn what_is_no_package_is_refused_and_leaves_nothing() {
         assert!(names.is_empty(), "{names:?}");
     }
     assert!(matches!(Supply::new(&[], None), Err(SupplyError::NoPlace)));
+}
+
+#[test]
+fn a_full_disk_is_the_machines_fault_and_what_cannot_be_read_is_the_users() {
+    struct Torn;
+    impl Read for Torn {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("torn"))
+        }
+    }
+    let at = Path::new("/dev/full");
+    let full = OpenOptions::new().write(true).open(at).unwrap();
+    let home = tempfile::tempfile().unwrap();
+    let bytes = elf(own(), 1);
+    let size_bytes = bytes.len() as u64;
+    let content = Content::Bytes(bytes.clone().into());
+    let unfit = Content::Bytes(Vec::new().into());
+    for (done, kind, expected) in [
+        (
+            copy(&bytes[..], (&full, at), "qemu-arm"),
+            Kind::Host,
+            "cannot write `/dev/full`",
+        ),
+        (
+            fill((&full, at), "qemu-arm", size_bytes, &content),
+            Kind::Host,
+            "cannot write `/dev/full`",
+        ),
+        (
+            copy(Torn, (&home, at), "qemu-arm"),
+            Kind::User,
+            "cannot read `qemu-arm`",
+        ),
+        (
+            fill((&home, at), "qemu-arm", size_bytes, &unfit),
+            Kind::User,
+            "cannot read `qemu-arm`",
+        ),
+    ] {
+        let error = done.unwrap_err();
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(refused(&error).kind, kind, "{error}");
+    }
 }

@@ -6,6 +6,7 @@ use solver::Workshop;
 use solver::event::{Moved, StepId};
 
 use super::{Found, IgnoreFile};
+use crate::options::context::without_password;
 use crate::options::{BuildOptions, DockerfileSource};
 use crate::progress::DEFINITION;
 use crate::report::Report;
@@ -55,9 +56,13 @@ fn show<T>(
 
 /// Returns the name of the Dockerfile without its directory.
 fn name(options: &BuildOptions) -> String {
+    let url;
     let name = match &options.file {
         DockerfileSource::Path(path) => path.file_name(),
-        DockerfileSource::Http(url) => Path::new(url).file_name(),
+        DockerfileSource::Http(text) => {
+            url = without_password(text);
+            Path::new(&url).file_name()
+        }
         DockerfileSource::Stdin | DockerfileSource::Usual => None,
     };
     name.map_or_else(
