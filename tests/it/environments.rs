@@ -164,17 +164,15 @@ fn where_the_machine_allows_no_more_namespaces_no_disk_is_said_to_be_full() {
     ];
     let bench = bench().with_busybox();
     // Each waits for all others to run, which they never do; what runs when another fails may end.
-    let stages: String = (0..4)
-        .map(|stage| {
-            format!(
-                "FROM base AS s{stage}\nRUN --mount=type=cache,target=/c touch /c/{stage}; for i in $(seq 50); do \
-                 test -e /c/0 -a -e /c/1 -a -e /c/2 -a -e /c/3 && break; sleep 0.1; done\n"
-            )
-        })
-        .collect();
-    let copies: String = (0..4)
-        .map(|stage| format!("COPY --from=s{stage} /bin/busybox /{stage}\n"))
-        .collect();
+    let stage = |number: usize| {
+        format!(
+            "FROM base AS s{number}\nRUN --mount=type=cache,target=/c touch /c/{number}; for i in $(seq 50); do \
+             test -e /c/0 -a -e /c/1 -a -e /c/2 -a -e /c/3 && break; sleep 0.1; done\n"
+        )
+    };
+    let copy = |number| format!("COPY --from=s{number} /bin/busybox /{number}\n");
+    let stages = [0, 1, 2, 3].map(stage).concat();
+    let copies = [0, 1, 2, 3].map(copy).concat();
     bench.dockerfile(&format!("{stages}FROM base\n{copies}"));
     let run = bench.careen_build_under(&few, &["-j4"]).run();
     assert_eq!(run.code(), 3, "{}", run.stderr);
