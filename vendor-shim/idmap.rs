@@ -286,7 +286,7 @@ impl fmt::Display for IdKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
+    use crate::testing::write_script;
     use std::path::Path;
 
     fn ranges(text: &str) -> Vec<(u32, u32)> {
@@ -357,9 +357,7 @@ mod tests {
     }
 
     fn script(directory: &Path, name: &str, body: &str) {
-        let path = directory.join(name);
-        std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        write_script(&directory.join(name), body);
     }
 
     #[test]

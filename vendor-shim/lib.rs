@@ -16,3 +16,5 @@ pub mod git;
 pub mod idmap;
 pub mod network;
 pub mod program;
+#[cfg(test)]
+mod testing;

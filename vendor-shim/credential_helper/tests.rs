@@ -1,14 +1,12 @@
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::*;
+use crate::testing::write_script;
 
 /// Writes an executable helper of this name.
 fn put(directory: &Path, name: &str, script: &str) {
-    let path = directory.join(format!("docker-credential-{name}"));
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    write_script(&directory.join(format!("docker-credential-{name}")), script);
 }
 
 fn helpers(directory: &Path) -> SystemCredentialHelpers {

@@ -1,6 +1,7 @@
 //! `git` against repositories on this machine.
 
 use super::*;
+use crate::testing::write_script;
 
 #[test]
 fn t_b04_names_that_could_be_something_else_are_refused() {
@@ -94,10 +95,8 @@ fn what_git_does_not_print_is_an_error() {
 
 /// A program that stands in for `git`.
 fn script(directory: &Path, text: &str) -> Program {
-    use std::os::unix::fs::PermissionsExt as _;
     let path = directory.join("git");
-    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    write_script(&path, text);
     Program::at(path)
 }
 

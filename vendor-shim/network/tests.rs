@@ -1,13 +1,12 @@
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::*;
+use crate::testing::write_script;
 
 /// Returns a program that is this script.
 fn script(directory: &Path, text: &str) -> Program {
     let path = directory.join("script");
-    std::fs::write(&path, ["#!/bin/sh\n", text].concat()).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    write_script(&path, text);
     Program::at(path)
 }
 
@@ -15,14 +14,7 @@ fn script(directory: &Path, text: &str) -> Program {
 fn connection(directory: &Path, text: &str) -> Connection {
     let program = script(directory, text);
     let given = File::open("/proc/self/ns/net").unwrap();
-    loop {
-        // Another thread that starts a program holds the script open for writing for a moment.
-        match Connection::start(&program, &[], given.try_clone().unwrap().into()) {
-            Err(NetworkError::Start(ProgramError::Start { source, .. }))
-                if source.raw_os_error() == Some(Errno::ETXTBSY as i32) => {}
-            started => return started.unwrap(),
-        }
-    }
+    Connection::start(&program, &[], given.into()).unwrap()
 }
 
 #[test]
