@@ -80,11 +80,11 @@ fn a_command_with_one_id_is_the_user_of_the_instruction() {
 #[test]
 fn a_daemon_with_one_id_owns_the_socket_that_it_binds() {
     needs!(Feature::Busybox, Feature::IdRange);
-    // The daemon is in the background before it binds.
+    // The daemon is in the background before it binds, and then opens its socket to everybody.
     let (seen, _) = same_file(
         &format!(
             "{USERS}RUN --network=none mkdir -m 777 /sockets && ln -s /sockets/log /dev/log && \
-             su www -c 'busybox syslogd; until [ -S /sockets/log ]; do :; done; chmod 640 /sockets/log && stat -c \"%F %a %u:%g\" /sockets/log' > /seen\n"
+             su www -c 'busybox syslogd; until [ \"$(stat -c %a /sockets/log 2>/dev/null)\" = 666 ]; do :; done; chmod 640 /sockets/log && stat -c \"%F %a %u:%g\" /sockets/log' > /seen\n"
         ),
         "seen",
     );
