@@ -179,7 +179,7 @@ fn where_the_machine_allows_no_more_namespaces_no_disk_is_said_to_be_full() {
     assert!(!run.stderr.contains("is full"), "{}", run.stderr);
     for part in [
         "CLONE_NEWPID",
-        "  = help: there are as many namespaces or mounts as are allowed",
+        "  = help: there are as many namespaces as are allowed",
     ] {
         assert!(run.stderr.contains(part), "{}", run.stderr);
     }

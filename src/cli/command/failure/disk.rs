@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use export::ExportError;
-use runtime::{CallError, OverlayError};
+use runtime::CallError;
 
 use crate::report::{Kind, Report};
 
@@ -13,8 +13,8 @@ use crate::report::{Kind, Report};
 pub(crate) const WAY_OUT: &str =
     "`careen prune` makes room in the store, and `--store DIR` names another directory";
 
-/// What can be done where the kernel has as many namespaces or mounts as it allows (`namespaces(7)`, `/proc/sys/user`).
-const FEWER: &str = "there are as many namespaces or mounts as are allowed: `sysctl user fs.mount-max` shows how many, \
+/// What can be done where the kernel has as many namespaces as it allows (`namespaces(7)`, "The /proc/sys/user directory").
+const FEWER: &str = "there are as many namespaces as are allowed: `sysctl user` shows how many, \
     and `-j N` runs fewer commands at a time";
 
 /// Says that the store's file system is full.
@@ -76,11 +76,10 @@ fn is_used_up(error: &(dyn Error + 'static)) -> bool {
     is_behind(error, &is_room)
 }
 
-/// Tells whether the kernel refused a call of the sandbox that makes nothing in the store, as overlays do: of namespaces
-/// and mounts too there may be only so many (`unshare(2)`, `mount(2)`, both `ENOSPC`).
+/// Tells whether the kernel has no room for more namespaces: it says so with the same word (`unshare(2)`).
 fn is_of_namespaces(error: &(dyn Error + 'static)) -> bool {
-    fetch::nearest_cause::<CallError>(error).is_some()
-        && fetch::nearest_cause::<OverlayError>(error).is_none()
+    fetch::nearest_cause::<CallError>(error)
+        .is_some_and(|call| call.call().starts_with("unshare(") || call.call().starts_with("clone"))
 }
 
 /// What a disk that does not work answers, and a machine or a process that has too many open files: `errno(3)`, the same on
