@@ -110,7 +110,7 @@ impl Checker<'_> {
             return Ok(());
         }
         self.count(Part::Cache, 0);
-        if !is_directory(&directory.join(FS)) {
+        if lacks_files(directory) {
             let wrong = Wrong::NoFiles;
             self.tell((Part::Cache, directory), wrong, |layout| {
                 remove(layout, directory)
@@ -127,6 +127,14 @@ impl Checker<'_> {
         }
         Ok(())
     }
+}
+
+/// Tells whether a cache has no files. Caches come and go whole, by being renamed: only one that still lacks them when it is
+/// looked at again was not on its way.
+fn lacks_files(directory: &Path) -> bool {
+    let is_lacking =
+        || !is_directory(&directory.join(FS)) && fs::symlink_metadata(directory).is_ok();
+    is_lacking() && is_lacking()
 }
 
 /// Tells whether a file is at a path, and neither a link nor anything else.

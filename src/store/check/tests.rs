@@ -1,5 +1,6 @@
 //! Tests of looking at a store and mending it.
 
+use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -108,6 +109,27 @@ fn lines(checked: &Checked) -> Vec<String> {
             format!("{} {place}: {}", damage.part, damage.wrong)
         })
         .collect()
+}
+
+#[test]
+fn what_is_removed_meanwhile_is_no_damage() {
+    for moment in 0.. {
+        let full = Full::new();
+        let cache = full.path("cache.json").parent().unwrap().to_owned();
+        let calls = Cell::new(0);
+        let interrupted = || {
+            if calls.replace(calls.get() + 1) == moment {
+                fs::remove_dir_all(&cache).unwrap();
+            }
+            false
+        };
+        let store = full.fixture.again();
+        let checked = store.check(Mending::No, &interrupted).unwrap();
+        assert_eq!(lines(&checked), Vec::<String>::new(), "at {moment}");
+        if calls.get() <= moment {
+            break;
+        }
+    }
 }
 
 #[test]
