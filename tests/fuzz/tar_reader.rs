@@ -66,8 +66,8 @@ fn other_read(tar: &[u8]) -> Option<Files> {
     let mut files = Files::new();
     for entry in archive.entries().ok()? {
         let mut entry = entry.ok()?;
-        let is_sparse = entry.header().entry_type() == EntryType::GNUSparse;
-        if is_sparse || is_misread(&mut entry) {
+        let kind = entry.header().entry_type();
+        if kind == EntryType::GNUSparse || is_extension(kind) || is_misread(&mut entry) {
             return None;
         }
         let name = entry.path_bytes().into_owned();
@@ -85,6 +85,12 @@ fn other_read(tar: &[u8]) -> Option<Files> {
 /// Every kind that is not known is that of a file (POSIX, pax, "ustar Interchange Format").
 fn is_file(kind: EntryType) -> bool {
     matches!(kind, EntryType::Regular | EntryType::Continuous)
+}
+
+/// What says more of the next entry is none that the crate shows, unless another version than 00 stands behind `ustar`: then
+/// it takes it for an entry, and others do not.
+fn is_extension(kind: EntryType) -> bool {
+    kind.is_pax_local_extensions() || kind.is_gnu_longname() || kind.is_gnu_longlink()
 }
 
 /// The crate knows nothing of sparse files in PAX records; and it splits records at newlines in their values, of which it
