@@ -3,6 +3,7 @@
 //! What is accepted has one meaning: the files that are read one after the other are those that the index finds, with the
 //! same bytes; and the other reader, where it accepts the archive too, finds those files.
 
+use std::collections::BTreeSet;
 use std::io::{Cursor, Read as _};
 
 use layer::{ArchiveReader, Limits, MemberKind, index_archive};
@@ -71,6 +72,10 @@ fn other_read(tar: &[u8]) -> Option<Files> {
             return None;
         }
         let name = entry.path_bytes().into_owned();
+        if name.contains(&0) {
+            // It takes one NUL from the end of a long name; others read up to the first.
+            return None;
+        }
         // Old archives write directories so, and this reader takes them for files.
         let is_directory = name.ends_with(b"/");
         if is_file(entry.header().entry_type()) && !is_directory {
@@ -93,13 +98,26 @@ fn is_extension(kind: EntryType) -> bool {
     kind.is_pax_local_extensions() || kind.is_gnu_longname() || kind.is_gnu_longlink()
 }
 
-/// The crate knows nothing of sparse files in PAX records; and it splits records at newlines in their values, of which it
-/// then leaves out what has not the length that it says.
+/// The crate knows nothing of sparse files in PAX records; it splits records at newlines in their values, of which it then
+/// leaves out what has not the length that it says; of two records of one name it takes the first; and a name of GNU's goes
+/// before one of them.
 fn is_misread<R: std::io::Read>(entry: &mut tar::Entry<'_, R>) -> bool {
     let Ok(Some(records)) = entry.pax_extensions() else {
         return false;
     };
-    records
-        .into_iter()
-        .any(|record| record.map_or(true, |record| record.key_bytes().starts_with(b"GNU.sparse")))
+    let Ok(records) = records.into_iter().collect::<Result<Vec<_>, _>>() else {
+        return true;
+    };
+    let mut keys = BTreeSet::new();
+    let is_odd = |record: &tar::PaxExtension<'_>| {
+        record.key_bytes().starts_with(b"GNU.sparse") || !keys.insert(record.key_bytes().to_owned())
+    };
+    if records.iter().any(is_odd) {
+        return true;
+    }
+    let mut paths = records
+        .iter()
+        .filter(|record| record.key_bytes() == b"path");
+    let path = paths.next().map(|record| record.value_bytes().to_owned());
+    path.is_some_and(|path| path != *entry.path_bytes())
 }
