@@ -135,7 +135,11 @@ round() {
     say "$name: $((SECONDS - begun)) s"
   done
   begun=$SECONDS
-  fuzz "$1" "$2" || { status=1; say "fuzz: FAILED with seed $1"; }
+  # What is thought up in ten seconds differs from run to run: a find is told, and fails the long form alone.
+  if ! fuzz "$1" "$2"; then
+    say "fuzz: FAILED with seed $1"
+    [ "$2" = short ] || status=1
+  fi
   say "fuzz: $((SECONDS - begun)) s"
   return "$status"
 }
