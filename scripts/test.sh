@@ -36,8 +36,10 @@ if is_root; then
   scripts/examples.sh python node apt
   scripts/corpora.sh
   scripts/e2e.sh
+  scripts/drills.sh --short --no-fuzz
+  # What is thought up in ten seconds differs from run to run: a find is told with its input, and holds up no other change.
   scripts/fuzz.sh --build
-  scripts/drills.sh --short
+  scripts/fuzz.sh || say "scripts/fuzz.sh found something, which is not of this change alone"
 else
   say "scripts/examples.sh, corpora.sh, e2e.sh and drills.sh are not run: they need root to be other users"
 fi
