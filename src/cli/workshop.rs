@@ -285,6 +285,9 @@ pub(crate) fn not_open(error: &OpenError, path: &Path) -> Box<Report> {
         OpenError::Version { .. } => {
             "where no newer careen has used it, write a `1` into its file `VERSION`"
         }
+        OpenError::Newer { .. } => {
+            "the careen that made it reads it; `--store DIR` or `CAREEN_STORE` names another directory"
+        }
         _ if disk::is_full(error) => disk::WAY_OUT,
         _ => "`--store DIR` or `CAREEN_STORE` names another directory",
     };

@@ -1,8 +1,8 @@
 //! Blobs by digest, kept as an OCI image layout: [`ContentStore`].
 //!
-//! The layout is one that every tool can read, and `ocidir` makes and opens it. Blobs and `index.json`
-//! are written here: `ocidir` 0.8 has no lock on the index, and drops an entry when another one of the
-//! same tag comes.
+//! The layout is one that every tool can read, and `ocidir` opens it. It is written here: `ocidir` 0.8 has no lock on
+//! the index, and drops an entry when another one of the same tag comes; and it makes a layout with more syncs than one
+//! needs, for which everybody would wait.
 //!
 //! A blob is written into `ingest/`, synced, made read-only, renamed to its digest, and the directory
 //! synced; so a name in `blobs/` never stands for fewer bytes. It is verified on every reading all the
@@ -80,28 +80,15 @@ pub enum ContentError {
     },
 }
 
-/// Makes an image layout without an image, or completes one: a list of images that is whole stays.
-pub(crate) fn create(path: &Path) -> Result<(), ContentError> {
-    let failed = |source| ContentError::File {
-        path: path.to_owned(),
-        source,
-    };
-    let blobs = path.join("blobs");
-    // Before `ocidir` makes them for everybody to enter.
-    for directory in [blobs.clone(), blobs.join("sha256")] {
-        file::create_dir(&directory).map_err(failed)?;
-    }
-    open_layout(path, OciDir::ensure)?;
-    close_version(&path.join(OCI_LAYOUT)).map_err(failed)?;
-    let index = path.join("index.json");
+/// Makes the image layout of a store, without an image, or completes one: a list of images that is whole stays. It is on
+/// the disk when this returns, for two syncs of files and two of directories: others wait for the store meanwhile.
+pub(crate) fn create(store: &Path) -> Result<(), FileError> {
+    let index = store.join("content").join("index.json");
     let listed = file::read_limited(&index, INDEX_LIMIT_BYTES).ok().flatten();
     if listed.is_none_or(|bytes| parse_index(&bytes).is_err()) {
-        file::write_new(&index, EMPTY_INDEX.as_bytes(), SyncPolicy::Full).map_err(failed)?;
+        file::write_new(&index, EMPTY_INDEX.as_bytes(), SyncPolicy::Full)?;
     }
-    for directory in [blobs.as_path(), path] {
-        file::sync_dir(directory, SyncPolicy::Full).map_err(failed)?;
-    }
-    Ok(())
+    mend(store, SyncPolicy::Full)
 }
 
 /// Makes the frame of an image layout anew: its directories where they are missing, and the file with its version. The
@@ -119,28 +106,8 @@ pub(crate) fn mend(store: &Path, sync: SyncPolicy) -> Result<(), FileError> {
     }
     let text = format!(r#"{{"imageLayoutVersion":"{LAYOUT_VERSION}"}}"#);
     file::write_new(&version, text.as_bytes(), sync)?;
+    file::sync_dir(&blobs, sync)?;
     file::sync_dir(path, sync)
-}
-
-/// Closes the file that `ocidir` made to others, and syncs it.
-fn close_version(path: &Path) -> Result<(), FileError> {
-    file::set_mode(path, file::FILE_MODE)?;
-    let version = file::open_nofollow(path).map_err(FileError::of("open", path))?;
-    file::sync(&version, path, SyncPolicy::Full)
-}
-
-/// Opens, or makes, a layout by a function of `ocidir`.
-fn open_layout<O>(path: &Path, open: O) -> Result<OciDir, ContentError>
-where
-    O: FnOnce(Dir) -> ocidir::Result<OciDir>,
-{
-    let opened = Dir::open_ambient_dir(path, ambient_authority())
-        .map_err(Into::into)
-        .and_then(open);
-    opened.map_err(|source| ContentError::Layout {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 /// Tells whether the bytes of an `oci-layout` file say a version that we know.
@@ -169,7 +136,12 @@ pub enum Lent {
 impl ContentStore {
     pub(crate) fn open(layout: Arc<Layout>) -> Result<Self, ContentError> {
         let path = layout.content();
-        open_layout(&path, OciDir::open)?;
+        let opened = Dir::open_ambient_dir(&path, ambient_authority());
+        let opened = opened.map_err(Into::into).and_then(OciDir::open);
+        opened.map_err(|source| ContentError::Layout {
+            path: path.clone(),
+            source,
+        })?;
         let version = path.join(OCI_LAYOUT);
         let found = file::read_limited(&version, LAYOUT_MAX_BYTES).map_err(|source| {
             ContentError::File {

@@ -230,7 +230,8 @@ fn mode_of_ours(path: &Path) -> Result<u32, OpenError> {
 /// What a store may have that is in none of its directories.
 const BESIDE: [&str; 7] = [LOCK, CLAIMS, EMULATORS, HINTS, HISTORY, UNSYNCED, COLLECTED];
 
-/// Refuses a directory that holds something else, so that a wrong path does no harm there.
+/// Refuses a directory that holds something else, so that a wrong path does no harm there. A `VERSION` may come in
+/// between: another process has made the store then.
 fn check_names(path: &Path) -> Result<(), OpenError> {
     let failed = OpenError::file(path);
     if read_version(path)?.is_some() {
@@ -243,7 +244,8 @@ fn check_names(path: &Path) -> Result<(), OpenError> {
         .collect();
     names.sort();
     let foreign = |name: &String| {
-        let is_known = BESIDE.contains(&name.as_str()) || DIRECTORIES.contains(&name.as_str());
+        let name = name.as_str();
+        let is_known = BESIDE.contains(&name) || DIRECTORIES.contains(&name) || name == VERSION;
         !is_known && !name.starts_with(PROBE)
     };
     match names.into_iter().find(foreign) {
@@ -279,14 +281,20 @@ fn lock_with_version(path: &Path, lock: &File, waits: &Waits) -> Result<(), Open
         let taken = taken.map_err(FileError::of("lock", &path.join(LOCK)));
         taken.map(drop).map_err(&failed)
     };
+    let mut is_made_here = false;
     loop {
         take(Sharing::Shared)?;
         if read_version(path)?.is_some() {
+            if is_made_here {
+                // Nobody needs to wait for this one: a store without the name is made once more, and keeps what it has.
+                file::sync_dir(path, SyncPolicy::Full).map_err(&failed)?;
+            }
             return Ok(());
         }
         take(Sharing::Exclusive)?;
         if read_version(path)?.is_none() {
-            create(path)?;
+            create(path).map_err(&failed)?;
+            is_made_here = true;
         }
     }
 }
@@ -312,29 +320,18 @@ fn read_version(path: &Path) -> Result<Option<u32>, OpenError> {
     }
 }
 
-/// Makes everything that a store has, on the disk; the exclusive lock is held.
-fn create(path: &Path) -> Result<(), OpenError> {
-    let failed = OpenError::file(path);
+/// Makes everything that a store has; the exclusive lock is held. All but the name of `VERSION`, which is last, is on
+/// the disk.
+fn create(path: &Path) -> Result<(), FileError> {
     for directory in DIRECTORIES {
-        file::create_dir(&path.join(directory)).map_err(&failed)?;
+        file::create_dir(&path.join(directory))?;
     }
-    file::write_new(&path.join(CLAIMS), b"", SyncPolicy::Full).map_err(&failed)?;
-    content::create(&path.join("content")).map_err(|source| OpenError::Content {
-        path: path.to_owned(),
-        source,
-    })?;
-    write_version(path).map_err(&failed)
-}
-
-fn write_version(path: &Path) -> Result<(), FileError> {
-    let (temporary, version) = (path.join("ingest").join(VERSION), path.join(VERSION));
-    file::write_new(
-        &temporary,
-        format!("{FORMAT}\n").as_bytes(),
-        SyncPolicy::Full,
-    )?;
-    file::rename(&temporary, &version)?;
-    file::sync_dir(path, SyncPolicy::Full)
+    file::write_new(&path.join(CLAIMS), b"", SyncPolicy::None)?;
+    content::create(path)?;
+    let temporary = path.join("ingest").join(VERSION);
+    let text = format!("{FORMAT}\n");
+    file::write_new(&temporary, text.as_bytes(), SyncPolicy::Full)?;
+    file::rename(&temporary, &path.join(VERSION))
 }
 
 /// Sets the time of the lock file and returns it: the time now, by the clock that also gives the

@@ -254,6 +254,19 @@ fn many_make_one_store_at_once() {
 }
 
 #[test]
+fn a_store_that_another_makes_meanwhile_is_a_store() {
+    for _ in 0..20 {
+        let dir = private_dir();
+        thread::scope(|scope| {
+            let maker = scope.spawn(|| open(dir.path()).unwrap());
+            while !maker.is_finished() {
+                super::check_names(dir.path()).unwrap();
+            }
+        });
+    }
+}
+
+#[test]
 fn id_maps_share_blobs_and_nothing_else() {
     let fixture = Fixture::new();
     let single = Store::open(fixture.store.path(), options("single")).unwrap();

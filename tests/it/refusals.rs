@@ -161,6 +161,6 @@ fn a_store_of_a_newer_format_is_not_touched() {
     assert_snapshot!(bench.failure(&[], 3), @r"
     error: the store `$BENCH/home/.local/share/careen` has format 999, and this careen knows formats up to 1
       = note: store: $BENCH/home/.local/share/careen
-      = help: `--store DIR` or `CAREEN_STORE` names another directory
+      = help: the careen that made it reads it; `--store DIR` or `CAREEN_STORE` names another directory
     ");
 }
