@@ -229,10 +229,11 @@ impl Session {
             return self.send_as(request, body, None);
         }
         let known = self.core.known().challenges.get(&base.origin()).cloned();
-        let credentials = match known {
-            Some(challenge) => self.credentials(&challenge, scopes, &base, None)?,
+        let answer = match known {
+            Some(challenge) => self.answer(&challenge, scopes, &base, None)?,
             None => None,
         };
+        let credentials = answer.map(|answer| self.told_to_all(answer));
         let response = self.send_as(request, body, credentials.clone())?;
         // What another server says, to which the host led, is not for the host's login.
         if response.status() != 401 || response.url().origin() != base.origin() {
@@ -241,17 +242,29 @@ impl Session {
         let Some(challenge) = chosen_challenge(&response)? else {
             return Ok(response);
         };
-        let fresh = self.credentials(&challenge, scopes, &base, credentials.as_ref())?;
-        if fresh.is_none() || fresh == credentials {
+        let fresh = self.answer(&challenge, scopes, &base, credentials.as_ref())?;
+        let fresh = fresh.filter(|fresh| Some(&fresh.credentials) != credentials.as_ref());
+        let Some(fresh) = fresh else {
             return Ok(response);
-        }
+        };
         discard(response);
         let mut general = challenge;
         // The next request is about something else.
         general.parameters.remove("scope");
         general.parameters.remove("error");
         self.core.known().challenges.insert(base.origin(), general);
-        self.send_as(request, body, fresh)
+        let response = self.send_as(request, body, Some(fresh.credentials.clone()));
+        // Some tokens are good for a few requests: this one has it first, or those beside it could use it up.
+        self.told_to_all(fresh);
+        response
+    }
+
+    /// Lets other requests have a token, too.
+    fn told_to_all(&self, answer: Answer) -> Credentials {
+        if let Some((key, token)) = answer.token {
+            self.core.known().tokens.put(key, token, Instant::now());
+        }
+        answer.credentials
     }
 
     fn send_as(
@@ -275,18 +288,18 @@ impl Session {
     }
 
     /// Returns what answers a challenge, and is not what was refused.
-    fn credentials(
+    fn answer(
         &self,
         challenge: &Challenge,
         scopes: &Scopes,
         base: &Url,
         refused: Option<&Credentials>,
-    ) -> Result<Option<Credentials>, Failure> {
+    ) -> Result<Option<Answer>, Failure> {
         let origin = base.origin();
         match (self.login()?, challenge.scheme.as_str()) {
-            (Login::RegistryToken(token), _) => Ok(Some(Credentials::bearer(origin, token))),
+            (Login::RegistryToken(token), _) => Ok(Some(Credentials::bearer(origin, token).into())),
             (Login::Basic { user, password }, "basic") => {
-                Ok(Some(Credentials::basic(origin, user, password)))
+                Ok(Some(Credentials::basic(origin, user, password).into()))
             }
             (login, "bearer") => {
                 let mut scopes = scopes.clone();
@@ -303,7 +316,7 @@ impl Session {
         key: TokenKey,
         base: &Url,
         refused: Option<&Credentials>,
-    ) -> Result<Credentials, Failure> {
+    ) -> Result<Answer, Failure> {
         let of = |text: &str| Credentials::bearer(base.origin(), text);
         // Where one token is no longer good, another one that was had for the like may be as old.
         let known = match refused {
@@ -311,12 +324,13 @@ impl Session {
             Some(_) => None,
         };
         if let Some(token) = known {
-            return Ok(of(&token.text));
+            return Ok(of(&token.text).into());
         }
         let token = self.fetched(&key, base)?;
-        let credentials = of(&token.text);
-        self.core.known().tokens.put(key, token, Instant::now());
-        Ok(credentials)
+        Ok(Answer {
+            credentials: of(&token.text),
+            token: Some((key, token)),
+        })
     }
 
     /// Gets a token, while it is shown what for.
@@ -350,6 +364,22 @@ impl Session {
             }
         };
         Ok(self.login.get_or_init(|| login))
+    }
+}
+
+/// What answers a challenge.
+struct Answer {
+    credentials: Credentials,
+    /// The token that they are, if nobody else knows it yet.
+    token: Option<(TokenKey, Token)>,
+}
+
+impl From<Credentials> for Answer {
+    fn from(credentials: Credentials) -> Self {
+        Self {
+            credentials,
+            token: None,
+        }
     }
 }
 

@@ -331,7 +331,7 @@ fn d5_a_token_expires_in_the_middle() {
         door: Door::Token {
             user: "me".to_owned(),
             password: "secret".to_owned(),
-            uses: 2,
+            uses: 1,
         },
         ..Manners::default()
     })
