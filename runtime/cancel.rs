@@ -1,7 +1,7 @@
 //! The wish to end early, told to everybody who works or waits.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -37,6 +37,24 @@ struct Shared {
     /// A byte that nobody reads keeps it readable.
     reading: OwnedFd,
     writing: OwnedFd,
+    /// Those that end with it.
+    children: Mutex<Vec<Weak<Self>>>,
+}
+
+impl Shared {
+    fn cancel(&self, reason: CancelReason) {
+        if self.reason.set(reason).is_err() {
+            return;
+        }
+        // The pipe is empty and its reading end is ours: the write cannot fail.
+        write(&self.writing, &[1]).unwrap_or_default();
+        let children = self.children.lock();
+        for child in children.unwrap_or_else(PoisonError::into_inner).drain(..) {
+            if let Some(child) = child.upgrade() {
+                child.cancel(reason);
+            }
+        }
+    }
 }
 
 impl CancelToken {
@@ -53,16 +71,32 @@ impl CancelToken {
                 reason: OnceLock::new(),
                 reading,
                 writing,
+                children: Mutex::default(),
             }),
         })
     }
 
+    /// Makes a token for a part of the work: it is cancelled when this one is, and may be cancelled alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    pub fn child(&self) -> Result<Self, CallError> {
+        let child = Self::create()?;
+        let children = self.shared.children.lock();
+        children
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::downgrade(&child.shared));
+        // Who cancels meanwhile sees either the child or, here, is seen.
+        if let Some(reason) = self.reason() {
+            child.cancel(reason);
+        }
+        Ok(child)
+    }
+
     /// Cancels. The first reason counts.
     pub fn cancel(&self, reason: CancelReason) {
-        if self.shared.reason.set(reason).is_ok() {
-            // The pipe is empty and its reading end is ours: the write cannot fail.
-            write(&self.shared.writing, &[1]).unwrap_or_default();
-        }
+        self.shared.cancel(reason);
     }
 
     /// Returns whether work is to end.
@@ -120,6 +154,21 @@ mod tests {
         token.cancel(CancelReason::Abandoned);
         token.wait_writable(&writer).unwrap();
         drop(reader);
+    }
+
+    #[test]
+    fn a_part_of_the_work_ends_with_the_whole_or_alone() {
+        let whole = CancelToken::create().unwrap();
+        let (one, other) = (whole.child().unwrap(), whole.child().unwrap());
+        one.cancel(CancelReason::Abandoned);
+        assert_eq!((whole.reason(), other.reason()), (None, None));
+        whole.cancel(CancelReason::Orphaned);
+        assert_eq!(one.reason(), Some(CancelReason::Abandoned));
+        assert_eq!(other.reason(), Some(CancelReason::Orphaned));
+        assert!(is_readable(&other));
+        let late = other.child().unwrap();
+        assert_eq!(late.reason(), Some(CancelReason::Orphaned));
+        assert!(is_readable(&late));
     }
 
     #[test]

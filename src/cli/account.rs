@@ -131,6 +131,10 @@ impl Account {
                 self.end(step, name, (*at, End::Failed));
                 self.step(step).error = Some(error.clone());
             }
+            // It has no end of its own.
+            Event::Cancelled { step, name } => {
+                self.named(step, name);
+            }
             Event::Keyed {
                 step,
                 key,

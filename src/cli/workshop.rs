@@ -117,6 +117,11 @@ impl Process<'_> {
     fn open(self, places: &Places) -> Result<(Workshop, Receiver<TimedEvent>), Box<Report>> {
         let ids = storage(self.ids);
         let (events, receiver) = Events::channel();
+        // A step that fails ends those beside it, and no more.
+        let cancel = self
+            .cancel
+            .child()
+            .map_err(|error| Report::new(Kind::Host, &error))?;
         let store = open_store_of(self.ids, places, &events.waits())?;
         let lease = store
             .lease()
@@ -135,11 +140,11 @@ impl Process<'_> {
             )),
             host_files: Arc::new(HostFiles::new(self.resolv_conf, ids)),
             networks: Arc::default(),
-            remote: Arc::new(Remote::new(places.remote.clone(), self.cancel.clone())),
+            remote: Arc::new(Remote::new(places.remote.clone(), cancel.clone())),
             registries: Arc::new(registries(
                 &places.registry,
                 &places.remote,
-                (self.cancel, Pulling::Allowed),
+                (&cancel, Pulling::Allowed),
             )),
             ids,
             users: places.users,
@@ -147,7 +152,7 @@ impl Process<'_> {
             decoders: layer::DecoderRoom::default(),
             digests: DigestTrust::default(),
             clock: Clock::System,
-            cancel: self.cancel.clone(),
+            cancel,
             events,
             unions: unions(self.ids),
             piles: Piles::default(),

@@ -1,14 +1,19 @@
 //! Why a job ends without a result.
 
+use fetch::nearest_cause;
 use graph::VertexId;
+use oci::VerifyError;
 use rootfs::{FsError, IdError, UserError};
 use runtime::{ExecError, OverlayError};
-use store::{ClaimError, KeptError, LaterError, LeaseError, NameError, RecordError, SnapshotError};
+use store::{
+    BlobError, ClaimError, KeptError, LaterError, LeaseError, NameError, RecordError, SnapshotError,
+};
 
 use crate::base::BaseError;
 use crate::context::ContextError;
 use crate::emulation::EmulationError;
 use crate::host_files::HostFilesError;
+use crate::import::ImportError;
 use crate::ops::copy::CopyError;
 use crate::ops::exec::{CommandFailure, MountError};
 use crate::pack::PackLayerError;
@@ -168,5 +173,13 @@ impl StepError {
             Self::Command(failure) => failure.in_buildkits_words(),
             other => other.to_string(),
         }
+    }
+
+    /// Tells whether a blob, of the store or of a cache, may not have been what its digest says: who begins the job once
+    /// more does without it.
+    pub(crate) fn is_of_blob(&self) -> bool {
+        ImportError::behind(self).is_some()
+            || nearest_cause::<BlobError>(self).is_some()
+            || nearest_cause::<VerifyError>(self).is_some()
     }
 }

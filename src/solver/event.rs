@@ -108,6 +108,13 @@ pub enum Event {
         /// What went wrong, in one line.
         error: String,
     },
+    /// A step was ended, since another one failed or the whole build is to end.
+    Cancelled {
+        /// Which step.
+        step: StepId,
+        /// How it is called.
+        name: String,
+    },
     /// A step has a key: what it was looked for by, whatever came of that.
     Keyed {
         /// Which step.

@@ -155,7 +155,8 @@ pub struct Workshop {
     pub digests: DigestTrust,
     /// What time it is.
     pub clock: Clock,
-    /// Whether everything is to end.
+    /// Whether everything is to end. A step that fails cancels it, unless it may go well the next time: what is done beside
+    /// that is in vain.
     pub cancel: CancelToken,
     /// Who is told.
     pub events: Events,

@@ -272,6 +272,8 @@ pub enum Outcome {
     Cached,
     /// It failed.
     Failed,
+    /// It was ended.
+    Cancelled,
 }
 
 impl Finished {
@@ -327,6 +329,7 @@ impl Finished {
                 Some("CACHED") => Outcome::Cached,
                 Some("DONE") => Outcome::Done,
                 Some("ERROR:") => Outcome::Failed,
+                Some("CANCELED") => Outcome::Cancelled,
                 _ => continue,
             };
             if let Some(name) = names.get(number) {

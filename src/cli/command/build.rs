@@ -25,7 +25,7 @@ use dockerfile::source::SourceFile;
 use dockerfile::stage::{PlanOptions, StagePlan};
 use graph::{DefinitionBuilder, SourcePolicy};
 use oci::Clock;
-use runtime::{CancelReason, CancelToken};
+use runtime::CancelReason;
 use solver::ops::exec::Secrets;
 use solver::state::Reuse;
 use solver::{Events, Imports, Job, JobOptions, KeyedLayers, Listings, Workshop};
@@ -76,7 +76,7 @@ pub(crate) fn run(
     let resolver = &options.sandbox.resolver;
     let (mut workshop, events) = workshop::open(builder, places, resolver)?;
     workshop.found = Arc::clone(&carried.found);
-    prepare_workshop(&mut workshop, (&options, places), builder.cancel());
+    prepare_workshop(&mut workshop, (&options, places));
     warning::of_options(&options, env, &workshop.events);
     options.command_limits = resources::settle(&options.sandbox.resources, &workshop);
     let (watch, failed) = Watch::begin(&options);
@@ -88,7 +88,7 @@ pub(crate) fn run(
         mode::tell(builder.ids().mode(), &workshop);
     }
     let built = answer_or_build(&options, env, &mut workshop);
-    let cancelled = workshop.cancel.reason();
+    let cancelled = builder.cancel().reason();
     let after = After::new(&workshop, config);
     drop(workshop);
     let chronicle = display.finish();
@@ -137,15 +137,11 @@ fn check(options: &mut BuildOptions, env: &Environment) -> Result<(), Box<Report
 }
 
 /// Gives a workshop what a build says of registries.
-fn prepare_workshop(
-    workshop: &mut Workshop,
-    (options, places): (&BuildOptions, &Places),
-    cancel: &CancelToken,
-) {
+fn prepare_workshop(workshop: &mut Workshop, (options, places): (&BuildOptions, &Places)) {
     workshop.registries = Arc::new(registries_of_build(
         &options.registry,
         &places.remote,
-        (cancel, options.policy.pulling()),
+        (&workshop.cancel, options.policy.pulling()),
         &workshop.events,
     ));
 }

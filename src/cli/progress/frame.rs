@@ -57,10 +57,12 @@ pub(super) fn frame(picture: &Picture, size: TerminalSize, now: Duration) -> Vec
 /// Returns what is left on the terminal when the build is over: a line for each step, as BuildKit has them.
 pub(super) fn summary(picture: &Picture, size: TerminalSize, now: Duration) -> Vec<Line> {
     let view = View::new(size, now);
-    let is_whole = picture
-        .steps
-        .iter()
-        .all(|step| !matches!(step.phase, Phase::Running | Phase::Failed));
+    let is_whole = picture.steps.iter().all(|step| {
+        !matches!(
+            step.phase,
+            Phase::Running | Phase::Failed | Phase::Cancelled
+        )
+    });
     let end = if is_whole { " FINISHED" } else { "" };
     let mut lines = vec![row::header(picture, end, view)];
     for step in picture

@@ -28,6 +28,8 @@ pub(super) enum Phase {
     Done,
     /// It failed.
     Failed,
+    /// It was ended, since another one failed or the build was to end.
+    Cancelled,
     /// It is work beside the steps, which has no beginning and no end of its own.
     Beside,
 }
@@ -99,7 +101,10 @@ pub(super) struct Step {
 
 impl Step {
     pub(super) fn is_over(&self) -> bool {
-        matches!(self.phase, Phase::Cached | Phase::Done | Phase::Failed)
+        matches!(
+            self.phase,
+            Phase::Cached | Phase::Done | Phase::Failed | Phase::Cancelled
+        )
     }
 
     /// Tells whether something is done for it now.
@@ -182,6 +187,7 @@ impl Picture {
                 self.end(step, name, (*at, phase));
             }
             Event::Failed { step, name, .. } => self.end(step, name, (*at, Phase::Failed)),
+            Event::Cancelled { step, name } => self.end(step, name, (*at, Phase::Cancelled)),
             Event::Keyed { .. }
             | Event::Layers { .. }
             | Event::Packed { .. }

@@ -144,6 +144,12 @@ impl Plain {
                 self.ending.failed(step, name);
                 writeln!(out, "#{number} ERROR: {error}")
             }
+            Event::Cancelled { step, name } => {
+                self.meet(step, name, timed.at);
+                let number = self.turn(step, out)?;
+                self.end(step);
+                writeln!(out, "#{number} CANCELED")
+            }
             Event::Warning { text } => self.say(&format!("warning: {text}\n"), out),
             Event::Notice {
                 level: NoticeLevel::Warning,

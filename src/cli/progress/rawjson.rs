@@ -150,6 +150,12 @@ impl RawJson {
                 vertex.error.clone_from(error);
                 told(vertex, out)
             }
+            Event::Cancelled { step, name } => {
+                let vertex = self.ended(step, name, at);
+                // What readers of BuildKit's look for at the end of an error.
+                "context canceled".clone_into(&mut vertex.error);
+                told(vertex, out)
+            }
             Event::Output { step, stream, text } => self.output(step, (*stream, text), &at, out),
             Event::Progress {
                 step,

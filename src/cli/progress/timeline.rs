@@ -175,7 +175,7 @@ fn row(step: &Step, lane_free: Option<Duration>, end: Duration) -> String {
         Phase::Cached => "cached",
         Phase::Done | Phase::Planned => "run",
         Phase::Failed => "failed",
-        Phase::Running => "canceled",
+        Phase::Cancelled | Phase::Running => "canceled",
         Phase::Beside => "other",
     };
     let took = step.took(end);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use graph::{Input, Op, VertexId};
+use runtime::CancelReason;
 
 use super::Scheduler;
 use crate::cache;
@@ -138,15 +139,26 @@ impl Scheduler<'_> {
         } else {
             error
         };
-        if self.failure.is_none() {
+        let is_first = self.failure.is_none();
+        if is_first {
             self.give_up();
             // A step that failed has no key any more.
             self.tell_key(id);
+        }
+        if matches!(error, StepError::Cancelled) {
+            self.tell_cancelled(id);
+        } else if is_first {
             self.events().emit(Event::Failed {
                 step: self.step_id(id),
-                name: self.job.definition.vertex(id).label.to_string(),
+                name: self.name(id),
                 error: error.shown(),
             });
+            // What was not what it was held for, a blob or a file, is done without next time: with what the others make.
+            if !error.is_of_blob() && !self.workshop.digests.is_lost() {
+                self.workshop.cancel.cancel(CancelReason::Abandoned);
+            }
+        }
+        if is_first {
             self.failure = Some(SolveError::Step {
                 vertex: id,
                 error: Box::new(error),

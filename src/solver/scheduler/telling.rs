@@ -68,6 +68,17 @@ impl Scheduler<'_> {
         });
     }
 
+    /// Tells the display that a step was ended, if that knows of it.
+    pub(super) fn tell_cancelled(&self, id: VertexId) {
+        if self.is_silent(id) || !self.slots[id.index()].announced {
+            return;
+        }
+        self.events().emit(Event::Cancelled {
+            step: self.step_id(id),
+            name: self.name(id),
+        });
+    }
+
     /// Tells what the steps were looked for by, however the job ended.
     pub(super) fn tell_keys(&self) {
         for id in self.job.definition.ids() {
@@ -181,7 +192,7 @@ impl Scheduler<'_> {
             .moved(&self.step_id(context), what, moved, true);
     }
 
-    fn name(&self, id: VertexId) -> String {
+    pub(super) fn name(&self, id: VertexId) -> String {
         self.job.definition.vertex(id).label.to_string()
     }
 

@@ -113,14 +113,14 @@ fn attempt(
     let Some(Ok(watch)) = watch else {
         return Tried::GoesOn(Carried::default());
     };
-    prepare_workshop(&mut workshop, (options, places), alone.cancel());
+    prepare_workshop(&mut workshop, (options, places));
     warning::of_options(options, env, &workshop.events);
     let Ok(ending) = Ending::of(options, places, &workshop) else {
         return Tried::GoesOn(Carried::default());
     };
     mode::tell(ids.mode(), &workshop);
     let built = build(options, env, &mut workshop);
-    let cancelled = workshop.cancel.reason();
+    let cancelled = alone.cancel().reason();
     let carried = Carried {
         noted: None,
         found: Arc::clone(&workshop.found),

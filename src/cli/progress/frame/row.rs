@@ -41,8 +41,8 @@ pub(super) fn ended(step: &Step, view: View) -> Line {
         Phase::Cached => ("CACHED ", Paint::Run),
         Phase::Done | Phase::Beside => ("", Paint::Run),
         Phase::Failed => ("ERROR ", Paint::Error),
-        // The build is over, and it is not.
-        Phase::Running | Phase::Planned => ("CANCELED ", Paint::Cancel),
+        // The build may be over where it is not.
+        Phase::Cancelled | Phase::Running | Phase::Planned => ("CANCELED ", Paint::Cancel),
     };
     let text = step_text(word, step, view);
     Line { text, paint }
