@@ -31,6 +31,8 @@ pub(crate) enum End {
     Made,
     /// It failed.
     Failed,
+    /// It was ended, since another one failed or the build was to end.
+    Cancelled,
 }
 
 /// What a step was looked for by.
@@ -68,7 +70,7 @@ impl Step {
 
     /// Tells whether it did something itself: what only brings a base into the build did not.
     pub(crate) fn has_run(&self) -> bool {
-        let did = matches!(self.end, End::Made | End::Failed);
+        let did = matches!(self.end, End::Made | End::Failed | End::Cancelled);
         did && self.kind().is_some_and(|kind| kind != "source")
     }
 
@@ -131,10 +133,7 @@ impl Account {
                 self.end(step, name, (*at, End::Failed));
                 self.step(step).error = Some(error.clone());
             }
-            // It has no end of its own.
-            Event::Cancelled { step, name } => {
-                self.named(step, name);
-            }
+            Event::Cancelled { step, name } => self.end(step, name, (*at, End::Cancelled)),
             Event::Keyed {
                 step,
                 key,
@@ -226,6 +225,7 @@ impl Account {
     fn end(&mut self, id: &StepId, name: &str, (at, end): (Duration, End)) {
         let step = self.named(id, name);
         step.end = end;
+        step.error = None;
         step.ended = at;
     }
 

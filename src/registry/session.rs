@@ -216,7 +216,8 @@ impl Session {
         }
     }
 
-    /// Sends a request once, and once more if the host wants to know who we are.
+    /// Sends a request once, and once more if the host wants to know who we are; again where others had used up what was
+    /// known by then.
     pub(crate) fn send(
         &self,
         request: &Request,
@@ -234,29 +235,36 @@ impl Session {
             None => None,
         };
         let credentials = answer.map(|answer| self.told_to_all(answer));
-        let response = self.send_as(request, body, credentials.clone())?;
-        // What another server says, to which the host led, is not for the host's login.
-        if response.status() != 401 || response.url().origin() != base.origin() {
-            return Ok(response);
+        let mut refused = credentials;
+        let mut response = self.send_as(request, body, refused.clone())?;
+        loop {
+            // What another server says, to which the host led, is not for the host's login.
+            if response.status() != 401 || response.url().origin() != base.origin() {
+                return Ok(response);
+            }
+            let Some(challenge) = chosen_challenge(&response)? else {
+                return Ok(response);
+            };
+            let answer = self.answer(&challenge, scopes, &base, refused.as_ref())?;
+            let answer = answer.filter(|answer| Some(&answer.credentials) != refused.as_ref());
+            let Some(answer) = answer else {
+                return Ok(response);
+            };
+            discard(response);
+            let mut general = challenge;
+            // The next request is about something else.
+            general.parameters.remove("scope");
+            general.parameters.remove("error");
+            self.core.known().challenges.insert(base.origin(), general);
+            let is_fresh = answer.token.is_some();
+            response = self.send_as(request, body, Some(answer.credentials.clone()))?;
+            // Some tokens are good for a few requests: this one has it first, or those beside it could use it up.
+            let credentials = self.told_to_all(answer);
+            if is_fresh {
+                return Ok(response);
+            }
+            refused = Some(credentials);
         }
-        let Some(challenge) = chosen_challenge(&response)? else {
-            return Ok(response);
-        };
-        let fresh = self.answer(&challenge, scopes, &base, credentials.as_ref())?;
-        let fresh = fresh.filter(|fresh| Some(&fresh.credentials) != credentials.as_ref());
-        let Some(fresh) = fresh else {
-            return Ok(response);
-        };
-        discard(response);
-        let mut general = challenge;
-        // The next request is about something else.
-        general.parameters.remove("scope");
-        general.parameters.remove("error");
-        self.core.known().challenges.insert(base.origin(), general);
-        let response = self.send_as(request, body, Some(fresh.credentials.clone()));
-        // Some tokens are good for a few requests: this one has it first, or those beside it could use it up.
-        self.told_to_all(fresh);
-        response
     }
 
     /// Lets other requests have a token, too.

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use graph::CacheKey;
 use oci::{Digest, Platform, Reference};
-use solver::event::{Event, Origin, StepId};
+use solver::event::{Event, StepId};
 use solver::import::BackendError;
 use solver::stash::{self, MountSelection, Stash};
 use solver::{CacheBackend, ImportedLayer, LayerBlob, Workshop};
@@ -122,11 +122,7 @@ impl CacheBackend for Importer {
         tracing::debug!(layers = known.layers.len(), place = %self.place.shown(), "imported");
         // It is called once.
         drop(self.known.set(known));
-        workshop.events.emit(Event::Finished {
-            step,
-            name,
-            origin: Origin::Made,
-        });
+        workshop.events.ended((&step, name), &workshop.cancel);
     }
 
     fn find(&self, key: &CacheKey) -> Option<ImportedLayer> {

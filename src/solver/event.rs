@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use graph::{CacheKey, StepLabel};
 use oci::Digest;
+use runtime::CancelToken;
 use serde::{Deserialize, Serialize};
 use store::{Held, Waits};
 
@@ -347,6 +348,17 @@ impl Events {
                 name,
                 error: error.to_string(),
             },
+        });
+    }
+
+    /// Ends a step that was begun and cannot fail: it is done, unless everything is to end.
+    pub fn ended(&self, (step, name): (&StepId, String), cancel: &CancelToken) {
+        let step = step.clone();
+        self.emit(if cancel.is_cancelled() {
+            Event::Cancelled { step, name }
+        } else {
+            let origin = Origin::Made;
+            Event::Finished { step, name, origin }
         });
     }
 

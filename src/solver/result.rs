@@ -12,6 +12,7 @@ use graph::{ImageSource, Op};
 use layer::{ChangeSet, Lookups};
 use oci::config::ImageConfig;
 use oci::{DiffId, Digest, Platform, Timestamp};
+use runtime::CancelToken;
 use store::SnapshotId;
 
 use crate::base::{BaseStep, BaseWork};
@@ -42,10 +43,10 @@ impl BaseLayer {
     pub(crate) fn shown<'a>(
         &'a self,
         needed_by: Option<&'a StepId>,
-        events: &Events,
+        with: (&Events, &CancelToken),
     ) -> (Option<BaseWork>, Option<&'a StepId>) {
         match &self.step {
-            Some(step) => (Some(step.work(events)), Some(step.id())),
+            Some(step) => (Some(step.work(with)), Some(step.id())),
             None => (None, needed_by),
         }
     }

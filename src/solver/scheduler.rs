@@ -78,12 +78,15 @@ struct Slot {
     /// The digest of what a copy found when it was checked.
     content: Option<Digest>,
     output: Option<Output>,
+    /// Whether a display was told that it began, and not yet that it ended.
     announced: bool,
     /// The directory of the user's that is read for it now.
     reads: Option<VertexId>,
     /// How many vertices this directory is read for now, and how much was read of it.
     readers: usize,
     read_bytes: u64,
+    /// Whether one of them was ended.
+    is_cut_off: bool,
 }
 
 struct Scheduler<'job> {
@@ -170,6 +173,7 @@ impl<'job> Scheduler<'job> {
             }
         }
         self.tell_what_was_read();
+        self.tell_given_up();
         self.finish()
     }
 

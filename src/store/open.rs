@@ -331,6 +331,7 @@ fn create(path: &Path) -> Result<(), FileError> {
     let temporary = path.join("ingest").join(VERSION);
     let text = format!("{FORMAT}\n");
     file::write_new(&temporary, text.as_bytes(), SyncPolicy::Full)?;
+    file::sync_dir(path, SyncPolicy::Full)?;
     file::rename(&temporary, &path.join(VERSION))
 }
 

@@ -91,7 +91,7 @@ fn what_is_interrupted_has_its_line_in_the_end() {
     let running = run.stderr(terminal.stream()).start();
     let _stopped = gate.wait();
     running.id().interrupt();
-    let shown = terminal.wait_for(" => ERROR [2/2] RUN");
+    let shown = terminal.wait_for(" => CANCELED [2/2] RUN");
     assert_eq!(running.finish().code(), 130);
     assert!(!shown.contains("FINISHED"), "{shown:?}");
 }

@@ -138,27 +138,6 @@ fn commands_that_are_expected_to_need_too_much_together_run_one_after_the_other(
 }
 
 #[test]
-fn after_a_failure_what_runs_may_finish_and_nothing_else_begins() {
-    needs!(Feature::Busybox);
-    let (bench, good, bad) = (bench().with_busybox(), Gate::open(), Gate::open());
-    let (good_stop, bad_stop) = (good.command(), bad.command());
-    bench.dockerfile(&format!(
-        "FROM base AS good\nRUN {good_stop}; echo finished\nRUN echo never\n\
-         FROM base AS bad\nRUN {bad_stop}; exit 3\n\
-         FROM scratch\nCOPY --from=good / /\nCOPY --from=bad / /\n"
-    ));
-    let mut running = bench.careen_build(&["-j", "2"]).start();
-    let (good, bad) = (good.wait(), bad.wait());
-    drop(bad);
-    running.wait_for("exit code: 3");
-    drop(good);
-    let log = running.finish();
-    assert_eq!(log.code(), 1);
-    assert_eq!(log.output(), ["finished"]);
-    assert_eq!(log.outcome("RUN echo never"), None);
-}
-
-#[test]
 fn a_target_that_is_not_there_is_shown_with_those_that_are() {
     let bench = bench();
     bench.dockerfile("FROM scratch AS build\nFROM scratch AS test\n");

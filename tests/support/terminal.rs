@@ -4,9 +4,12 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcgetwinsize, tcsetwinsize};
+
+use crate::program::PATIENCE;
 
 /// Both ends of a terminal: the test's, and the one that a program may have as a stream.
 #[derive(Debug)]
@@ -49,7 +52,12 @@ impl Terminal {
     pub fn wait_for(&self, text: &str) -> String {
         let mut ours = File::from(self.ours.try_clone().expect("a descriptor is free"));
         let mut shown = String::new();
+        let patience = Timespec::try_from(PATIENCE).expect("it is short");
         while !shown.contains(text) {
+            let mut waited_for = [PollFd::new(&ours, PollFlags::IN)];
+            let ready =
+                poll(&mut waited_for, Some(&patience)).expect("a terminal can be waited for");
+            assert_ne!(ready, 0, "`{text}` is never shown, but: {shown:?}");
             let mut chunk = [0; 4096];
             let count = ours.read(&mut chunk).expect("a terminal can be read");
             shown.push_str(&String::from_utf8_lossy(chunk.get(..count).unwrap_or(&[])));

@@ -274,7 +274,7 @@ fn same_step<'a>(now: &Account, step: &Step, earlier: &'a Earlier) -> Option<&'a
         let had = match before.end {
             End::Cached | End::Made => true,
             End::None => earlier.is_complete,
-            End::Failed => false,
+            End::Failed | End::Cancelled => false,
         };
         of_same && before.keyed.is_some() && had
     };

@@ -291,7 +291,9 @@ impl Fetching<'_> {
         let descriptor = descriptor::descriptor(media_type, digest, *size_bytes);
         let blob = repository.unverified_blob(&descriptor)?;
         let (what, total) = (digest.to_string(), Some(*size_bytes));
-        let (_work, step) = self.layer.shown(self.step, &workshop.events);
+        let (_work, step) = self
+            .layer
+            .shown(self.step, (&workshop.events, &workshop.cancel));
         let mut count = Count::new(&workshop.events, step, what, total);
         let told = Counted::new(Cancellable::new(blob, &workshop.cancel), &mut count);
         let content = workshop.store.content();

@@ -5,7 +5,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::event::{Event, Events, Origin, StepId};
+use runtime::CancelToken;
+
+use crate::event::{Event, Events, StepId};
 
 /// The step of a base image.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ impl BaseStep {
     }
 
     /// Lets the step go on until what is returned is dropped.
-    pub(crate) fn work(self: &Arc<Self>, events: &Events) -> BaseWork {
+    pub(crate) fn work(self: &Arc<Self>, (events, cancel): (&Events, &CancelToken)) -> BaseWork {
         self.count(|at_work| {
             if *at_work == 0 {
                 events.emit(Event::Started {
@@ -45,6 +47,7 @@ impl BaseStep {
         BaseWork {
             step: Arc::clone(self),
             events: events.clone(),
+            cancel: cancel.clone(),
         }
     }
 
@@ -58,6 +61,7 @@ impl BaseStep {
 pub(crate) struct BaseWork {
     step: Arc<BaseStep>,
     events: Events,
+    cancel: CancelToken,
 }
 
 impl Drop for BaseWork {
@@ -66,12 +70,9 @@ impl Drop for BaseWork {
         step.count(|at_work| {
             *at_work -= 1;
             if *at_work == 0 {
+                let name = step.name.clone();
                 // What failed is told of the step that needed it.
-                self.events.emit(Event::Finished {
-                    step: step.id.clone(),
-                    name: step.name.clone(),
-                    origin: Origin::Made,
-                });
+                self.events.ended((&step.id, name), &self.cancel);
             }
         });
     }
@@ -80,27 +81,34 @@ impl Drop for BaseWork {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use runtime::CancelReason;
 
     #[test]
     fn a_base_is_at_work_from_the_first_that_begins_to_the_last_that_ends() {
         let (events, receiver) = Events::channel();
+        let cancel = CancelToken::create().unwrap();
+        let with = (&events, &cancel);
         let step = Arc::new(BaseStep::new(StepId("s".to_owned()), "FROM a".to_owned()));
-        let first = step.work(&events);
-        let second = step.work(&events);
+        let first = step.work(with);
+        let second = step.work(with);
         drop(first);
         events.progress(step.id(), "extracting", true);
         drop(second);
-        drop(step.work(&events));
+        drop(step.work(with));
+        let third = step.work(with);
+        cancel.cancel(CancelReason::Abandoned);
+        drop(third);
         let told: Vec<_> = receiver
             .try_iter()
             .map(|timed| match timed.event {
                 Event::Started { .. } => "started",
                 Event::Progress { .. } => "progress",
                 Event::Finished { .. } => "finished",
+                Event::Cancelled { .. } => "cancelled",
                 _ => "other",
             })
             .collect();
-        let expected = ["started", "progress", "finished", "started", "finished"];
-        assert_eq!(told, expected);
+        let expected = "started progress finished started finished started cancelled";
+        assert_eq!(told.join(" "), expected);
     }
 }

@@ -122,7 +122,7 @@ impl Maker<'_> {
         let name = base.digest.to_string();
         let what = format!("extracting {name}");
         let (total, events) = (Some(base.size_bytes), &self.workshop.events);
-        let (_work, step) = base.shown(Some(&self.step), events);
+        let (_work, step) = base.shown(Some(&self.step), (events, &self.workshop.cancel));
         let tell = |done| step.map_or((), |step| events.progress(step, &*what, done));
         tell(false);
         let count = Count::new(events, step, what.clone(), total);

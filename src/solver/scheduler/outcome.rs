@@ -8,7 +8,7 @@ use runtime::CancelReason;
 use super::Scheduler;
 use crate::cache;
 use crate::error::{SolveError, StepError};
-use crate::event::{Event, Origin};
+use crate::event::Origin;
 use crate::result::{Output, Stack, StackLayer};
 use crate::state::{Action, Verdict};
 use crate::worker::Answer;
@@ -57,11 +57,11 @@ impl Scheduler<'_> {
         {
             self.note_read(id, collected.size_bytes);
         }
-        self.end_reading(id);
         let verdict = match result {
             Ok(answer) => self.keep(id, answer),
             Err(error) => self.fail(id, error),
         };
+        self.end_reading(id);
         let actions = self.machine.step(id, verdict);
         self.new.extend(actions);
     }
@@ -132,9 +132,15 @@ impl Scheduler<'_> {
     }
 
     fn fail(&mut self, id: VertexId, error: StepError) -> Verdict {
-        self.workshop.digests.hear(&error, &self.workshop.store);
-        // What a step waits for or talks to ends with the job: that it was missed is no reason of its own.
-        let error = if self.workshop.cancel.is_cancelled() {
+        let digests = &self.workshop.digests;
+        let was_lost = digests.is_lost();
+        digests.hear(&error, &self.workshop.store);
+        let is_lost = digests.is_lost() && !was_lost;
+        // What a step waits for or talks to ends with the job: that it was missed is no reason of its own. A command that
+        // was ended says so itself.
+        let is_own = matches!(error, StepError::Command(_));
+        let error = if self.workshop.cancel.is_cancelled() && !is_own {
+            self.note_cut_off(id);
             StepError::Cancelled
         } else {
             error
@@ -145,16 +151,13 @@ impl Scheduler<'_> {
             // A step that failed has no key any more.
             self.tell_key(id);
         }
+        // What was not what it was held for, a blob or a file, is done without next time: with what the others make.
+        let is_final = !error.is_of_blob() && !is_lost;
         if matches!(error, StepError::Cancelled) {
             self.tell_cancelled(id);
-        } else if is_first {
-            self.events().emit(Event::Failed {
-                step: self.step_id(id),
-                name: self.name(id),
-                error: error.shown(),
-            });
-            // What was not what it was held for, a blob or a file, is done without next time: with what the others make.
-            if !error.is_of_blob() && !self.workshop.digests.is_lost() {
+        } else if is_first || is_own {
+            self.tell_failed(id, error.shown());
+            if is_final {
                 self.workshop.cancel.cancel(CancelReason::Abandoned);
             }
         }

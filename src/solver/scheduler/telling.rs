@@ -57,7 +57,8 @@ impl Scheduler<'_> {
         });
     }
 
-    pub(super) fn tell_finished(&self, id: VertexId, origin: Origin) {
+    pub(super) fn tell_finished(&mut self, id: VertexId, origin: Origin) {
+        self.slots[id.index()].announced = false;
         if self.is_silent(id) {
             return;
         }
@@ -68,15 +69,40 @@ impl Scheduler<'_> {
         });
     }
 
-    /// Tells the display that a step was ended, if that knows of it.
-    pub(super) fn tell_cancelled(&self, id: VertexId) {
-        if self.is_silent(id) || !self.slots[id.index()].announced {
-            return;
-        }
-        self.events().emit(Event::Cancelled {
+    pub(super) fn tell_failed(&mut self, id: VertexId, error: String) {
+        self.slots[id.index()].announced = false;
+        self.events().emit(Event::Failed {
             step: self.step_id(id),
             name: self.name(id),
+            error,
         });
+    }
+
+    /// Tells the display that a step was ended, if that knows that it was begun.
+    pub(super) fn tell_cancelled(&mut self, id: VertexId) {
+        let is_begun = std::mem::take(&mut self.slots[id.index()].announced);
+        if is_begun && !self.is_silent(id) {
+            self.events().emit(Event::Cancelled {
+                step: self.step_id(id),
+                name: self.name(id),
+            });
+        }
+    }
+
+    /// Tells of what was begun, as far as to look what it copies, and was given up with the job.
+    pub(super) fn tell_given_up(&mut self) {
+        if self.workshop.cancel.is_cancelled() {
+            for id in self.job.definition.ids() {
+                self.tell_cancelled(id);
+            }
+        }
+    }
+
+    /// Takes note that a directory of the user's was read for a step that was ended.
+    pub(super) fn note_cut_off(&mut self, id: VertexId) {
+        if let Some(context) = self.slots[id.index()].reads {
+            self.slots[context.index()].is_cut_off = true;
+        }
     }
 
     /// Tells what the steps were looked for by, however the job ended.
@@ -171,11 +197,14 @@ impl Scheduler<'_> {
         let over: BTreeSet<VertexId> = over;
         for context in over {
             self.tell_transfer(context);
-            self.events().emit(Event::Finished {
-                step: self.step_id(context),
-                name: self.name(context),
-                origin: Origin::Made,
-            });
+            let (step, name) = (self.step_id(context), self.name(context));
+            self.events()
+                .emit(if self.slots[context.index()].is_cut_off {
+                    Event::Cancelled { step, name }
+                } else {
+                    let origin = Origin::Made;
+                    Event::Finished { step, name, origin }
+                });
         }
     }
 

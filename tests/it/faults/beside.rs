@@ -22,7 +22,7 @@ where
          FROM scratch\nCOPY --from=wrong /bin /wrong\nCOPY --from=endless /bin /endless\n",
         gate.command()
     ));
-    let running = bench.careen_build(&[]).start();
+    let running = bench.careen_build(&["-j", "2"]).start();
     let stopped = gate.wait();
     has_begun();
     let processes = process::tree(running.id());
@@ -37,18 +37,19 @@ where
 }
 
 #[test]
-fn a_command_beside_a_step_that_fails_is_ended() {
+fn a_command_beside_a_step_that_fails_is_ended_and_nothing_else_begins() {
     needs!(Feature::Busybox);
     let (bench, gate) = (bench().with_busybox(), Gate::open());
     let command = gate.command();
     let mut stopped = None;
     let log = fail_beside(
         &bench,
-        &format!("FROM base AS endless\nRUN trap '' TERM; {command}; sleep 100000"),
+        &format!("FROM base AS endless\nRUN trap '' TERM; {command}; sleep 100000\nRUN echo never"),
         || stopped = Some(gate.wait()),
     );
     let endless = format!("RUN trap '' TERM; {command}; sleep 100000");
     assert_eq!(log.outcome(&endless), Some(Outcome::Cancelled));
+    assert_eq!(log.outcome("RUN echo never"), None);
 }
 
 #[test]
