@@ -29,7 +29,7 @@ fn an_interrupt_ends_everything_at_once_and_leaves_the_store_whole() {
     let again = again.finish().success();
     assert_eq!(
         again.outcome("RUN echo kept > /kept"),
-        Some(support::Outcome::Cached)
+        Some(Outcome::Cached)
     );
 }
 
