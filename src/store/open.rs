@@ -3,7 +3,9 @@
 //! A store is made under its exclusive lock, and `VERSION` is written last: whoever finds that file
 //! finds the rest. Who is killed before leaves directories that the next one takes over.
 
+use std::cell::Cell;
 use std::fs::{self, File, OpenOptions as FileOptions};
+use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -275,15 +277,15 @@ fn open_lock(path: &Path) -> Result<File, FileError> {
 /// Shares the lock of a store that has a version, making the store first if it has none.
 fn lock_with_version(path: &Path, lock: &File, waits: &Waits) -> Result<(), OpenError> {
     let failed = OpenError::file(path);
-    let take = |sharing| {
-        let attempt = || try_lock(lock, sharing);
+    let wait = |attempt: &dyn Fn() -> io::Result<bool>| {
         let taken = waits.wait((WHOLE, Held::Work), attempt, &never);
         let taken = taken.map_err(FileError::of("lock", &path.join(LOCK)));
         taken.map(drop).map_err(&failed)
     };
+    let version = path.join(VERSION);
     let mut is_made_here = false;
     loop {
-        take(Sharing::Shared)?;
+        wait(&|| try_lock(lock, Sharing::Shared))?;
         if read_version(path)?.is_some() {
             if is_made_here {
                 // Nobody needs to wait for this one: a store without the name is made once more, and keeps what it has.
@@ -291,8 +293,13 @@ fn lock_with_version(path: &Path, lock: &File, waits: &Waits) -> Result<(), Open
             }
             return Ok(());
         }
-        take(Sharing::Exclusive)?;
-        if read_version(path)?.is_none() {
+        let is_ours = Cell::new(false);
+        // Another process may have made it, which shares the lock from then on, for as long as it builds.
+        wait(&|| {
+            is_ours.set(try_lock(lock, Sharing::Exclusive)?);
+            Ok(is_ours.get() || version.symlink_metadata().is_ok())
+        })?;
+        if is_ours.get() && read_version(path)?.is_none() {
             create(path).map_err(&failed)?;
             is_made_here = true;
         }

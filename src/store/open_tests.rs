@@ -3,16 +3,20 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::Uid;
 use tempfile::TempDir;
 
-use super::check_medium;
+use super::{check_medium, create, open_lock};
+use crate::lock::{Sharing, try_lock};
 use crate::medium::Medium;
 use crate::testing::{Fixture, chain, id, meta, open, options, tree};
-use crate::{OpenError, Store, SyncPolicy};
+use crate::wait::Waits;
+use crate::{OpenError, OpenOptions, Store, SyncPolicy};
 
 fn mode_of(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
@@ -264,6 +268,29 @@ fn a_store_that_another_makes_meanwhile_is_a_store() {
             }
         });
     }
+}
+
+#[test]
+fn who_waits_to_make_a_store_goes_on_when_another_has_made_it() {
+    let dir = private_dir();
+    let other = open_lock(dir.path()).unwrap();
+    assert!(try_lock(&other, Sharing::Shared).unwrap());
+    let (sender, told) = mpsc::channel();
+    let waits = Waits::told_to(move |wait| sender.send(wait.is_over).unwrap_or_default());
+    let path = dir.path().to_owned();
+    let opened = thread::spawn(move || {
+        let options = OpenOptions {
+            waits,
+            ..options("multi")
+        };
+        Store::open(&path, options).map(drop)
+    });
+    // It waits, and goes on while the other one still shares the lock.
+    assert!(!told.recv().unwrap());
+    create(dir.path()).unwrap();
+    assert!(told.recv_timeout(Duration::from_mins(1)).unwrap());
+    drop(other);
+    opened.join().unwrap().unwrap();
 }
 
 #[test]
