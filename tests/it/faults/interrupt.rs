@@ -33,11 +33,12 @@ fn an_interrupt_ends_everything_at_once_and_leaves_the_store_whole() {
     );
 }
 
-/// Tells whether the command that had not ended says that it was cancelled, and nothing says that it failed.
+/// Tells whether the one command that had not ended says that it was cancelled, and nothing says that it failed.
 fn said_cancelled(log: &Finished) -> bool {
     let steps = log.steps();
-    let mut commands = steps.iter().filter(|(name, _)| name.starts_with("RUN "));
-    commands.any(|(_, outcome)| *outcome == Outcome::Cancelled) && !log.stderr.contains(" ERROR: ")
+    let commands = steps.iter().filter(|(name, _)| name.starts_with("RUN "));
+    let cancelled = commands.filter(|(_, outcome)| **outcome == Outcome::Cancelled);
+    cancelled.count() == 1 && !log.stderr.contains(" ERROR: ")
 }
 
 /// The network is connected before the command is started, by a program that is never ready here.
