@@ -55,11 +55,12 @@ impl Siblings {
         Ok(Self { place, keys })
     }
 
-    /// Returns the earlier result that is the same as what a command has made now.
+    /// Returns the earlier result that is the same as what a command has made now. It is not looked for to the end where
+    /// the job is cancelled.
     ///
     /// # Errors
     ///
-    /// Fails when the store cannot be read, or the job is cancelled.
+    /// Fails when the store cannot be read.
     pub(crate) fn find_same(
         &self,
         workshop: &Workshop,
@@ -74,7 +75,8 @@ impl Siblings {
         let made = made_by(upper, owners, ran);
         for key in &self.keys {
             if workshop.cancel.is_cancelled() {
-                return Err(StepError::Cancelled);
+                // What the command made is kept as it is: it has come to its end.
+                break;
             }
             if let Some((layer, ran)) = same(workshop, key, &made)? {
                 return Ok(Some((key.clone(), layer, ran)));
