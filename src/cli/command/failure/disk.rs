@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use export::ExportError;
+use layer::RepackError;
 use runtime::CallError;
 
 use crate::report::{Kind, Report};
@@ -16,6 +17,9 @@ pub(crate) const WAY_OUT: &str =
 /// What can be done where the kernel has as many namespaces as it allows (`namespaces(7)`, "The /proc/sys/user directory").
 const FEWER: &str = "there are as many namespaces as are allowed: `sysctl user` shows how many, \
     and `-j N` runs fewer commands at a time";
+
+/// The same of mounts in one namespace (`sysctl/fs.rst`, "mount-max").
+const FEWER_MOUNTS: &str = "there are as many mounts as are allowed: `sysctl fs.mount-max` shows how many in one namespace";
 
 /// Says that the store's file system is full.
 pub(super) fn tell_full(report: &mut Report, store: &Path) {
@@ -33,8 +37,10 @@ pub(super) fn explain(report: &mut Report, error: &(dyn Error + 'static), store:
     if is_of_machine(error) {
         report.kind = Kind::Host;
     }
-    if is_used_up(error) && is_of_namespaces(error) {
-        report.help = Some(FEWER.to_owned());
+    if is_used_up(error)
+        && let Some(way_out) = of_kernel(error)
+    {
+        report.help = Some(way_out.to_owned());
     }
     if !is_full(error) || is_outside(error) {
         return;
@@ -44,6 +50,24 @@ pub(super) fn explain(report: &mut Report, error: &(dyn Error + 'static), store:
         report.notes.push(is_full_there(store));
     }
     report.help = Some(WAY_OUT.to_owned());
+}
+
+/// Does the same for a command that brings images from one place to another, which has a way out where the store is what
+/// has no room.
+pub(crate) fn explain_copy(report: &mut Report, error: &(dyn Error + 'static), store: &Path) {
+    if is_of_machine(error) {
+        report.kind = Kind::Host;
+    }
+    if !is_full(error) {
+        return;
+    }
+    let place = store.display().to_string();
+    if report.causes.iter().any(|cause| cause.contains(&place)) {
+        report.help = Some(WAY_OUT.to_owned());
+    } else if fetch::nearest_cause::<RepackError>(error).is_some() {
+        // Layers are packed nowhere else, and what fails then knows no path.
+        tell_full(report, store);
+    }
 }
 
 /// Tells whether an error is about something outside of the store.
@@ -62,7 +86,7 @@ fn is_outside(error: &(dyn Error + 'static)) -> bool {
 
 /// Tells whether an error comes of a disk, or a quota, that is used up.
 pub(crate) fn is_full(error: &(dyn Error + 'static)) -> bool {
-    is_used_up(error) && !is_of_namespaces(error)
+    is_used_up(error) && of_kernel(error).is_none()
 }
 
 /// Tells whether the kernel said that there is no room for something.
@@ -76,10 +100,16 @@ fn is_used_up(error: &(dyn Error + 'static)) -> bool {
     is_behind(error, &is_room)
 }
 
-/// Tells whether the kernel has no room for more namespaces: it says so with the same word (`unshare(2)`).
-fn is_of_namespaces(error: &(dyn Error + 'static)) -> bool {
-    fetch::nearest_cause::<CallError>(error)
-        .is_some_and(|call| call.call().starts_with("unshare(") || call.call().starts_with("clone"))
+/// Returns what is said where it is the kernel that has no room, for more namespaces or mounts: it says so with the same
+/// word as a disk (`unshare(2)`, `move_mount(2)`).
+fn of_kernel(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let call = fetch::nearest_cause::<CallError>(error)?.call();
+    let is_one_of = |names: &[&str]| names.iter().any(|name| call.starts_with(name));
+    if is_one_of(&["unshare(", "clone"]) {
+        return Some(FEWER);
+    }
+    // An overlay is made by other calls, and these need no room on a disk.
+    is_one_of(&["move_mount(", "open_tree("]).then_some(FEWER_MOUNTS)
 }
 
 /// What a disk that does not work answers, and a machine or a process that has too many open files: `errno(3)`, the same on
@@ -139,6 +169,32 @@ mod tests {
             assert_eq!(is_of_machine(&error), expected, "{number}");
             assert!(!is_full(&error), "{number}");
         }
+    }
+
+    #[test]
+    fn a_copy_into_a_store_without_room_has_the_way_out_and_one_elsewhere_has_none() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("write `{}`", .0)]
+        struct At(&'static str, #[source] io::Error);
+        #[derive(Debug, thiserror::Error)]
+        #[error("copy")]
+        struct Copy(#[source] At);
+        let said = |error: &(dyn Error + 'static)| {
+            let mut report = Report::new(Kind::Remote, error);
+            explain_copy(&mut report, error, Path::new("/home/ana/store"));
+            assert_eq!(report.kind, Kind::Host);
+            (report.notes.len(), report.help)
+        };
+        let way_out = Some(WAY_OUT.to_owned());
+        let inside = Copy(At("/home/ana/store/ingest/1", full()));
+        assert_eq!(said(&inside), (0, way_out.clone()));
+        assert_eq!(said(&Copy(At("/out.tar", full()))), (0, None));
+        let packed = RepackError::from(layer::PackError::Output(full()));
+        assert_eq!(said(&packed), (1, way_out));
+        let elsewhere = Copy(At("/home/ana/store/x", io::ErrorKind::NotFound.into()));
+        let mut report = Report::new(Kind::User, &elsewhere);
+        explain_copy(&mut report, &elsewhere, Path::new("/home/ana/store"));
+        assert_eq!((report.kind, report.help), (Kind::User, None));
     }
 
     fn report(error: &ExportError) -> String {

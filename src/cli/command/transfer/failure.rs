@@ -29,6 +29,7 @@ impl Carrier {
         }
         let mut report = Report::new(Kind::User, error);
         failure::registry::explain(&mut report, error);
+        failure::disk::explain_copy(&mut report, error, self.store.path());
         Box::new(report)
     }
 
