@@ -1,9 +1,11 @@
-//! F12: what is read of caches: records of a store, and the index and the notes of a stash.
+//! F12: what is read of caches: records of a store, what a registry says that keys led to, and the index and the notes of
+//! a stash.
 //!
 //! A record that was changed is none; what was read and is written reads as the same.
 
 use layer::{StashIndex, StashNote};
 use oci::Digest;
+use remotecache::CacheConfig;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use store::read_record;
@@ -19,6 +21,11 @@ pub fn check(data: &[u8]) {
     let key = Digest::of(b"key");
     taken(read_record::<Value>(&key, data));
     sealed(&key, data);
+    if let Ok(config) = CacheConfig::parse(data) {
+        let again = CacheConfig::parse(&config.to_bytes()).expect("what was written can be read");
+        assert_eq!(config, again);
+        taken(config.blobs());
+    }
     if let Ok(index) = StashIndex::read(data) {
         let written = index.to_text().expect("as much as was read");
         let again = StashIndex::read(written.as_bytes()).expect("what was written can be read");

@@ -44,6 +44,33 @@ USERS = [
 ]
 RECORDS = [
     json.dumps({"a": [1, 2.5, None, "\u00e9"], "b": {}}),
+    json.dumps(
+        {
+            "format": 1,
+            "program": "careen",
+            "platform": "linux/amd64",
+            "layers": [
+                {
+                    "diffId": DIGEST,
+                    "digest": DIGEST,
+                    "size": 9,
+                    "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
+                    "times": {"not-after": "1970-01-01T00:00:01Z"},
+                }
+            ],
+            "records": [
+                {
+                    "key": DIGEST,
+                    "layer": 0,
+                    "created": "2026-01-01T00:00:00Z",
+                    "made": "2026-01-01T00:00:00Z",
+                    "used": "2026-01-01T00:00:00Z",
+                    "on": DIGEST,
+                }
+            ],
+            "aliases": [{"definition": DIGEST, "content": DIGEST}],
+        }
+    ),
     "careen stash 1\n"
     ".\t0:0:755\t1.0\t\td\n"
     f"a\t1:2:644\t1.5\tuser.a=b\tf\t3\t0\t{DIGEST}\n"
