@@ -301,7 +301,7 @@ pub(crate) fn not_open(error: &OpenError, path: &Path) -> Box<Report> {
 }
 
 /// Returns how the ids of images stand on disk, as the builder sees them.
-fn storage(ids: IdMap) -> IdStorage {
+pub(crate) fn storage(ids: IdMap) -> IdStorage {
     match ids.mode() {
         ExecutorMode::UsernsMulti | ExecutorMode::Chroot => IdStorage::Shifted {
             by: ids.container_root().0,

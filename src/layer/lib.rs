@@ -29,6 +29,7 @@ mod baseline;
 mod blocks;
 mod change;
 mod checksum;
+mod compare;
 mod compress;
 mod content;
 mod decompress;
@@ -78,6 +79,7 @@ pub use change::{
     Listed, Node, NodeKind,
 };
 pub use checksum::{ChecksumError, HashedFile, digest_changes, fingerprint, hash_files};
+pub use compare::{DIFFERENCES_MAX, Differences, differences};
 pub use compress::Compression;
 pub use content::ContentError;
 pub use decompress::{ArchiveFormat, decompressor, sniff};

@@ -1,6 +1,7 @@
 //! Tests of what happens on disk, with hostile archives and GNU tar as the judge.
 
 mod archive;
+mod compare;
 mod gnu;
 mod hostile;
 mod index;

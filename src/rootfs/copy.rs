@@ -54,16 +54,23 @@ fn holes(file: &File) -> Result<Option<u64>, FsError> {
     Ok((room < metadata.size()).then(|| metadata.size()))
 }
 
+/// Returns where the next data of a file are, from an offset on; nothing where only a hole is left.
+pub fn next_data(file: &File, from: u64) -> Option<u64> {
+    match rustix::fs::seek(file, Place::Data(from)) {
+        Ok(start) => Some(start),
+        // (lseek(2), `SEEK_DATA`)
+        Err(Errno::NXIO) => None,
+        // A file system that does not tell where there is data: all counts as such.
+        Err(_) => Some(from),
+    }
+}
+
 /// Copies the regions of a file that have data, and returns how many bytes they are.
 fn copy_around_holes(from: &File, to: &File, size: u64) -> Result<u64, FsError> {
     let (mut end, mut copied) = (0, 0);
     while end < size {
-        let start = match rustix::fs::seek(from, Place::Data(end)) {
-            Ok(start) => start,
-            // Only a hole is left (lseek(2), `SEEK_DATA`).
-            Err(Errno::NXIO) => break,
-            // A file system that does not tell where there is data: all counts as such.
-            Err(_) => end,
+        let Some(start) = next_data(from, end) else {
+            break;
         };
         end = match rustix::fs::seek(from, Place::Hole(start)) {
             Ok(hole) if hole > start => hole,

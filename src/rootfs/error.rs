@@ -93,6 +93,11 @@ impl FsError {
         self.is_errno(Errno::ENOENT) || self.is_errno(Errno::ENOTDIR)
     }
 
+    /// Tells whether symbolic links lead in a circle, or are where none may be (`ELOOP`).
+    pub fn is_loop(&self) -> bool {
+        self.is_errno(Errno::ELOOP)
+    }
+
     /// Tells whether something is at the path already.
     pub fn is_already_there(&self) -> bool {
         self.is_errno(Errno::EEXIST)
@@ -116,6 +121,12 @@ impl FsError {
     /// Tells whether the disk, the quota or the inodes are used up.
     pub fn is_full(&self) -> bool {
         self.is_errno(Errno::ENOSPC) || self.is_errno(Errno::EDQUOT)
+    }
+
+    /// Tells whether the disk, or the file system on it, is damaged.
+    pub fn is_damage(&self) -> bool {
+        let damaged = [Errno::EIO, Errno::EUCLEAN, Errno::EBADMSG];
+        damaged.into_iter().any(|errno| self.is_errno(errno))
     }
 
     /// Tells whether a call failed with this number.

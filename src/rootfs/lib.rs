@@ -43,7 +43,7 @@ pub use std::fs::File;
 
 pub use atomic::{TEMPORARY_PREFIX, sync_file_system, write_atomic};
 pub use attr::{FileKind, FileTime, Inode, Metadata, Mode};
-pub use copy::{Copied, copy_contents, seek, set_length, share_contents, write_all};
+pub use copy::{Copied, copy_contents, next_data, seek, set_length, share_contents, write_all};
 pub use error::FsError;
 pub use follow::{FollowError, Way, follow};
 pub use owner::{

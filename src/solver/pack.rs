@@ -21,6 +21,7 @@ pub use held::HeldBlobs;
 
 use crate::base::BaseError;
 use crate::cancel::Cancellable;
+use crate::compared;
 use crate::counted::{Count, Counted};
 use crate::event::{Event, FileSize, StepId};
 use crate::import::ImportError;
@@ -223,6 +224,7 @@ fn pack_ours(
     let packed = || pack_now(workshop, layer, plan, (step, &what));
     let blob = telling(workshop, step, &what, packed)?;
     remember_packed(workshop, &layer.id, plan, &blob)?;
+    compared::remember_packed(&workshop.store, &layer.id, &blob.digest)?;
     Ok((blob, PackedWhen::Now))
 }
 

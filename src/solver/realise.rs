@@ -18,7 +18,7 @@ use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use layer::{Applied, Changes, DeferredLink, DiffError, SettleError, Unsettled};
-use oci::{DiffId, Digest};
+use oci::Digest;
 use rootfs::{IdStorage, OwnerTable, Root, RootPath};
 use runtime::OverlayOptions;
 use store::{
@@ -37,7 +37,7 @@ use self::unpack::unpack;
 use crate::event::StepId;
 use crate::job::Workshop;
 use crate::owners;
-use crate::pack;
+use crate::pack::{self, LayerBlob};
 use crate::result::{Held, Recipe, Stack, StackLayer};
 
 /// Asked while somebody else is waited for, who makes the same: whether to give up.
@@ -282,12 +282,15 @@ impl Maker<'_> {
         }
         let snapshots = self.workshop.store.snapshots();
         let active = snapshots.prepare(&self.workshop.lease)?;
-        match &layer.held {
+        let blob = match &layer.held {
             Held::Recipe(recipe) => return self.copy((&layer.id, recipe), active, below),
             Held::Remote(remote) => self.unpack_remote((layer, remote), &active, below)?,
             Held::Stored | Held::Base(_) => self.unpack_stored(layer, &active, below)?,
-        }
-        let meta = SnapshotMeta::of(SnapshotKind::Files);
+        };
+        let meta = SnapshotMeta {
+            blob,
+            ..SnapshotMeta::of(SnapshotKind::Files)
+        };
         Ok(vec![Arc::new(active.commit(&layer.id, meta)?.fs)])
     }
 
@@ -355,13 +358,13 @@ impl Maker<'_> {
         Ok(fits.then(|| (delta, Arc::new(snapshot.fs))))
     }
 
-    /// Unpacks a layer of ours of which only the blob is left.
+    /// Unpacks a layer of ours of which only the blob is left; returns what says what its files are.
     fn unpack_stored(
         &self,
         layer: &StackLayer,
         active: &ActiveSnapshot,
         below: &[Arc<Root>],
-    ) -> Result<(), RealiseError> {
+    ) -> Result<Option<Digest>, RealiseError> {
         let gone = || RealiseError::Gone {
             layer: layer.id.clone(),
         };
@@ -374,18 +377,18 @@ impl Maker<'_> {
                 layer: layer.id.clone(),
                 source,
             })?;
-        self.unpack_blob((layer, &blob.diff_id), Box::new(reader), (active, below))
+        self.unpack_blob((layer, &blob), Box::new(reader), (active, below))
     }
 
-    /// Unpacks a blob as the directory of a layer.
+    /// Unpacks a blob as the directory of a layer; returns it where it says what the files of that are.
     fn unpack_blob(
         &self,
-        (layer, diff_id): (&StackLayer, &DiffId),
+        (layer, blob): (&StackLayer, &LayerBlob),
         reader: Box<dyn Read + Send>,
         (active, below): (&ActiveSnapshot, &[Arc<Root>]),
-    ) -> Result<(), RealiseError> {
+    ) -> Result<Option<Digest>, RealiseError> {
         let name = layer.id.as_str();
-        let target = (diff_id, active.fs());
+        let target = (&blob.diff_id, active.fs());
         let Applied {
             unsettled,
             mut owners,
@@ -398,7 +401,8 @@ impl Maker<'_> {
         if !root_is_set {
             owners::inherit_top(self.workshop, active.fs(), below.last())?;
         }
-        Ok(owners::remember(self.workshop, &layer.id, &owners)?)
+        owners::remember(self.workshop, &layer.id, &owners)?;
+        Ok(unsettled.is_empty().then(|| blob.digest.clone()))
     }
 
     /// Carries out what a layer says about those below it. The lowest has nothing below: its

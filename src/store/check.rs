@@ -9,8 +9,10 @@
 //! damaged. To mend is to remove what is damaged, so that it is fetched or made again by whoever needs it; a name
 //! whose image cannot be had from the store is taken away, since it would be the name of nothing.
 //!
-//! What is not looked into: the files of snapshots and of caches, which nobody has digests of, and git repositories,
-//! which `git` checks itself.
+//! The files of a snapshot are compared with the blob that they were unpacked from or packed to, where that is there:
+//! nobody has digests of them. Who looks gives what can do that ([`CompareFiles`]), or leaves it out.
+//!
+//! What is not looked into: the files of other snapshots and of caches, and git repositories, which `git` checks itself.
 
 mod blobs;
 mod damage;
@@ -33,6 +35,7 @@ use crate::claim::ClaimError;
 use crate::content::ContentStore;
 use crate::file::FileError;
 use crate::layout::Layout;
+use crate::name::SnapshotId;
 use crate::tags::TagError;
 
 /// What is done about damage.
@@ -53,11 +56,37 @@ pub struct Extent {
     pub bytes: u64,
 }
 
+/// What the files of a snapshot are beside what else says what they are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Compared {
+    /// They are the same.
+    Same,
+    /// Some are not.
+    Different {
+        /// The first of them, a path in the image.
+        first: String,
+        /// How many more there are.
+        others: usize,
+    },
+    /// They cannot be read; what the kernel said.
+    Unreadable(String),
+    /// Nothing says what they are.
+    Unknown,
+}
+
+/// Compares the files of snapshots with their layers.
+pub trait CompareFiles {
+    /// Compares those of one. It is kept meanwhile, and no longer.
+    fn compare(&self, snapshot: &SnapshotId) -> Compared;
+}
+
 /// What was found in a store.
 #[derive(Debug, Default)]
 pub struct Checked {
     /// What was looked at.
     pub extents: BTreeMap<Part, Extent>,
+    /// How many snapshots have files that were compared with their layers.
+    pub compared: u64,
     /// What is wrong, in the order in which it was found.
     pub damage: Vec<Damage>,
 }
@@ -91,6 +120,7 @@ struct Checker<'a> {
     layout: &'a Arc<Layout>,
     content: &'a ContentStore,
     mending: Mending,
+    files: Option<&'a dyn CompareFiles>,
     cancelled: &'a dyn Fn() -> bool,
     found: Checked,
     /// Blobs that are there and damaged.
@@ -100,13 +130,14 @@ struct Checker<'a> {
 /// Looks at everything.
 pub(crate) fn check(
     (layout, content): (&Arc<Layout>, &ContentStore),
-    mending: Mending,
+    (mending, files): (Mending, Option<&dyn CompareFiles>),
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Checked, CheckError> {
     let mut checker = Checker {
         layout,
         content,
         mending,
+        files,
         cancelled,
         found: Checked::default(),
         damaged: BTreeSet::new(),

@@ -17,7 +17,7 @@
 //! │   └── <id map>/
 //! │       └── <id>/
 //! │           ├── fs/                the files
-//! │           └── snapshot.json      kind, parent, owner key, size; written last
+//! │           └── snapshot.json      kind, parent, owner key, blob, size; written last
 //! ├── records/
 //! │   └── <id map>/
 //! │       └── <2>/                   the first two digits of the key

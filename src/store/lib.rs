@@ -79,7 +79,9 @@ mod whole;
 
 pub use blob::{BlobError, BlobReader, BlobSource};
 pub use cache_mount::{CacheDirectory, CacheError, CacheId, CacheMeta, Caches, NewCache};
-pub use check::{CheckError, Checked, Damage, Extent, Mended, Mending, Part, Wrong};
+pub use check::{
+    CheckError, Checked, CompareFiles, Compared, Damage, Extent, Mended, Mending, Part, Wrong,
+};
 pub use claim::{Claim, ClaimError, ClaimName, Claims};
 pub use collect::{CollectError, Collected};
 pub use content::{ContentError, ContentStore, DiscardError, Lent};

@@ -39,6 +39,9 @@ pub struct SnapshotMeta {
     pub parent: Option<SnapshotId>,
     /// The key of what made it.
     pub owner: Option<Digest>,
+    /// The blob that its files were unpacked from. It need not be there any more, and is not kept for this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blob: Option<Digest>,
     /// The bytes of its regular files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
@@ -57,6 +60,7 @@ impl SnapshotMeta {
             kind,
             parent: None,
             owner: None,
+            blob: None,
             size_bytes: None,
             entries: None,
             description: None,

@@ -22,6 +22,7 @@ use crate::layout::{Layout, parent};
 use crate::limits::RECORD_LIMIT_BYTES;
 use crate::name::SnapshotId;
 use crate::scratch::Scratch;
+use crate::snapshot::Purpose;
 use crate::{sealed, used};
 
 /// A record cannot be read or written.
@@ -98,13 +99,32 @@ impl RecordStore {
     ///
     /// Fails when the record is there and cannot be read.
     pub fn get<T: DeserializeOwned>(&self, key: &Digest) -> Result<Option<T>, RecordError> {
+        self.get_for(Purpose::Use, key)
+    }
+
+    /// Does the same for somebody who only looks at it: that is no use, and the time of the last one stays.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`RecordStore::get`] does.
+    pub fn look_up<T: DeserializeOwned>(&self, key: &Digest) -> Result<Option<T>, RecordError> {
+        self.get_for(Purpose::Look, key)
+    }
+
+    fn get_for<T: DeserializeOwned>(
+        &self,
+        purpose: Purpose,
+        key: &Digest,
+    ) -> Result<Option<T>, RecordError> {
         let path = self.path(key);
         let bytes = match self.later.record(&path) {
             Some(bytes) => Some(bytes),
-            None => self.read(&path).map_err(|source| RecordError::Read {
-                key: key.clone(),
-                source,
-            })?,
+            None => self
+                .read(&path, purpose)
+                .map_err(|source| RecordError::Read {
+                    key: key.clone(),
+                    source,
+                })?,
         };
         let Some(bytes) = bytes else {
             return Ok(None);
@@ -177,8 +197,8 @@ impl RecordStore {
         self.layout.records().join(group).join(digits)
     }
 
-    /// Reads a record and sets its time; `None` where there is nothing that could be one.
-    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+    /// Reads a record and sets its time, if it is used; `None` where there is nothing that could be one.
+    fn read(&self, path: &Path, purpose: Purpose) -> Result<Option<Vec<u8>>, FileError> {
         let file = match file::open_nofollow(path) {
             Ok(file) => file,
             Err(error) if is_none(&error) => return Ok(None),
@@ -186,7 +206,9 @@ impl RecordStore {
         };
         let read = file.metadata().and_then(|metadata| {
             let bytes = file::read_described(&file, &metadata, RECORD_LIMIT_BYTES)?;
-            used::touch(&self.layout, &file, &metadata);
+            if purpose == Purpose::Use {
+                used::touch(&self.layout, &file, &metadata);
+            }
             Ok(bytes)
         });
         match read {

@@ -119,6 +119,15 @@ impl SnapshotError {
     }
 }
 
+/// What something is opened for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Purpose {
+    /// To be used, which is noted.
+    Use,
+    /// To be looked at.
+    Look,
+}
+
 /// The snapshots of a store; a cheap handle.
 #[derive(Clone, Debug)]
 pub struct Snapshotter {
@@ -159,13 +168,35 @@ impl Snapshotter {
     ///
     /// Fails when it is there and cannot be opened or kept.
     pub fn open(&self, lease: &Lease, id: &SnapshotId) -> Result<Option<Snapshot>, SnapshotError> {
+        self.open_for(Purpose::Use, lease, id)
+    }
+
+    /// Does the same for somebody who only looks at it: that is no use, and the time of the last one stays.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Snapshotter::open`] does.
+    pub fn look_at(
+        &self,
+        lease: &Lease,
+        id: &SnapshotId,
+    ) -> Result<Option<Snapshot>, SnapshotError> {
+        self.open_for(Purpose::Look, lease, id)
+    }
+
+    fn open_for(
+        &self,
+        purpose: Purpose,
+        lease: &Lease,
+        id: &SnapshotId,
+    ) -> Result<Option<Snapshot>, SnapshotError> {
         if let Some(known) = lease.opened().get(id) {
             return Ok(Some(known.try_clone()?));
         }
         let object = ObjectId::Snapshot(id.clone());
         let claim = lease.claim(&object).map_err(SnapshotError::lease(id))?;
         let found = read(&self.layout, id);
-        if let Ok(Some(_)) = &found {
+        if let (Ok(Some(_)), Purpose::Use) = (&found, purpose) {
             used::touch_at(&self.layout, &self.layout.snapshot(id).join(MARK));
         }
         drop(claim);

@@ -55,6 +55,7 @@ fn a_committed_snapshot_is_there_for_everybody() {
         kind: SnapshotKind::Layer,
         parent: Some(id("below")),
         owner: Some(Digest::of(b"key")),
+        blob: Some(Digest::of(b"blob")),
         size_bytes: Some(u64::MAX),
         entries: Some(1),
         description: None,
@@ -243,4 +244,53 @@ fn what_was_opened_through_a_lease_is_not_read_again() {
     assert!(snapshots.open(&lease, &id("kept")).unwrap().is_some());
     let other = fixture.store.lease().unwrap();
     assert!(snapshots.open(&other, &id("kept")).unwrap().is_none());
+}
+
+#[test]
+fn to_look_at_a_snapshot_and_at_a_record_is_no_use() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    let lease = store.lease().unwrap();
+    let active = store.snapshots().prepare(&lease).unwrap();
+    active.commit(&id("a"), meta()).unwrap();
+    let key = Digest::of(b"key");
+    store.records().put(&key, &"value").unwrap();
+    drop(lease);
+    let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_hours(24);
+    let files: Vec<_> = tree(store.path())
+        .into_iter()
+        .filter(|path| {
+            path.ends_with("snapshot.json") || path.contains("records/") && !path.ends_with('/')
+        })
+        .map(|path| fixture.path(&path))
+        .collect();
+    assert_eq!(files.len(), 2);
+    for file in &files {
+        fs::File::open(file).unwrap().set_modified(old).unwrap();
+    }
+    let times = || -> Vec<_> {
+        files
+            .iter()
+            .map(|file| fs::metadata(file).unwrap().modified().unwrap() == old)
+            .collect()
+    };
+    let other = fixture.again();
+    let lease = other.lease().unwrap();
+    assert!(
+        other
+            .snapshots()
+            .look_at(&lease, &id("a"))
+            .unwrap()
+            .is_some()
+    );
+    let value: Option<String> = other.records().look_up(&key).unwrap();
+    assert_eq!(value.as_deref(), Some("value"));
+    assert_eq!(times(), [true, true]);
+    drop(lease);
+    let other = fixture.again();
+    let lease = other.lease().unwrap();
+    assert!(other.snapshots().open(&lease, &id("a")).unwrap().is_some());
+    let value: Option<String> = other.records().get(&key).unwrap();
+    assert_eq!(value.as_deref(), Some("value"));
+    assert_eq!(times(), [false, false]);
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use oci::Digest;
 
 use crate::cache_mount::Caches;
-use crate::check::{self, CheckError, Checked, Mending};
+use crate::check::{self, CheckError, Checked, CompareFiles, Mending};
 use crate::claim::{Claim, Claims};
 use crate::collect::{self, CollectError, Collected};
 use crate::content::{self, ContentStore};
@@ -251,8 +251,8 @@ impl Store {
         collect::collect_after((&self.layout, &self.content), rules)
     }
 
-    /// Looks at everything in the store, and mends what is damaged if that is wanted. `cancelled` is asked between two
-    /// objects.
+    /// Looks at everything in the store, and mends what is damaged if that is wanted. The files of snapshots are looked
+    /// into by `files`, or not at all. `cancelled` is asked between two objects.
     ///
     /// # Errors
     ///
@@ -260,8 +260,9 @@ impl Store {
     pub fn check(
         &self,
         mending: Mending,
+        files: Option<&dyn CompareFiles>,
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Checked, CheckError> {
-        check::check((&self.layout, &self.content), mending, cancelled)
+        check::check((&self.layout, &self.content), (mending, files), cancelled)
     }
 }

@@ -67,6 +67,7 @@ pub(crate) fn meta() -> SnapshotMeta {
         kind: SnapshotKind::Upper,
         parent: None,
         owner: None,
+        blob: None,
         size_bytes: Some(4),
         entries: Some(1),
         description: None,

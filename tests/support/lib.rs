@@ -25,6 +25,7 @@ pub mod agent;
 pub mod archive;
 pub mod bench;
 pub mod compress;
+pub mod damage;
 pub mod gate;
 pub mod git;
 pub mod http;

@@ -3,7 +3,8 @@
 mod text;
 
 use runtime::Builder;
-use store::{Checked, Mending, OpenError, Store, SyncPolicy};
+use solver::LayerFiles;
+use store::{Checked, CompareFiles, Mending, OpenError, Store, SyncPolicy};
 
 use super::failure::interrupted;
 use crate::args::FsckArguments;
@@ -28,7 +29,9 @@ pub(crate) fn run(arguments: &FsckArguments, builder: &Builder, places: &Places)
     };
     let store = open(builder, places, mending)?;
     let cancel = builder.cancel();
-    let checked = store.check(mending, &|| cancel.is_cancelled());
+    let files = LayerFiles::new(&store, workshop::storage(builder.ids()), cancel);
+    let files = (!arguments.quick).then_some(&files as &dyn CompareFiles);
+    let checked = store.check(mending, files, &|| cancel.is_cancelled());
     let checked = checked.map_err(|error| match cancel.reason() {
         Some(reason) => interrupted(reason),
         None => Box::new(Report::new(Kind::Host, &error)),

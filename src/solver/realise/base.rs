@@ -185,6 +185,7 @@ impl Maker<'_> {
             owners::inherit_top(self.workshop, active.fs(), None)?;
         }
         let meta = SnapshotMeta {
+            blob: unsettled.is_empty().then(|| base.digest.clone()),
             description: Some(format!("an unpacked layer of `{}`", base.image.name)),
             ..SnapshotMeta::of(SnapshotKind::Layer)
         };

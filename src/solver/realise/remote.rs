@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use oci::Digest;
 use rootfs::Root;
 use store::ActiveSnapshot;
 
@@ -23,25 +24,25 @@ impl Maker<'_> {
         brought.map_err(|error| self.unless_cancelled(error))
     }
 
-    /// Unpacks a layer of a cache.
+    /// Unpacks a layer of a cache; returns what says what its files are.
     pub(super) fn unpack_remote(
         &self,
         (layer, remote): (&StackLayer, &RemoteLayer),
         active: &ActiveSnapshot,
         below: &[Arc<Root>],
-    ) -> Result<(), RealiseError> {
+    ) -> Result<Option<Digest>, RealiseError> {
         let opened = remote.open(self.workshop, Some(&self.step));
         let blob = opened.map_err(|error| self.unless_cancelled(error))?;
         let what = format!("extracting {}", remote.blob().digest);
         self.tell(&what, false);
-        let named = (layer, &remote.blob().diff_id);
-        match self.unpack_blob(named, blob, (active, below)) {
-            Ok(()) => {}
-            Err(RealiseError::Cancelled) => return Err(RealiseError::Cancelled),
-            Err(error) => return Err(RealiseError::Import(remote.useless(self.workshop, error))),
-        }
+        let unpacked = self.unpack_blob((layer, remote.blob()), blob, (active, below));
+        let says = unpacked.map_err(|error| match error {
+            RealiseError::Cancelled => RealiseError::Cancelled,
+            error => RealiseError::Import(remote.useless(self.workshop, error)),
+        })?;
         self.tell(&what, true);
-        Ok(remote.remember_packed(self.workshop)?)
+        remote.remember_packed(self.workshop)?;
+        Ok(says)
     }
 
     fn unless_cancelled(&self, error: import::ImportError) -> RealiseError {

@@ -79,6 +79,15 @@ pub enum Wrong {
     NoFiles,
     /// The snapshot below it is gone.
     NoParent(SnapshotId),
+    /// Files of it are others than its layer says.
+    Files {
+        /// The first of them, a path in the image.
+        first: String,
+        /// How many more there are.
+        others: usize,
+    },
+    /// Files that are damaged may have second names in it.
+    Shares(SnapshotId),
     /// Nobody has it any more.
     Abandoned,
     /// It needs a blob that is not there.
@@ -108,6 +117,14 @@ impl fmt::Display for Wrong {
             Self::NoMark => f.write_str("it has no intact mark that it is complete"),
             Self::NoFiles => f.write_str("its files are gone"),
             Self::NoParent(id) => write!(f, "the snapshot `{id}` below it is gone"),
+            Self::Files { first, others: 0 } => {
+                write!(f, "its file `{first}` is not as its layer says")
+            }
+            Self::Files { first, others } => write!(
+                f,
+                "its file `{first}` is not as its layer says, and {others} more are not"
+            ),
+            Self::Shares(id) => write!(f, "it may have files of `{id}`, which is damaged"),
             Self::Abandoned => f.write_str("nobody has it any more"),
             Self::Lacks(digest) => write!(f, "it needs `{digest}`, which is not there"),
             Self::Needs(digest) => write!(f, "it needs `{digest}`, which is damaged"),

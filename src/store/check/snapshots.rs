@@ -1,15 +1,15 @@
 //! Snapshots: each has a mark, its files, and what it stands on.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{CheckError, Checker, Mended, Part, Wrong, entries, name, said};
+use super::{CheckError, Checker, Compared, Mended, Part, Wrong, entries, name, said};
 use crate::claim::{ClaimName, Claims};
 use crate::gc::{self, Removed};
 use crate::layout::{FS, Layout, MARK};
-use crate::mark::SnapshotMeta;
+use crate::mark::{SnapshotKind, SnapshotMeta};
 use crate::name::{ObjectId, SnapshotId};
 use crate::snapshot::read_meta;
 
@@ -20,12 +20,35 @@ struct Delta {
     parent: SnapshotId,
 }
 
+/// The snapshots of one id map, as far as they have to do with each other.
+#[derive(Default)]
+struct Seen {
+    whole: BTreeMap<SnapshotId, PathBuf>,
+    deltas: Vec<Delta>,
+    merged: Vec<(SnapshotId, PathBuf)>,
+    /// Those whose files are damaged, with what they stand on.
+    damaged: Vec<(SnapshotId, Option<SnapshotId>)>,
+}
+
+impl Seen {
+    fn add(&mut self, id: SnapshotId, directory: PathBuf, meta: SnapshotMeta) {
+        match meta.parent {
+            Some(parent) => self.deltas.push(Delta {
+                id,
+                directory,
+                parent,
+            }),
+            None if meta.kind == SnapshotKind::Merged => self.merged.push((id, directory)),
+            None => drop(self.whole.insert(id, directory)),
+        }
+    }
+}
+
 impl Checker<'_> {
     /// Looks at the snapshots of all id maps.
     pub(super) fn snapshots(&mut self) -> Result<(), CheckError> {
         for id_map in entries(&self.layout.all_snapshots())? {
-            let mut whole = BTreeSet::new();
-            let mut deltas = Vec::new();
+            let mut seen = Seen::default();
             for directory in entries(&id_map)? {
                 self.go_on()?;
                 let Ok(id) = SnapshotId::new(name(&directory)) else {
@@ -36,25 +59,62 @@ impl Checker<'_> {
                 match self.look(&id, &directory)? {
                     None => {}
                     Some(Err(wrong)) => self.tell_snapshot((&id, &directory), wrong),
-                    Some(Ok(SnapshotMeta { parent: None, .. })) => {
-                        whole.insert(id);
-                    }
-                    Some(Ok(SnapshotMeta {
-                        parent: Some(parent),
-                        ..
-                    })) => deltas.push(Delta {
-                        id,
-                        directory,
-                        parent,
-                    }),
+                    Some(Ok(meta)) => match self.compare(&id, &directory)? {
+                        None => seen.add(id, directory, meta),
+                        Some(wrong) => {
+                            seen.damaged.push((id.clone(), meta.parent));
+                            self.tell_snapshot((&id, &directory), wrong);
+                        }
+                    },
                 }
             }
-            for delta in deltas.iter().filter(|delta| !whole.contains(&delta.parent)) {
+            self.together(seen);
+        }
+        Ok(())
+    }
+
+    /// Looks at what snapshots of one id map are without others.
+    fn together(&mut self, mut seen: Seen) {
+        // The files of a delta may be those of what it stands on.
+        let below = |seen: &Seen, id: &SnapshotId| {
+            let mut damaged = seen.damaged.iter();
+            let above = damaged.find(|(_, parent)| parent.as_ref() == Some(id));
+            above.map(|(above, _)| above.clone())
+        };
+        for (id, directory) in std::mem::take(&mut seen.whole) {
+            match below(&seen, &id) {
+                Some(above) => self.tell_snapshot((&id, &directory), Wrong::Shares(above)),
+                None => drop(seen.whole.insert(id, directory)),
+            }
+        }
+        for delta in &seen.deltas {
+            if !seen.whole.contains_key(&delta.parent) {
                 let wrong = Wrong::NoParent(delta.parent.clone());
                 self.tell_snapshot((&delta.id, &delta.directory), wrong);
             }
         }
-        Ok(())
+        if let Some((damaged, _)) = seen.damaged.first() {
+            // Nothing says which layers they were merged of, and they are made again in a moment.
+            for (id, directory) in &seen.merged {
+                self.tell_snapshot((id, directory), Wrong::Shares(damaged.clone()));
+            }
+        }
+    }
+
+    /// Compares the files of one with its layer; returns what is wrong with them.
+    fn compare(&mut self, id: &SnapshotId, directory: &Path) -> Result<Option<Wrong>, CheckError> {
+        let is_ours = directory.parent() == Some(self.layout.snapshots().as_path());
+        let Some(files) = self.files.filter(|_| is_ours) else {
+            return Ok(None);
+        };
+        let compared = files.compare(id);
+        self.go_on()?;
+        self.found.compared += u64::from(compared != Compared::Unknown);
+        Ok(match compared {
+            Compared::Same | Compared::Unknown => None,
+            Compared::Different { first, others } => Some(Wrong::Files { first, others }),
+            Compared::Unreadable(error) => Some(Wrong::Unreadable(error)),
+        })
     }
 
     /// Looks at one; returns what its mark says, or nothing where it is gone meanwhile. Nobody replaces it now.

@@ -3,16 +3,21 @@
     drill.py CAREEN WORK [SEED [COUNT [BASE]]]
 
 It runs as the user whose store it is, in WORK, with the Dockerfile beside this file upon the image BASE, which is the
-layout WORK/base where none is given. The files below `fs/` are left alone: nobody has digests of them. Each trial is
-on the store that the one before left, and the first failure ends the drill.
+layout WORK/base where none is given. Of the files below `fs/` those are damaged whose layer has a blob in the store, which
+`careen fsck` must find. Each trial is on the store that the one before left, and the first failure ends the drill.
 """
 
+import hashlib
+import json
 import os
 import pathlib
 import random
 import shutil
+import stat
 import subprocess
 import sys
+
+from damage import DAMAGES
 
 careen, work = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2]).resolve()
 seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
@@ -29,60 +34,21 @@ def run(*words):
     )
 
 
-def build():
+def build(*options):
     """Builds an archive and an image of the store; returns the first run that fails, or the last."""
     for output in ["type=oci,dest=out.tar,rewrite-timestamp=true", "type=image,name=app,rewrite-timestamp=true"]:
         done = run(
-            "build", "--network=none", "--build-context", f"base={base}", "-o", output, str(here)
+            "build", "--network=none", "--build-context", f"base={base}", "-o", output, *options, str(here)
         )
         if done.returncode != 0:
             return done
     return done
 
 
-def flip(path):
-    data = bytearray(path.read_bytes())
-    if data:
-        data[random.randrange(len(data))] ^= 1 << random.randrange(8)
-    path.write_bytes(data)
-
-
-def cut(path):
-    size = path.stat().st_size
-    os.truncate(path, random.randrange(size) if size else 0)
-
-
-def extend(path):
-    with path.open("ab") as file:
-        file.write(bytes(random.randrange(1, 100)))
-
-
-def zero(path):
-    path.write_bytes(bytes(path.stat().st_size))
-
-
-def delete(path):
-    path.unlink()
-
-
-def directory(path):
-    path.unlink()
-    path.mkdir()
-    (path / "x").write_text("x")
-
-
-def link(path):
-    path.unlink()
-    path.symlink_to(work / "outside")
-
-
-def mode(path):
-    path.chmod(random.choice([0, 0o777, 0o4755]))
-
-
-DAMAGES = [flip, cut, extend, zero, delete, directory, link, mode]
 # What careen never reads: its locks.
 UNREAD = {"claims", "lock"}
+# The files of layers, whose modes and owners nobody compares.
+FILES = "files"
 
 
 def files():
@@ -94,22 +60,58 @@ def files():
         for path in (pathlib.Path(directory) / name for name in sorted(names) if name not in UNREAD):
             if not path.is_symlink():
                 found.setdefault(part(path), []).append(path)
-    return found
+    layers = [path for path in sorted(store.glob("snapshots/*/*/fs")) if has_blob(path.parent)]
+    inside = [path for layer in layers for path in sorted(layer.rglob("*")) if is_plain(path)]
+    return found | {FILES: inside} if inside else found
+
+
+def has_blob(snapshot):
+    """Tells whether the blob of a layer is in the store."""
+    try:
+        blob = json.loads((snapshot / "snapshot.json").read_bytes())["body"]["meta"].get("blob")
+        if blob is None:
+            digits = hashlib.sha256(f"packed files\0{snapshot.name}".encode()).hexdigest()
+            record = store / "records" / snapshot.parent.name / digits[:2] / digits
+            blob = json.loads(record.read_bytes())["body"]["value"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return (store / "content/blobs" / blob.replace(":", "/")).is_file()
+
+
+def is_plain(path):
+    """Tells whether it is a regular file with something in it."""
+    found = path.lstat()
+    return stat.S_ISREG(found.st_mode) and found.st_size > 0
+
+
+def damage_file(path, how):
+    """Damages a file of a layer, which may belong to an id of the user's range; tells whether it is another then."""
+    within = [] if path.lstat().st_uid == os.getuid() else ["unshare", "--map-auto", "--map-root-user"]
+    words = [*within, sys.executable, here / "damage.py", how, str(random.random()), path, work / "outside"]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout == "another\n"
 
 
 def part(path):
     below = path.relative_to(store).parts
+    if below[0] == "snapshots" and "fs" in below:
+        return FILES
     return "/".join(below[:2]) if below[0] == "content" else below[0]
 
 
 def trial(number, reference):
     """Does one trial; returns what became of it, or raises what is wrong."""
     parts = files()
-    path, damage = random.choice(parts[random.choice(sorted(parts))]), random.choice(DAMAGES)
-    where = f"{number}: {damage.__name__} {path.relative_to(store)}"
-    if damage is not mode:
-        path.chmod(0o600)
-    damage(path)
+    path = random.choice(parts[random.choice(sorted(parts))])
+    is_file = part(path) == FILES
+    damage = random.choice([how for how in DAMAGES if how != "mode" or not is_file])
+    where = f"{number}: {damage} {path.relative_to(store)}"
+    is_other = False
+    if is_file:
+        is_other = damage_file(path, damage)
+    else:
+        if damage != "mode":
+            path.chmod(0o600)
+        DAMAGES[damage](path, work / "outside")
     done = build()
     how = "noticed by nobody" if done.returncode == 0 else "refused"
     if done.returncode == 0 and (work / "out.tar").read_bytes() != reference:
@@ -133,14 +135,14 @@ def trial(number, reference):
                 raise AssertionError(f"{where}: not mended\n{done.stderr}{mended.stdout}{mended.stderr}")
         else:
             how = "found by fsck, build " + how
-    elif done.returncode != 0:
-        raise AssertionError(f"{where}: refused, and fsck finds nothing\n{done.stderr}")
+    elif done.returncode != 0 or is_other:
+        raise AssertionError(f"{where}: build {how}, and fsck finds nothing\n{done.stderr}{found.stdout}")
     if run("fsck").returncode != 0:
         raise AssertionError(f"{where}: still damaged\n" + run("fsck").stdout)
-    again = build()
+    again = build("--no-cache") if is_file else build()
     if again.returncode != 0 or (work / "out.tar").read_bytes() != reference:
         raise AssertionError(f"{where}: not built again\n{again.stderr}")
-    return part(path), damage.__name__, how
+    return part(path), damage, how
 
 
 def main():

@@ -4,7 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use support::{Bench, scan};
+use support::{Bench, Feature, damage, needs, scan};
 
 use crate::bench;
 
@@ -163,6 +163,42 @@ fn what_is_no_blob_is_found_too() {
         scan::files_with(&store.join("content"), "app:latest"),
         [""; 0]
     );
+}
+
+#[test]
+fn t_f02_files_of_layers_that_are_not_as_their_blobs_say_are_found_and_made_again() {
+    needs!(Feature::Busybox);
+    let bench = bench().with_busybox();
+    bench.file("copied", "copied\n");
+    let text = "FROM base\nCOPY copied /\nRUN cat /copied > /made\n";
+    bench.dockerfile(text);
+    bench.careen_build(&["-t", "app"]).run().success();
+    let group = bench.path("group");
+    for file in ["etc/group", "copied", "made"] {
+        let whole = summary(&bench, &[], 0);
+        assert_eq!(whole, "everything is whole.", "{file}");
+        let mut paths = files(&store(&bench).join("snapshots"));
+        paths.retain(|path| path.ends_with(format!("fs/{file}")));
+        let [path] = paths.as_slice() else {
+            panic!("{file}: {paths:?}");
+        };
+        if file == "etc/group" {
+            fs::copy(path, &group).unwrap();
+        }
+        damage::change_first_byte(path);
+        let quick = summary(&bench, &["--quick"], 0);
+        assert_eq!(quick, "everything is whole.", "{file}");
+        let found = bench.careen(&["fsck"]).run();
+        assert_eq!(found.code(), 1, "{file}: {}", found.text());
+        let said = format!("its file `/{file}` is not as its layer says");
+        assert!(found.text().contains(&said), "{}", found.text());
+        let mended = summary(&bench, &["--repair"], 0);
+        assert_eq!(mended, "1 damaged, 1 of them mended.", "{file}");
+        assert!(!fs::exists(path).unwrap(), "{file}");
+    }
+    bench.dockerfile(&format!("{text}RUN cat /etc/group /copied /made > /all\n"));
+    let expected = format!("{}copied\ncopied\n", fs::read_to_string(group).unwrap());
+    assert_eq!(bench.build(&[]).image().text("all"), expected);
 }
 
 #[test]

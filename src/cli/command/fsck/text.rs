@@ -14,6 +14,7 @@ pub(super) struct Found {
     store: String,
     whole: bool,
     checked: Vec<Looked>,
+    compared_snapshots: u64,
     damage: Vec<Told>,
 }
 
@@ -48,6 +49,7 @@ impl Found {
             store: store.display().to_string(),
             whole: checked.is_whole(),
             checked: looked.collect(),
+            compared_snapshots: checked.compared,
             damage: checked.damage.iter().map(Told::new).collect(),
         }
     }
@@ -107,6 +109,9 @@ fn summary(checked: &Checked, store: &Path, is_repair: bool) -> String {
         let plural = if extent.count == 1 { "" } else { "s" };
         let size = match part {
             Part::Blob => format!(" ({})", human::size(extent.bytes, 4)),
+            Part::Snapshot if checked.compared > 0 => {
+                format!(" ({} compared with their layers)", checked.compared)
+            }
             _ => String::new(),
         };
         parts.push(format!("{} {part}{plural}{size}", extent.count));
@@ -140,6 +145,20 @@ mod tests {
         checked.extents.insert(Part::Blob, extent(2, 7_800_000));
         checked.extents.insert(Part::Image, extent(1, 0));
         checked
+    }
+
+    #[test]
+    fn it_is_said_how_many_snapshots_were_compared() {
+        let mut checked = found();
+        let extent = Extent { count: 3, bytes: 0 };
+        checked.extents.insert(Part::Snapshot, extent);
+        checked.compared = 2;
+        let expected = "3 snapshots (2 compared with their layers)";
+        let text = table(&checked, Path::new("/s"), false);
+        assert!(text.contains(expected), "{text}");
+        checked.compared = 0;
+        let text = table(&checked, Path::new("/s"), false);
+        assert!(text.contains("3 snapshots, 1 image"), "{text}");
     }
 
     fn damage(part: Part, place: &str, wrong: Wrong) -> Damage {
@@ -205,7 +224,7 @@ mod tests {
             text,
             concat!(
                 r#"{"store":"/s","whole":true,"checked":[{"part":"blob","count":2,"bytes":7800000},"#,
-                r#"{"part":"image","count":1,"bytes":0}],"damage":[{"part":"hint","place":"hints/a","#,
+                r#"{"part":"image","count":1,"bytes":0}],"compared_snapshots":0,"damage":[{"part":"hint","place":"hints/a","#,
                 r#""wrong":"it was changed or cut off","mended":"removed"}]}"#
             )
         );
