@@ -12,7 +12,8 @@ power. It is mounted anew, and then has to hold:
 
 * what a build that had ended with 0 said: the archive it wrote, or the image it named in the store, with the digest
   that it printed, and every blob in it with the bytes of its name;
-* no blob of the store is empty or has other bytes than its name says;
+* no blob of the store is empty or has other bytes than its name says, and no file of an unpacked layer other ones than
+  its blob;
 * every build is done again, in the same store, without any manual step, and prints what a store that lost nothing gives.
 
 The file system lives for PERIOD cuts, so that a store carries what earlier cuts left in it; then comes the other user.
@@ -60,7 +61,7 @@ class Drill:
         self.sound = os.path.join(self.work, "sound")
         self.user = USERS[0]
         self.random = random.Random(seed)
-        self.counts = {"cuts": 0, "met": 0, "archives": 0, "images": 0, "blobs": 0, "again": 0}
+        self.counts = {"cuts": 0, "met": 0, "archives": 0, "images": 0, "blobs": 0, "layers": 0, "again": 0}
 
     def begin(self, user):
         """Makes an empty file system that a user owns, and a place for the store that loses nothing."""
@@ -186,6 +187,19 @@ def check_store(drill):
     return len(names)
 
 
+def check_files(drill):
+    """Fails if a file of an unpacked layer is not as the layer's blob says; returns the number of layers."""
+    job = drill.careen(drill.store(), "fsck", "--json")
+    printed, complaint = job.communicate()
+    if job.returncode not in (0, 1):
+        raise Broken(f"fsck: {complaint}")
+    found = json.loads(printed)
+    for damage in found["damage"]:
+        if "as its layer says" in damage["wrong"]:
+            raise Broken(f"{damage['place']}: {damage['wrong']}")
+    return found["compared_snapshots"]
+
+
 def check_said(drill, number, digest):
     """Fails unless what a build said before the cut is true after it."""
     if number % 3:
@@ -229,6 +243,7 @@ def one_cut(drill, first):
     drill.detach()
     drill.attach()
     drill.counts["blobs"] += check_store(drill)
+    drill.counts["layers"] += check_files(drill)
     for loop in loops:
         for number, digest in loop.done.items():
             check_said(drill, number, digest)
@@ -257,6 +272,7 @@ def main():
     counts = drill.counts
     print(f"power: seed {seed}, {counts['cuts']} cuts: {counts['met']} builds met, {counts['archives']} archives and "
           f"{counts['images']} images of the store were said and held, {counts['blobs']} blobs verified, "
+          f"{counts['layers']} unpacked layers compared, "
           f"{counts['again']} builds done again")
     return 0
 
